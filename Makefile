@@ -1,0 +1,70 @@
+# make run    builds the module and serves envoy.yaml with it, plus the demo pages
+# make test   every test, those in the browser included
+# make help   the rest
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := build
+
+COMPILER ?= go
+# BROWSER=none leaves the tests in a browser out, on purpose and visibly.
+BROWSER ?=
+FUZZTIME ?= 20s
+
+MODULE := dist/cors.wasm
+CORSCTL := dist/corsctl
+# What goes into the module, and so must build with TinyGo's Go as well.
+MODULE_PACKAGES := ./config ./filter ./internal/abi ./internal/header ./internal/origin .
+MODULE_GO := go1.23
+
+.PHONY: help setup build run test bench fuzz check clean FORCE
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: ## installs what the browser tests need, from Debian's packages
+	@scripts/setup
+
+build: $(MODULE) ## builds dist/cors.wasm; COMPILER=tinygo for the other compiler
+
+# Go knows by itself what is out of date.
+$(MODULE): FORCE
+	@mkdir -p dist
+ifeq ($(COMPILER),go)
+	GOOS=wasip1 GOARCH=wasm go build -trimpath -buildmode=c-shared -ldflags='-s -w' -o $@ .
+else ifeq ($(COMPILER),tinygo)
+	@command -v tinygo >/dev/null || { echo "make build: tinygo is not on PATH; install it, or leave COMPILER out to build with Go alone" >&2; exit 1; }
+	tinygo build -o $@ -scheduler=none -target=wasi .
+else
+	@echo "make build: COMPILER=$(COMPILER) is not known; write go or tinygo" >&2; exit 1
+endif
+
+$(CORSCTL): FORCE
+	@mkdir -p dist
+	go build -trimpath -o $@ ./cmd/corsctl
+
+run: $(MODULE) $(CORSCTL) ## serves envoy.yaml and the demo until Ctrl-C
+	@exec $(CORSCTL) serve -c envoy.yaml -demo
+
+test: $(MODULE) ## every test, through the module just built
+	CORSFILTER_WASM=$(CURDIR)/$(MODULE) CORSFILTER_BROWSER=$(BROWSER) go test -timeout 15m ./...
+
+bench: $(MODULE) ## benchmarks, for benchstat
+	CORSFILTER_WASM=$(CURDIR)/$(MODULE) go test -run '^$$' -bench . -benchmem ./filter ./e2e
+
+fuzz: ## each fuzz target for FUZZTIME
+	@scripts/fuzz $(FUZZTIME)
+
+check: $(MODULE) ## what must be clean before a commit: format, vet, staticcheck, tidy, race, shuffle
+	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
+	go vet ./...
+	GOOS=wasip1 GOARCH=wasm go vet $(MODULE_PACKAGES)
+	go tool staticcheck ./...
+	GOOS=wasip1 GOARCH=wasm go tool staticcheck -checks all,-ST1000,-U1000 $(MODULE_PACKAGES)
+	@# The variant for TinyGo, held to the language that it knows.
+	go build -gcflags=-lang=$(MODULE_GO) -o /dev/null $(MODULE_PACKAGES)
+	go mod tidy -diff
+	CORSFILTER_WASM=$(CURDIR)/$(MODULE) CORSFILTER_BROWSER=$(BROWSER) go test -race -shuffle=on -timeout 30m ./...
+	@test -z "$$(git status --porcelain)" || { echo "make check: the tree is not clean:"; git status --short; exit 1; }
+
+clean: ## removes what was built
+	rm -rf dist

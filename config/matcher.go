@@ -1,0 +1,94 @@
+package config
+
+import (
+	"regexp"
+	"regexp/syntax"
+	"strings"
+)
+
+// looseMatcher compares the origin as a whole string: a regex, or a prefix,
+// suffix or part of it. Whatever it compares was parsed strictly before, so that
+// nothing but scheme, host and port can hide in it.
+type looseMatcher struct {
+	raw   rawOrigin
+	kind  matchKind
+	value string // for prefix, suffix and contains
+	fold  bool
+	regex *regexp.Regexp
+	tree  *syntax.Regexp
+}
+
+// maxRegexLen bounds a regex, in bytes: its cost for a request is its length
+// times the origin's.
+const maxRegexLen = 2048
+
+func (r *report) looseMatcher(e rawOrigin, waived *waivers) (m looseMatcher, ok bool) {
+	m = looseMatcher{raw: e, kind: e.kind, value: e.value, fold: e.ignoreCase}
+	if e.value == "" {
+		r.fail(e.path, e.written, BadValue, "empty, so it would match every origin", `write "*" for every origin, or the origins themselves`)
+		return m, false
+	}
+	if e.kind == matchRegex {
+		return m, r.compileRegex(&m)
+	}
+	if !waived.tolerates(LooseMatch) {
+		r.fail(e.path, e.written, LooseMatch, "a part of an origin matches origins of strangers as well (the prefix \"https://example.com\" matches https://example.com.evil.example)",
+			"write a pattern such as \"https://*.example.com\" or \"https://example.com:*\""+orWaive(LooseMatch))
+		return m, false
+	}
+	return m, true
+}
+
+func (r *report) compileRegex(m *looseMatcher) bool {
+	e := m.raw
+	if len(e.value) > maxRegexLen {
+		r.fail(e.path, e.written, BadRegex, "a regex of more than 2,048 bytes", "list the origins as patterns: a look-up costs the same however many there are")
+		return false
+	}
+	// Alone first: what only compiles inside the anchors, such as "a)|(b", is
+	// not what its author meant.
+	flags := syntax.Perl
+	if m.fold {
+		flags |= syntax.FoldCase
+	}
+	tree, err := syntax.Parse(e.value, flags)
+	if err != nil {
+		r.fail(e.path, e.written, BadRegex, strings.TrimPrefix(err.Error(), "error "), "write a regex in RE2 syntax, or a pattern such as \"https://*.example.com\"")
+		return false
+	}
+	prefix := `\A(?:`
+	if m.fold {
+		prefix = `\A(?i:`
+	}
+	// Anchored as a whole: in `a|b` both alternatives are.
+	m.regex, err = regexp.Compile(prefix + e.value + `)\z`)
+	if err != nil {
+		r.fail(e.path, e.written, BadRegex, strings.TrimPrefix(err.Error(), "error "), "write a regex in RE2 syntax")
+		return false
+	}
+	m.tree = tree
+	return true
+}
+
+// match does not allocate: a regexp keeps its working memory between calls.
+func (m *looseMatcher) match(value string) bool {
+	n := len(m.value)
+	switch m.kind {
+	case matchRegex:
+		return m.regex.MatchString(value)
+	case matchPrefix:
+		return len(value) >= n && m.same(value[:n])
+	case matchSuffix:
+		return len(value) >= n && m.same(value[len(value)-n:])
+	}
+	for i := 0; i+n <= len(value); i++ {
+		if m.same(value[i : i+n]) {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *looseMatcher) same(part string) bool {
+	return part == m.value || m.fold && strings.EqualFold(part, m.value)
+}

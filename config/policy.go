@@ -1,0 +1,151 @@
+// Package config turns the plugin's JSON into an immutable, compiled policy.
+// Everything that can be decided or formatted before a request comes is done
+// here; every mistake of a configuration is reported at once, with its path,
+// and a configuration with a mistake gives no policy at all. It imports
+// internal/origin, internal/header and gjson.
+package config
+
+import (
+	"corsfilter/internal/header"
+	"corsfilter/internal/origin"
+)
+
+// Mode says what the filter does with its decisions.
+type Mode uint8
+
+// Enforce acts on decisions, Shadow only counts and logs them, Off makes none.
+const (
+	Enforce Mode = iota
+	Shadow
+	Off
+)
+
+func (m Mode) String() string {
+	return [...]string{"enforce", "shadow", "off"}[m]
+}
+
+// Policy is one compiled policy. It must not be changed.
+type Policy struct {
+	Mode Mode
+	// Origins are those that may read responses.
+	Origins Origins
+	// Timing are those that may read resource timing; Timing.Empty means that
+	// the filter leaves Timing-Allow-Origin alone.
+	Timing Origins
+	// Credentials says that Access-Control-Allow-Credentials: true is sent.
+	Credentials bool
+	// AllowMethods, AllowHeaders, ExposeHeaders and MaxAge are the values of the
+	// response fields; the empty string means that the field is not sent.
+	AllowMethods  string
+	AllowHeaders  string
+	ExposeHeaders string
+	MaxAge        string
+	// EchoMethod and EchoHeaders say that the request's own method and header
+	// names are sent back: "*" has no special meaning with credentials (Fetch,
+	// section 3.3.3).
+	EchoMethod  bool
+	EchoHeaders bool
+	// PrivateNetwork says that requests into a more private network are
+	// answered (Private Network Access, section 3).
+	PrivateNetwork bool
+	// PreflightStatus is 200 to 299.
+	PreflightStatus uint32
+	// ForwardUnmatched says that a preflight from an origin that is not allowed
+	// goes upstream.
+	ForwardUnmatched bool
+	// Reject says that other requests from such an origin are answered with 403.
+	Reject bool
+	// Preserve says that CORS fields which upstream sent itself stay.
+	Preserve bool
+	// Debug says that the decision is shown in a response field.
+	Debug bool
+
+	methods   map[string]struct{}
+	anyMethod bool
+	headers   header.Set
+	anyHeader bool
+}
+
+// Wildcard reports whether Access-Control-Allow-Origin is "*" on every
+// response: any origin, without credentials.
+func (p *Policy) Wildcard() bool { return p.Origins.Any && !p.Credentials }
+
+// VariesByOrigin reports whether responses depend on the request's Origin, so
+// that caches must keep them apart (Fetch, section 3.3.7, "CORS protocol and
+// HTTP caches").
+func (p *Policy) VariesByOrigin() bool {
+	return !p.Wildcard() || !p.Timing.Empty() && !p.Timing.Any
+}
+
+// AllowsMethod reports whether a browser will let the method through.
+func (p *Policy) AllowsMethod(method string) bool {
+	if header.SafelistedMethod(method) {
+		return true
+	}
+	if p.anyMethod {
+		return header.IsToken(method) && !header.ForbiddenMethod(method)
+	}
+	_, ok := p.methods[method]
+	return ok
+}
+
+// AllowsHeader reports whether a browser will let a script set the field. With
+// "*" and without credentials that is every field but Authorization, which must
+// be listed (Fetch, section 2.2.2, "CORS non-wildcard request-header name").
+func (p *Policy) AllowsHeader(name string) bool {
+	if p.headers.Has(name) {
+		return true
+	}
+	return p.anyHeader && header.IsToken(name) && (p.Credentials || !header.Contains(name, header.Authorization))
+}
+
+// Match is what Origins say of a request's Origin.
+type Match uint8
+
+// NoMatch is a well-formed origin that is not allowed; MalformedOrigin is no
+// origin at all, which nothing but "*" matches.
+const (
+	NoMatch Match = iota
+	MalformedOrigin
+	Matches
+)
+
+// Origins is a compiled list of origins.
+type Origins struct {
+	// Any is set by "*".
+	Any bool
+	// Null is set by "null".
+	Null     bool
+	patterns origin.Set
+	loose    []looseMatcher
+}
+
+// Empty reports whether there is no origin in the list.
+func (o *Origins) Empty() bool {
+	return !o.Any && !o.Null && o.patterns.Len() == 0 && len(o.loose) == 0
+}
+
+// Match decides about the value of a request's Origin field. It does not
+// allocate, and its cost does not grow with the number of patterns.
+func (o *Origins) Match(value string) Match {
+	if value == "null" {
+		if o.Any || o.Null {
+			return Matches
+		}
+		return NoMatch
+	}
+	var buf origin.Buffer
+	parsed, ok := origin.Parse(value, &buf)
+	switch {
+	case !ok || !parsed.Serialized():
+		return MalformedOrigin
+	case o.Any || o.patterns.Has(parsed):
+		return Matches
+	}
+	for i := range o.loose {
+		if o.loose[i].match(value) {
+			return Matches
+		}
+	}
+	return NoMatch
+}

@@ -1,0 +1,57 @@
+package config
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Summary returns one line that says what policy is in force.
+func (p *Plugin) Summary() string {
+	var parts []string
+	if n := len(p.rules.rules); n > 0 {
+		parts = append(parts, count(n, "rule"))
+	}
+	switch {
+	case p.Default != nil:
+		parts = append(parts, p.Default.summary())
+	default:
+		parts = append(parts, "other requests left alone")
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (p *Policy) summary() string {
+	parts := []string{"mode " + p.Mode.String()}
+	if p.Mode == Off {
+		return parts[0]
+	}
+	switch {
+	case p.Origins.Any:
+		parts = append(parts, "any origin")
+	default:
+		n := p.Origins.patterns.Len() + len(p.Origins.loose)
+		if p.Origins.Null {
+			n++
+		}
+		parts = append(parts, count(n, "origin"))
+	}
+	if p.Credentials {
+		parts = append(parts, "with credentials")
+	}
+	for _, field := range []struct{ name, value string }{
+		{"methods", p.AllowMethods}, {"headers", p.AllowHeaders}, {"exposes", p.ExposeHeaders}, {"max-age", p.MaxAge},
+	} {
+		if field.value != "" {
+			parts = append(parts, field.name+" "+shorten(field.value))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func count(n int, noun string) string {
+	s := strconv.Itoa(n) + " " + noun
+	if n != 1 {
+		s += "s"
+	}
+	return s
+}

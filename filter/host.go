@@ -1,0 +1,57 @@
+package filter
+
+// Host is what the filter needs of the proxy it runs in. There is one
+// implementation for each way to build the module; see internal/abi.
+//
+// Strings that it returns or visits are good until the callback returns: what a
+// stream needs longer, it copies.
+type Host interface {
+	// RequestHeader returns the value of a request header, or of a pseudo
+	// header such as :method; "" where it is missing or empty, which no CORS
+	// question tells apart. Request headers can be read in the request callback
+	// only.
+	RequestHeader(name string) string
+	// ResponseHeaders visits all entries of the response headers; it reports
+	// false where there is no such map.
+	ResponseHeaders(v HeaderVisitor) bool
+	// ReplaceResponseHeader leaves exactly one entry of the name.
+	ReplaceResponseHeader(name, value string)
+	// AddResponseHeader appends to what is there.
+	AddResponseHeader(name, value string)
+	// RemoveResponseHeader removes every entry of the name.
+	RemoveResponseHeader(name string)
+	// SendReply answers the request here, without a body. details shows up as
+	// the response code details of the access log.
+	SendReply(status uint32, details string, headers []Header) error
+	// Configuration returns the plugin configuration, inside OnPluginStart only.
+	Configuration() ([]byte, error)
+	// DefineCounter returns the number under which Increment knows a counter.
+	DefineCounter(name string) (id uint32, err error)
+	// Increment adds one.
+	Increment(id uint32)
+	// LogLevel returns the least severe level that the proxy logs.
+	LogLevel() LogLevel
+	// Log writes one line.
+	Log(level LogLevel, message string)
+}
+
+// HeaderVisitor takes the entries of a header map one by one.
+type HeaderVisitor interface {
+	VisitHeader(name, value string)
+}
+
+// Header is one entry of a header map; Name is in lower case.
+type Header struct {
+	Name, Value string
+}
+
+// LogLevel is a severity of proxy-wasm's proxy_log, with its numbers.
+type LogLevel uint32
+
+// The levels that the filter logs at.
+const (
+	LogDebug LogLevel = 1
+	LogInfo  LogLevel = 2
+	LogWarn  LogLevel = 3
+	LogError LogLevel = 4
+)

@@ -1,0 +1,117 @@
+//go:build !wasip1 || tinygo
+
+// Package abi is the seam between the filter and the proxy: the contexts that
+// the proxy's callbacks drive, and the Host through which the filter calls back.
+// There are two variants with the same functions. This one goes through the SDK:
+// it is what TinyGo builds, and what runs under the SDK's emulator in tests; the
+// other one speaks the ABI directly. The package imports filter, for the
+// interface it implements.
+package abi
+
+import (
+	"errors"
+	"unsafe"
+
+	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm"
+	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
+
+	"corsfilter/filter"
+)
+
+// counters are the SDK's handles; a counter's number is its place.
+var counters []proxywasm.MetricCounter
+
+// SetVMContext registers the filter. It must be called while the module
+// initializes.
+func SetVMContext(ctx types.VMContext) { proxywasm.SetVMContext(ctx) }
+
+// Host is the proxy, called through the SDK.
+type Host struct{}
+
+var _ filter.Host = Host{}
+
+// RequestHeader implements filter.Host.
+func (Host) RequestHeader(name string) string {
+	value, err := proxywasm.GetHttpRequestHeader(name)
+	if err != nil {
+		return ""
+	}
+	return value
+}
+
+// ResponseHeaders implements filter.Host.
+func (Host) ResponseHeaders(v filter.HeaderVisitor) bool {
+	headers, err := proxywasm.GetHttpResponseHeaders()
+	for _, h := range headers {
+		v.VisitHeader(h[0], h[1])
+	}
+	return err == nil
+}
+
+// ReplaceResponseHeader implements filter.Host.
+func (Host) ReplaceResponseHeader(name, value string) {
+	logFailure(proxywasm.ReplaceHttpResponseHeader(name, value))
+}
+
+// AddResponseHeader implements filter.Host.
+func (Host) AddResponseHeader(name, value string) {
+	logFailure(proxywasm.AddHttpResponseHeader(name, value))
+}
+
+// RemoveResponseHeader implements filter.Host.
+func (Host) RemoveResponseHeader(name string) {
+	logFailure(proxywasm.RemoveHttpResponseHeader(name))
+}
+
+// SendReply implements filter.Host. The SDK has no way to pass details on: with
+// this variant access logs do not show them.
+func (Host) SendReply(status uint32, _ string, headers []filter.Header) error {
+	pairs := make([][2]string, len(headers))
+	for i, h := range headers {
+		pairs[i] = [2]string{h.Name, h.Value}
+	}
+	return proxywasm.SendHttpResponse(status, pairs, nil, -1)
+}
+
+// Configuration implements filter.Host.
+func (Host) Configuration() ([]byte, error) {
+	data, err := proxywasm.GetPluginConfiguration()
+	if errors.Is(err, types.ErrorStatusNotFound) {
+		return nil, nil
+	}
+	return data, err
+}
+
+// DefineCounter implements filter.Host.
+func (Host) DefineCounter(name string) (uint32, error) {
+	counters = append(counters, proxywasm.DefineCounterMetric(name))
+	return uint32(len(counters) - 1), nil
+}
+
+// Increment implements filter.Host.
+func (Host) Increment(id uint32) { counters[id].Increment(1) }
+
+// LogLevel implements filter.Host. The SDK can not ask for it.
+func (Host) LogLevel() filter.LogLevel { return filter.LogInfo }
+
+// Log implements filter.Host.
+func (Host) Log(level filter.LogLevel, message string) {
+	switch level {
+	case filter.LogDebug:
+		proxywasm.LogDebug(message)
+	case filter.LogInfo:
+		proxywasm.LogInfo(message)
+	case filter.LogWarn:
+		proxywasm.LogWarn(message)
+	default:
+		proxywasm.LogError(message)
+	}
+}
+
+func logFailure(err error) {
+	if err != nil {
+		proxywasm.LogError(err.Error())
+	}
+}
+
+func asString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -1,0 +1,200 @@
+// Package origin holds the origins of the CORS protocol: a strict parser for
+// the Origin of a request, a strict parser for the patterns of a configuration,
+// and a set of patterns whose look-up costs the length of the origin, however
+// many patterns it holds. Matching is by component (scheme, host, port) and
+// never on substrings. It does no I/O and imports nothing of this module.
+package origin
+
+import "strings"
+
+// MaxLen is the longest Origin, in bytes, that can match anything. A host name
+// has at most 253 bytes (RFC 1035, section 2.3.4); the rest is room for schemes
+// of extensions and for ports.
+const MaxLen = 512
+
+// Origin is a parsed tuple origin (HTML, section 7.1.1). Scheme and Host are in
+// lower case; an IPv6 host keeps its brackets.
+type Origin struct {
+	Scheme string
+	Host   string
+	// Port is the port as written, or 0 where the origin has none: then it is
+	// the scheme's default.
+	Port uint16
+}
+
+// Buffer is scratch space for Parse; it must outlive the Origin parsed with it.
+type Buffer [MaxLen]byte
+
+// Parse reads one serialized origin (RFC 6454, section 6.2), such as browsers
+// send. ok is false for everything else: null, two values, a path, a trailing
+// slash, user info, white space or control characters, an empty host or label,
+// port 0 or above 65535, leading zeros, more than MaxLen bytes. It does not
+// allocate: buf is used where letters must be lower-cased.
+//
+// A default port that is spelled out is accepted here, since the comparison of
+// a request with its own origin needs it; no browser serializes an origin so, and
+// Serialized tells.
+func Parse(s string, buf *Buffer) (o Origin, ok bool) {
+	if len(s) > MaxLen {
+		return Origin{}, false
+	}
+	s = lower(s, buf)
+	scheme, rest, found := strings.Cut(s, "://")
+	if !found || !validScheme(scheme) {
+		return Origin{}, false
+	}
+	host, port, hasPort := splitPort(rest)
+	if !validHost(scheme, host) {
+		return Origin{}, false
+	}
+	o = Origin{Scheme: scheme, Host: host}
+	if hasPort {
+		if o.Port, ok = parsePort(port); !ok {
+			return Origin{}, false
+		}
+	}
+	return o, true
+}
+
+// DefaultPort returns the port that http and https leave out (URL, section
+// 4.2, "special scheme"), and 0 for other schemes.
+func DefaultPort(scheme string) uint16 {
+	switch scheme {
+	case "http":
+		return 80
+	case "https":
+		return 443
+	}
+	return 0
+}
+
+// Serialized reports whether a browser would write the origin so, that is
+// without the scheme's default port.
+func (o Origin) Serialized() bool {
+	return o.Port == 0 || o.Port != DefaultPort(o.Scheme)
+}
+
+// Is reports whether the origin is the one at scheme and authority, a host with
+// or without a port; default ports may be spelled out on either side. scheme
+// and authority are compared without regard to case.
+func (o Origin) Is(scheme, authority string) bool {
+	host, port, hasPort := splitPort(authority)
+	var number uint16
+	if hasPort {
+		var ok bool
+		if number, ok = parsePort(port); !ok {
+			return false
+		}
+	}
+	return equalFold(scheme, o.Scheme) && equalFold(host, o.Host) &&
+		effectivePort(number, o.Scheme) == effectivePort(o.Port, o.Scheme)
+}
+
+func effectivePort(port uint16, scheme string) uint16 {
+	if port == 0 {
+		return DefaultPort(scheme)
+	}
+	return port
+}
+
+// splitPort cuts ":port" off an authority. The colons inside the brackets of an
+// IPv6 address do not count.
+func splitPort(s string) (host, port string, hasPort bool) {
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 || strings.LastIndexByte(s, ']') > i {
+		return s, "", false
+	}
+	return s[:i], s[i+1:], true
+}
+
+func parsePort(s string) (port uint16, ok bool) {
+	if s == "" || s[0] == '0' || len(s) > 5 {
+		return 0, false
+	}
+	n := 0
+	for i := 0; i < len(s); i++ {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, false
+		}
+		n = n*10 + int(s[i]-'0')
+	}
+	if n > 65535 {
+		return 0, false
+	}
+	return uint16(n), true
+}
+
+// validScheme checks RFC 3986, section 3.1, in lower case.
+func validScheme(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if !isLetter(c) && (i == 0 || !isDigit(c) && c != '+' && c != '-' && c != '.') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// validHost checks a lower-case host. Hosts of http and https are domain names,
+// IPv4 or IPv6 addresses in the one form that browsers serialize; hosts of
+// other schemes are opaque (URL, section 3.1), so that any unreserved character
+// of RFC 3986 may stand in them.
+func validHost(scheme, host string) bool {
+	if strings.HasPrefix(host, "[") {
+		return strings.HasSuffix(host, "]") && canonicalIPv6(host[1:len(host)-1])
+	}
+	web := DefaultPort(scheme) != 0
+	start := 0
+	for i := 0; i <= len(host); i++ {
+		if i == len(host) || host[i] == '.' {
+			// One dot at the end is a fully qualified name, an origin of its own.
+			if i == start && web && (i < len(host) || i == 0) {
+				return false
+			}
+			start = i + 1
+			continue
+		}
+		c := host[i]
+		if !isLetter(c) && !isDigit(c) && c != '-' && c != '_' && (web || c != '~') {
+			return false
+		}
+	}
+	return host != "" && (!web || !endsInNumber(host) || canonicalIPv4(host))
+}
+
+// lower returns s in lower case; it copies into buf only where s has an
+// upper-case letter, which browsers never send.
+func lower(s string, buf *Buffer) string {
+	for i := 0; i < len(s); i++ {
+		if 'A' <= s[i] && s[i] <= 'Z' {
+			n := copy(buf[:], s)
+			for j := i; j < n; j++ {
+				buf[j] = lowerByte(buf[j])
+			}
+			return bytesAsString(buf[:n])
+		}
+	}
+	return s
+}
+
+func equalFold(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := 0; i < len(a); i++ {
+		if lowerByte(a[i]) != lowerByte(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lowerByte(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + ('a' - 'A')
+	}
+	return c
+}
+
+func isLetter(c byte) bool { return 'a' <= c && c <= 'z' }
+func isDigit(c byte) bool  { return '0' <= c && c <= '9' }

@@ -1,0 +1,324 @@
+package origin
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Pattern is a parsed origin pattern of a configuration: one scheme, one host
+// or every host below one, and one port, several or any.
+type Pattern struct {
+	Scheme string
+	// Host is in lower case; where Subdomains is set it is what stands behind
+	// "*.".
+	Host       string
+	Subdomains bool
+	// AnyPort is set by ":*". Otherwise Ports are the accepted ports in
+	// ascending order, 0 standing for the scheme's default port, which origins
+	// leave out.
+	AnyPort bool
+	Ports   []uint16
+	// Lowered says that the pattern was written with upper-case letters.
+	Lowered bool
+}
+
+// PatternError says why a string is no origin pattern and what to write
+// instead. Remedy completes the sentence "…; REMEDY".
+type PatternError struct {
+	Value  string
+	Reason string
+	Remedy string
+}
+
+func (e *PatternError) Error() string {
+	return strconv.Quote(e.Value) + ": " + e.Reason + "; " + e.Remedy
+}
+
+// ParsePattern reads a pattern such as https://example.com,
+// https://*.example.com, https://example.com:* or
+// https://example.com:[8080,8443]. "*" and "null" are no patterns: what they
+// mean depends on the policy around them. The error is a *PatternError.
+func ParsePattern(s string) (Pattern, error) {
+	p, e := parsePattern(s)
+	if e != nil {
+		e.Value = s
+		return Pattern{}, e
+	}
+	return p, nil
+}
+
+func fail(reason, remedy string) (Pattern, *PatternError) {
+	return Pattern{}, &PatternError{Reason: reason, Remedy: remedy}
+}
+
+func parsePattern(s string) (Pattern, *PatternError) {
+	written := s
+	if e := checkCharacters(s); e != nil {
+		return Pattern{}, e
+	}
+	var p Pattern
+	s = strings.ToLower(s)
+	p.Lowered = s != written
+
+	scheme, rest, found := strings.Cut(s, "://")
+	if !found {
+		return fail("an origin starts with a scheme", "write "+strconv.Quote("https://"+strings.TrimPrefix(s, "//")))
+	}
+	if strings.Contains(scheme, "*") {
+		return fail("the scheme can not be a wildcard", "list one origin for each scheme, such as "+strconv.Quote("https://"+rest))
+	}
+	if !validScheme(scheme) {
+		return fail("the scheme is not letters, digits, \"+\", \"-\" and \".\" after a letter", "write one such as \"https\"")
+	}
+	if scheme == "file" {
+		return fail("pages opened from files have the origin null", "serve them from http://localhost, or allow \"null\" with its waiver")
+	}
+	p.Scheme = scheme
+	if e := checkShape(scheme, rest); e != nil {
+		return Pattern{}, e
+	}
+
+	host, port, hasPort := splitPort(rest)
+	if strings.HasSuffix(host, ":") && strings.HasPrefix(port, "[") {
+		return fail("the brackets of the port list are not closed", "write \"]\" at the end")
+	}
+	if i := strings.Index(rest, ":["); i >= 0 && strings.HasSuffix(rest, "]") {
+		host, port, hasPort = rest[:i], rest[i+1:], true
+	}
+	if e := p.setHost(host); e != nil {
+		return Pattern{}, e
+	}
+	if e := p.setPorts(port, hasPort); e != nil {
+		return Pattern{}, e
+	}
+	if len(p.Scheme)+len("://")+len(p.Host) > MaxLen {
+		return fail("longer than "+strconv.Itoa(MaxLen)+" bytes, so no origin can match it", "leave it out")
+	}
+	return p, nil
+}
+
+// checkCharacters refuses what can stand nowhere in a pattern.
+func checkCharacters(s string) *PatternError {
+	switch {
+	case s == "":
+		return &PatternError{Reason: "empty", Remedy: "write an origin such as \"https://example.com\", or leave the entry out"}
+	case strings.Contains(s, ","):
+		if list := s[strings.IndexByte(s, ',')+1:]; strings.Contains(list, "://") {
+			return &PatternError{Reason: "several origins in one string", Remedy: "write each as an entry of its own"}
+		}
+	}
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c <= ' ' || c == 0x7f:
+			return &PatternError{Reason: "an origin has no spaces or control characters", Remedy: "write " + strconv.Quote(withoutSpaces(s))}
+		case c > 0x7f:
+			return &PatternError{Reason: "browsers send hosts in ASCII", Remedy: "write the host in its punycode form (\"xn--…\")"}
+		}
+	}
+	return nil
+}
+
+func withoutSpaces(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r <= ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// checkShape refuses the parts of a URL that an origin does not have.
+func checkShape(scheme, rest string) *PatternError {
+	instead := func(authority string) string {
+		return "write " + strconv.Quote(scheme+"://"+authority)
+	}
+	if i := strings.IndexAny(rest, "/?#\\"); i >= 0 {
+		switch {
+		case i == len(rest)-1 && rest[i] == '/':
+			return &PatternError{Reason: "an origin has no trailing slash", Remedy: instead(rest[:i])}
+		case rest[i] == '?':
+			return &PatternError{Reason: "an origin has no query", Remedy: instead(rest[:i])}
+		case rest[i] == '#':
+			return &PatternError{Reason: "an origin has no fragment", Remedy: instead(rest[:i])}
+		}
+		return &PatternError{Reason: "an origin has no path", Remedy: instead(rest[:i])}
+	}
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		return &PatternError{Reason: "an origin has no user info", Remedy: instead(rest[i+1:])}
+	}
+	return nil
+}
+
+func (p *Pattern) setHost(host string) *PatternError {
+	example := "write " + strconv.Quote(p.Scheme+"://example.com") + " or " + strconv.Quote(p.Scheme+"://*.example.com")
+	if base, ok := strings.CutPrefix(host, "*."); ok {
+		p.Subdomains, host = true, base
+	}
+	switch {
+	case host == "":
+		return &PatternError{Reason: "an origin has a host", Remedy: example}
+	case host == "*":
+		return &PatternError{Reason: "a wildcard for every host of a scheme is not supported", Remedy: "list the hosts, " + example + ", or allow every origin with \"*\""}
+	case strings.Contains(host, "*"):
+		return &PatternError{Reason: "\"*\" may stand for whole labels at the front of the host only", Remedy: example}
+	case strings.HasPrefix(host, "["):
+		return p.setIPv6(host)
+	case strings.Contains(host, ":"):
+		return &PatternError{Reason: "an IPv6 address stands in brackets", Remedy: "write " + strconv.Quote(p.Scheme+"://["+host+"]")}
+	case p.Subdomains && endsInNumber(host):
+		return &PatternError{Reason: "an IP address has no subdomains", Remedy: "write " + strconv.Quote(p.Scheme+"://"+host)}
+	case !validHost(p.Scheme, host):
+		if DefaultPort(p.Scheme) != 0 && endsInNumber(host) {
+			return &PatternError{Reason: "browsers write an IPv4 address as four decimal numbers", Remedy: "write it so, such as " + strconv.Quote(p.Scheme+"://192.0.2.1")}
+		}
+		return &PatternError{Reason: "the host is not made of labels of letters, digits, \"-\" and \"_\"", Remedy: example}
+	}
+	p.Host = host
+	return nil
+}
+
+func (p *Pattern) setIPv6(host string) *PatternError {
+	address, closed := strings.CutSuffix(host[1:], "]")
+	pieces, ok := parseIPv6(address)
+	if !closed || !ok {
+		return &PatternError{Reason: "not an IPv6 address in brackets", Remedy: "write one such as " + strconv.Quote(p.Scheme+"://[2001:db8::1]")}
+	}
+	canonical := "[" + string(appendIPv6(nil, pieces)) + "]"
+	switch {
+	case p.Subdomains:
+		return &PatternError{Reason: "an IP address has no subdomains", Remedy: "write " + strconv.Quote(p.Scheme+"://"+canonical)}
+	case canonical != host:
+		return &PatternError{Reason: "browsers write this IPv6 address in its shortest form", Remedy: "write " + strconv.Quote(p.Scheme+"://"+canonical)}
+	}
+	p.Host = host
+	return nil
+}
+
+func (p *Pattern) setPorts(port string, hasPort bool) *PatternError {
+	without := p.Scheme + "://" + p.hostPattern()
+	switch {
+	case !hasPort:
+		p.Ports = []uint16{0}
+		return nil
+	case port == "*" || port == "[*]":
+		p.AnyPort = true
+		return nil
+	case strings.HasPrefix(port, "["):
+		return p.setPortList(strings.Trim(port, "[]"))
+	}
+	number, ok := parsePort(port)
+	switch {
+	case port == "":
+		return &PatternError{Reason: "a colon without a port", Remedy: "write " + strconv.Quote(without)}
+	case !ok:
+		return &PatternError{Reason: "a port is a number from 1 to 65535", Remedy: "write one, or " + strconv.Quote(without+":*") + " for any port"}
+	case number == DefaultPort(p.Scheme):
+		return &PatternError{Reason: "browsers leave out the default port of " + p.Scheme, Remedy: "write " + strconv.Quote(without)}
+	}
+	p.Ports = []uint16{number}
+	return nil
+}
+
+// setPortList takes the scheme's default port as well: in a list there is no
+// other way to name it.
+func (p *Pattern) setPortList(list string) *PatternError {
+	for _, port := range strings.Split(list, ",") {
+		number, ok := parsePort(port)
+		if !ok {
+			return &PatternError{Reason: "a port list holds numbers from 1 to 65535", Remedy: "write one such as \":[8080,8443]\""}
+		}
+		if number == DefaultPort(p.Scheme) {
+			number = 0
+		}
+		p.Ports = append(p.Ports, number)
+	}
+	slices.Sort(p.Ports)
+	p.Ports = slices.Compact(p.Ports)
+	return nil
+}
+
+func (p Pattern) hostPattern() string {
+	if p.Subdomains {
+		return "*." + p.Host
+	}
+	return p.Host
+}
+
+// String returns the pattern as a configuration writes it.
+func (p Pattern) String() string {
+	s := p.Scheme + "://" + p.hostPattern()
+	switch {
+	case p.AnyPort:
+		return s + ":*"
+	case len(p.Ports) == 1 && p.Ports[0] == 0:
+		return s
+	case len(p.Ports) == 1:
+		return s + ":" + strconv.Itoa(int(p.Ports[0]))
+	}
+	ports := make([]string, len(p.Ports))
+	for i, port := range p.Ports {
+		ports[i] = strconv.Itoa(int(effectivePort(port, p.Scheme)))
+	}
+	return s + ":[" + strings.Join(ports, ",") + "]"
+}
+
+// Insecure reports whether the pattern matches an origin whose pages anyone on
+// the network path can forge: plain http, other than the loopback (Secure
+// Contexts, section 3.1).
+func (p Pattern) Insecure() bool { return p.Scheme == "http" && !loopback(p.Host) }
+
+// WholeTLD reports whether the pattern matches every host below a single label,
+// such as https://*.com. Below localhost is harmless.
+func (p Pattern) WholeTLD() bool {
+	return p.Subdomains && p.Host != "localhost" && !strings.Contains(strings.TrimSuffix(p.Host, "."), ".")
+}
+
+// Covers reports whether every origin that q matches is matched by p as well.
+func (p Pattern) Covers(q Pattern) bool {
+	if p.Scheme != q.Scheme || !p.coversHost(q) {
+		return false
+	}
+	if p.AnyPort || q.AnyPort {
+		return p.AnyPort
+	}
+	for _, port := range q.Ports {
+		if !slices.Contains(p.Ports, port) {
+			return false
+		}
+	}
+	return true
+}
+
+func (p Pattern) coversHost(q Pattern) bool {
+	if p.Host == q.Host && p.Subdomains == q.Subdomains {
+		return true
+	}
+	return p.Subdomains && strings.HasSuffix(q.Host, "."+p.Host)
+}
+
+// ParseHostPattern reads a host without a port, or "*." and a host for all hosts
+// below it, and returns the host in lower case.
+func ParseHostPattern(s string) (host string, below bool, err *PatternError) {
+	bad := func(reason, remedy string) (string, bool, *PatternError) {
+		return "", false, &PatternError{Value: s, Reason: reason, Remedy: remedy}
+	}
+	example := "write one such as \"api.example.com\" or \"*.example.com\""
+	if err := checkCharacters(s); err != nil {
+		return bad("a host is ASCII without spaces", example)
+	}
+	host, below = strings.CutPrefix(strings.ToLower(s), "*.")
+	if i := strings.Index(host, "://"); i >= 0 {
+		return bad("a host has no scheme", "write "+strconv.Quote(host[i+3:]))
+	}
+	if strings.Contains(host, "*") {
+		return bad("\"*\" may stand for whole labels at the front of the host only", example)
+	}
+	if name, _, hasPort := splitPort(host); hasPort && strings.Count(name, ":") == 0 {
+		return bad("hosts are compared without the port", "write "+strconv.Quote(name))
+	}
+	if below && endsInNumber(host) || !validHost("https", host) {
+		return bad("not a host", example)
+	}
+	return host, below, nil
+}

@@ -1,0 +1,101 @@
+package origin
+
+import "strings"
+
+// HostTree maps host names, and all hosts below a name, to values. A look-up
+// walks the labels of the host from the right, so that it costs the length of
+// the host and not the number of entries. The zero HostTree is empty; it must
+// not be changed once it is searched.
+type HostTree[T any] struct {
+	nodes    []hostNode[T]
+	children map[hostEdge]int32
+}
+
+// One map for the whole tree, keyed by parent and label, takes a tenth of the
+// memory that a map in each node takes.
+type hostEdge struct {
+	parent int32
+	label  string
+}
+
+type hostNode[T any] struct {
+	exact, below       T
+	hasExact, hasBelow bool
+}
+
+// At returns the value of the host, or of all hosts below it where below is
+// set, to be filled in; it is made where it was not there. The pointer is good
+// until the next call.
+func (t *HostTree[T]) At(host string, below bool) *T {
+	if t.children == nil {
+		t.children = make(map[hostEdge]int32)
+		t.nodes = append(t.nodes, hostNode[T]{})
+	}
+	at := int32(0)
+	for more := true; more; {
+		var label string
+		label, host, more = lastLabel(host)
+		edge := hostEdge{at, label}
+		next, ok := t.children[edge]
+		if !ok {
+			next = int32(len(t.nodes))
+			t.nodes = append(t.nodes, hostNode[T]{})
+			t.children[edge] = next
+		}
+		at = next
+	}
+	node := &t.nodes[at]
+	if below {
+		node.hasBelow = true
+		return &node.below
+	}
+	node.hasExact = true
+	return &node.exact
+}
+
+// Search starts a look-up of the host, which must be in lower case.
+func (t *HostTree[T]) Search(host string) HostSearch[T] {
+	return HostSearch[T]{tree: t, rest: host, more: len(t.nodes) > 0}
+}
+
+// HostSearch goes through the values that apply to one host, from the widest
+// wildcard to the host itself.
+type HostSearch[T any] struct {
+	tree *HostTree[T]
+	at   int32
+	rest string
+	more bool
+}
+
+// Next returns the next value that applies, or nil when there is none left.
+func (s *HostSearch[T]) Next() *T {
+	for s.more {
+		var label string
+		label, s.rest, s.more = lastLabel(s.rest)
+		next, ok := s.tree.children[hostEdge{s.at, label}]
+		if !ok {
+			s.more = false
+			return nil
+		}
+		s.at = next
+		node := &s.tree.nodes[next]
+		if s.more && node.hasBelow {
+			return &node.below
+		}
+		if !s.more && node.hasExact {
+			return &node.exact
+		}
+	}
+	return nil
+}
+
+// lastLabel cuts the last label off a host. more is false where it was the
+// only one. Addresses are cut like names: no pattern has a wildcard in front
+// of one, so that they match as a whole or not at all.
+func lastLabel(host string) (label, rest string, more bool) {
+	i := strings.LastIndexByte(host, '.')
+	if i < 0 {
+		return host, "", false
+	}
+	return host[i+1:], host[:i], true
+}
