@@ -1,0 +1,233 @@
+package host
+
+import (
+	"context"
+	"fmt"
+)
+
+// PluginConfig is what Envoy's PluginConfig says.
+type PluginConfig struct {
+	Name          string
+	RootID        string
+	Configuration []byte
+	// FailOpen lets requests pass once the VM has failed; otherwise they get 503.
+	FailOpen bool
+}
+
+// Plugin is one plugin context of a VM.
+type Plugin struct {
+	vm     *VM
+	id     uint32
+	config PluginConfig
+}
+
+// NewPlugin creates a plugin context and configures it. The error is ErrRejected
+// where the module refuses the configuration; the VM can be used on.
+func (vm *VM) NewPlugin(_ context.Context, c PluginConfig) (*Plugin, error) {
+	vm.mu.Lock()
+	defer vm.mu.Unlock()
+	vm.lastID++
+	p := &Plugin{vm: vm, id: vm.lastID, config: c}
+	vm.plugin = p
+	defer func() { vm.plugin = nil }()
+	if _, err := vm.call(&vm.contextCreate, phaseOther, 0, uint64(p.id), 0); err != nil {
+		return nil, err
+	}
+	ok, err := vm.call(&vm.onConfigure, phaseConfigure, 1, uint64(p.id), uint64(len(c.Configuration)))
+	if err != nil {
+		return nil, err
+	}
+	if ok == 0 {
+		_, err := vm.call(&vm.onDelete, phaseOther, 0, uint64(p.id))
+		if err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("plugin %q: %w", c.Name, ErrRejected)
+	}
+	return p, nil
+}
+
+// Close ends the plugin context.
+func (p *Plugin) Close(context.Context) error {
+	p.vm.mu.Lock()
+	defer p.vm.mu.Unlock()
+	p.vm.plugin = p
+	defer func() { p.vm.plugin = nil }()
+	if _, err := p.vm.call(&p.vm.onDone, phaseOther, 1, uint64(p.id)); err != nil {
+		return err
+	}
+	_, err := p.vm.call(&p.vm.onDelete, phaseOther, 0, uint64(p.id))
+	return err
+}
+
+// VM returns the VM that the plugin lives in.
+func (p *Plugin) VM() *VM { return p.vm }
+
+// StreamInfo is what the proxy knows of a stream beside its headers.
+type StreamInfo struct {
+	// Property answers proxy_get_property; nil: there is none.
+	Property func(path []string) ([]byte, bool)
+	// OnCount is told the name of each counter that the module increments during
+	// the stream; nil: nobody is.
+	OnCount func(name string)
+}
+
+// Action is what a callback wants done with its headers.
+type Action int
+
+// The actions.
+const (
+	ActionContinue Action = iota
+	ActionPause
+)
+
+// LocalReply is an answer that does not come from upstream.
+type LocalReply struct {
+	Status     int
+	Details    string
+	Headers    *HeaderMap // without :status
+	Body       []byte
+	GRPCStatus int32 // -1: none
+}
+
+// detailsFailed are the response code details of Envoy's reply for a failed VM.
+const detailsFailed = "wasm_fail_stream"
+
+// Stream is one HTTP stream of a plugin. Its callbacks must be called one after
+// the other.
+type Stream struct {
+	plugin   *Plugin
+	id       uint32
+	info     StreamInfo
+	created  bool
+	request  *HeaderMap
+	response *HeaderMap
+	reply    *LocalReply
+}
+
+// NewStream starts a stream.
+func (p *Plugin) NewStream(info StreamInfo) *Stream {
+	p.vm.mu.Lock()
+	defer p.vm.mu.Unlock()
+	p.vm.lastID++
+	s := &Stream{plugin: p, id: p.vm.lastID, info: info}
+	s.created = s.run(&p.vm.contextCreate, phaseOther, uint64(s.id), uint64(p.id)) == nil
+	return s
+}
+
+// run calls an export for this stream.
+func (s *Stream) run(f *guestFunction, ph phase, params ...uint64) error {
+	_, err := s.ask(f, ph, 0, params...)
+	return err
+}
+
+func (s *Stream) ask(f *guestFunction, ph phase, absent uint64, params ...uint64) (uint64, error) {
+	vm := s.plugin.vm
+	vm.plugin, vm.stream = s.plugin, s
+	result, err := vm.call(f, ph, absent, params...)
+	vm.plugin, vm.stream = nil, nil
+	return result, err
+}
+
+// OnRequestHeaders runs the request's headers through the filter, which may
+// change them. The reply is what the filter answered, or the 503 of a VM that
+// failed; the caller runs its headers through OnResponseHeaders of every filter,
+// this one's included, as Envoy does.
+func (s *Stream) OnRequestHeaders(h *HeaderMap, endOfStream bool) (Action, *LocalReply) {
+	s.plugin.vm.mu.Lock()
+	defer s.plugin.vm.mu.Unlock()
+	s.request = h
+	return s.headers(&s.plugin.vm.onRequestHeaders, phaseRequest, h, endOfStream)
+}
+
+// OnResponseHeaders runs the response's headers, with :status, through the
+// filter.
+func (s *Stream) OnResponseHeaders(h *HeaderMap, endOfStream bool) (Action, *LocalReply) {
+	s.plugin.vm.mu.Lock()
+	defer s.plugin.vm.mu.Unlock()
+	s.response = h
+	return s.headers(&s.plugin.vm.onResponseHeaders, phaseResponse, h, endOfStream)
+}
+
+func (s *Stream) headers(f *guestFunction, ph phase, h *HeaderMap, endOfStream bool) (Action, *LocalReply) {
+	end := uint64(0)
+	if endOfStream {
+		end = 1
+	}
+	s.reply = nil
+	action := uint64(ActionContinue)
+	var err error
+	if s.created {
+		action, err = s.ask(f, ph, uint64(ActionContinue), uint64(s.id), uint64(h.Len()), end)
+	}
+	if !s.created || err != nil {
+		if s.plugin.config.FailOpen || ph != phaseRequest && err == nil {
+			return ActionContinue, nil
+		}
+		return ActionPause, &LocalReply{Status: 503, Details: detailsFailed, Headers: NewHeaderMap(), GRPCStatus: -1}
+	}
+	if s.reply != nil {
+		return ActionPause, s.reply
+	}
+	return Action(action), nil
+}
+
+// OnDone ends the stream: done, log, delete.
+func (s *Stream) OnDone() {
+	vm := s.plugin.vm
+	vm.mu.Lock()
+	defer vm.mu.Unlock()
+	if !s.created {
+		return
+	}
+	for _, end := range []struct {
+		f  *guestFunction
+		ph phase
+	}{{&vm.onDone, phaseOther}, {&vm.onLog, phaseLog}, {&vm.onDelete, phaseOther}} {
+		if s.run(end.f, end.ph, uint64(s.id)) != nil {
+			return
+		}
+	}
+}
+
+// Response is what a client sees of an exchange.
+type Response struct {
+	Headers   *HeaderMap // with :status
+	Body      []byte
+	Forwarded bool   // upstream was asked
+	Details   string // response code details
+	Paused    bool   // the filter neither replied nor let the stream go on
+}
+
+// Exchange runs a stream's whole life with this plugin as the only filter: the
+// request's headers, the local reply or upstream's response, the response's
+// headers, the end. upstream gets the request as forwarded and returns response
+// headers with :status.
+func (p *Plugin) Exchange(request *HeaderMap, upstream func(request *HeaderMap) *HeaderMap) Response {
+	s := p.NewStream(StreamInfo{})
+	defer s.OnDone()
+	action, reply := s.OnRequestHeaders(request, true)
+	response := Response{Details: "via_upstream"}
+	switch {
+	case reply != nil:
+		response.takeReply(reply)
+	case action == ActionPause:
+		return Response{Paused: true}
+	default:
+		response.Headers, response.Forwarded = upstream(request), true
+	}
+	action, again := s.OnResponseHeaders(response.Headers, true)
+	if again != nil {
+		response.takeReply(again)
+	}
+	response.Paused = again == nil && action == ActionPause
+	return response
+}
+
+func (r *Response) takeReply(reply *LocalReply) {
+	r.Headers = NewHeaderMap([2]string{":status", fmt.Sprint(reply.Status)})
+	for name, value := range reply.Headers.All() {
+		r.Headers.Add(name, value)
+	}
+	r.Body, r.Details = reply.Body, reply.Details
+}

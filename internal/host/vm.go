@@ -1,0 +1,242 @@
+package host
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// LogLevel is a severity, with its number in the ABI.
+type LogLevel uint32
+
+// The severities.
+const (
+	LogTrace LogLevel = iota
+	LogDebug
+	LogInfo
+	LogWarn
+	LogError
+	LogCritical
+)
+
+var levelNames = []string{"trace", "debug", "info", "warning", "error", "critical"}
+
+func (l LogLevel) String() string {
+	if int(l) < len(levelNames) {
+		return levelNames[l]
+	}
+	return fmt.Sprintf("level %d", uint32(l))
+}
+
+// ErrRejected means that the module refused its configuration.
+var ErrRejected = errors.New("the module rejected the configuration")
+
+// VMConfig is what Envoy's vm_config says.
+type VMConfig struct {
+	ID            string            // vm_id
+	Configuration []byte            // vm_config.configuration
+	Env           map[string]string // vm_config.environment_variables
+	// Log takes the lines that the module logs, with the name of the plugin; nil
+	// discards them. It is called while a callback runs and must not call back.
+	Log func(level LogLevel, plugin, message string)
+	// LogLevel is the least severe level that is logged.
+	LogLevel LogLevel
+	// Metrics is shared between the VMs of all workers; nil: the VM has its own.
+	Metrics *Metrics
+}
+
+// VM is an instance of a module: one worker thread of Envoy. Its methods, and
+// those of its plugins and streams, are safe for concurrent use; calls into the
+// guest are serialised.
+type VM struct {
+	mu      sync.Mutex
+	ctx     context.Context
+	config  VMConfig
+	module  api.Module
+	memory  api.Memory
+	metrics *Metrics
+
+	allocate, contextCreate, onConfigure, onRequestHeaders, onResponseHeaders, onDone, onLog, onDelete guestFunction
+
+	lastID         uint32
+	hostCalls      uint64
+	allocatorCalls uint64
+	failure        error
+
+	// What the guest's calls refer to while one of its callbacks runs.
+	phase   phase
+	plugin  *Plugin
+	stream  *Stream
+	scratch []byte
+}
+
+// phase is which callback of the guest runs; host calls depend on it.
+type phase uint8
+
+const (
+	phaseNone phase = iota
+	phaseInitialize
+	phaseAllocate
+	phaseVMStart
+	phaseConfigure
+	phaseRequest
+	phaseResponse
+	phaseLog
+	phaseOther
+)
+
+// guestFunction is an export of the guest, or none.
+type guestFunction struct {
+	function api.Function
+	stack    [4]uint64
+}
+
+type vmKey struct{}
+
+// NewVM instantiates the module, initializes it and starts it.
+func (m *Module) NewVM(ctx context.Context, c VMConfig) (*VM, error) {
+	vm := &VM{config: c, metrics: c.Metrics}
+	if vm.metrics == nil {
+		vm.metrics = NewMetrics()
+	}
+	vm.ctx = context.WithValue(context.WithoutCancel(ctx), vmKey{}, vm)
+	config := wazero.NewModuleConfig().WithName("").WithStartFunctions().
+		WithSysWalltime().WithSysNanotime().WithRandSource(rand.Reader)
+	for _, name := range sortedKeys(c.Env) {
+		config = config.WithEnv(name, c.Env[name])
+	}
+	var err error
+	if vm.module, err = m.runtime.InstantiateModule(vm.ctx, m.compiled, config); err != nil {
+		return nil, fmt.Errorf("the module can not be instantiated: %w", err)
+	}
+	vm.memory = vm.module.Memory()
+	if err := vm.start(); err != nil {
+		return nil, errors.Join(err, vm.Close(ctx))
+	}
+	return vm, nil
+}
+
+func (vm *VM) start() error {
+	for name, f := range map[string]*guestFunction{
+		"proxy_on_context_create": &vm.contextCreate, "proxy_on_configure": &vm.onConfigure,
+		"proxy_on_request_headers": &vm.onRequestHeaders, "proxy_on_response_headers": &vm.onResponseHeaders,
+		"proxy_on_done": &vm.onDone, "proxy_on_log": &vm.onLog, "proxy_on_delete": &vm.onDelete,
+	} {
+		f.function = vm.module.ExportedFunction(name)
+	}
+	for _, name := range allocators {
+		if f := vm.module.ExportedFunction(name); f != nil {
+			vm.allocate.function = f
+			break
+		}
+	}
+	initialize := guestFunction{function: vm.module.ExportedFunction("_initialize")}
+	if initialize.function == nil {
+		initialize.function = vm.module.ExportedFunction("_start")
+	}
+	if _, err := vm.call(&initialize, phaseInitialize, 0); err != nil {
+		return fmt.Errorf("the module failed to initialize: %w", err)
+	}
+	onStart := guestFunction{function: vm.module.ExportedFunction("proxy_on_vm_start")}
+	started, err := vm.call(&onStart, phaseVMStart, 1, 0, uint64(len(vm.config.Configuration)))
+	if err != nil {
+		return fmt.Errorf("the module failed to start: %w", err)
+	}
+	if started == 0 {
+		return errors.New("the module refused to start")
+	}
+	return nil
+}
+
+// call runs an export in a phase; where there is none it answers absent. After
+// a trap the VM has failed for good.
+func (vm *VM) call(f *guestFunction, p phase, absent uint64, params ...uint64) (uint64, error) {
+	if f.function == nil {
+		return absent, nil
+	}
+	if vm.failure != nil {
+		return 0, vm.failure
+	}
+	before := vm.phase
+	vm.phase = p
+	copy(f.stack[:], params)
+	err := f.function.CallWithStack(vm.ctx, f.stack[:])
+	vm.phase = before
+	if err != nil {
+		vm.failure = fmt.Errorf("the module trapped in %s: %w", f.function.Definition().DebugName(), err)
+		vm.log(LogCritical, vm.failure.Error())
+		return 0, vm.failure
+	}
+	return f.stack[0] & 0xffffffff, nil
+}
+
+// copyToGuest puts data into memory that the guest allocates and returns the
+// address, or 0 where the guest gives none.
+func (vm *VM) copyToGuest(data []byte) uint32 {
+	vm.allocatorCalls++
+	address, err := vm.call(&vm.allocate, phaseAllocate, 0, uint64(len(data)))
+	if err != nil {
+		panic(err) // unwinds the callback that wanted the memory
+	}
+	if address == 0 || !vm.memory.Write(uint32(address), data) {
+		return 0
+	}
+	return uint32(address)
+}
+
+func (vm *VM) log(level LogLevel, message string) {
+	if vm.config.Log == nil || level < vm.config.LogLevel {
+		return
+	}
+	name := ""
+	if vm.plugin != nil {
+		name = vm.plugin.config.Name
+	}
+	vm.config.Log(level, name, message)
+}
+
+// MemorySize returns the size of the linear memory, in bytes.
+func (vm *VM) MemorySize() uint32 { return vm.memory.Size() }
+
+// HostCalls returns how often the guest has called a function of the ABI; WASI
+// does not count.
+func (vm *VM) HostCalls() uint64 {
+	vm.mu.Lock()
+	defer vm.mu.Unlock()
+	return vm.hostCalls
+}
+
+// AllocatorCalls returns how often the host has asked the guest for memory.
+func (vm *VM) AllocatorCalls() uint64 {
+	vm.mu.Lock()
+	defer vm.mu.Unlock()
+	return vm.allocatorCalls
+}
+
+// Failed returns the trap that ended the VM, or nil.
+func (vm *VM) Failed() error {
+	vm.mu.Lock()
+	defer vm.mu.Unlock()
+	return vm.failure
+}
+
+// Metrics returns the metrics that the VM counts in.
+func (vm *VM) Metrics() *Metrics { return vm.metrics }
+
+// Close drops the instance.
+func (vm *VM) Close(ctx context.Context) error { return vm.module.Close(ctx) }
+
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
