@@ -55,34 +55,35 @@ func (t *HostTree[T]) At(host string, below bool) *T {
 
 // Search starts a look-up of the host, which must be in lower case.
 func (t *HostTree[T]) Search(host string) HostSearch[T] {
-	return HostSearch[T]{tree: t, rest: host, more: len(t.nodes) > 0}
+	return HostSearch[T]{tree: t, host: host, end: len(host), more: len(t.nodes) > 0}
 }
 
 // HostSearch goes through the values that apply to one host, from the widest
-// wildcard to the host itself.
+// wildcard to the host itself. It remembers how far it has come as a number: a
+// string stored through a pointer would move the host to the heap.
 type HostSearch[T any] struct {
 	tree *HostTree[T]
+	host string
+	end  int
 	at   int32
-	rest string
 	more bool
 }
 
 // Next returns the next value that applies, or nil when there is none left.
 func (s *HostSearch[T]) Next() *T {
 	for s.more {
-		var label string
-		label, s.rest, s.more = lastLabel(s.rest)
+		label, rest, more := lastLabel(s.host[:s.end])
 		next, ok := s.tree.children[hostEdge{s.at, label}]
 		if !ok {
 			s.more = false
 			return nil
 		}
-		s.at = next
+		s.at, s.end, s.more = next, len(rest), more
 		node := &s.tree.nodes[next]
-		if s.more && node.hasBelow {
+		if more && node.hasBelow {
 			return &node.below
 		}
-		if !s.more && node.hasExact {
+		if !more && node.hasExact {
 			return &node.exact
 		}
 	}
