@@ -49,11 +49,15 @@ var callbacks = map[string]struct{ params, results []api.ValueType }{
 	"proxy_on_delete":           {[]api.ValueType{i32}, nil},
 }
 
+// compilationCache lets a process that loads the same bytes again, as tests do
+// for each gateway, compile them once.
+var compilationCache = wazero.NewCompilationCache()
+
 // Compile checks and compiles a module. What Envoy rejects when it loads a
 // module is an error here: no ABI version, no allocator, a callback of another
 // signature, an import that the host does not have.
 func Compile(ctx context.Context, wasm []byte) (*Module, error) {
-	runtime := wazero.NewRuntime(ctx)
+	runtime := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCompilationCache(compilationCache))
 	m, err := compile(ctx, runtime, wasm)
 	if err != nil {
 		return nil, errors.Join(err, runtime.Close(ctx))

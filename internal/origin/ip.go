@@ -87,6 +87,9 @@ func parseIPv6(s string) (pieces [8]uint16, ok bool) {
 	if !compressed {
 		return pieces, n == 8
 	}
+	if strings.Contains(head, ".") {
+		return pieces, false // a dotted quad stands at the end only
+	}
 	var back [8]uint16
 	m, ok := parsePieces(tail, back[:])
 	if !ok || n+m > 7 {

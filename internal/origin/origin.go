@@ -148,7 +148,7 @@ func validHost(scheme, host string) bool {
 	for i := 0; i <= len(host); i++ {
 		if i == len(host) || host[i] == '.' {
 			// One dot at the end is a fully qualified name, an origin of its own.
-			if i == start && web && (i < len(host) || i == 0) {
+			if i == start && (i < len(host) || i == 0) {
 				return false
 			}
 			start = i + 1

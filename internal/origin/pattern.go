@@ -29,6 +29,8 @@ type PatternError struct {
 	Value  string
 	Reason string
 	Remedy string
+
+	instead string // what Remedy says to write, where that is one whole pattern
 }
 
 func (e *PatternError) Error() string {
@@ -43,13 +45,29 @@ func ParsePattern(s string) (Pattern, error) {
 	p, e := parsePattern(s)
 	if e != nil {
 		e.Value = s
+		e.settle()
 		return Pattern{}, e
 	}
 	return p, nil
 }
 
+// settle follows the remedy for a string with several mistakes until what it
+// says to write has none.
+func (e *PatternError) settle() {
+	for next := e; next.instead != "" && next.instead != "*" && next.instead != "null"; {
+		if _, next = parsePattern(next.instead); next == nil {
+			return
+		}
+		e.Remedy = next.Remedy
+	}
+}
+
 func fail(reason, remedy string) (Pattern, *PatternError) {
 	return Pattern{}, &PatternError{Reason: reason, Remedy: remedy}
+}
+
+func writeInstead(reason, pattern string) *PatternError {
+	return &PatternError{Reason: reason, Remedy: "write " + strconv.Quote(pattern), instead: pattern}
 }
 
 func parsePattern(s string) (Pattern, *PatternError) {
@@ -63,7 +81,11 @@ func parsePattern(s string) (Pattern, *PatternError) {
 
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found {
-		return fail("an origin starts with a scheme", "write "+strconv.Quote("https://"+strings.TrimPrefix(s, "//")))
+		scheme, rest := "https", s
+		if before, after, ok := strings.Cut(s, ":"); ok && DefaultPort(before) != 0 {
+			scheme, rest = before, after
+		}
+		return Pattern{}, writeInstead("an origin starts with a scheme", scheme+"://"+strings.TrimLeft(rest, "/"))
 	}
 	if strings.Contains(scheme, "*") {
 		return fail("the scheme can not be a wildcard", "list one origin for each scheme, such as "+strconv.Quote("https://"+rest))
@@ -79,14 +101,20 @@ func parsePattern(s string) (Pattern, *PatternError) {
 		return Pattern{}, e
 	}
 
+	if _, ok := parseIPv6(rest); ok {
+		return Pattern{}, writeInstead("an IPv6 address stands in brackets", scheme+"://["+rest+"]")
+	}
 	host, port, hasPort := splitPort(rest)
-	if strings.HasSuffix(host, ":") && strings.HasPrefix(port, "[") {
-		return fail("the brackets of the port list are not closed", "write \"]\" at the end")
+	if strings.HasPrefix(port, "[") {
+		return Pattern{}, writeInstead("the brackets of the port list are not closed", s+"]")
 	}
 	if i := strings.Index(rest, ":["); i >= 0 && strings.HasSuffix(rest, "]") {
 		host, port, hasPort = rest[:i], rest[i+1:], true
 	}
 	if e := p.setHost(host); e != nil {
+		if e.instead != "" && hasPort {
+			e = writeInstead(e.Reason, e.instead+":"+port)
+		}
 		return Pattern{}, e
 	}
 	if e := p.setPorts(port, hasPort); e != nil {
@@ -111,7 +139,17 @@ func checkCharacters(s string) *PatternError {
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case c <= ' ' || c == 0x7f:
-			return &PatternError{Reason: "an origin has no spaces or control characters", Remedy: "write " + strconv.Quote(withoutSpaces(s))}
+			reason := "an origin has no spaces or control characters"
+			head, list := s, ""
+			if i := strings.Index(s, ":["); i >= 0 {
+				head, list = s[:i], withoutSpaces(s[i:])
+			}
+			head = strings.TrimFunc(head, isSpace)
+			// Taking spaces out of the middle could make one origin of two.
+			if head == "" || strings.ContainsFunc(head, isSpace) {
+				return &PatternError{Reason: reason, Remedy: "write each origin as an entry of its own"}
+			}
+			return writeInstead(reason, head+list)
 		case c > 0x7f:
 			return &PatternError{Reason: "browsers send hosts in ASCII", Remedy: "write the host in its punycode form (\"xn--…\")"}
 		}
@@ -119,9 +157,11 @@ func checkCharacters(s string) *PatternError {
 	return nil
 }
 
+func isSpace(r rune) bool { return r <= ' ' || r == 0x7f }
+
 func withoutSpaces(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r <= ' ' || r == 0x7f {
+		if isSpace(r) {
 			return -1
 		}
 		return r
@@ -130,22 +170,20 @@ func withoutSpaces(s string) string {
 
 // checkShape refuses the parts of a URL that an origin does not have.
 func checkShape(scheme, rest string) *PatternError {
-	instead := func(authority string) string {
-		return "write " + strconv.Quote(scheme+"://"+authority)
-	}
+	origin := scheme + "://"
 	if i := strings.IndexAny(rest, "/?#\\"); i >= 0 {
 		switch {
 		case i == len(rest)-1 && rest[i] == '/':
-			return &PatternError{Reason: "an origin has no trailing slash", Remedy: instead(rest[:i])}
+			return writeInstead("an origin has no trailing slash", origin+rest[:i])
 		case rest[i] == '?':
-			return &PatternError{Reason: "an origin has no query", Remedy: instead(rest[:i])}
+			return writeInstead("an origin has no query", origin+rest[:i])
 		case rest[i] == '#':
-			return &PatternError{Reason: "an origin has no fragment", Remedy: instead(rest[:i])}
+			return writeInstead("an origin has no fragment", origin+rest[:i])
 		}
-		return &PatternError{Reason: "an origin has no path", Remedy: instead(rest[:i])}
+		return writeInstead("an origin has no path", origin+rest[:i])
 	}
 	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
-		return &PatternError{Reason: "an origin has no user info", Remedy: instead(rest[i+1:])}
+		return writeInstead("an origin has no user info", origin+rest[i+1:])
 	}
 	return nil
 }
@@ -165,9 +203,9 @@ func (p *Pattern) setHost(host string) *PatternError {
 	case strings.HasPrefix(host, "["):
 		return p.setIPv6(host)
 	case strings.Contains(host, ":"):
-		return &PatternError{Reason: "an IPv6 address stands in brackets", Remedy: "write " + strconv.Quote(p.Scheme+"://["+host+"]")}
+		return &PatternError{Reason: "one colon and one port follow the host, and an IPv6 address stands in brackets", Remedy: example}
 	case p.Subdomains && endsInNumber(host):
-		return &PatternError{Reason: "an IP address has no subdomains", Remedy: "write " + strconv.Quote(p.Scheme+"://"+host)}
+		return writeInstead("an IP address has no subdomains", p.Scheme+"://"+host)
 	case !validHost(p.Scheme, host):
 		if DefaultPort(p.Scheme) != 0 && endsInNumber(host) {
 			return &PatternError{Reason: "browsers write an IPv4 address as four decimal numbers", Remedy: "write it so, such as " + strconv.Quote(p.Scheme+"://192.0.2.1")}
@@ -187,9 +225,9 @@ func (p *Pattern) setIPv6(host string) *PatternError {
 	canonical := "[" + string(appendIPv6(nil, pieces)) + "]"
 	switch {
 	case p.Subdomains:
-		return &PatternError{Reason: "an IP address has no subdomains", Remedy: "write " + strconv.Quote(p.Scheme+"://"+canonical)}
+		return writeInstead("an IP address has no subdomains", p.Scheme+"://"+canonical)
 	case canonical != host:
-		return &PatternError{Reason: "browsers write this IPv6 address in its shortest form", Remedy: "write " + strconv.Quote(p.Scheme+"://"+canonical)}
+		return writeInstead("browsers write this IPv6 address in its shortest form", p.Scheme+"://"+canonical)
 	}
 	p.Host = host
 	return nil
@@ -205,16 +243,16 @@ func (p *Pattern) setPorts(port string, hasPort bool) *PatternError {
 		p.AnyPort = true
 		return nil
 	case strings.HasPrefix(port, "["):
-		return p.setPortList(strings.Trim(port, "[]"))
+		return p.setPortList(port[1 : len(port)-1])
 	}
 	number, ok := parsePort(port)
 	switch {
 	case port == "":
-		return &PatternError{Reason: "a colon without a port", Remedy: "write " + strconv.Quote(without)}
+		return writeInstead("a colon without a port", without)
 	case !ok:
 		return &PatternError{Reason: "a port is a number from 1 to 65535", Remedy: "write one, or " + strconv.Quote(without+":*") + " for any port"}
 	case number == DefaultPort(p.Scheme):
-		return &PatternError{Reason: "browsers leave out the default port of " + p.Scheme, Remedy: "write " + strconv.Quote(without)}
+		return writeInstead("browsers leave out the default port of "+p.Scheme, without)
 	}
 	p.Ports = []uint16{number}
 	return nil
@@ -308,14 +346,20 @@ func ParseHostPattern(s string) (host string, below bool, err *PatternError) {
 		return bad("a host is ASCII without spaces", example)
 	}
 	host, below = strings.CutPrefix(strings.ToLower(s), "*.")
-	if i := strings.Index(host, "://"); i >= 0 {
-		return bad("a host has no scheme", "write "+strconv.Quote(host[i+3:]))
+	prefix := ""
+	if below {
+		prefix = "*."
+	}
+	if _, rest, found := strings.Cut(host, "://"); found {
+		rest, _, _ = strings.Cut(rest, "/")
+		rest, _, _ = splitPort(rest)
+		return bad("a host has no scheme", "write "+strconv.Quote(prefix+rest))
 	}
 	if strings.Contains(host, "*") {
 		return bad("\"*\" may stand for whole labels at the front of the host only", example)
 	}
 	if name, _, hasPort := splitPort(host); hasPort && strings.Count(name, ":") == 0 {
-		return bad("hosts are compared without the port", "write "+strconv.Quote(name))
+		return bad("hosts are compared without the port", "write "+strconv.Quote(prefix+name))
 	}
 	if below && endsInNumber(host) || !validHost("https", host) {
 		return bad("not a host", example)

@@ -1,0 +1,123 @@
+package demo
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+//go:embed page
+var pageFiles embed.FS
+
+// Pages returns the demo page.
+func Pages() http.Handler {
+	files, err := fs.Sub(pageFiles, "page")
+	if err != nil {
+		panic(err) // the directory is embedded above
+	}
+	server := http.FileServerFS(files)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Whoever changes the page wants to see the change.
+		w.Header().Set("Cache-Control", "no-cache")
+		server.ServeHTTP(w, r)
+	})
+}
+
+// Ports are where the demo listens, on loopback only; 0: chosen by the system.
+type Ports struct {
+	Upstream   int
+	Allowed    int // the page, from an origin that the policy allows
+	Disallowed int // the same page, from one that it does not
+}
+
+// DefaultPorts are those that envoy.yaml speaks of.
+var DefaultPorts = Ports{Upstream: 9000, Allowed: 8000, Disallowed: 8001}
+
+// Demo is the running demo.
+type Demo struct {
+	Upstream   string // host:port
+	Allowed    string
+	Disallowed string
+
+	servers []*http.Server
+}
+
+// Start listens on all ports or, after an error, on none.
+func Start(ctx context.Context, ports Ports) (*Demo, error) {
+	d := &Demo{}
+	var all []func()
+	var listeners []net.Listener
+	serve := func(who string, port int, both bool, handler http.Handler) (string, error) {
+		bound, err := listenLoopback(ctx, who, port, both)
+		if err != nil {
+			return "", err
+		}
+		listeners = append(listeners, bound...)
+		server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+		d.servers = append(d.servers, server)
+		for _, l := range bound {
+			all = append(all, func() { server.Serve(l) })
+		}
+		return bound[0].Addr().String(), nil
+	}
+	var failures [3]error
+	d.Upstream, failures[0] = serve("the demo upstream", ports.Upstream, false, Upstream())
+	d.Allowed, failures[1] = serve("the demo page of the allowed origin", ports.Allowed, true, Pages())
+	d.Disallowed, failures[2] = serve("the demo page of the origin that is not allowed", ports.Disallowed, true, Pages())
+	if err := errors.Join(failures[:]...); err != nil {
+		for _, l := range listeners {
+			l.Close()
+		}
+		return nil, err
+	}
+	for _, run := range all {
+		go run()
+	}
+	return d, nil
+}
+
+// Close ends the demo, requests in flight included.
+func (d *Demo) Close() error {
+	var failures []error
+	for _, server := range d.servers {
+		failures = append(failures, server.Close())
+	}
+	return errors.Join(failures...)
+}
+
+// listenLoopback binds 127.0.0.1 and, where asked for and available, [::1]:
+// browsers resolve localhost to either.
+func listenLoopback(ctx context.Context, who string, port int, both bool) ([]net.Listener, error) {
+	var config net.ListenConfig
+	v4, err := config.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return nil, portError(who, port, err)
+	}
+	if !both {
+		return []net.Listener{v4}, nil
+	}
+	_, bound, _ := net.SplitHostPort(v4.Addr().String())
+	v6, err := config.Listen(ctx, "tcp", net.JoinHostPort("::1", bound))
+	switch {
+	case err == nil:
+		return []net.Listener{v4, v6}, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		v4.Close()
+		return nil, portError(who, port, err)
+	}
+	return []net.Listener{v4}, nil // no IPv6 here
+}
+
+func portError(who string, port int, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("port %d: needed by %s, but another process listens there; stop that process and start again", port, who)
+	}
+	return fmt.Errorf("port %d: needed by %s: %w", port, who, err)
+}

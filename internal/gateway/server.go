@@ -1,0 +1,52 @@
+package gateway
+
+import (
+	"context"
+	"net"
+	"net/http"
+)
+
+// server is one listener at work.
+type server struct {
+	gateway  *Gateway
+	spec     *listener
+	listener net.Listener
+	http     *http.Server
+	stats    listenerStats
+}
+
+type workerKey struct{}
+
+// headerSlack is how much net/http may read beyond the configured limit, so
+// that the answer to a request just above it is ours and passes the filters.
+const headerSlack = 64 << 10
+
+func newServer(g *Gateway, l *listener, bound net.Listener) *server {
+	s := &server{gateway: g, spec: l, listener: bound}
+	protocols := &http.Protocols{}
+	protocols.SetHTTP1(l.manager.http1)
+	protocols.SetUnencryptedHTTP2(l.manager.http2)
+	s.http = &http.Server{
+		Handler:        s,
+		Protocols:      protocols,
+		MaxHeaderBytes: l.manager.maxHeaderBytes + headerSlack,
+		ErrorLog:       g.log.standard(),
+		// OPTIONS * is answered by the filters and the router.
+		DisableGeneralOptionsHandler: true,
+		ConnState:                    s.stats.connection,
+		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
+			turn := g.turn.Add(1) - 1
+			return context.WithValue(ctx, workerKey{}, g.workers[turn%uint64(len(g.workers))])
+		},
+	}
+	return s
+}
+
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.gateway.serving.Add(1)
+	defer s.gateway.serving.Done()
+	worker, _ := r.Context().Value(workerKey{}).(*worker)
+	st := newStream(s, worker, w, r)
+	defer st.finish()
+	st.serve()
+}

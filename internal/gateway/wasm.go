@@ -1,0 +1,206 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"corsfilter/internal/host"
+)
+
+// pluginSpec is a compiled wasm filter: one plugin context in each worker's VM.
+type pluginSpec struct {
+	path   string
+	vm     *vmSpec
+	config host.PluginConfig
+}
+
+// vmSpec is a compiled vm_config. Filters whose vm_config is equal share one
+// spec, and so one VM per worker.
+type vmSpec struct {
+	key    string
+	path   string // of the filter that came first
+	id     string
+	config []byte
+	env    map[string]string
+	code   []byte
+}
+
+// runtimes of Envoy that run any proxy-wasm module. Here they all mean wazero.
+var runtimes = []string{"envoy.wasm.runtime.v8", "envoy.wasm.runtime.wasmtime", "envoy.wasm.runtime.wamr"}
+
+func (c *compiler) plugin(path string, message *wasmv3.PluginConfig) *pluginSpec {
+	spec := &pluginSpec{path: path, config: host.PluginConfig{
+		Name:          message.GetName(),
+		RootID:        message.GetRootId(),
+		Configuration: c.payload(field(path, "configuration"), message.GetConfiguration()),
+		FailOpen:      message.GetFailOpen(),
+	}}
+	switch policy := message.GetFailurePolicy(); {
+	case policy != wasmv3.FailurePolicy_UNSPECIFIED && message.GetFailOpen():
+		c.problems.add(field(path, "fail_open"), "contradicts failure_policy; keep failure_policy, which replaces it")
+	case policy == wasmv3.FailurePolicy_FAIL_OPEN:
+		spec.config.FailOpen = true
+	case policy == wasmv3.FailurePolicy_FAIL_RELOAD:
+		c.problems.add(field(path, "failure_policy"), policy.String()+" is "+refusal)
+	}
+	if message.GetVmConfig() == nil {
+		c.problems.add(field(path, "vm_config"), "missing: it names the module's code")
+	}
+	spec.vm = c.vm(field(path, "vm_config"), message.GetVmConfig())
+	return spec
+}
+
+func (c *compiler) vm(path string, message *wasmv3.VmConfig) *vmSpec {
+	vm := &vmSpec{
+		path:   path,
+		id:     message.GetVmId(),
+		config: c.payload(field(path, "configuration"), message.GetConfiguration()),
+		env:    c.environment(field(path, "environment_variables"), message.GetEnvironmentVariables()),
+	}
+	if runtime := message.GetRuntime(); message != nil && !slices.Contains(runtimes, runtime) {
+		c.problems.add(field(path, "runtime"), fmt.Sprintf("%q: write one of %s", runtime, strings.Join(runtimes, ", ")))
+	}
+	if c.options.Module != nil {
+		vm.code = c.options.Module
+	} else if message != nil {
+		at, before := field(path, "code.local"), len(*c.problems)
+		vm.code = c.dataSource(at, message.GetCode().GetLocal())
+		if len(vm.code) == 0 && len(*c.problems) == before {
+			c.problems.add(at, "no code")
+		}
+	}
+	vm.key = fmt.Sprintf("%q %q %q %q %x", vm.id, vm.config, message.GetRuntime(), vm.env, sha256.Sum256(vm.code))
+	for _, known := range c.config.vms {
+		if known.key == vm.key {
+			return known
+		}
+	}
+	c.config.vms = append(c.config.vms, vm)
+	return vm
+}
+
+func (c *compiler) environment(path string, message *wasmv3.EnvironmentVariables) map[string]string {
+	env := map[string]string{}
+	for key, value := range message.GetKeyValues() {
+		env[key] = value
+	}
+	for i, key := range message.GetHostEnvKeys() {
+		if _, ok := env[key]; ok {
+			c.problems.add(index(field(path, "host_env_keys"), i), fmt.Sprintf("%q is in key_values as well", key))
+			continue
+		}
+		// A variable that is not set is left out, as in Envoy.
+		if value, ok := c.options.LookupEnv(key); ok {
+			env[key] = value
+		}
+	}
+	return env
+}
+
+// payload is what the module reads as its configuration: a string or bytes as
+// they are, a Struct as JSON.
+func (c *compiler) payload(path string, packed *anypb.Any) []byte {
+	if packed == nil {
+		return nil
+	}
+	message, err := packed.UnmarshalNew()
+	if err != nil {
+		return nil // reported by checkSupported
+	}
+	switch message := message.(type) {
+	case *wrapperspb.StringValue:
+		return []byte(message.GetValue())
+	case *wrapperspb.BytesValue:
+		return message.GetValue()
+	case *structpb.Struct:
+		text, err := protojson.Marshal(message)
+		if err != nil {
+			c.problems.add(path, err.Error())
+		}
+		return text
+	}
+	c.problems.add(path, fmt.Sprintf("%s: write a google.protobuf.StringValue, BytesValue or Struct", packed.MessageName()))
+	return nil
+}
+
+// worker is what one worker thread is in Envoy: an instance of every VM, with
+// every plugin configured in it.
+type worker struct {
+	vms     []*host.VM
+	plugins map[*pluginSpec]*host.Plugin
+}
+
+// startWorkers compiles each distinct code once and instantiates it for every
+// worker. A plugin that refuses its configuration is an error, fail_open or
+// not: that flag is for modules that break later.
+func (g *Gateway) startWorkers(ctx context.Context, n int) error {
+	modules := map[[sha256.Size]byte]*host.Module{}
+	for _, vm := range g.config.vms {
+		sum := sha256.Sum256(vm.code)
+		if modules[sum] != nil {
+			continue
+		}
+		module, err := host.Compile(ctx, vm.code)
+		if err != nil {
+			return fmt.Errorf("%s.code: %w", vm.path, err)
+		}
+		modules[sum] = module
+		g.modules = append(g.modules, module)
+	}
+	for range n {
+		w := &worker{plugins: map[*pluginSpec]*host.Plugin{}}
+		g.workers = append(g.workers, w)
+		vms := map[*vmSpec]*host.VM{}
+		for _, spec := range g.config.vms {
+			vm, err := modules[sha256.Sum256(spec.code)].NewVM(ctx, host.VMConfig{
+				ID:            spec.id,
+				Configuration: spec.config,
+				Env:           spec.env,
+				Log:           g.log.wasm,
+				LogLevel:      g.options.LogLevel,
+				Metrics:       g.metrics,
+			})
+			if err != nil {
+				return fmt.Errorf("%s: %w", spec.path, err)
+			}
+			vms[spec] = vm
+			w.vms = append(w.vms, vm)
+		}
+		for _, l := range g.config.listeners {
+			for _, spec := range l.manager.plugins {
+				plugin, err := vms[spec.vm].NewPlugin(ctx, spec.config)
+				if errors.Is(err, host.ErrRejected) {
+					return fmt.Errorf("%s.configuration: %w; the module's log says why", spec.path, err)
+				}
+				if err != nil {
+					return fmt.Errorf("%s: %w", spec.path, err)
+				}
+				w.plugins[spec] = plugin
+			}
+		}
+	}
+	return nil
+}
+
+func (g *Gateway) closeWorkers(ctx context.Context) error {
+	var failures []error
+	for _, w := range g.workers {
+		for _, vm := range w.vms {
+			failures = append(failures, vm.Close(ctx))
+		}
+	}
+	for _, module := range g.modules {
+		failures = append(failures, module.Close(ctx))
+	}
+	return errors.Join(failures...)
+}

@@ -1,0 +1,193 @@
+package origin
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestSet(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		patterns []string
+		accepts  []string
+		rejects  []string
+	}{
+		{
+			name:     "the zero set has nothing",
+			rejects:  []string{"https://example.com", "http://a"},
+			patterns: nil,
+		},
+		{
+			name:     "an origin is matched as a whole",
+			patterns: []string{"https://example.com"},
+			accepts:  []string{"https://example.com", "HTTPS://EXAMPLE.com"},
+			rejects: []string{
+				"http://example.com", "https://example.com:8443", "https://www.example.com", "https://example.com.", "https://example.co", "https://example.comm",
+				"https://evil-example.com", "https://xexample.com", "https://example.com.evil.example", "https://com", "https://examplexcom",
+			},
+		},
+		{
+			name:     "a wildcard takes one or more labels and not none",
+			patterns: []string{"https://*.example.com"},
+			accepts:  []string{"https://a.example.com", "https://a.b.c.example.com", "https://xn--a.example.com", "https://1.example.com"},
+			rejects: []string{
+				"https://example.com", "https://aexample.com", "https://a-example.com", "https://a.example.com.", "https://a.example.com:8443",
+				"https://example.com.evil.example", "https://a.example.com.evil.example", "http://a.example.com", "https://a.example.org",
+			},
+		},
+		{
+			// https://github.com/jub0bs/cors/security/advisories/GHSA-vhxv-fg4m-p2w8
+			name:     "hosts with a common tail do not melt into one (GHSA-vhxv-fg4m-p2w8)",
+			patterns: []string{"https://foo.com", "https://bar.com"},
+			accepts:  []string{"https://foo.com", "https://bar.com"},
+			rejects:  []string{"https://barfoo.com", "https://foobar.com", "https://bar.foo.com", "https://foo.bar.com", "https://boo.com", "https://r.com", "https://.com", "https://com"},
+		},
+		{
+			name:     "wildcards beside hosts keep apart",
+			patterns: []string{"https://*.foo.com", "https://foo.com:8080", "https://a.foo.com:9090", "http://*.bar.com:*"},
+			accepts:  []string{"https://x.foo.com", "https://a.foo.com", "https://foo.com:8080", "https://a.foo.com:9090", "http://x.bar.com", "http://x.bar.com:1234"},
+			rejects:  []string{"https://foo.com", "https://x.foo.com:8080", "https://x.a.foo.com:9090", "https://x.foo.com:9090", "https://x.bar.com", "http://bar.com", "http://x.foo.com"},
+		},
+		{
+			name:     "any port takes the default port",
+			patterns: []string{"http://localhost:*"},
+			accepts:  []string{"http://localhost", "http://localhost:1", "http://localhost:65535"},
+			rejects:  []string{"https://localhost", "http://localhost.example", "http://a.localhost"},
+		},
+		{
+			name:     "a port list takes its ports, the default port by its number",
+			patterns: []string{"https://example.com:[443,8443]", "http://example.com:[443]"},
+			accepts:  []string{"https://example.com", "https://example.com:8443", "http://example.com:443"},
+			rejects:  []string{"https://example.com:8080", "https://example.com:80", "http://example.com", "https://example.com:4438"},
+		},
+		{
+			name:     "addresses match as a whole",
+			patterns: []string{"https://192.0.2.1", "https://[2001:db8::1]", "https://*.2.com"},
+			accepts:  []string{"https://192.0.2.1", "https://[2001:db8::1]", "https://1.2.com"},
+			rejects:  []string{"https://192.0.2.2", "https://10.192.0.2.1", "https://[2001:db8::2]", "https://[2001:db8:1::1]", "https://1.0.2.1"},
+		},
+		{
+			name:     "one scheme is not another",
+			patterns: []string{"chrome-extension://abc", "capacitor://localhost"},
+			accepts:  []string{"chrome-extension://abc", "capacitor://localhost"},
+			rejects:  []string{"moz-extension://abc", "chrome-extension://abcd", "http://localhost", "capacitor://abc", "capacitor://localhost:80"},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var set Set
+			for _, s := range c.patterns {
+				set.Add(mustParse(t, s))
+			}
+			if set.Len() != len(c.patterns) {
+				t.Errorf("Len() = %d, want %d", set.Len(), len(c.patterns))
+			}
+			has := func(s string) bool {
+				o, ok := parse(s)
+				return ok && set.Has(o)
+			}
+			for _, s := range c.accepts {
+				if !has(s) {
+					t.Errorf("%q is not in the set", s)
+				}
+			}
+			for _, s := range c.rejects {
+				if has(s) {
+					t.Errorf("%q is in the set", s)
+				}
+			}
+		})
+	}
+}
+
+func TestSetAgreesWithALoopOverPatterns(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		patterns := rapid.SliceOfN(rapid.Custom(drawPattern), 0, 12).Draw(t, "patterns")
+		var set Set
+		for _, p := range patterns {
+			set.Add(p)
+		}
+		everyOrigin(func(o Origin) {
+			want := slices.ContainsFunc(patterns, func(p Pattern) bool { return naiveMatch(p, o) })
+			if set.Has(o) != want {
+				t.Fatalf("Has(%+v) = %v with %v", o, !want, patterns)
+			}
+		})
+	})
+}
+
+func FuzzSet(f *testing.F) {
+	f.Add("https://foo.com https://bar.com", "https://barfoo.com")
+	f.Add("https://*.a.com https://a.com:* http://*.com:[80,81]", "http://x.com:81")
+	f.Add("https://[::1]:* app://x", "https://[::1]:1")
+	f.Add("https://*.example.com.", "https://a.example.com.")
+	f.Add("app://*..a", "app://..a")
+	f.Fuzz(func(t *testing.T, list, value string) {
+		o, ok := parse(value)
+		if !ok || !o.Serialized() {
+			return
+		}
+		var set Set
+		want := false
+		for _, s := range strings.Fields(list) {
+			p, err := ParsePattern(s)
+			if err != nil {
+				continue
+			}
+			set.Add(p)
+			want = want || naiveMatch(p, o)
+		}
+		if set.Has(o) != want {
+			t.Fatalf("Has(%q) = %v with %q", value, !want, list)
+		}
+	})
+}
+
+func TestHostTree(t *testing.T) {
+	var tree HostTree[string]
+	if search := tree.Search("a.com"); search.Next() != nil {
+		t.Error("the zero tree has a value")
+	}
+	for _, e := range []struct {
+		host  string
+		below bool
+		value string
+	}{
+		{"com", true, "*.com"}, {"a.com", false, "a.com"}, {"a.com", true, "*.a.com"}, {"b.a.com", false, "b.a.com"}, {"[::1]", false, "[::1]"}, {"x", false, "x"},
+	} {
+		value := tree.At(e.host, e.below)
+		if *value != "" {
+			t.Errorf("At(%q, %v) holds %q before it was filled", e.host, e.below, *value)
+		}
+		*value = e.value
+	}
+	if got := *tree.At("a.com", true); got != "*.a.com" {
+		t.Errorf("At gives %q the second time", got)
+	}
+	for host, want := range map[string][]string{
+		"com":       nil,
+		"a.com":     {"*.com", "a.com"},
+		"b.a.com":   {"*.com", "*.a.com", "b.a.com"},
+		"c.b.a.com": {"*.com", "*.a.com"},
+		"ba.com":    {"*.com"},
+		"a.com.":    nil,
+		"":          nil,
+		"[::1]":     {"[::1]"},
+		"x":         {"x"},
+		"y.x":       nil,
+	} {
+		var got []string
+		search := tree.Search(host)
+		for value := search.Next(); value != nil; value = search.Next() {
+			got = append(got, *value)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("values for %q: %q, want %q", host, got, want)
+		}
+		if search.Next() != nil {
+			t.Errorf("the search of %q goes on behind its end", host)
+		}
+	}
+}
