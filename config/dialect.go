@@ -62,9 +62,9 @@ func (r *report) setDialect(p *rawPolicy, name, path string, v gjson.Result) {
 func (r *report) unmatched(path string, v gjson.Result) (forward bool) {
 	if v.Type == gjson.String {
 		switch v.Str {
-		case "FORWARD":
+		case "FORWARD", "UNSPECIFIED": // Istio forwards unless told otherwise
 			return true
-		case "IGNORE", "UNSPECIFIED":
+		case "IGNORE":
 			return false
 		}
 	}

@@ -116,7 +116,7 @@ func (r *report) members(path string, object gjson.Result, span map[string]spell
 	seen := map[string]string{}
 	object.ForEach(func(key, value gjson.Result) bool {
 		spelled, ok := span[key.String()]
-		here := join(path, key.String())
+		here := join(path, shorten(key.String()))
 		if !ok {
 			r.fail(here, "", UnknownKey, "unknown key", nearest(key.String(), known))
 			return true

@@ -9,7 +9,7 @@ import (
 // compileMethods checks the methods and returns what the response field says.
 func (r *report) compileMethods(raw *rawPolicy, p *Policy) {
 	var list []string
-	safelistedOnly := len(raw.methods) > 0
+	safelistedOnly, before := len(raw.methods) > 0, len(r.problems)
 	for _, e := range raw.methods {
 		method := header.NormalizeMethod(e.name)
 		switch {
@@ -38,7 +38,7 @@ func (r *report) compileMethods(raw *rawPolicy, p *Policy) {
 		p.methods[method] = struct{}{}
 		list = append(list, method)
 	}
-	if safelistedOnly {
+	if safelistedOnly && len(r.problems) == before {
 		r.warn(raw.keys["allow_methods"], "", NoEffect, "GET, HEAD and POST are always allowed", "leave the key out")
 	}
 	p.AllowMethods = strings.Join(list, ", ")

@@ -31,6 +31,9 @@ type rawOrigin struct {
 }
 
 func (r *report) rawOrigins(path string, v gjson.Result) (list []rawOrigin) {
+	if v.IsArray() {
+		list = make([]rawOrigin, 0, v.Get("#").Int())
+	}
 	r.elements(path, v, func(path string, v gjson.Result) {
 		o := rawOrigin{path: path, written: v.Raw}
 		switch {
@@ -106,7 +109,9 @@ func (r *report) safeRegex(path string, v gjson.Result) (regex string) {
 // compileOrigins turns entries into a matcher. Its refusals concern single
 // entries; those that depend on credentials follow in checkOrigins.
 func (r *report) compileOrigins(list []rawOrigin, waived *waivers) (o Origins, patterns []placedPattern) {
-	for _, e := range list {
+	patterns = make([]placedPattern, 0, len(list))
+	for i := range list {
+		e := &list[i]
 		switch {
 		case e.value == "*" && (e.kind == matchString || e.kind == matchExact):
 			if o.Any {
@@ -124,24 +129,30 @@ func (r *report) compileOrigins(list []rawOrigin, waived *waivers) (o Origins, p
 		case e.kind == matchString || e.kind == matchExact:
 			if p, ok := r.pattern(e); ok {
 				patterns = append(patterns, placedPattern{e, p})
-				o.patterns.Add(p)
 			}
 		default:
-			if m, ok := r.looseMatcher(e, waived); ok {
+			if m, ok := r.looseMatcher(*e, waived); ok {
 				o.loose = append(o.loose, m)
 			}
 		}
 	}
+	o.patterns = origin.NewSet(func(yield func(origin.Pattern) bool) {
+		for i := range patterns {
+			if !yield(patterns[i].pattern) {
+				return
+			}
+		}
+	})
 	return o, patterns
 }
 
 // placedPattern is a pattern and the entry it comes from.
 type placedPattern struct {
-	rawOrigin
+	*rawOrigin
 	pattern origin.Pattern
 }
 
-func (r *report) pattern(e rawOrigin) (origin.Pattern, bool) {
+func (r *report) pattern(e *rawOrigin) (origin.Pattern, bool) {
 	p, err := origin.ParsePattern(e.value)
 	var bad *origin.PatternError
 	if errors.As(err, &bad) {

@@ -37,6 +37,8 @@ func (m *looseMatcher) probe() (f findings) {
 			f.stranger = stranger
 		}
 	}
+	// What lets in everyone is no worse for plain http.
+	anyone := m.accepts("http://evil.example")
 	for _, sample := range m.samples() {
 		if !m.accepts(sample) {
 			continue
@@ -45,8 +47,10 @@ func (m *looseMatcher) probe() (f findings) {
 		if err != nil {
 			continue
 		}
-		if f.insecure == "" && p.Insecure() {
-			f.insecure = sample
+		plain := p
+		plain.Scheme = "http"
+		if f.insecure == "" && !anyone && plain.Insecure() && m.accepts(plain.String()) {
+			f.insecure = plain.String()
 		}
 		for _, host := range bend(p.Host) {
 			candidate := p
@@ -93,23 +97,34 @@ func related(a, b string) bool {
 	return tail(a) == tail(b)
 }
 
+// starts complete a matcher that does not say how an origin begins; probe tries
+// plain http in place of https by itself.
+var starts = []string{"", "https://", "https://a", "https:", "https"}
+
 // samples returns strings that the matcher is likely meant for.
 func (m *looseMatcher) samples() (samples []string) {
 	switch m.kind {
 	case matchRegex:
 		for _, s := range sampleRegex(m.tree.Simplify()) {
-			samples = append(samples, strings.ToLower(s))
+			s = strings.ToLower(s)
+			if strings.Contains(s, "://") {
+				samples = append(samples, s)
+				continue
+			}
+			for _, start := range starts {
+				samples = append(samples, start+s)
+			}
 		}
 	case matchPrefix:
 		for _, rest := range []string{"", "a", "example.com", "//example.com", "://example.com", "3000", ".example.com"} {
 			samples = append(samples, m.value+rest)
 		}
 	case matchSuffix:
-		for _, start := range []string{"", "https://", "http://", "https://a", "http://a"} {
+		for _, start := range starts {
 			samples = append(samples, start+m.value)
 		}
 	case matchContains:
-		for _, start := range []string{"", "https://", "http://", "https://a", "http://a"} {
+		for _, start := range starts {
 			samples = append(samples, start+m.value, start+m.value+"a", start+m.value+"example.com")
 		}
 	}
@@ -128,7 +143,9 @@ func sampleRegex(tree *syntax.Regexp) []string {
 	case syntax.OpCharClass:
 		return []string{representative(tree.Rune)}
 	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
-		return []string{"a"}
+		// The dot comes first: it is what the author of example.com without a
+		// backslash meant, and bounded cuts off the end.
+		return []string{".", "a"}
 	case syntax.OpCapture, syntax.OpPlus:
 		return sampleRegex(tree.Sub[0])
 	case syntax.OpStar, syntax.OpQuest:

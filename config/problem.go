@@ -74,8 +74,8 @@ func (p Problem) Error() string {
 	return s.String()
 }
 
-// Problems are all mistakes of a configuration, in the order in which it
-// states them.
+// Problems are all mistakes of a configuration: first those of its JSON, in the
+// order in which it states them, then those of what the settings say.
 type Problems []Problem
 
 // Error returns one line for each problem.

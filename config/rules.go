@@ -105,7 +105,9 @@ func (r *report) rawRules(path string, v gjson.Result) (rules []rawRule) {
 			case "paths":
 				rule.paths = r.strings(path, v)
 			case "policy":
-				rule.policy = r.rawPolicy(path, v, policySpan, policyKeys, nil)
+				if p := r.rawPolicy(path, v, policySpan, policyKeys, nil); v.IsObject() {
+					rule.policy = p
+				}
 			}
 		})
 		if v.IsObject() && !v.Get("policy").Exists() {

@@ -86,5 +86,6 @@ func (c *pluginContext) NewHttpContext(uint32) types.HttpContext {
 }
 
 func logPanic(host Host, callback string, p any) {
+	defer func() { _ = recover() }() // the panic may have come from Log
 	host.Log(LogError, fmt.Sprintf("bug in the CORS filter: panic in %s: %v", callback, p))
 }

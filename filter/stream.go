@@ -193,7 +193,7 @@ func (s *stream) OnHttpStreamDone() {
 func (s *stream) rescue(callback string) {
 	if p := recover(); p != nil {
 		logPanic(s.plugin.host, callback, p)
-		if s.phase == broken || s.phase == replied {
+		if s.phase == broken || s.phase == replied || s.policy != nil && s.policy.Mode == config.Shadow {
 			s.policy = nil
 			return
 		}

@@ -204,6 +204,7 @@ func (c *compiler) accessLog(path string, log *accesslogv3.AccessLog) logFormat 
 		path = field(path, "text_format_source")
 		return c.logFormat(path, string(c.dataSource(path, source)))
 	}
+	//lint:ignore SA1019 Envoy still takes it, and so do the files that people have
 	return c.logFormat(field(path, "text_format"), format.GetTextFormat())
 }
 

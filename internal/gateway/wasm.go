@@ -39,14 +39,16 @@ type vmSpec struct {
 var runtimes = []string{"envoy.wasm.runtime.v8", "envoy.wasm.runtime.wasmtime", "envoy.wasm.runtime.wamr"}
 
 func (c *compiler) plugin(path string, message *wasmv3.PluginConfig) *pluginSpec {
+	//lint:ignore SA1019 Envoy still takes it, and so do the files that people have
+	failOpen := message.GetFailOpen()
 	spec := &pluginSpec{path: path, config: host.PluginConfig{
 		Name:          message.GetName(),
 		RootID:        message.GetRootId(),
 		Configuration: c.payload(field(path, "configuration"), message.GetConfiguration()),
-		FailOpen:      message.GetFailOpen(),
+		FailOpen:      failOpen,
 	}}
 	switch policy := message.GetFailurePolicy(); {
-	case policy != wasmv3.FailurePolicy_UNSPECIFIED && message.GetFailOpen():
+	case policy != wasmv3.FailurePolicy_UNSPECIFIED && failOpen:
 		c.problems.add(field(path, "fail_open"), "contradicts failure_policy; keep failure_policy, which replaces it")
 	case policy == wasmv3.FailurePolicy_FAIL_OPEN:
 		spec.config.FailOpen = true

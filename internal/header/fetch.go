@@ -6,9 +6,11 @@ import "strings"
 // section 2.2.1, "normalize a method") and leaves every other one as it is:
 // methods are case-sensitive.
 func NormalizeMethod(method string) string {
-	for _, known := range [...]string{"DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"} {
-		if strings.EqualFold(method, known) {
-			return known
+	for _, known := range [...]struct{ lower, upper string }{
+		{"delete", "DELETE"}, {"get", "GET"}, {"head", "HEAD"}, {"options", "OPTIONS"}, {"post", "POST"}, {"put", "PUT"},
+	} {
+		if equalLower(method, known.lower) {
+			return known.upper
 		}
 	}
 	return method
@@ -17,7 +19,7 @@ func NormalizeMethod(method string) string {
 // ForbiddenMethod reports whether browsers refuse to send the method whatever a
 // server allows (Fetch, section 2.2.1, "forbidden method").
 func ForbiddenMethod(method string) bool {
-	return strings.EqualFold(method, "CONNECT") || strings.EqualFold(method, "TRACE") || strings.EqualFold(method, "TRACK")
+	return equalLower(method, "connect") || equalLower(method, "trace") || equalLower(method, "track")
 }
 
 // SafelistedMethod reports whether a cross-origin request with the method needs

@@ -189,31 +189,36 @@ func checkShape(scheme, rest string) *PatternError {
 }
 
 func (p *Pattern) setHost(host string) *PatternError {
-	example := "write " + strconv.Quote(p.Scheme+"://example.com") + " or " + strconv.Quote(p.Scheme+"://*.example.com")
 	if base, ok := strings.CutPrefix(host, "*."); ok {
 		p.Subdomains, host = true, base
 	}
 	switch {
 	case host == "":
-		return &PatternError{Reason: "an origin has a host", Remedy: example}
+		return &PatternError{Reason: "an origin has a host", Remedy: p.examples()}
 	case host == "*":
-		return &PatternError{Reason: "a wildcard for every host of a scheme is not supported", Remedy: "list the hosts, " + example + ", or allow every origin with \"*\""}
+		return &PatternError{Reason: "a wildcard for every host of a scheme is not supported", Remedy: "list the hosts, " + p.examples() + ", or allow every origin with \"*\""}
 	case strings.Contains(host, "*"):
-		return &PatternError{Reason: "\"*\" may stand for whole labels at the front of the host only", Remedy: example}
+		return &PatternError{Reason: "\"*\" may stand for whole labels at the front of the host only", Remedy: p.examples()}
 	case strings.HasPrefix(host, "["):
 		return p.setIPv6(host)
 	case strings.Contains(host, ":"):
-		return &PatternError{Reason: "one colon and one port follow the host, and an IPv6 address stands in brackets", Remedy: example}
+		return &PatternError{Reason: "one colon and one port follow the host, and an IPv6 address stands in brackets", Remedy: p.examples()}
 	case p.Subdomains && endsInNumber(host):
 		return writeInstead("an IP address has no subdomains", p.Scheme+"://"+host)
 	case !validHost(p.Scheme, host):
 		if DefaultPort(p.Scheme) != 0 && endsInNumber(host) {
 			return &PatternError{Reason: "browsers write an IPv4 address as four decimal numbers", Remedy: "write it so, such as " + strconv.Quote(p.Scheme+"://192.0.2.1")}
 		}
-		return &PatternError{Reason: "the host is not made of labels of letters, digits, \"-\" and \"_\"", Remedy: example}
+		return &PatternError{Reason: "the host is not made of labels of letters, digits, \"-\" and \"_\"", Remedy: p.examples()}
 	}
 	p.Host = host
 	return nil
+}
+
+// examples is a remedy; it is put together only where something is wrong, since
+// in the module every byte of garbage stays.
+func (p *Pattern) examples() string {
+	return "write " + strconv.Quote(p.Scheme+"://example.com") + " or " + strconv.Quote(p.Scheme+"://*.example.com")
 }
 
 func (p *Pattern) setIPv6(host string) *PatternError {
@@ -233,11 +238,13 @@ func (p *Pattern) setIPv6(host string) *PatternError {
 	return nil
 }
 
+// defaultPort is shared by the many patterns that name no port.
+var defaultPort = []uint16{0}
+
 func (p *Pattern) setPorts(port string, hasPort bool) *PatternError {
-	without := p.Scheme + "://" + p.hostPattern()
 	switch {
 	case !hasPort:
-		p.Ports = []uint16{0}
+		p.Ports = defaultPort
 		return nil
 	case port == "*" || port == "[*]":
 		p.AnyPort = true
@@ -246,6 +253,7 @@ func (p *Pattern) setPorts(port string, hasPort bool) *PatternError {
 		return p.setPortList(port[1 : len(port)-1])
 	}
 	number, ok := parsePort(port)
+	without := p.Scheme + "://" + p.hostPattern()
 	switch {
 	case port == "":
 		return writeInstead("a colon without a port", without)

@@ -1,6 +1,9 @@
 package origin
 
-import "slices"
+import (
+	"iter"
+	"slices"
+)
 
 // Set is a set of patterns. The zero Set is empty. It must not be changed once
 // origins are matched against it.
@@ -19,6 +22,24 @@ type portSet struct {
 	ports []uint16 // ascending, 0 for the default port
 }
 
+// NewSet returns a set of the patterns, which are gone through twice: to make
+// room, and to add them.
+func NewSet(patterns iter.Seq[Pattern]) (s Set) {
+	count := map[string]int{}
+	for p := range patterns {
+		count[p.Scheme]++
+	}
+	for p := range patterns {
+		if n := count[p.Scheme]; n > 0 {
+			s.schemes = append(s.schemes, schemeSet{name: p.Scheme})
+			s.schemes[len(s.schemes)-1].hosts.Reserve(n)
+			count[p.Scheme] = 0
+		}
+		s.Add(p)
+	}
+	return s
+}
+
 // Add puts a pattern in.
 func (s *Set) Add(p Pattern) {
 	i := slices.IndexFunc(s.schemes, func(e schemeSet) bool { return e.name == p.Scheme })
@@ -28,9 +49,12 @@ func (s *Set) Add(p Pattern) {
 	}
 	ports := s.schemes[i].hosts.At(p.Host, p.Subdomains)
 	ports.any = ports.any || p.AnyPort
+	if ports.ports == nil {
+		ports.ports = p.Ports[:len(p.Ports):len(p.Ports)] // shared until another is added
+	}
 	for _, port := range p.Ports {
 		if at, found := slices.BinarySearch(ports.ports, port); !found {
-			ports.ports = slices.Insert(ports.ports, at, port)
+			ports.ports = slices.Insert(slices.Clone(ports.ports), at, port)
 		}
 	}
 	s.size++

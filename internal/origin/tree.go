@@ -7,8 +7,9 @@ import "strings"
 // the host and not the number of entries. The zero HostTree is empty; it must
 // not be changed once it is searched.
 type HostTree[T any] struct {
-	nodes    []hostNode[T]
+	nodes    []hostNode
 	children map[hostEdge]int32
+	values   []T
 }
 
 // One map for the whole tree, keyed by parent and label, takes a tenth of the
@@ -18,19 +19,26 @@ type hostEdge struct {
 	label  string
 }
 
-type hostNode[T any] struct {
-	exact, below       T
-	hasExact, hasBelow bool
+// hostNode holds the places of its values, from 1: most nodes have one or none.
+type hostNode struct {
+	exact, below int32
+}
+
+// Reserve makes room for n hosts, so that adding them does not copy the tree
+// over and over: in the module what is left behind stays.
+func (t *HostTree[T]) Reserve(n int) {
+	if t.children == nil {
+		t.children = make(map[hostEdge]int32, n)
+		t.nodes = append(make([]hostNode, 0, n+2), hostNode{})
+		t.values = make([]T, 0, n)
+	}
 }
 
 // At returns the value of the host, or of all hosts below it where below is
 // set, to be filled in; it is made where it was not there. The pointer is good
 // until the next call.
 func (t *HostTree[T]) At(host string, below bool) *T {
-	if t.children == nil {
-		t.children = make(map[hostEdge]int32)
-		t.nodes = append(t.nodes, hostNode[T]{})
-	}
+	t.Reserve(0)
 	at := int32(0)
 	for more := true; more; {
 		var label string
@@ -39,18 +47,21 @@ func (t *HostTree[T]) At(host string, below bool) *T {
 		next, ok := t.children[edge]
 		if !ok {
 			next = int32(len(t.nodes))
-			t.nodes = append(t.nodes, hostNode[T]{})
+			t.nodes = append(t.nodes, hostNode{})
 			t.children[edge] = next
 		}
 		at = next
 	}
-	node := &t.nodes[at]
+	place := &t.nodes[at].exact
 	if below {
-		node.hasBelow = true
-		return &node.below
+		place = &t.nodes[at].below
 	}
-	node.hasExact = true
-	return &node.exact
+	if *place == 0 {
+		var empty T
+		t.values = append(t.values, empty)
+		*place = int32(len(t.values))
+	}
+	return &t.values[*place-1]
 }
 
 // Search starts a look-up of the host, which must be in lower case.
@@ -80,11 +91,11 @@ func (s *HostSearch[T]) Next() *T {
 		}
 		s.at, s.end, s.more = next, len(rest), more
 		node := &s.tree.nodes[next]
-		if more && node.hasBelow {
-			return &node.below
+		if more && node.below != 0 {
+			return &s.tree.values[node.below-1]
 		}
-		if !more && node.hasExact {
-			return &node.exact
+		if !more && node.exact != 0 {
+			return &s.tree.values[node.exact-1]
 		}
 	}
 	return nil

@@ -1,0 +1,276 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"corsfilter/internal/header"
+)
+
+// with completes a configuration that allows one origin.
+func with(members string) string {
+	return `{"allow_origins":["https://a.example"],` + members + `}`
+}
+
+func TestFieldRefusals(t *testing.T) {
+	long := strings.Repeat("x", 257)
+	for _, group := range []struct {
+		name string
+		rows []row
+	}{
+		{"origins are required, unless CORS is off", []row{
+			{json: `{}`, problems: "allow_origins missing"},
+			{json: `{"allow_origins":[]}`, problems: "allow_origins missing"},
+			{json: `{"allow_origin_patterns":[]}`, problems: "allow_origin_patterns missing"},
+			{json: `{"mode":"shadow"}`, problems: "allow_origins missing"},
+			{json: `{"stat_prefix":"x"}`, problems: "allow_origins missing"},
+			{json: `{"mode":"off"}`},
+			{json: `{"mode":"off","allow_origins":[]}`},
+			{json: `{"mode":"off","allow_origins":["https://a.example/"]}`, problems: "allow_origins[0] bad-origin"},
+			{json: `{"rules":[{"policy":{}}]}`, problems: "rules[0].policy.allow_origins missing"},
+			{json: `{"rules":[{"policy":{"mode":"off"}}],"debug":true}`, problems: "allow_origins missing"},
+			{json: `{"timing_allow_origins":["*"]}`, problems: "allow_origins missing"},
+		}},
+		{"types are not coerced", []row{
+			{json: `{"allow_origins":"https://a.example"}`, problems: "allow_origins wrong-type"},
+			{json: `{"allow_origins":{"exact":"https://a.example"}}`, problems: "allow_origins wrong-type"},
+			{json: `{"allow_origins":[1]}`, problems: "allow_origins[0] wrong-type"},
+			{json: `{"allow_origins":[["https://a.example"]]}`, problems: "allow_origins[0] wrong-type"},
+			{json: with(`"timing_allow_origins":true`), problems: "timing_allow_origins wrong-type"},
+			{json: with(`"allow_methods":1`), problems: "allow_methods wrong-type"},
+			{json: with(`"allow_methods":["PUT",2]`), problems: "allow_methods[1] wrong-type"},
+			{json: with(`"allow_headers":{}`), problems: "allow_headers wrong-type"},
+			{json: with(`"expose_headers":true`), problems: "expose_headers wrong-type"},
+			{json: with(`"allow_credentials":"true"`), problems: "allow_credentials wrong-type"},
+			{json: with(`"allow_credentials":1`), problems: "allow_credentials wrong-type"},
+			{json: with(`"allow_private_network_access":0`), problems: "allow_private_network_access wrong-type"},
+			{json: with(`"preflight_status":"204"`), problems: "preflight_status wrong-type"},
+			{json: with(`"max_age":true`), problems: "max_age wrong-type"},
+			{json: with(`"max_age":[600]`), problems: "max_age wrong-type"},
+			{json: with(`"unmatched_preflights":true`), problems: "unmatched_preflights wrong-type"},
+			{json: with(`"disallowed_requests":1`), problems: "disallowed_requests wrong-type"},
+			{json: with(`"upstream_headers":[]`), problems: "upstream_headers wrong-type"},
+			{json: with(`"mode":false`), problems: "mode wrong-type"},
+			{json: with(`"debug":"yes"`), problems: "debug wrong-type"},
+			{json: with(`"dangerously_tolerate":"null-origin"`), problems: "dangerously_tolerate wrong-type"},
+			{json: with(`"dangerously_tolerate":[1]`), problems: "dangerously_tolerate[0] wrong-type"},
+			{json: with(`"stat_prefix":1`), problems: "stat_prefix wrong-type"},
+			{json: with(`"rules":{}`), problems: "rules wrong-type"},
+		}},
+		{"words are among the choices, letter by letter", []row{
+			{json: with(`"unmatched_preflights":"allow"`), problems: "unmatched_preflights bad-value"},
+			{json: with(`"unmatched_preflights":"Forward"`), problems: "unmatched_preflights bad-value"},
+			{json: with(`"disallowed_requests":"deny"`), problems: "disallowed_requests bad-value"},
+			{json: with(`"upstream_headers":"keep"`), problems: "upstream_headers bad-value"},
+			{json: with(`"mode":"Enforce"`), problems: "mode bad-value"},
+			{json: with(`"mode":""`), problems: "mode bad-value"},
+			{json: with(`"dangerously_tolerate":["any-origin"]`), problems: "dangerously_tolerate[0] bad-value"},
+		}},
+		{"numbers have their ranges", []row{
+			{json: with(`"preflight_status":199`), problems: "preflight_status out-of-range"},
+			{json: with(`"preflight_status":300`), problems: "preflight_status out-of-range"},
+			{json: with(`"preflight_status":204.5`), problems: "preflight_status out-of-range"},
+			{json: with(`"preflight_status":1e400`), problems: "preflight_status out-of-range"},
+			{json: with(`"preflight_status":-204`), problems: "preflight_status out-of-range"},
+			{json: with(`"max_age":-2`), problems: "max_age out-of-range"},
+			{json: with(`"max_age":2147483648`), problems: "max_age out-of-range"},
+			{json: with(`"max_age":"-10m"`), problems: "max_age out-of-range"},
+			{json: with(`"max_age":600.5`), problems: "max_age bad-value"},
+			{json: with(`"max_age":1e400`), problems: "max_age bad-value"},
+			{json: with(`"max_age":1e19`), problems: "max_age bad-value"},
+			{json: with(`"max_age":"1.5s"`), problems: "max_age bad-value"},
+			{json: with(`"max_age":"500ms"`), problems: "max_age bad-value"},
+			{json: with(`"max_age":"1d"`), problems: "max_age bad-value"},
+			{json: with(`"max_age":"10 m"`), problems: "max_age bad-value"},
+			{json: with(`"max_age":""`), problems: "max_age bad-value"},
+			{json: with(`"max_age":"600, 700"`), problems: "max_age bad-value"},
+			{json: with(`"max_age":"9999999999999999999999"`), problems: "max_age bad-value"},
+			{json: with(`"max_age":86401`), warnings: "max_age no-effect"},
+			{json: with(`"max_age":"25h"`), warnings: "max_age no-effect"},
+			{json: with(`"max_age":86400`)},
+		}},
+		{"methods", []row{
+			{json: with(`"allow_methods":["patch"]`), problems: "allow_methods[0] bad-method"},
+			{json: with(`"allow_methods":["Patch"]`), problems: "allow_methods[0] bad-method"},
+			{json: with(`"allow_methods":"PUT, patch"`), problems: "allow_methods bad-method"},
+			{json: with(`"allow_methods":["CONNECT","TRACE","TRACK","connect","Trace","track"]`), problems: "allow_methods[0] bad-method, allow_methods[1] bad-method, allow_methods[2] bad-method, allow_methods[3] bad-method, allow_methods[4] bad-method, allow_methods[5] bad-method"},
+			{json: with(`"allow_methods":["PUT","","P UT","PÜT","PUT\r\n","PUT,DELETE","po\u017ft"]`), problems: "allow_methods[1] bad-method, allow_methods[2] bad-method, allow_methods[3] bad-method, allow_methods[4] bad-method, allow_methods[5] bad-method, allow_methods[6] bad-method"},
+			{json: with(`"allow_methods":"PUT,,DELETE"`), problems: "allow_methods bad-method"},
+			{json: with(`"allow_methods":"PUT,"`), problems: "allow_methods bad-method"},
+			{json: with(`"allow_methods":"PUT\uff0cDELETE"`), problems: "allow_methods bad-method"},
+			{json: with(`"allow_methods":["GET","HEAD","post"]`), warnings: "allow_methods no-effect"},
+			{json: with(`"allow_methods":"GET"`), warnings: "allow_methods no-effect"},
+			{json: with(`"allow_methods":["PUT","put"]`), warnings: "allow_methods[1] duplicate"},
+			{json: with(`"allow_methods":["*","PUT","*"]`), warnings: "allow_methods[2] duplicate, allow_methods[1] covered"},
+			{json: with(`"allow_methods":["PUT","GET","propfind","PROPFIND"]`)},
+			{json: with(`"allow_methods":[]`)},
+			{json: with(`"allow_methods":""`)},
+		}},
+		{"request headers", []row{
+			{json: with(`"allow_headers":["x foo","","x:y","é","x\u0000","x-a,x-b"]`), problems: "allow_headers[0] bad-header, allow_headers[1] bad-header, allow_headers[2] bad-header, allow_headers[3] bad-header, allow_headers[4] bad-header, allow_headers[5] bad-header"},
+			{json: with(`"allow_headers":["` + long + `"]`), problems: "allow_headers[0] bad-header"},
+			{json: with(`"allow_headers":["` + long[1:] + `"]`)},
+			{json: with(`"allow_headers":["origin","Cookie","sec-fetch-mode","proxy-foo"]`), warnings: "allow_headers[0] no-effect, allow_headers[1] no-effect, allow_headers[2] no-effect, allow_headers[3] no-effect"},
+			{json: with(`"allow_headers":["X-Foo","x-foo"]`), warnings: "allow_headers[1] duplicate"},
+			{json: with(`"allow_headers":["*","x-foo","Authorization"]`), warnings: "allow_headers[1] covered"},
+			{json: with(`"allow_headers":["*","x-foo","authorization"],"allow_credentials":true`), warnings: "allow_headers[1] covered, allow_headers[2] covered"},
+			{json: with(`"allow_headers":"*, *"`), warnings: "allow_headers duplicate"},
+		}},
+		{"response headers", []row{
+			{json: with(`"expose_headers":"*","allow_credentials":true`), problems: "expose_headers expose-any-with-credentials"},
+			{json: with(`"expose_headers":["etag","*"],"allow_credentials":true`), problems: "expose_headers expose-any-with-credentials"},
+			{json: with(`"expose_headers":"*"`)},
+			{json: with(`"expose_headers":["*","etag","authorization"]`), warnings: "expose_headers[1] covered, expose_headers[2] covered"},
+			{json: with(`"expose_headers":["Set-Cookie","set-cookie2","content-type"]`), warnings: "expose_headers[0] no-effect, expose_headers[1] no-effect, expose_headers[2] no-effect"},
+			{json: with(`"expose_headers":["x foo"]`), problems: "expose_headers[0] bad-header"},
+		}},
+		{"the prefix of counters", []row{
+			{json: with(`"stat_prefix":""`), problems: "stat_prefix bad-value"},
+			{json: with(`"stat_prefix":".cors"`), problems: "stat_prefix bad-value"},
+			{json: with(`"stat_prefix":"cors."`), problems: "stat_prefix bad-value"},
+			{json: with(`"stat_prefix":"co rs"`), problems: "stat_prefix bad-value"},
+			{json: with(`"stat_prefix":"corsé"`), problems: "stat_prefix bad-value"},
+			{json: with(`"stat_prefix":"` + long[:65] + `"`), problems: "stat_prefix bad-value"},
+			{json: with(`"stat_prefix":"` + long[:64] + `"`)},
+			{json: with(`"stat_prefix":"cors.my_shop-1"`)},
+		}},
+		{"waivers that nothing needs", []row{
+			{json: with(`"dangerously_tolerate":["null-origin","any-origin-with-credentials"]`), warnings: "dangerously_tolerate[1] no-effect, dangerously_tolerate[0] no-effect"},
+			{json: with(`"dangerously_tolerate":["null-origin","null-origin"]`), warnings: "dangerously_tolerate[1] duplicate, dangerously_tolerate[1] no-effect"},
+		}},
+	} {
+		t.Run(group.name, func(t *testing.T) { checkRows(t, group.rows) })
+	}
+}
+
+// compiled is a policy as the filter sees it, less its matchers.
+func compiled(p *Policy) Policy {
+	c := *p
+	c.Origins, c.Timing, c.methods, c.headers = Origins{}, Origins{}, nil, header.Set{}
+	c.anyMethod, c.anyHeader = false, false
+	return c
+}
+
+func TestFieldsAreCompiled(t *testing.T) {
+	base := Policy{PreflightStatus: 204}
+	for _, c := range []struct {
+		name    string
+		members string
+		want    func(*Policy)
+	}{
+		{"defaults", `"debug":false`, func(p *Policy) {}},
+		{"methods are joined in their order and upper-cased as browsers do", `"allow_methods":["put","PATCH","Delete","PROPFIND","propfind"]`, func(p *Policy) { p.AllowMethods = "PUT, PATCH, DELETE, PROPFIND, propfind" }},
+		{"a comma-separated string is a list", `"allow_methods":" PUT ,\tDELETE","allow_headers":"X-A,x-b","expose_headers":"ETag"`, func(p *Policy) {
+			p.AllowMethods, p.AllowHeaders, p.ExposeHeaders = "PUT, DELETE", "x-a, x-b", "etag"
+		}},
+		{"duplicates are sent once", `"allow_methods":["PUT","put"],"allow_headers":["X-A","x-a"],"expose_headers":["a","A","b"]`, func(p *Policy) {
+			p.AllowMethods, p.AllowHeaders, p.ExposeHeaders = "PUT", "x-a", "a, b"
+		}},
+		{"any method", `"allow_methods":["PUT","*"]`, func(p *Policy) { p.AllowMethods = "*" }},
+		{"any method with credentials is echoed", `"allow_methods":"*","allow_credentials":true`, func(p *Policy) { p.AllowMethods, p.EchoMethod, p.Credentials = "*", true, true }},
+		{"any header", `"allow_headers":["*"]`, func(p *Policy) { p.AllowHeaders = "*" }},
+		{"any header and authorization", `"allow_headers":["Authorization","x-a","*"]`, func(p *Policy) { p.AllowHeaders = "*, authorization" }},
+		{"any header with credentials is echoed", `"allow_headers":["*","authorization"],"allow_credentials":true`, func(p *Policy) { p.AllowHeaders, p.EchoHeaders, p.Credentials = "*", true, true }},
+		{"any response header", `"expose_headers":["x-a","*"]`, func(p *Policy) { p.ExposeHeaders = "*" }},
+		{"seconds", `"max_age":600`, func(p *Policy) { p.MaxAge = "600" }},
+		{"seconds as a Struct writes them", `"max_age":600.0`, func(p *Policy) { p.MaxAge = "600" }},
+		{"seconds with an exponent", `"max_age":6e2`, func(p *Policy) { p.MaxAge = "600" }},
+		{"seconds as a string", `"max_age":"600"`, func(p *Policy) { p.MaxAge = "600" }},
+		{"minutes", `"max_age":"10m"`, func(p *Policy) { p.MaxAge = "600" }},
+		{"hours", `"max_age":"24h"`, func(p *Policy) { p.MaxAge = "86400" }},
+		{"a duration of several units", `"max_age":"1h30m10s"`, func(p *Policy) { p.MaxAge = "5410" }},
+		{"a duration of milliseconds that is whole", `"max_age":"2000ms"`, func(p *Policy) { p.MaxAge = "2" }},
+		{"zero is sent", `"max_age":0`, func(p *Policy) { p.MaxAge = "0" }},
+		{"minus one is sent as zero", `"max_age":-1`, func(p *Policy) { p.MaxAge = "0" }},
+		{"minus one as a string", `"max_age":"-1"`, func(p *Policy) { p.MaxAge = "0" }},
+		{"the longest age", `"max_age":2147483647`, func(p *Policy) { p.MaxAge = "2147483647" }},
+		{"a status as a Struct writes it", `"preflight_status":2e2`, func(p *Policy) { p.PreflightStatus = 200 }},
+		{"the last status", `"preflight_status":299`, func(p *Policy) { p.PreflightStatus = 299 }},
+		{"the switches", `"allow_credentials":true,"allow_private_network_access":true,"debug":true`, func(p *Policy) { p.Credentials, p.PrivateNetwork, p.Debug = true, true, true }},
+		{"the choices", `"unmatched_preflights":"forward","disallowed_requests":"reject","upstream_headers":"preserve","mode":"shadow"`, func(p *Policy) {
+			p.ForwardUnmatched, p.Reject, p.Preserve, p.Mode = true, true, true, Shadow
+		}},
+		{"the choices' defaults spelled out", `"unmatched_preflights":"deny","disallowed_requests":"forward","upstream_headers":"override","mode":"enforce"`, func(p *Policy) {}},
+		{"camel case", `"allowMethods":["PUT"],"maxAge":"1s","allowPrivateNetworkAccess":true,"disallowedRequests":"reject"`, func(p *Policy) {
+			p.AllowMethods, p.MaxAge, p.PrivateNetwork, p.Reject = "PUT", "1", true, true
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			want := base
+			c.want(&want)
+			plugin := mustParse(t, with(c.members))
+			if got := compiled(plugin.Default); !reflect.DeepEqual(got, want) {
+				t.Errorf("%+v\nwant %+v", got, want)
+			}
+			if plugin.StatPrefix != "cors" || plugin.HasRules() {
+				t.Errorf("plugin %+v", plugin)
+			}
+		})
+	}
+}
+
+func TestAllowsMethodAndHeader(t *testing.T) {
+	for _, c := range []struct {
+		name                                   string
+		members                                string
+		methods, noMethods, headers, noHeaders string
+	}{
+		{"nothing listed", `"debug":false`, "GET HEAD POST", "PUT get OPTIONS TRACE", "", "x-a authorization"},
+		{"lists", `"allow_methods":["put","PATCH"],"allow_headers":["X-A"]`, "GET PUT PATCH", "put patch DELETE *", "x-a X-A", "x-b * x-a,x-a authorization"},
+		{"any without credentials", `"allow_methods":"*","allow_headers":"*"`, "GET PUT patch FOO *", "TRACE connect P(T", "x-a * cookie", "authorization Authorization x:y"},
+		{"any and authorization", `"allow_methods":"*","allow_headers":"*,authorization"`, "PUT", "TRACK", "x-a authorization AUTHORIZATION", "x:y"},
+		{"any with credentials", `"allow_methods":"*","allow_headers":"*","allow_credentials":true`, "PUT FOO", "TRACE P(T", "x-a authorization", "x:y é"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := mustParse(t, with(c.members)).Default
+			for list, want := range map[string]bool{c.methods: true, c.noMethods: false} {
+				for _, m := range strings.Fields(list) {
+					if p.AllowsMethod(m) != want {
+						t.Errorf("AllowsMethod(%q) = %v", m, !want)
+					}
+				}
+			}
+			for list, want := range map[string]bool{c.headers: true, c.noHeaders: false} {
+				for _, h := range strings.Fields(list) {
+					if p.AllowsHeader(h) != want {
+						t.Errorf("AllowsHeader(%q) = %v", h, !want)
+					}
+				}
+			}
+			if p.AllowsMethod("") || p.AllowsHeader("") {
+				t.Error("the empty string is allowed")
+			}
+		})
+	}
+}
+
+// TestFieldsDescribeWhatIsRead keeps the reference and the parser together.
+func TestFieldsDescribeWhatIsRead(t *testing.T) {
+	for _, f := range Fields {
+		for _, key := range []string{f.Name, camel(f.Name)} {
+			_, _, err := Parse([]byte(`{"` + key + `":null}`))
+			problems, _ := err.(Problems)
+			if len(problems) == 0 || problems[0].Path != key || problems[0].Code != WrongType {
+				t.Errorf("%s: %v", key, err)
+			}
+		}
+		if f.Type == "" || f.Default == "" || f.Meaning == "" {
+			t.Errorf("%s is not described: %+v", f.Name, f)
+		}
+	}
+}
+
+func TestSummary(t *testing.T) {
+	for json, want := range map[string]string{
+		`{"mode":"off"}`:          "mode off",
+		`{"allow_origins":["*"]}`: "mode enforce, any origin",
+		`{"allow_origins":["https://a.example","null",{"regex":"https://b\\.example"}],"allow_credentials":true,"allow_methods":"PUT","allow_headers":"X-A","expose_headers":"ETag","max_age":60,"mode":"shadow","dangerously_tolerate":["null-origin"]}`: "mode shadow, 3 origins, with credentials, methods PUT, headers x-a, exposes etag, max-age 60",
+		`{"rules":[{"policy":{"mode":"off"}}]}`: "1 rule; other requests left alone",
+		`{"rules":[{"paths":["/a"],"policy":{"mode":"off"}},{"policy":{"mode":"off"}}],"allow_origins":["https://a.example"]}`: "2 rules; mode enforce, 1 origin",
+	} {
+		if got := mustParse(t, json).Summary(); got != want {
+			t.Errorf("%s\n got %q\nwant %q", json, got, want)
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package abi
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+	"strings"
+	"testing"
+
+	"corsfilter/filter"
+)
+
+// collector keeps copies of what it visits.
+type collector []filter.Header
+
+func (c *collector) VisitHeader(name, value string) {
+	*c = append(*c, filter.Header{Name: strings.Clone(name), Value: strings.Clone(value)})
+}
+
+var pairSamples = [][]filter.Header{
+	nil,
+	{{Name: "a", Value: "b"}},
+	{{Name: "", Value: ""}},
+	{{Name: "vary", Value: "origin"}, {Name: "vary", Value: ""}, {Name: "x", Value: "a\x00b"}, {Name: "y", Value: strings.Repeat("z", 5000)}},
+}
+
+func TestPairsAreWrittenAsTheABISays(t *testing.T) {
+	got := appendPairs([]byte("before"), []filter.Header{{Name: "vary", Value: "x"}, {Name: "a", Value: ""}})
+	want := "before" +
+		"\x02\x00\x00\x00" +
+		"\x04\x00\x00\x00" + "\x01\x00\x00\x00" +
+		"\x01\x00\x00\x00" + "\x00\x00\x00\x00" +
+		"vary\x00x\x00" + "a\x00\x00"
+	if string(got) != want {
+		t.Errorf("%q\nwant %q", got, want)
+	}
+	if got := appendPairs(nil, nil); string(got) != "\x00\x00\x00\x00" {
+		t.Errorf("no headers: %q", got)
+	}
+}
+
+func TestPairsComeBack(t *testing.T) {
+	for _, headers := range pairSamples {
+		b := appendPairs(nil, headers)
+		var got collector
+		if !visitPairs(b, &got) || !slices.Equal([]filter.Header(got), headers) {
+			t.Errorf("%.100q: %.100q", headers, got)
+		}
+		// Cut short, at every byte: refused, with a part of the entries at most.
+		for i := 1; i < len(b); i++ {
+			got = nil
+			if visitPairs(b[:i], &got) || !isPrefix(got, headers) {
+				t.Errorf("%d of %d bytes: %.100q", i, len(b), got)
+			}
+		}
+	}
+	var got collector
+	if !visitPairs(nil, &got) || got != nil {
+		t.Errorf("an empty map: %q", got)
+	}
+}
+
+func isPrefix(part, whole []filter.Header) bool {
+	return len(part) <= len(whole) && slices.Equal(part, whole[:len(part)])
+}
+
+func TestHostilePairsAreRefused(t *testing.T) {
+	le := func(numbers ...uint32) (b []byte) {
+		for _, n := range numbers {
+			b = binary.LittleEndian.AppendUint32(b, n)
+		}
+		return b
+	}
+	for name, b := range map[string][]byte{
+		"more entries than bytes":          le(1<<31, 0, 0),
+		"as many entries as can be":        le(^uint32(0), 0, 0, 0),
+		"a count whose sizes overflow":     le(1<<29, 1, 1),
+		"a name longer than the buffer":    append(le(1, 1000, 1), "a\x00b\x00"...),
+		"sizes whose sum overflows":        append(le(1, ^uint32(0), ^uint32(0)), "a\x00b\x00"...),
+		"sizes whose sum wraps to fit":     append(le(1, ^uint32(0), 3), "a\x00b\x00"...),
+		"no room for the last NUL":         append(le(1, 1, 1), "a\x00b"...),
+		"half a count":                     {1, 0},
+		"the second entry is out of reach": append(le(2, 1, 1, 1, 1), "a\x00b\x00"...),
+	} {
+		var got collector
+		if visitPairs(b, &got) {
+			t.Errorf("%s: accepted as %q", name, got)
+		}
+	}
+}
+
+func TestPairsDoNotAllocate(t *testing.T) {
+	headers := pairSamples[3]
+	buf := make([]byte, 0, 8192)
+	var n counter
+	if allocs := testing.AllocsPerRun(100, func() {
+		n = 0
+		buf = appendPairs(buf[:0], headers)
+		visitPairs(buf, &n)
+	}); allocs != 0 || int(n) != len(headers) {
+		t.Errorf("%v allocations, %d entries", allocs, n)
+	}
+}
+
+type counter int
+
+func (n *counter) VisitHeader(string, string) { *n++ }
+
+func FuzzVisitPairs(f *testing.F) {
+	for _, headers := range pairSamples {
+		f.Add(appendPairs(nil, headers))
+	}
+	f.Add([]byte{1, 0, 0, 0, 255, 255, 255, 255, 2, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var got collector
+		if !visitPairs(b, &got) || len(b) == 0 {
+			return
+		}
+		// What is accepted is written back the same way, but for the bytes that
+		// should be NUL and those behind the end.
+		again := appendPairs(nil, got)
+		if len(again) > len(b) || !bytes.Equal(again[:4+8*len(got)], b[:4+8*len(got)]) {
+			t.Fatalf("%q is read as %q", b, got)
+		}
+		var back collector
+		if !visitPairs(again, &back) || !slices.Equal(back, got) {
+			t.Fatalf("%q comes back as %q", got, back)
+		}
+	})
+}
