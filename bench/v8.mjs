@@ -4,7 +4,7 @@
 //   node bench/v8.mjs dist/cors.wasm
 //
 // Figures are nanoseconds per request, the median of several rounds, and include
-// what the host does in JavaScript. Each case is checked before it is timed.
+// what little the host does in JavaScript. Each case is checked before it is timed.
 import { readFileSync } from "node:fs";
 import { WASI } from "node:wasi";
 
@@ -26,21 +26,21 @@ const browser = [
   ["user-agent", "Mozilla/5.0"], ["accept", "*/*"], ["accept-language", "en"], ["cookie", "session=0123456789abcdef"],
 ];
 const cases = {
-  "no origin": { request: browser, status: "200", allowed: undefined },
-  "cross-origin": { request: [...browser, ["origin", "https://shop.example.com"]], status: "200", allowed: "https://shop.example.com" },
+  "no origin": { request: browser, status: 0, allowed: undefined },
+  "cross-origin": { request: [...browser, ["origin", "https://shop.example.com"]], status: 0, allowed: "https://shop.example.com" },
   preflight: {
     request: [
       ...browser.map(([n, v]) => (n === ":method" ? [n, "OPTIONS"] : [n, v])), ["origin", "https://shop.example.com"],
       ["access-control-request-method", "PUT"], ["access-control-request-headers", "content-type,x-request-id"],
     ],
-    status: "204", allowed: "https://shop.example.com",
+    status: 204, allowed: "https://shop.example.com",
   },
-  denied: { request: [...browser, ["origin", "https://evil.example"]], status: "200", allowed: undefined },
+  denied: { request: [...browser, ["origin", "https://evil.example"]], status: 0, allowed: undefined },
 };
 
-const encoder = new TextEncoder(), decoder = new TextDecoder();
+const encoder = new TextEncoder();
 const bytes = (pairs) => new Map(pairs.map(([n, v]) => [n, encoder.encode(v)]));
-let exports, view, memory, request, response, reply, nextMetric = 0, hostCalls = 0;
+let exports, view, memory, request, replied, checking = false, changes = [], nextMetric = 0, hostCalls = 0;
 const refresh = () => { if (memory?.buffer !== exports.memory.buffer) { memory = Buffer.from(exports.memory.buffer); view = new DataView(exports.memory.buffer); } };
 const text = (at, size) => memory.latin1Slice(at, at + size);
 const give = (data, atPtr, sizePtr) => {
@@ -49,9 +49,6 @@ const give = (data, atPtr, sizePtr) => {
   view.setUint32(atPtr, at, true); view.setUint32(sizePtr, data.length, true);
   return 0;
 };
-// Envoy copies its headers into the guest in one go; building the same bytes in
-// JavaScript for each request would be most of what is timed.
-const serialized = new WeakMap();
 const serialize = (map) => {
   let size = 4;
   for (const [n, v] of map) size += 8 + n.length + v.length + 2;
@@ -65,6 +62,11 @@ const serialize = (map) => {
   }
   return out;
 };
+// What the guest changes is noted while a case is checked, and else dropped.
+const change = (key, keySize, value, valueSize) => {
+  if (checking) changes.push([text(key, keySize), text(value, valueSize)]);
+  return 0;
+};
 const counted = (functions) => Object.fromEntries(Object.entries(functions).map(([n, f]) => [n, (...a) => { hostCalls++; refresh(); return f(...a); }]));
 const configuration = encoder.encode(JSON.stringify(policy));
 const env = counted({
@@ -72,20 +74,23 @@ const env = counted({
   proxy_get_log_level: (at) => { view.setUint32(at, 2, true); return 0; },
   proxy_get_buffer_bytes: (buffer, start, max, at, size) => give(configuration, at, size),
   proxy_get_header_map_value: (map, key, keySize, at, size) => {
-    const value = (map === 0 ? request : response).get(text(key, keySize));
+    const value = request.get(text(key, keySize));
     return value === undefined ? 1 : give(value, at, size);
   },
-  proxy_get_header_map_pairs: (map, at, size) => give(serialized.get(response), at, size),
-  proxy_replace_header_map_value: (map, key, keySize, value, valueSize) => { response.set(text(key, keySize), memory.buffer.slice(value, value + valueSize)); return 0; },
-  proxy_add_header_map_value: (map, key, keySize, value, valueSize) => { response.set(text(key, keySize), memory.buffer.slice(value, value + valueSize)); return 0; },
-  proxy_remove_header_map_value: (map, key, keySize) => { response.delete(text(key, keySize)); return 0; },
+  // Envoy copies its headers into the guest in one go, and so does this: building
+  // the same bytes in JavaScript for each request would be most of what is timed.
+  proxy_get_header_map_pairs: (map, at, size) => give(outgoingBytes, at, size),
+  proxy_replace_header_map_value: (map, key, keySize, value, valueSize) => change(key, keySize, value, valueSize),
+  proxy_add_header_map_value: (map, key, keySize, value, valueSize) => change(key, keySize, value, valueSize),
+  proxy_remove_header_map_value: (map, key, keySize) => change(key, keySize, 0, 0),
   proxy_send_local_response: (status, details, detailsSize, body, bodySize, headers, headersSize) => {
-    reply = new Map([[":status", encoder.encode(String(status))]]);
+    replied = status;
+    if (!checking) return 0;
     const n = view.getUint32(headers, true);
     let at = headers + 4 + 8 * n;
     for (let i = 0; i < n; i++) {
       const nameSize = view.getUint32(headers + 4 + 8 * i, true), valueSize = view.getUint32(headers + 8 + 8 * i, true);
-      reply.set(text(at, nameSize), memory.buffer.slice(at + nameSize + 1, at + nameSize + 1 + valueSize));
+      change(at, nameSize, at + nameSize + 1, valueSize);
       at += nameSize + valueSize + 2;
     }
     return 0;
@@ -104,29 +109,29 @@ exports.proxy_on_vm_start(1, 0);
 exports.proxy_on_context_create(1, 0);
 if (!exports.proxy_on_configure(1, configuration.length)) throw new Error("the module refused the policy");
 
+const outgoingBytes = serialize(bytes(upstream));
 let id = 1;
-const run = (incoming, outgoing) => {
-  request = incoming; reply = undefined;
+const run = (incoming) => {
+  request = incoming; replied = 0;
   exports.proxy_on_context_create(++id, 1);
   exports.proxy_on_request_headers(id, request.size, 1);
-  if (!reply) { response = new Map(outgoing); serialized.set(response, outgoingBytes); }
-  else response = reply;
-  exports.proxy_on_response_headers(id, response.size, 1);
+  exports.proxy_on_response_headers(id, upstream.length, 1);
   exports.proxy_on_delete(id);
-  return response;
 };
-const outgoing = bytes(upstream), outgoingBytes = serialize(outgoing);
 const pages = () => exports.memory.buffer.byteLength / 65536;
 for (const [name, c] of Object.entries(cases)) {
   const incoming = bytes(c.request);
-  const got = run(incoming, outgoing), value = (n) => (got.has(n) ? decoder.decode(got.get(n)) : undefined);
-  if (value(":status") !== c.status || value("access-control-allow-origin") !== c.allowed) throw new Error(`${name}: wrong outcome`);
+  checking = true; changes = [];
+  run(incoming);
+  checking = false;
+  const allowed = changes.find(([n]) => n === "access-control-allow-origin")?.[1];
+  if (replied !== c.status || allowed !== c.allowed) throw new Error(`${name}: wrong outcome: ${replied} ${allowed}`);
   const before = hostCalls;
-  run(incoming, outgoing);
+  run(incoming);
   const calls = hostCalls - before, rounds = [], n = 50_000;
   for (let r = 0; r < 9; r++) {
     const start = process.hrtime.bigint();
-    for (let i = 0; i < n; i++) run(incoming, outgoing);
+    for (let i = 0; i < n; i++) run(incoming);
     rounds.push(Number(process.hrtime.bigint() - start) / n);
   }
   rounds.sort((a, b) => a - b);

@@ -22,6 +22,8 @@ func TestFieldRefusals(t *testing.T) {
 		{"origins are required, unless CORS is off", []row{
 			{json: `{}`, problems: "allow_origins missing"},
 			{json: `{"allow_origins":[]}`, problems: "allow_origins missing"},
+			{json: `{"rules":[]}`, problems: "allow_origins missing"},
+			{json: `{"rules":{}}`, problems: "rules wrong-type"},
 			{json: `{"allow_origin_patterns":[]}`, problems: "allow_origin_patterns missing"},
 			{json: `{"mode":"shadow"}`, problems: "allow_origins missing"},
 			{json: `{"stat_prefix":"x"}`, problems: "allow_origins missing"},

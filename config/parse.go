@@ -68,7 +68,7 @@ func (r *report) plugin(data []byte) *Plugin {
 		return nil
 	}
 	p.rules = r.compileRules(rules)
-	if !hasRules || len(raw.keys) > 0 {
+	if len(rules) == 0 && (!hasRules || r.clean("rules")) || len(raw.keys) > 0 {
 		p.Default = r.compilePolicy(raw)
 	}
 	return p

@@ -83,7 +83,7 @@ func (p *Policy) AllowsMethod(method string) bool {
 		return true
 	}
 	if p.anyMethod {
-		return header.IsToken(method) && !header.ForbiddenMethod(method)
+		return len(method) <= header.MaxNameLen && header.IsToken(method) && !header.ForbiddenMethod(method)
 	}
 	_, ok := p.methods[method]
 	return ok

@@ -43,12 +43,13 @@ func (b *replyBuilder) add(name, value string) {
 	b.n++
 }
 
-// reply answers the request as the decision says. The strings of r and d still
-// live in the host's memory.
-func (c *pluginContext) reply(p *config.Policy, r *Request, d *Decision) error {
+// buildReply returns what answers the request as the decision says. The headers
+// are good until the next reply; the strings of r and d still live in the host's
+// memory.
+func (c *pluginContext) buildReply(p *config.Policy, r *Request, d *Decision) (status uint32, details string, headers []Header) {
 	b := &c.builder
 	b.n, b.used = 0, 0
-	status, details := uint32(statusForbidden), detailsDenied
+	status, details = statusForbidden, detailsDenied
 	vary := varyAll
 	switch d.Action {
 	case Answer:
@@ -64,7 +65,7 @@ func (c *pluginContext) reply(p *config.Policy, r *Request, d *Decision) error {
 	if p.Debug {
 		b.add(debugHeader, c.describe(d))
 	}
-	return c.host.SendReply(status, details, b.headers[:b.n])
+	return status, details, b.headers[:b.n]
 }
 
 // addAnswer adds the headers of a preflight's answer (Fetch, section 3.3.3).

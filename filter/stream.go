@@ -54,9 +54,11 @@ func (s *stream) OnHttpRequestHeaders(int, bool) (action types.Action) {
 		s.keepOrigin()
 		return types.ActionContinue
 	}
-	// Before the call: Envoy runs the reply through the response callback at once.
+	status, details, headers := s.plugin.buildReply(s.policy, &r, &s.decision)
+	// Before the call, since a host may run the reply through the response
+	// callback at once.
 	s.phase = replied
-	if err := s.plugin.reply(s.policy, &r, &s.decision); err != nil {
+	if err := s.plugin.host.SendReply(status, details, headers); err != nil {
 		s.phase = decided
 		s.keepOrigin()
 		s.plugin.host.Log(LogError, "the proxy took no reply: "+err.Error())

@@ -177,10 +177,8 @@ func TestParseIsBounded(t *testing.T) {
 	if o, ok := parse(scheme + host(MaxLen)); !ok || o.Host != host(MaxLen) {
 		t.Errorf("an origin of %d bytes is refused", MaxLen)
 	}
-	if upper := strings.ToUpper(scheme + host(MaxLen)); true {
-		if o, ok := parse(upper); !ok || o != (Origin{"https", host(MaxLen), 0}) {
-			t.Errorf("an upper-case origin of %d bytes is refused", MaxLen)
-		}
+	if o, ok := parse(strings.ToUpper(scheme + host(MaxLen))); !ok || o != (Origin{"https", host(MaxLen), 0}) {
+		t.Errorf("an upper-case origin of %d bytes is refused", MaxLen)
 	}
 	if _, ok := parse(scheme + host(MaxLen+1)); ok {
 		t.Errorf("an origin of %d bytes is accepted", MaxLen+1)
