@@ -1,5 +1,5 @@
 // Command corsctl is the workbench of the CORS filter: it serves an envoy.yaml
-// without Envoy. It is not part of the module and may import what it likes.
+// without Envoy, checks configurations and explains decisions. It is not part of the module and may import what it likes.
 package main
 
 import (
@@ -28,6 +28,7 @@ type command struct {
 
 var commands = []command{
 	{"serve", "serve an envoy.yaml for development and tests", serve},
+	{"explain", "tell what one request of a browser gets, and why", explainCommand},
 }
 
 func main() {

@@ -1,0 +1,223 @@
+package explain
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"corsfilter/config"
+	"corsfilter/internal/fetch"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+const policy = `{
+  "rules": [
+    {"name": "public", "paths": ["/status"], "policy": {"allow_origins": ["*"]}},
+    {"name": "off", "hosts": ["legacy.example.com"], "policy": {"mode": "off"}},
+    {"name": "trial", "hosts": ["trial.example.com"], "policy": {"allow_origins": ["https://shop.example.com"], "mode": "shadow"}},
+    {"name": "strict", "hosts": ["strict.example.com"], "policy": {"allow_origins": ["https://shop.example.com"], "disallowed_requests": "reject"}},
+    {"name": "upstream answers", "hosts": ["mixed.example.com"], "policy": {"allow_origins": ["https://shop.example.com"], "unmatched_preflights": "forward"}},
+    {"name": "inside", "hosts": ["router.example.com"], "policy": {"allow_origins": ["https://shop.example.com"]}}
+  ],
+  "allow_origins": ["https://shop.example.com", "https://*.example.org"],
+  "allow_methods": ["PUT"],
+  "allow_headers": ["content-type"],
+  "expose_headers": ["x-total"],
+  "allow_credentials": true,
+  "max_age": "10m"
+}`
+
+func header(name, value string) fetch.Header { return fetch.Header{Name: name, Value: value} }
+
+var cases = []struct {
+	name    string
+	request Request
+	allowed bool
+	rule    string
+	reason  fetch.Reason // of the stage that failed
+	remedy  string
+	golden  bool
+}{
+	{
+		name:    "everything is allowed",
+		request: Request{Request: fetch.Request{Origin: "https://a.example.org", Method: "put", Credentials: true, Headers: []fetch.Header{header("Content-Type", "application/json")}}},
+		allowed: true,
+		golden:  true,
+	},
+	{
+		name:    "a header is missing",
+		request: Request{Request: fetch.Request{Origin: "https://shop.example.com", Method: "PUT", Headers: []fetch.Header{header("X-Foo", "1")}}},
+		reason:  fetch.HeaderNotAllowed,
+		remedy:  `add "x-foo" to allow_headers`,
+		golden:  true,
+	},
+	{
+		name:    "a method is missing",
+		request: Request{Request: fetch.Request{Origin: "https://shop.example.com", Method: "DELETE"}},
+		reason:  fetch.MethodNotAllowed,
+		remedy:  `add "DELETE" to allow_methods`,
+	},
+	{
+		name:    "a lower-case patch is another method",
+		request: Request{Request: fetch.Request{Origin: "https://shop.example.com", Method: "patch"}},
+		reason:  fetch.MethodNotAllowed,
+		remedy:  `write "PATCH" in the script: methods are case-sensitive, and browsers upper-case only the common ones`,
+	},
+	{
+		name:    "a stranger asks first",
+		request: Request{Request: fetch.Request{Origin: "https://evil.example", Method: "PUT"}},
+		reason:  fetch.OriginMissing,
+		remedy:  `add "https://evil.example" to allow_origins, if that page may read responses`,
+		golden:  true,
+	},
+	{
+		name:    "a stranger sends a simple request",
+		request: Request{Request: fetch.Request{Origin: "https://evil.example", Method: "GET"}},
+		reason:  fetch.OriginMissing,
+		remedy:  `add "https://evil.example" to allow_origins, if that page may read responses`,
+	},
+	{
+		name:    "a stranger is rejected",
+		request: Request{Request: fetch.Request{Origin: "https://evil.example", Method: "GET"}, Host: "strict.example.com"},
+		rule:    "strict",
+		reason:  fetch.OriginMissing,
+		remedy:  `add "https://evil.example" to allow_origins, if that page may read responses`,
+		golden:  true,
+	},
+	{
+		name:    "a stranger's preflight goes upstream",
+		request: Request{Request: fetch.Request{Origin: "https://evil.example", Method: "PUT"}, Host: "mixed.example.com"},
+		rule:    "upstream answers",
+		reason:  fetch.OriginMissing,
+		remedy:  `upstream has to answer this preflight; or add "https://evil.example" to allow_origins`,
+	},
+	{
+		name:    "a public path takes no credentials",
+		request: Request{Request: fetch.Request{Origin: "https://evil.example", Method: "GET", Credentials: true}, Path: "/status"},
+		rule:    "public",
+		reason:  fetch.WildcardCredentials,
+		remedy:  `list the origins in place of "*", and set "allow_credentials": true`,
+	},
+	{
+		name:    "a public path lets anyone in without them",
+		request: Request{Request: fetch.Request{Origin: "null", Method: "GET"}, Path: "/status?x=1"},
+		rule:    "public",
+		allowed: true,
+	},
+	{
+		name:    "credentials are not allowed",
+		request: Request{Request: fetch.Request{Origin: "https://shop.example.com", Method: "GET", Credentials: true}, Host: "strict.example.com"},
+		rule:    "strict",
+		reason:  fetch.CredentialsMissing,
+		remedy:  `set "allow_credentials": true, or send the request without credentials`,
+	},
+	{
+		name:    "the target is in a more private network",
+		request: Request{Request: fetch.Request{Origin: "https://shop.example.com", Method: "GET", PrivateNetwork: true}, Host: "router.example.com"},
+		rule:    "inside",
+		reason:  fetch.PrivateNetworkDenied,
+		remedy:  `set "allow_private_network_access": true`,
+	},
+	{
+		name:    "the filter is off",
+		request: Request{Request: fetch.Request{Origin: "https://shop.example.com", Method: "GET"}, Host: "legacy.example.com:8443"},
+		rule:    "off",
+		reason:  fetch.OriginMissing,
+		remedy:  `set "mode": "enforce"`,
+	},
+	{
+		name:    "the filter only watches",
+		request: Request{Request: fetch.Request{Origin: "https://shop.example.com", Method: "PUT"}, Host: "trial.example.com"},
+		rule:    "trial",
+		reason:  fetch.OriginMissing,
+		remedy:  `set "mode": "enforce"`,
+		golden:  true,
+	},
+}
+
+func TestExplain(t *testing.T) {
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if c.request.Path == "" {
+				c.request.Path = "/v1"
+			}
+			report, err := Explain([]byte(policy), c.request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if report.Allowed != c.allowed || report.Rule != c.rule || report.Remedy != c.remedy {
+				t.Errorf("allowed %v, rule %q, remedy %q; want %v, %q, %q", report.Allowed, report.Rule, report.Remedy, c.allowed, c.rule, c.remedy)
+			}
+			failed := fetch.Passed
+			for _, stage := range []*Stage{report.Preflight, report.Request} {
+				if stage != nil && !stage.Browser.Allowed {
+					failed = stage.Browser.Reason
+				}
+			}
+			if failed != c.reason {
+				t.Errorf("fails for %q, want %q", failed, c.reason)
+			}
+			if c.golden {
+				compareGolden(t, report)
+			}
+		})
+	}
+}
+
+// compareGolden pins the text that people read.
+func compareGolden(t *testing.T, report *Report) {
+	t.Helper()
+	var got bytes.Buffer
+	if err := report.Text(&got); err != nil {
+		t.Fatal(err)
+	}
+	_, name, _ := strings.Cut(t.Name(), "/")
+	path := filepath.Join("testdata", name+".txt")
+	if *update {
+		if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.String() != string(want) {
+		t.Errorf("%s differs; run go test ./internal/explain -update\n%s", path, got.String())
+	}
+}
+
+func TestARefusedConfigurationIsNotExplained(t *testing.T) {
+	_, err := Explain([]byte(`{"allow_origins": ["https://a.example/"]}`), Request{Request: fetch.Request{Origin: "https://a.example", Method: "GET"}})
+	var problems config.Problems
+	if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Path != "allow_origins[0]" {
+		t.Errorf("error %v, want the one mistake of the configuration", err)
+	}
+}
+
+func TestWhatNoBrowserSendsIsNotExplained(t *testing.T) {
+	for _, r := range []fetch.Request{
+		{Origin: "https://shop.example.com", Method: "TRACE"},
+		{Origin: "https://shop.example.com", Method: "GE T"},
+		{Origin: "https://shop.example.com", Method: "GET", Headers: []fetch.Header{header("Cookie", "a=b")}},
+	} {
+		if report, err := Explain([]byte(policy), Request{Request: r}); err == nil {
+			t.Errorf("%+v is explained: %s", r, report.Verdict)
+		}
+	}
+}
+
+func TestCounters(t *testing.T) {
+	names, err := Counters([]byte(`{"allow_origins": ["https://a.example"], "stat_prefix": "shop"}`))
+	if err != nil || len(names) != 10 || names[0] != "shop.origin_valid" {
+		t.Errorf("%v, %v; want the ten counters of one mode", names, err)
+	}
+	if _, err := Counters([]byte(`{}`)); err == nil {
+		t.Error("a refused configuration has counters")
+	}
+}

@@ -1,0 +1,82 @@
+package explain
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"corsfilter/internal/fetch"
+)
+
+// Text writes the report for people.
+func (report *Report) Text(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "policy: %s\n", report.Policy)
+	if report.Preflight != nil {
+		fmt.Fprintf(&b, "\nthe browser asks first, since %s\n", strings.Join(report.WhyPreflight, ", and "))
+		report.Preflight.text(&b)
+	} else {
+		b.WriteString("\nthe browser sends the request without asking first\n")
+	}
+	if report.Request != nil {
+		if report.Preflight != nil {
+			b.WriteString("\nthe browser sends the request\n")
+		}
+		report.Request.text(&b)
+	}
+	fmt.Fprintf(&b, "\n%s\n", report.Verdict)
+	if report.Remedy != "" {
+		fmt.Fprintf(&b, "remedy: %s\n", report.Remedy)
+	}
+	if len(report.Readable) > 0 {
+		fmt.Fprintf(&b, "the script may read: %s\n", strings.Join(report.Readable, ", "))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (s *Stage) text(b *strings.Builder) {
+	x := s.Exchange
+	path := value(x.Request, ":path")
+	fmt.Fprintf(b, "  > %s %s%s\n", x.Method, value(x.Request, ":authority"), path)
+	for _, h := range x.Request {
+		if !strings.HasPrefix(h.Name, ":") {
+			fmt.Fprintf(b, "  > %s: %s\n", h.Name, h.Value)
+		}
+	}
+	b.WriteString("  filter\n")
+	for _, step := range s.Filter {
+		fmt.Fprintf(b, "    - %s\n", step)
+	}
+	if len(x.Counters) > 0 {
+		fmt.Fprintf(b, "    - counted in %s\n", strings.Join(x.Counters, ", "))
+	}
+	details := ""
+	if x.Details != "" {
+		details = " (" + x.Details + ")"
+	}
+	if x.Forwarded {
+		details = " (from upstream, for example)"
+	}
+	fmt.Fprintf(b, "  < %d%s\n", x.Status, details)
+	for _, h := range x.Response {
+		fmt.Fprintf(b, "  < %s: %s\n", h.Name, h.Value)
+	}
+	b.WriteString("  browser\n")
+	for _, step := range s.Browser.Steps {
+		mark := "ok  "
+		if !step.Passed {
+			mark = "FAIL"
+		}
+		fmt.Fprintf(b, "    %s %s: %s\n", mark, step.Check, step.Why)
+	}
+}
+
+func value(headers []fetch.Header, name string) string {
+	for _, h := range headers {
+		if h.Name == name {
+			return h.Value
+		}
+	}
+	return ""
+}

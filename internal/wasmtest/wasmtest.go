@@ -1,0 +1,55 @@
+// Package wasmtest gives tests the built module: the one that CORSFILTER_WASM
+// names, or else one that it builds. A module that is missing or does not build
+// fails the test; nothing is skipped. It imports the standard library alone.
+package wasmtest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// Module returns the bytes of the module.
+func Module(t testing.TB) []byte {
+	t.Helper()
+	wasm, err := module()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wasm
+}
+
+// Root returns the repository's root.
+func Root() string {
+	for dir, _ := os.Getwd(); ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil || dir == filepath.Dir(dir) {
+			return dir
+		}
+	}
+}
+
+var module = sync.OnceValues(func() ([]byte, error) {
+	if path := os.Getenv("CORSFILTER_WASM"); path != "" {
+		wasm, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("CORSFILTER_WASM names no module: %w; run make build", err)
+		}
+		return wasm, nil
+	}
+	dir, err := os.MkdirTemp("", "corsfilter")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	out := filepath.Join(dir, "cors.wasm")
+	build := exec.Command("go", "build", "-trimpath", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, ".")
+	build.Dir = Root()
+	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	if output, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("the module does not build: %w\n%s", err, output)
+	}
+	return os.ReadFile(out)
+})
