@@ -1,0 +1,113 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tetratelabs/wazero"
+
+	"corsfilter/internal/wasmtest"
+)
+
+// What the module imports of the ABI, and of WASI through Go's runtime. Every
+// import must be there in all Envoys that the README names: a missing one is
+// fatal when the module is loaded.
+var wantImports = []string{
+	"env.proxy_add_header_map_value",
+	"env.proxy_define_metric",
+	"env.proxy_get_buffer_bytes",
+	"env.proxy_get_header_map_pairs",
+	"env.proxy_get_header_map_value",
+	"env.proxy_get_log_level",
+	"env.proxy_increment_metric",
+	"env.proxy_log",
+	"env.proxy_remove_header_map_value",
+	"env.proxy_replace_header_map_value",
+	"env.proxy_send_local_response",
+	"wasi_snapshot_preview1.args_get",
+	"wasi_snapshot_preview1.args_sizes_get",
+	"wasi_snapshot_preview1.clock_time_get",
+	"wasi_snapshot_preview1.environ_get",
+	"wasi_snapshot_preview1.environ_sizes_get",
+	"wasi_snapshot_preview1.fd_close",
+	"wasi_snapshot_preview1.fd_fdstat_get",
+	"wasi_snapshot_preview1.fd_fdstat_set_flags",
+	"wasi_snapshot_preview1.fd_prestat_dir_name",
+	"wasi_snapshot_preview1.fd_prestat_get",
+	"wasi_snapshot_preview1.fd_write",
+	"wasi_snapshot_preview1.poll_oneoff",
+	"wasi_snapshot_preview1.proc_exit",
+	"wasi_snapshot_preview1.random_get",
+	"wasi_snapshot_preview1.sched_yield",
+}
+
+// wantExports are the callbacks that are used, and no more: an absent one costs
+// nothing per request or chunk of a body.
+var wantExports = []string{
+	"_initialize",
+	"proxy_abi_version_0_2_1",
+	"proxy_on_configure",
+	"proxy_on_context_create",
+	"proxy_on_delete",
+	"proxy_on_memory_allocate",
+	"proxy_on_request_headers",
+	"proxy_on_response_headers",
+	"proxy_on_vm_start",
+}
+
+func TestTheModuleImportsAndExportsWhatItNeeds(t *testing.T) {
+	runtime := wazero.NewRuntimeWithConfig(t.Context(), wazero.NewRuntimeConfigInterpreter())
+	defer runtime.Close(context.WithoutCancel(t.Context()))
+	module, err := runtime.CompileModule(t.Context(), wasmtest.Module(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var imports, exports []string
+	for _, f := range module.ImportedFunctions() {
+		from, name, _ := f.Import()
+		imports = append(imports, from+"."+name)
+	}
+	for name := range module.ExportedFunctions() {
+		exports = append(exports, name)
+	}
+	slices.Sort(imports)
+	slices.Sort(exports)
+	if got := slices.Compact(imports); !slices.Equal(got, wantImports) {
+		t.Errorf("imports\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(wantImports, "\n"))
+	}
+	if !slices.Equal(exports, wantExports) {
+		t.Errorf("exports\n%s\nwant\n%s", strings.Join(exports, "\n"), strings.Join(wantExports, "\n"))
+	}
+	for name, memory := range module.ExportedMemories() {
+		if memory.Min() >= 64 {
+			t.Errorf("%s begins with %d pages, want fewer than 64: something large is linked in, such as crypto", name, memory.Min())
+		}
+	}
+}
+
+// TestTheModuleLinksNothingHeavy lists what the module is built from.
+func TestTheModuleLinksNothingHeavy(t *testing.T) {
+	list := exec.Command("go", "list", "-deps", ".")
+	list.Dir = wasmtest.Root()
+	list.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages := strings.Fields(string(out))
+	if !slices.Contains(packages, "corsfilter/filter") || !slices.Contains(packages, "github.com/tidwall/gjson") {
+		t.Fatalf("this is not the module's list: %v", packages)
+	}
+	const sdk = "github.com/tetratelabs/proxy-wasm-go-sdk/"
+	for _, name := range packages {
+		first, _, _ := strings.Cut(name, "/")
+		heavy := first == "net" || first == "crypto" || name == "os/exec" || name == "os/signal" || name == "testing"
+		if heavy || strings.HasPrefix(name, sdk) && name != sdk+"proxywasm/types" || strings.HasPrefix(name, "golang.org/") {
+			t.Errorf("the module links %s", name)
+		}
+	}
+}
