@@ -150,6 +150,10 @@ func (r *report) set(p *rawPolicy, name, path string, v gjson.Result) {
 }
 
 func (r *report) mode(path string, v gjson.Result) Mode {
+	if v.Type == gjson.False {
+		r.fail(path, v.Raw, WrongType, "YAML reads off without quotes as false", `write "off" in quotes`)
+		return Off
+	}
 	switch r.choice(path, v, "enforce", "shadow", "off") {
 	case "shadow":
 		return Shadow

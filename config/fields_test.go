@@ -21,6 +21,7 @@ func TestFieldRefusals(t *testing.T) {
 	}{
 		{"origins are required, unless CORS is off", []row{
 			{json: `{}`, problems: "allow_origins missing"},
+			{json: `{"mode":false}`, problems: "mode wrong-type"},
 			{json: `{"allow_origins":[]}`, problems: "allow_origins missing"},
 			{json: `{"rules":[]}`, problems: "allow_origins missing"},
 			{json: `{"rules":{}}`, problems: "rules wrong-type"},

@@ -246,7 +246,9 @@ func (r *report) checkOrigins(raw *rawPolicy, o *Origins, patterns []placedPatte
 		if e.pattern.Insecure() && !waived.tolerates(InsecureOrigin) {
 			r.fail(e.path, e.written, InsecureOrigin, "anyone on the network path can forge a page of a plain http origin and read with its visitors' credentials", "write https"+orWaive(InsecureOrigin))
 		}
-		if e.pattern.WholeTLD() && !waived.tolerates(PublicSuffix) {
+		// Which suffixes of several labels are public is not known here, so that
+		// any wildcard may be what the waiver is for.
+		if e.pattern.Subdomains && !waived.tolerates(PublicSuffix) && e.pattern.WholeTLD() {
 			r.fail(e.path, e.written, PublicSuffix, "anyone can register a name below "+quote(e.pattern.Host), "write the domain that is yours, such as "+quote(e.pattern.Scheme+"://*.example."+e.pattern.Host)+orWaive(PublicSuffix))
 		}
 	}

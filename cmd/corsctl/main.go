@@ -28,6 +28,7 @@ type command struct {
 
 var commands = []command{
 	{"serve", "serve an envoy.yaml for development and tests", serve},
+	{"check", "check configurations before they ship", check},
 	{"explain", "tell what one request of a browser gets, and why", explainCommand},
 }
 

@@ -1,0 +1,76 @@
+package config
+
+import (
+	"github.com/tidwall/gjson"
+
+	"corsfilter/internal/origin"
+)
+
+// KnownKey reports whether a key may stand at the top level of a configuration,
+// in any of its spellings.
+func KnownKey(key string) bool {
+	_, ok := topSpan[key]
+	return ok
+}
+
+// OriginUse is a pattern of a configuration in the policy that uses it.
+type OriginUse struct {
+	// Path and Value are the entry as written.
+	Path, Value string
+	Pattern     origin.Pattern
+	// Credentials says that the policy allows them.
+	Credentials bool
+	// Tolerated are the waivers of the policy.
+	Tolerated map[Code]bool
+}
+
+// Patterns returns the patterns by which the policies of a configuration let
+// origins in, regexes included that say what a pattern could. Tools that know
+// more than the module, such as the public suffix list, look at them. Mistakes
+// are not reported: Parse does that.
+func Patterns(data []byte) (uses []OriginUse) {
+	r := &report{}
+	root, ok := parseJSON(data, r)
+	if !ok {
+		return nil
+	}
+	var rules []rawRule
+	policies := []*rawPolicy{r.rawPolicy("", root, topSpan, topKeys, func(name, path string, v gjson.Result) bool {
+		if name == "rules" {
+			rules = r.rawRules(path, v)
+		}
+		return name == "rules" || name == "stat_prefix"
+	})}
+	for _, rule := range rules {
+		if rule.policy != nil {
+			policies = append(policies, rule.policy)
+		}
+	}
+	for _, p := range policies {
+		tolerated := map[Code]bool{}
+		for waiver := range p.waived {
+			tolerated[waiver] = true
+		}
+		for _, e := range p.origins {
+			if pattern, ok := e.asPattern(); ok {
+				uses = append(uses, OriginUse{e.path, shorten(e.written), pattern, p.credentials, tolerated})
+			}
+		}
+	}
+	return uses
+}
+
+// asPattern returns what the entry says as a pattern, where it can be said so.
+func (e *rawOrigin) asPattern() (origin.Pattern, bool) {
+	value := e.value
+	switch e.kind {
+	case matchString, matchExact:
+	case matchRegex:
+		m := looseMatcher{raw: *e, kind: e.kind}
+		value = m.asPattern()
+	default:
+		return origin.Pattern{}, false
+	}
+	p, err := origin.ParsePattern(value)
+	return p, err == nil
+}

@@ -1,0 +1,304 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+var updateSchema = flag.Bool("update-schema", false, "write schema.json anew")
+
+const schemaFile = "schema.json"
+
+// schema is a part of a JSON Schema.
+type schema = map[string]any
+
+func reference(name string) schema { return schema{"$ref": "#/$defs/" + name} }
+func enum(words ...string) schema  { return schema{"type": "string", "enum": words} }
+func listOf(items schema) schema   { return schema{"type": "array", "items": items} }
+
+const (
+	tokenPattern  = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+	originPattern = `^(\*|null|[A-Za-z][A-Za-z0-9+.-]*://(\*\.)?([A-Za-z0-9_~-]+(\.[A-Za-z0-9_~-]+)*\.?|\[[0-9A-Fa-f:.]+\])` +
+		`(:(\*|[1-9][0-9]{0,4}|\[(\*|[1-9][0-9]{0,4}(,[1-9][0-9]{0,4})*)\]))?)$`
+)
+
+// fieldTypes say what each field takes. Fields and dialects give names, defaults
+// and descriptions.
+var fieldTypes = map[string]schema{
+	"allow_origins":                listOf(reference("origin")),
+	"allow_methods":                {"oneOf": []any{schema{"type": "string"}, listOf(reference("method"))}},
+	"allow_headers":                reference("headers"),
+	"expose_headers":               reference("headers"),
+	"allow_credentials":            {"type": "boolean"},
+	"max_age":                      reference("age"),
+	"allow_private_network_access": {"type": "boolean"},
+	"preflight_status":             {"type": "integer", "minimum": 200, "maximum": 299},
+	"unmatched_preflights":         enum("deny", "forward", "FORWARD", "IGNORE", "UNSPECIFIED"),
+	"disallowed_requests":          enum("forward", "reject"),
+	"upstream_headers":             enum("override", "preserve"),
+	"mode":                         enum("enforce", "shadow", "off"),
+	"timing_allow_origins":         listOf(reference("origin")),
+	"debug":                        {"type": "boolean"},
+	"dangerously_tolerate":         listOf(reference("waiver")),
+	"rules":                        listOf(reference("rule")),
+	"stat_prefix":                  {"type": "string", "pattern": `^[A-Za-z0-9_-]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9_-])?$`},
+
+	originMatch:    listOf(reference("origin")),
+	originList:     listOf(reference("origin")),
+	originPatterns: listOf(reference("origin")),
+	forwardFlag:    {"type": "boolean"},
+	filterEnabled:  reference("fraction"),
+	shadowEnabled:  reference("fraction"),
+	typeURL:        enum(corsPolicyTypes...),
+}
+
+// dialectNotes describe the keys that other projects brought along.
+var dialectNotes = map[string]string{
+	originMatch:    "Envoy's name of allow_origins",
+	originList:     "an older name of allow_origins, in Istio",
+	originPatterns: "Higress' patterns; they add to allow_origins",
+	forwardFlag:    "Envoy's name of unmatched_preflights: forward",
+	filterEnabled:  "Envoy's switch: 0 % or 100 %",
+	shadowEnabled:  "Envoy's switch for mode shadow: 0 % or 100 %",
+	typeURL:        "names the message where a typed_config was pasted",
+}
+
+// properties returns the members of an object in both spellings.
+func properties(types map[string]schema) schema {
+	all := schema{}
+	for name, t := range types {
+		all[name], all[camel(name)] = t, t
+	}
+	return all
+}
+
+func object(types map[string]schema, more schema) schema {
+	o := schema{"type": "object", "additionalProperties": false, "properties": properties(types)}
+	for k, v := range more {
+		o[k] = v
+	}
+	return o
+}
+
+// policyObject is the schema of a policy, or of the top level.
+func policyObject(top bool) schema {
+	types := map[string]schema{}
+	for _, f := range Fields {
+		if f.Top && !top {
+			continue
+		}
+		t := schema{"description": f.Meaning}
+		for k, v := range fieldTypes[f.Name] {
+			t[k] = v
+		}
+		types[f.Name] = t
+	}
+	for name := range dialectKeys {
+		t := schema{"description": dialectNotes[name]}
+		for k, v := range fieldTypes[name] {
+			t[k] = v
+		}
+		types[name] = t
+	}
+	needs := []any{schema{"properties": schema{"mode": schema{"const": "off"}}, "required": []string{"mode"}}}
+	for _, key := range []string{"allow_origins", originMatch, originList, originPatterns} {
+		for _, spelled := range slices.Compact([]string{key, camel(key)}) {
+			needs = append(needs, schema{"required": []string{spelled}, "properties": schema{spelled: schema{"minItems": 1}}})
+		}
+	}
+	for _, spelled := range []string{filterEnabled, camel(filterEnabled)} {
+		needs = append(needs, schema{"required": []string{spelled}}) // 0 % is off, and needs no origins
+	}
+	if top {
+		needs = append(needs, schema{"required": []string{"rules"}, "properties": schema{"rules": schema{"minItems": 1}}})
+	}
+	return object(types, schema{"anyOf": needs})
+}
+
+// buildSchema puts the schema together.
+func buildSchema(t *testing.T) []byte {
+	t.Helper()
+	text := schema{"type": "string"}
+	waivers := make([]string, len(Waivers))
+	for i, w := range Waivers {
+		waivers[i] = string(w)
+	}
+	needs := func(keys ...string) (all []any) {
+		for _, key := range keys {
+			all = append(all, schema{"required": []string{key}})
+		}
+		return all
+	}
+	root := policyObject(true)
+	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	root["title"] = "Configuration of corsfilter"
+	root["$defs"] = map[string]any{
+		"policy": policyObject(false),
+		"rule": object(map[string]schema{
+			"name":   text,
+			"hosts":  {"type": "array", "minItems": 1, "items": schema{"type": "string", "pattern": `^(\*|(\*\.)?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])$`}},
+			"paths":  {"type": "array", "minItems": 1, "items": schema{"type": "string", "pattern": `^/[^*?# ]*(/\*)?$|^/\*$`}},
+			"policy": reference("policy"),
+		}, schema{"required": []string{"policy"}}),
+		"origin": schema{"oneOf": []any{
+			schema{"type": "string", "pattern": originPattern},
+			object(map[string]schema{
+				"exact": text, "regex": text, "prefix": text, "suffix": text, "contains": text, "ignore_case": {"type": "boolean"},
+				"safe_regex": object(map[string]schema{"regex": text, "google_re2": {"type": "object"}}, schema{"required": []string{"regex"}}),
+			}, schema{"oneOf": needs("exact", "regex", "safe_regex", "safeRegex", "prefix", "suffix", "contains")}),
+		}},
+		"method": schema{
+			"type": "string", "pattern": "^" + tokenPattern + "$",
+			"not": schema{"pattern": "^([Cc][Oo][Nn][Nn][Ee][Cc][Tt]|[Tt][Rr][Aa][Cc][EeKk])$"},
+		},
+		"headers": schema{"oneOf": []any{text, listOf(schema{"type": "string", "pattern": "^" + tokenPattern + "$", "maxLength": 256})}},
+		"age": schema{"oneOf": []any{
+			schema{"type": "integer", "minimum": -1, "maximum": 2147483647},
+			schema{"type": "string", "pattern": `^(-1|[0-9]+|([0-9]+(\.[0-9]+)?(h|m|s|ms|us|µs|ns))+)$`},
+		}},
+		"waiver": enum(waivers...),
+		"fraction": object(map[string]schema{
+			"runtime_key": text,
+			"default_value": object(map[string]schema{
+				"numerator": {"type": "integer", "minimum": 0}, "denominator": enum("HUNDRED", "TEN_THOUSAND", "MILLION"),
+			}, nil),
+		}, schema{"anyOf": needs("default_value", "defaultValue")}),
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(root); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestTheSchemaIsMadeFromTheFields(t *testing.T) {
+	want := buildSchema(t)
+	if *updateSchema {
+		if err := os.WriteFile(schemaFile, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(schemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s is not what the fields say; run go test ./config -update-schema", schemaFile)
+	}
+	for _, f := range Fields {
+		if fieldTypes[f.Name] == nil {
+			t.Errorf("the schema does not say what %s takes", f.Name)
+		}
+	}
+	for name := range dialectKeys {
+		if fieldTypes[name] == nil || dialectNotes[name] == "" {
+			t.Errorf("the schema does not say what %s takes", name)
+		}
+	}
+}
+
+func compileSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	data, err := os.ReadFile(schemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2020)
+	if err := c.AddResource(schemaFile, document); err != nil {
+		t.Fatal(err)
+	}
+	compiled, err := c.Compile(schemaFile) // checks it against the draft's own schema
+	if err != nil {
+		t.Fatal(err)
+	}
+	return compiled
+}
+
+// TestSchemaAndParserAgree gives both the same documents. What a schema can not
+// say it must let through: an editor that marks what the filter accepts is worse
+// than one that marks too little.
+func TestSchemaAndParserAgree(t *testing.T) {
+	compiled := compileSchema(t)
+	const ok = `"allow_origins":["https://a.example"]`
+	wrap := func(members ...string) (documents []string) {
+		for _, m := range members {
+			documents = append(documents, `{`+ok+`,`+m+`}`)
+		}
+		return documents
+	}
+	for _, group := range []struct {
+		name      string
+		parser    bool
+		schema    bool
+		documents []string
+	}{
+		{"both accept", true, true, slices.Concat([]string{
+			`{"allowOrigins":["https://a.example:*"]}`, `{"allow_origins":["*"]}`, `{"mode":"off"}`, `{"rules":[{"policy":{"mode":"off"}}]}`,
+			`{"allow_origins":["https://*.a.example:[8080,8443]","http://[::1]:1","chrome-extension://abc","capacitor://localhost","HTTPS://A.example"]}`,
+			`{"allow_origins":[{"exact":"https://a.example"},{"regex":"https://a\\.example"},{"safe_regex":{"regex":"https://b\\.example","google_re2":{}}},{"safeRegex":{"regex":"https://c\\.example"},"ignoreCase":true}]}`,
+			`{"allow_origin_string_match":[{"exact":"https://a.example"}],"allow_methods":"GET, PUT","max_age":"600","filter_enabled":{"default_value":{"numerator":100,"denominator":"HUNDRED"}}}`,
+			`{"allowOrigin":["https://a.example"],"maxAge":"24h","unmatchedPreflights":"IGNORE"}`,
+			`{"allow_origin_patterns":["https://*.a.example:[*]"]}`,
+			`{"rules":[{"name":"x","hosts":["a.example","*.b.example","*","[::1]"],"paths":["/","/v1/*","/*"],"policy":{` + ok + `}}],` + ok + `}`,
+		}, wrap(
+			`"allow_methods":["PUT","*","get"]`, `"allow_methods":""`, `"allow_headers":["x-a","*"]`, `"expose_headers":"x-a, x-b"`, `"allow_credentials":true`,
+			`"max_age":600`, `"max_age":600.0`, `"max_age":6e2`, `"max_age":-1`, `"max_age":"10m"`, `"max_age":"1h30m"`, `"allow_private_network_access":true`,
+			`"preflight_status":200`, `"unmatched_preflights":"forward"`, `"disallowed_requests":"reject"`, `"upstream_headers":"preserve"`, `"mode":"shadow"`,
+			`"timing_allow_origins":["*"]`, `"debug":true`, `"dangerously_tolerate":["null-origin"]`, `"stat_prefix":"shop.cors-1"`, `"forward_not_matching_preflights":false`,
+		))},
+		{"both refuse", false, false, slices.Concat([]string{
+			`{}`, `[]`, `null`, `{"allow_origins":[]}`, `{"allow_origins":"*"}`, `{"allow_origins":[1]}`, `{"rules":[]}`, `{"rules":[{}]}`, `{"rules":[{"policy":{}}]}`,
+			`{"allow_origins":["https://a.example/"]}`, `{"allow_origins":["a.example"]}`, `{"allow_origins":["https://a.*"]}`, `{"allow_origins":["https://user@a.example"]}`,
+			`{"allow_origins":["https://a.example:0"]}`, `{"allow_origins":["https://a.example?x"]}`, `{"allow_origins":[""]}`, `{"allow_origins":["https://a b.example"]}`,
+			`{"allow_origins":[{}]}`, `{"allow_origins":[{"exact":"https://a.example","prefix":"x"}]}`, `{"allow_origins":[{"like":"x"}]}`, `{"allow_origins":[{"safe_regex":"x"}]}`,
+			`{"filter_enabled":{}}`, `{"rules":[{"hosts":[],"policy":{"mode":"off"}}]}`, `{"rules":[{"paths":["v1"],"policy":{"mode":"off"}}]}`,
+			`{"rules":[{"paths":["/v*/x"],"policy":{"mode":"off"}}]}`, `{"rules":[{"hosts":["https://a.example"],"policy":{"mode":"off"}}]}`,
+			`{"rules":[{"policy":{` + ok + `,"stat_prefix":"x"}}]}`, `{"rules":[{"policy":{` + ok + `,"rules":[]}}]}`,
+		}, wrap(
+			`"allow_method":["PUT"]`, `"allow_methods":["TRACE"]`, `"allow_methods":["a b"]`, `"allow_methods":1`, `"allow_headers":["x a"]`, `"expose_headers":[true]`,
+			`"allow_credentials":"true"`, `"allow_credentials":1`, `"max_age":600.5`, `"max_age":-2`, `"max_age":"soon"`, `"max_age":true`, `"preflight_status":199`,
+			`"preflight_status":300`, `"preflight_status":"204"`, `"unmatched_preflights":"allow"`, `"disallowed_requests":"deny"`, `"upstream_headers":"keep"`,
+			`"mode":"on"`, `"debug":null`, `"dangerously_tolerate":["everything"]`, `"dangerously_tolerate":"null-origin"`, `"stat_prefix":""`, `"stat_prefix":"a b"`,
+			`"@type":"x"`, `"shadow_enabled":{"default_value":{"denominator":"TEN"}}`,
+		))},
+		{"only the parser refuses", false, true, slices.Concat([]string{
+			`{"allow_origins":["*"],"allow_credentials":true}`, `{"allow_origins":["http://a.example"],"allow_credentials":true}`, `{"allow_origins":["null"]}`,
+			`{"allow_origins":["https://*.com"],"allow_credentials":true}`, `{"allow_origins":[{"prefix":"https://a"}]}`, `{"allow_origins":[{"regex":"("}]}`,
+			`{"allow_origins":["https://a.example:443"]}`, `{"allow_origins":["https://*.192.0.2.1"]}`, `{"allow_origins":["https://a.example:65536"]}`,
+			`{"allow_origins":["https://a.example"],"allowOrigins":["https://b.example"]}`, `{"rules":[{"policy":{"mode":"off"}}],"debug":true}`,
+			`{"filter_enabled":{"default_value":{"numerator":100}}}`,
+		}, wrap(
+			`"allow_methods":["patch"]`, `"allow_methods":"GET, a b"`, `"allow_headers":"x a"`, `"max_age":"500ms"`, `"expose_headers":"*","allow_credentials":true`,
+			`"filter_enabled":{"default_value":{"numerator":50}}`,
+		))},
+	} {
+		for _, document := range group.documents {
+			plugin, _, err := Parse([]byte(document))
+			if (plugin != nil) != group.parser {
+				t.Errorf("%s: %s: the parser says %v", group.name, document, err)
+			}
+			value, err := jsonschema.UnmarshalJSON(strings.NewReader(document))
+			if err != nil {
+				t.Fatalf("%s: %v", document, err)
+			}
+			if err := compiled.Validate(value); (err == nil) != group.schema {
+				t.Errorf("%s: %s: the schema says %v", group.name, document, err)
+			}
+		}
+	}
+}

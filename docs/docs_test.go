@@ -1,0 +1,270 @@
+// Package docs holds the documentation to the code: its configurations are
+// accepted, its tables say what the code says, and its queries ask for counters
+// that exist.
+package docs
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+
+	"corsfilter/config"
+	"corsfilter/internal/explain"
+)
+
+var update = flag.Bool("update", false, "write the generated parts of the README anew")
+
+const readme = "../README.md"
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// TestTheReferenceListsEverySetting compares the README's table with the fields
+// that the parser knows.
+func TestTheReferenceListsEverySetting(t *testing.T) {
+	const begin, end = "<!-- reference: checked against config.Fields -->\n", "\n<!-- end of reference -->"
+	text := read(t, readme)
+	before, rest, ok1 := strings.Cut(text, begin)
+	got, after, ok2 := strings.Cut(rest, end)
+	if !ok1 || !ok2 {
+		t.Fatal("the README has lost the marks around its reference")
+	}
+	var want strings.Builder
+	want.WriteString("\n| field | type | default | meaning |\n|---|---|---|---|\n")
+	for _, f := range config.Fields {
+		name := "`" + f.Name + "`"
+		if f.Top {
+			name += " (top level only)"
+		}
+		fmt.Fprintf(&want, "| %s | %s | %s | %s |\n", name, f.Type, f.Default, f.Meaning)
+	}
+	if got == want.String() {
+		return
+	}
+	if !*update {
+		t.Fatalf("the reference is not what config.Fields says; run go test ./docs -update\n--- got\n%s\n--- want\n%s", got, want.String())
+	}
+	if err := os.WriteFile(readme, []byte(before+begin+want.String()+end+after), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTheReferenceNamesEveryWaiver(t *testing.T) {
+	text := read(t, readme)
+	for _, waiver := range config.Waivers {
+		if !strings.Contains(text, "| `"+string(waiver)+"` |") {
+			t.Errorf("the README's table of waivers lacks %s", waiver)
+		}
+	}
+}
+
+// blocks returns the fenced blocks of a language; those in lists are indented.
+func blocks(text, language string) (found []string) {
+	fence := regexp.MustCompile("(?ms)^ *```" + language + "\n(.*?)^ *```")
+	for _, m := range fence.FindAllStringSubmatch(text, -1) {
+		found = append(found, m[1])
+	}
+	return found
+}
+
+func pages(t *testing.T) []string {
+	t.Helper()
+	all, err := filepath.Glob("*.md")
+	more, err2 := filepath.Glob("*/*.md")
+	if err != nil || err2 != nil {
+		t.Fatal(err, err2)
+	}
+	return append(append(all, more...), readme)
+}
+
+// TestEveryConfigurationOnThePagesIsAccepted parses each JSON block.
+func TestEveryConfigurationOnThePagesIsAccepted(t *testing.T) {
+	parsed := 0
+	for _, page := range pages(t) {
+		for i, block := range blocks(read(t, page), "json") {
+			parsed++
+			if _, _, err := config.Parse([]byte(block)); err != nil {
+				t.Errorf("%s, JSON block %d: %v\n%s", page, i, err, block)
+			}
+		}
+	}
+	if parsed < 8 {
+		t.Errorf("only %d configurations found; the pages hold more", parsed)
+	}
+}
+
+// TestEveryResourceOnThePagesIsAccepted takes the plugin configuration out of
+// each Kubernetes resource.
+func TestEveryResourceOnThePagesIsAccepted(t *testing.T) {
+	checked := map[string]int{}
+	for _, page := range pages(t) {
+		for i, block := range blocks(read(t, page), "yaml") {
+			var resource struct {
+				Kind string `json:"kind"`
+			}
+			if err := yaml.Unmarshal([]byte(block), &resource); err != nil {
+				t.Errorf("%s, YAML block %d: %v", page, i, err)
+				continue
+			}
+			if resource.Kind != "WasmPlugin" && resource.Kind != "EnvoyExtensionPolicy" {
+				continue
+			}
+			checked[resource.Kind]++
+			configuration, err := explain.Configuration(page, []byte(block))
+			if err != nil {
+				t.Errorf("%s, YAML block %d: %v", page, i, err)
+				continue
+			}
+			if _, _, err := config.Parse(configuration); err != nil {
+				t.Errorf("%s, YAML block %d: %v", page, i, err)
+			}
+		}
+	}
+	if checked["WasmPlugin"] == 0 || checked["EnvoyExtensionPolicy"] == 0 {
+		t.Errorf("resources found: %v; the migration pages hold one of each kind", checked)
+	}
+}
+
+// TestLinksBetweenPagesLeadSomewhere checks relative links and their anchors.
+func TestLinksBetweenPagesLeadSomewhere(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:]*)(#[^)]*)?\)`)
+	for _, page := range pages(t) {
+		for _, m := range link.FindAllStringSubmatch(read(t, page), -1) {
+			target := filepath.Join(filepath.Dir(page), m[1])
+			if m[1] == "" {
+				target = page
+			}
+			text, err := os.ReadFile(target)
+			if err != nil {
+				t.Errorf("%s links to %s: %v", page, m[1], err)
+				continue
+			}
+			if m[2] != "" && !slices.Contains(anchors(string(text)), m[2]) {
+				t.Errorf("%s links to %s%s, which has no such heading", page, m[1], m[2])
+			}
+		}
+	}
+}
+
+func anchors(text string) (all []string) {
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
+		name := strings.ToLower(regexp.MustCompile(`[^\w\s-]`).ReplaceAllString(m[1], ""))
+		all = append(all, "#"+strings.ReplaceAll(name, " ", "-"))
+	}
+	return all
+}
+
+// counterNames are the names under which a policy counts in both modes, as a
+// scrape sees them.
+func counterNames(t *testing.T) (names []string) {
+	t.Helper()
+	for _, mode := range []string{"enforce", "shadow"} {
+		counters, err := explain.Counters([]byte(`{"allow_origins": ["https://example.com"], "mode": "` + mode + `"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range counters {
+			scraped := strings.ReplaceAll(name, ".", "_")
+			names = append(names, scraped, "wasmcustom_"+scraped)
+		}
+	}
+	return names
+}
+
+var selector = regexp.MustCompile(`\{__name__=~"([^"]*)"\}`)
+
+// checkQuery holds a PromQL query to the counters that exist: every selector
+// finds some, under both spellings.
+func checkQuery(t *testing.T, where, query string, names []string) {
+	t.Helper()
+	selectors := selector.FindAllStringSubmatch(query, -1)
+	if len(selectors) == 0 || strings.Count(query, "cors") != len(selectors) {
+		t.Errorf("%s: asks for counters in another way than by __name__: %s", where, query)
+	}
+	for _, s := range selectors {
+		pattern, err := regexp.Compile("^(?:" + s[1] + ")$") // as Prometheus anchors it
+		if err != nil {
+			t.Errorf("%s: %v", where, err)
+			continue
+		}
+		plain, prefixed := 0, 0
+		for _, name := range names {
+			switch {
+			case !pattern.MatchString(name):
+			case strings.HasPrefix(name, "wasmcustom_"):
+				prefixed++
+			default:
+				plain++
+			}
+		}
+		if plain == 0 || plain != prefixed {
+			t.Errorf("%s: %s finds %d counters without and %d with the prefix", where, s[0], plain, prefixed)
+		}
+	}
+	for _, pair := range []string{"()", "{}", "[]"} {
+		if strings.Count(query, pair[:1]) != strings.Count(query, pair[1:]) {
+			t.Errorf("%s: unbalanced %s in %s", where, pair, query)
+		}
+	}
+}
+
+func TestEveryQueryAsksForCountersThatExist(t *testing.T) {
+	names := counterNames(t)
+	var dashboard struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal([]byte(read(t, "dashboards/cors.json")), &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range dashboard.Panels {
+		if len(p.Targets) == 0 {
+			t.Errorf("the panel %q has no query", p.Title)
+		}
+		for _, target := range p.Targets {
+			checkQuery(t, "panel "+p.Title, target.Expr, names)
+		}
+	}
+	alerts := blocks(read(t, "operations.md"), "promql")
+	if len(alerts) < 3 {
+		t.Errorf("operations.md holds %d queries, want those of three alerts", len(alerts))
+	}
+	for i, query := range alerts {
+		checkQuery(t, fmt.Sprintf("operations.md, query %d", i), query, names)
+	}
+}
+
+// TestEveryCounterIsShownAndExplained finds each counter in the dashboard and in
+// the table of the operations page.
+func TestEveryCounterIsShownAndExplained(t *testing.T) {
+	counters, err := explain.Counters([]byte(`{"allow_origins": ["https://example.com"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dashboard, page := read(t, "dashboards/cors.json"), read(t, "operations.md")
+	for _, name := range counters {
+		short := strings.TrimPrefix(name, "cors.")
+		if !strings.Contains(page, "| `"+short+"` |") {
+			t.Errorf("operations.md does not explain %s", short)
+		}
+		if !strings.Contains(dashboard, "cors_"+short) && !strings.Contains(dashboard, "cors_origin_(valid|invalid)") {
+			t.Errorf("the dashboard does not show %s", short)
+		}
+	}
+}
