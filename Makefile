@@ -49,7 +49,7 @@ test: $(MODULE) ## every test, through the module just built
 	CORSFILTER_WASM=$(CURDIR)/$(MODULE) CORSFILTER_BROWSER=$(BROWSER) go test -timeout 15m ./...
 
 bench: $(MODULE) ## benchmarks, for benchstat
-	CORSFILTER_WASM=$(CURDIR)/$(MODULE) go test -run '^$$' -bench . -benchmem ./filter ./e2e
+	CORSFILTER_WASM=$(CURDIR)/$(MODULE) go test -run '^$$' -bench . -benchmem ./filter ./e2e ./bench
 
 fuzz: ## each fuzz target for FUZZTIME
 	@scripts/fuzz $(FUZZTIME)
