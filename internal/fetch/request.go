@@ -18,7 +18,8 @@ type Header struct {
 	Value string `json:"value"`
 }
 
-// Request is a script's fetch() with mode "cors", to another origin.
+// Request is a script's fetch() with mode "cors", to another origin. Streamed
+// bodies and upload listeners, which force a preflight, are left out.
 type Request struct {
 	// Origin is the serialized origin of the page, or "null".
 	Origin string
@@ -39,17 +40,18 @@ func (r Request) Validate() error {
 	if !isToken(r.Method) {
 		return fmt.Errorf("%q is not a method", r.Method)
 	}
-	for _, forbidden := range []string{"CONNECT", "TRACE", "TRACK"} { // section 2.2.1, forbidden method
-		if strings.EqualFold(r.Method, forbidden) {
-			return fmt.Errorf("scripts can not send %s", forbidden)
-		}
+	if forbiddenMethod(r.Method) {
+		return fmt.Errorf("scripts can not send %s", strings.ToUpper(r.Method))
 	}
 	for _, h := range r.Headers {
 		if !isToken(h.Name) {
 			return fmt.Errorf("%q is not a header name", h.Name)
 		}
-		if forbiddenHeader(h.Name) {
-			return fmt.Errorf("scripts can not set the header %s", strings.ToLower(h.Name))
+		if strings.ContainsAny(normalizeValue(h.Value), "\x00\r\n") {
+			return fmt.Errorf("header %s: %q is not a header value", lower(h.Name), h.Value)
+		}
+		if forbiddenHeader(h) {
+			return fmt.Errorf("scripts can not set the header %s", lower(h.Name))
 		}
 	}
 	return nil
@@ -58,7 +60,7 @@ func (r Request) Validate() error {
 // NormalizedMethod is the method as sent (section 2.2.1, "normalize a method").
 func (r Request) NormalizedMethod() string {
 	for _, m := range []string{"DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"} {
-		if asciiEqualFold(r.Method, m) {
+		if equalFold(r.Method, m) {
 			return m
 		}
 	}
@@ -71,12 +73,12 @@ func (r Request) UnsafeHeaderNames() []string {
 	var unsafe, potentially []string
 	size := 0
 	for _, h := range r.Headers {
-		name := strings.ToLower(h.Name)
-		if !safelistedRequestHeader(name, h.Value) {
+		name, value := lower(h.Name), normalizeValue(h.Value)
+		if !safelistedRequestHeader(name, value) {
 			unsafe = append(unsafe, name)
 		} else {
 			potentially = append(potentially, name)
-			size += len(h.Value)
+			size += len(value)
 		}
 	}
 	if size > 1024 { // safelisted values that together are too long are unsafe
@@ -86,7 +88,7 @@ func (r Request) UnsafeHeaderNames() []string {
 	return slices.Compact(unsafe)
 }
 
-// NeedsPreflight reports whether the browser asks first, and why (section 4.3,
+// NeedsPreflight reports whether the browser asks first, and why (section 4.4,
 // "HTTP fetch", the step on CORS-preflight).
 func (r Request) NeedsPreflight() (needed bool, why []string) {
 	if m := r.NormalizedMethod(); !safelistedMethod(m) {
@@ -120,7 +122,11 @@ func (r Request) PreflightHeaders() []Header {
 
 // ActualHeaders are the headers of the request itself.
 func (r Request) ActualHeaders() []Header {
-	return append([]Header{{"origin", r.Origin}}, r.Headers...)
+	headers := []Header{{"origin", r.Origin}}
+	for _, h := range r.Headers {
+		headers = append(headers, Header{h.Name, normalizeValue(h.Value)})
+	}
+	return headers
 }
 
 // safelistedMethod is a CORS-safelisted method (section 2.2.1).
@@ -146,7 +152,7 @@ func safelistedRequestHeader(name, value string) bool {
 			return false
 		}
 		essence, _, _ := strings.Cut(value, ";")
-		switch strings.ToLower(strings.Trim(essence, " \t\r\n")) {
+		switch lower(normalizeValue(essence)) {
 		case "application/x-www-form-urlencoded", "multipart/form-data", "text/plain":
 			return true
 		}
@@ -168,34 +174,82 @@ func hasUnsafeByte(value string) bool {
 }
 
 // simpleRange is a single range of bytes with a first position (section 2.2.2,
-// "parse a single range header value", and not from the end).
+// "parse a single range header value", without whitespace; a range counted from
+// the end is not safelisted).
 func simpleRange(value string) bool {
-	spec, ok := strings.CutPrefix(value, "bytes=")
+	spec, bytes := strings.CutPrefix(value, "bytes=")
 	first, last, dash := strings.Cut(spec, "-")
-	if !ok || !dash || !allDigits(first) || first == "" || !allDigits(last) {
+	if !bytes || !dash || first == "" || !allDigits(first) || !allDigits(last) {
 		return false
 	}
-	first, last = strings.TrimLeft(first, "0"), strings.TrimLeft(last, "0")
-	_, end, _ := strings.Cut(spec, "-")
-	return end == "" || len(first) < len(last) || len(first) == len(last) && first <= last
+	return last == "" || !greater(first, last)
 }
 
-// forbiddenHeader is a forbidden request-header, by name (section 2.2.2).
-func forbiddenHeader(name string) bool {
-	name = strings.ToLower(name)
+// greater compares decimal numbers of any length.
+func greater(a, b string) bool {
+	a, b = strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
+	if len(a) != len(b) {
+		return len(a) > len(b)
+	}
+	return a > b
+}
+
+// forbiddenMethod is a forbidden method (section 2.2.1).
+func forbiddenMethod(m string) bool {
+	return equalFold(m, "CONNECT") || equalFold(m, "TRACE") || equalFold(m, "TRACK")
+}
+
+// forbiddenHeader is a forbidden request-header (section 2.2.2), or the one that
+// Private Network Access keeps to the browser.
+func forbiddenHeader(h Header) bool {
+	name := lower(h.Name)
 	switch name {
 	case "accept-charset", "accept-encoding", "access-control-request-headers", "access-control-request-method",
 		"access-control-request-private-network", "connection", "content-length", "cookie", "cookie2", "date",
 		"dnt", "expect", "host", "keep-alive", "origin", "referer", "set-cookie", "te", "trailer",
 		"transfer-encoding", "upgrade", "via":
 		return true
+	case "x-http-method", "x-http-method-override", "x-method-override":
+		return slices.ContainsFunc(split(h.Value), forbiddenMethod)
 	}
 	return strings.HasPrefix(name, "proxy-") || strings.HasPrefix(name, "sec-")
 }
 
-func asciiEqualFold(a, b string) bool {
-	return len(a) == len(b) && strings.ToUpper(a) == b
+// split takes a value apart at the commas outside of quoted strings (section
+// 2.2.2, "get, decode, and split").
+func split(value string) (values []string) {
+	start, quoted := 0, false
+	for i := 0; i < len(value); i++ {
+		switch c := value[i]; {
+		case c == '"':
+			quoted = !quoted
+		case c == '\\' && quoted:
+			i++ // the byte after it is itself, also where it is a quote
+		case c == ',' && !quoted:
+			values = append(values, strings.Trim(value[start:i], " \t"))
+			start = i + 1
+		}
+	}
+	return append(values, strings.Trim(value[start:], " \t"))
 }
+
+// normalizeValue is section 2.2.2, "normalize" of a header value.
+func normalizeValue(value string) string { return strings.Trim(value, " \t\r\n") }
+
+// lower is byte-lowercase. strings.ToLower would also make a letter of the Kelvin
+// sign, and strings.EqualFold of the long s.
+func lower(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}
+
+// equalFold is a byte-case-insensitive match.
+func equalFold(a, b string) bool { return lower(a) == lower(b) }
 
 func allDigits(s string) bool {
 	return strings.Trim(s, "0123456789") == ""

@@ -2,7 +2,9 @@ package fetch
 
 import (
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -17,11 +19,17 @@ type Response struct {
 func (r Response) get(name string) (value string, ok bool) {
 	var values []string
 	for _, h := range r.Headers {
-		if strings.EqualFold(h.Name, name) {
-			values = append(values, strings.Trim(h.Value, " \t\r\n"))
+		if equalFold(h.Name, name) {
+			values = append(values, normalizeValue(h.Value))
 		}
 	}
 	return strings.Join(values, ", "), len(values) > 0
+}
+
+// value is get, and empty where there is no such header.
+func (r Response) value(name string) string {
+	value, _ := r.get(name)
+	return value
 }
 
 // list extracts the values of a list of tokens; ok is false where one is none
@@ -117,7 +125,7 @@ func (v *Verdict) corsCheck(r Request, resp Response) bool {
 		return true
 	}
 	const credentials = "CORS check: Access-Control-Allow-Credentials"
-	if value, _ := resp.get("access-control-allow-credentials"); value != "true" {
+	if value := resp.value("access-control-allow-credentials"); value != "true" {
 		v.fail(credentials, CredentialsMissing, value, fmt.Sprintf("credentials are included and Access-Control-Allow-Credentials is %q, not \"true\"", value))
 		return false
 	}
@@ -126,26 +134,32 @@ func (v *Verdict) corsCheck(r Request, resp Response) bool {
 }
 
 // CheckPreflight judges the answer to a preflight (section 4.8, "CORS-preflight
-// fetch", step 7).
+// fetch", step 7). The step on private networks is not in that standard but in the
+// draft "Private Network Access", which puts it behind the headers.
 func CheckPreflight(r Request, resp Response) (v Verdict) {
 	if !v.corsCheck(r, resp) {
 		return v
 	}
 	const status = "preflight: status"
 	if resp.Status < 200 || resp.Status > 299 {
-		v.fail(status, PreflightStatus, fmt.Sprint(resp.Status), fmt.Sprintf("the preflight was answered with %d, and only 200 to 299 will do", resp.Status))
+		message := fmt.Sprintf("the preflight was answered with %d, and only 200 to 299 will do", resp.Status)
+		switch resp.Status {
+		case 301, 302, 303, 307, 308: // section 2.2.3, redirect status
+			message += "; a preflight is never redirected"
+		}
+		v.fail(status, PreflightStatus, strconv.Itoa(resp.Status), message)
 		return v
 	}
 	v.pass(status, fmt.Sprintf("%d is an ok status", resp.Status))
 
 	methods, ok := resp.list("access-control-allow-methods")
 	if !ok {
-		v.fail("preflight: Access-Control-Allow-Methods", MethodsMalformed, "", "Access-Control-Allow-Methods is not a list of methods")
+		v.fail("preflight: Access-Control-Allow-Methods", MethodsMalformed, resp.value("access-control-allow-methods"), "Access-Control-Allow-Methods is not a list of methods")
 		return v
 	}
 	names, ok := resp.list("access-control-allow-headers")
 	if !ok {
-		v.fail("preflight: Access-Control-Allow-Headers", HeadersMalformed, "", "Access-Control-Allow-Headers is not a list of header names")
+		v.fail("preflight: Access-Control-Allow-Headers", HeadersMalformed, resp.value("access-control-allow-headers"), "Access-Control-Allow-Headers is not a list of header names")
 		return v
 	}
 	if !v.methodCheck(r, methods) || !v.headerCheck(r, names) {
@@ -153,7 +167,7 @@ func CheckPreflight(r Request, resp Response) (v Verdict) {
 	}
 	if r.PrivateNetwork {
 		const private = "preflight: Access-Control-Allow-Private-Network"
-		if value, _ := resp.get("access-control-allow-private-network"); value != "true" {
+		if value := resp.value("access-control-allow-private-network"); value != "true" {
 			v.fail(private, PrivateNetworkDenied, value, "the target is in a more private network and Access-Control-Allow-Private-Network is not \"true\"")
 			return v
 		}
@@ -175,7 +189,14 @@ func (v *Verdict) methodCheck(r Request, methods []string) bool {
 	case slices.Contains(methods, "*") && !r.Credentials:
 		v.pass(check, "\"*\" covers "+method)
 	default:
-		v.fail(check, MethodNotAllowed, method, "the method "+method+" is not in Access-Control-Allow-Methods")
+		message := "the method " + method + " is not in Access-Control-Allow-Methods"
+		if slices.Contains(methods, "*") {
+			message += ", where \"*\" covers nothing when credentials are included"
+		}
+		if i := slices.IndexFunc(methods, func(m string) bool { return equalFold(m, method) }); i >= 0 {
+			message += "; " + methods[i] + " is, and methods compare by case"
+		}
+		v.fail(check, MethodNotAllowed, method, message)
 		return false
 	}
 	return true
@@ -185,19 +206,23 @@ func (v *Verdict) methodCheck(r Request, methods []string) bool {
 // "*" covers nothing when credentials are included.
 func (v *Verdict) headerCheck(r Request, names []string) bool {
 	listed := func(name string) bool {
-		return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
+		return slices.ContainsFunc(names, func(n string) bool { return equalFold(n, name) })
 	}
 	const check = "preflight: headers"
 	unsafe := r.UnsafeHeaderNames()
 	for _, h := range r.Headers {
-		if strings.EqualFold(h.Name, "authorization") && !listed("authorization") {
+		if equalFold(h.Name, "authorization") && !listed("authorization") {
 			v.fail(check, AuthorizationMissing, "authorization", "the header authorization is not in Access-Control-Allow-Headers, and \"*\" does not cover it")
 			return false
 		}
 	}
 	for _, name := range unsafe {
 		if !listed(name) && (r.Credentials || !slices.Contains(names, "*")) {
-			v.fail(check, HeaderNotAllowed, name, "the header "+name+" is not in Access-Control-Allow-Headers")
+			message := "the header " + name + " is not in Access-Control-Allow-Headers"
+			if slices.Contains(names, "*") {
+				message += ", where \"*\" covers nothing when credentials are included"
+			}
+			v.fail(check, HeaderNotAllowed, name, message)
 			return false
 		}
 	}
@@ -209,7 +234,25 @@ func (v *Verdict) headerCheck(r Request, names []string) bool {
 	return true
 }
 
-// CheckResponse judges the answer to the request itself.
+// PreflightMaxAge is the number of seconds that the browser keeps a preflight's
+// answer, before its own limit (section 4.8, "CORS-preflight fetch", steps 7.8 and
+// 7.9): 5 where the header is absent, repeated, or not a number of digits alone.
+func PreflightMaxAge(resp Response) int {
+	const byDefault = 5
+	value := resp.value("access-control-max-age")
+	if value == "" || !allDigits(value) {
+		return byDefault
+	}
+	seconds, err := strconv.Atoi(value)
+	if err != nil { // digits alone fail by their number alone
+		return math.MaxInt
+	}
+	return seconds
+}
+
+// CheckResponse judges the answer to the request itself (section 4.4, "HTTP fetch",
+// the CORS check on the network's response). Any status will do; where it is a
+// redirect, passing means that the browser follows.
 func CheckResponse(r Request, resp Response) (v Verdict) {
 	v.Allowed = v.corsCheck(r, resp)
 	return v
@@ -223,10 +266,10 @@ func ExposedHeaderNames(r Request, resp Response) []string {
 	all := slices.Contains(exposed, "*") && !r.Credentials
 	var names []string
 	for _, h := range resp.Headers {
-		name := strings.ToLower(h.Name)
+		name := lower(h.Name)
 		switch {
 		case name == "set-cookie" || name == "set-cookie2": // forbidden response-header names
-		case all, safelistedResponseHeader(name), slices.ContainsFunc(exposed, func(n string) bool { return strings.EqualFold(n, name) }):
+		case all, safelistedResponseHeader(name), slices.ContainsFunc(exposed, func(n string) bool { return equalFold(n, name) }):
 			names = append(names, name)
 		}
 	}
