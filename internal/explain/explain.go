@@ -28,6 +28,8 @@ type Report struct {
 	Policy string `json:"policy"`
 	// Preflight is nil where the browser does not ask first.
 	Preflight *Stage `json:"preflight,omitempty"`
+	// PreflightSeconds is for how long the browser need not ask again.
+	PreflightSeconds int `json:"preflight_seconds,omitempty"`
 	// WhyPreflight are the reasons for which it does.
 	WhyPreflight []string `json:"why_preflight,omitempty"`
 	// Request is nil where the preflight failed, and nothing else is sent.
@@ -86,6 +88,7 @@ func Explain(configuration []byte, r Request) (*Report, error) {
 			report.Remedy = remedy(policy, report.Preflight, v, r)
 			return report, nil
 		}
+		report.PreflightSeconds = fetch.PreflightMaxAge(fetch.Response{Headers: report.Preflight.Exchange.Response})
 	}
 	report.Request = ask(r.NormalizedMethod(), r.ActualHeaders(), fetch.CheckResponse)
 	v := report.Request.Browser

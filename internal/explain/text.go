@@ -20,7 +20,7 @@ func (report *Report) Text(w io.Writer) error {
 	}
 	if report.Request != nil {
 		if report.Preflight != nil {
-			b.WriteString("\nthe browser sends the request\n")
+			fmt.Fprintf(&b, "\nthe browser sends the request, and does not ask again for %d seconds\n", report.PreflightSeconds)
 		}
 		report.Request.text(&b)
 	}
