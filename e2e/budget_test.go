@@ -34,28 +34,49 @@ func open(*host.HeaderMap) *host.HeaderMap {
 		[2]string{"access-control-allow-credentials", "true"}, [2]string{"access-control-expose-headers", "x"})
 }
 
+// options is the policy with every option that costs something; ruled is it
+// behind rules.
+const (
+	options = `{
+	  "allow_origins": ["https://shop.example.com", "https://*.example.org"], "allow_methods": ["PUT"], "allow_headers": ["x-a"],
+	  "expose_headers": ["x-total"], "allow_credentials": true, "max_age": 600,
+	  "timing_allow_origins": ["https://shop.example.com"], "allow_private_network_access": true, "disallowed_requests": "reject", "debug": true
+	}`
+	ruled = `{"rules": [{"hosts": ["other.example"], "policy": {"mode": "off"}}, {"paths": ["/*"], "policy": ` + everything + `}]}`
+)
+
 // TestHostCallsPerRequest pins how often a request calls the proxy, counters
 // included. The budgets are 6 without an origin, 9 for a cross-origin request
-// and 7 for a preflight answered here.
+// and 7 for a preflight answered here, rules or not. The debug header and timing
+// are stamps of their own and cost one call each where they are on.
 func TestHostCallsPerRequest(t *testing.T) {
-	plugin := start(t, compile(t), everything, nil)
+	module := compile(t)
 	for _, c := range []struct {
 		name     string
+		policy   string
 		request  [][2]string
 		upstream func(*host.HeaderMap) *host.HeaderMap
 		want     uint64
 		budget   uint64
 	}{
-		{"no origin", noOrigin, plain, 3, 6},                         // origin; all headers, vary
-		{"no origin, upstream careless", noOrigin, open, 6, 6},       // and three removals
-		{"cross-origin", crossOrigin, plain, 9, 9},                   // origin, requested method, two counters; all headers, three stamps, vary
-		{"cross-origin, upstream careless", crossOrigin, open, 8, 9}, // upstream's credentials are right already
-		{"stranger", stranger, plain, 6, 9},                          // origin, requested method, two counters; all headers, vary
-		{"stranger, upstream careless", stranger, open, 9, 9},        // and three removals
-		{"preflight", asking, plain, 7, 7},                           // origin, requested method, method, headers, two counters, reply
-		{"preflight of a stranger", strangerAsking, plain, 7, 7},     // the same
+		{"no origin", everything, noOrigin, plain, 3, 6},                         // origin; all headers, vary
+		{"no origin, upstream careless", everything, noOrigin, open, 6, 6},       // and three removals
+		{"cross-origin", everything, crossOrigin, plain, 9, 9},                   // origin, requested method, two counters; all headers, three stamps, vary
+		{"cross-origin, upstream careless", everything, crossOrigin, open, 8, 9}, // upstream's credentials are right already
+		{"stranger", everything, stranger, plain, 6, 9},                          // origin, requested method, two counters; all headers, vary
+		{"stranger, upstream careless", everything, stranger, open, 9, 9},        // and three removals
+		{"preflight", everything, asking, plain, 6, 7},                           // origin, requested method, all headers, two counters, reply
+		{"preflight of a stranger", everything, strangerAsking, plain, 6, 7},     // the same
+		{"rules, no origin", ruled, noOrigin, open, 6, 6},                        // all headers; all headers, three removals, vary
+		{"rules, cross-origin", ruled, crossOrigin, plain, 8, 9},                 // all headers, two counters; all headers, three stamps, vary
+		{"rules, preflight", ruled, asking, plain, 4, 7},                         // all headers, two counters, reply
+		{"options, no origin", options, noOrigin, open, 6, 6},
+		{"options, cross-origin", options, crossOrigin, plain, 11, 9 + 2},
+		{"options, preflight", options, asking, plain, 6, 7},
+		{"options, rejected", options, stranger, plain, 6, 9},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			plugin := start(t, module, c.policy, nil)
 			// One request first, so that none looks at the log level.
 			plugin.Exchange(host.NewHeaderMap(c.request...), c.upstream)
 			before := plugin.VM().HostCalls()
@@ -65,6 +86,19 @@ func TestHostCallsPerRequest(t *testing.T) {
 				t.Errorf("%d host calls, want %d, and %d at most", got, c.want, c.budget)
 			}
 		})
+	}
+}
+
+// TestRepliesAreNoGRPCReplies looks at what a reply says beside its headers.
+func TestRepliesAreNoGRPCReplies(t *testing.T) {
+	plugin := start(t, compile(t), everything, nil)
+	for _, request := range [][][2]string{asking, strangerAsking} {
+		s := plugin.NewStream(host.StreamInfo{})
+		action, reply := s.OnRequestHeaders(host.NewHeaderMap(request...), true)
+		if reply == nil || action != host.ActionPause || reply.GRPCStatus != -1 || len(reply.Body) != 0 {
+			t.Errorf("action %v, reply %+v; want a paused stream, no body and no gRPC status", action, reply)
+		}
+		s.OnDone()
 	}
 }
 

@@ -65,7 +65,6 @@ static_resources:
 
 // lines collects the access log.
 type lines struct {
-	mu  sync.Mutex
 	all chan string
 }
 

@@ -18,6 +18,9 @@ import (
 // compare.
 func TestNative(t *testing.T) {
 	for _, s := range scenario.All() {
+		if s.NotNative {
+			continue
+		}
 		t.Run(s.Name, func(t *testing.T) {
 			host, reset := proxytest.NewHostEmulator(proxytest.NewEmulatorOption().
 				WithPluginConfiguration([]byte(s.Config)).

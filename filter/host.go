@@ -11,6 +11,9 @@ type Host interface {
 	// question tells apart. Request headers can be read in the request callback
 	// only.
 	RequestHeader(name string) string
+	// RequestHeaders visits all entries of the request headers, pseudo headers
+	// included; it reports false where they can not be read.
+	RequestHeaders(v HeaderVisitor) bool
 	// ResponseHeaders visits all entries of the response headers; it reports
 	// false where there is no such map.
 	ResponseHeaders(v HeaderVisitor) bool

@@ -54,6 +54,16 @@ func (h *fakeHost) RequestHeader(name string) string {
 	return strings.Clone(h.request[name])
 }
 
+func (h *fakeHost) RequestHeaders(v HeaderVisitor) bool {
+	if !h.quiet {
+		h.call("RequestHeaders")
+	}
+	for name, value := range h.request {
+		v.VisitHeader(name, value)
+	}
+	return true
+}
+
 func (h *fakeHost) ResponseHeaders(v HeaderVisitor) bool {
 	h.call("ResponseHeaders")
 	if h.noResponse {

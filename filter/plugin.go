@@ -36,6 +36,7 @@ type pluginContext struct {
 	level    LogLevel
 	untilAsk int
 	free     []*stream
+	incoming incoming
 	builder  replyBuilder
 	line     [maxLineLen]byte
 }

@@ -55,7 +55,7 @@ func (c *pluginContext) buildReply(p *config.Policy, r *Request, d *Decision) (s
 	case Answer:
 		status, details = p.PreflightStatus, detailsPreflight
 		b.addAnswer(p, r, d)
-		if !p.VariesByOrigin() {
+		if p.Wildcard() {
 			vary = varyPreflight
 		}
 	case Reject:

@@ -4,7 +4,6 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
 	"corsfilter/config"
-	"corsfilter/internal/header"
 	"corsfilter/internal/origin"
 )
 
@@ -39,12 +38,19 @@ const (
 func (s *stream) OnHttpRequestHeaders(int, bool) (action types.Action) {
 	defer s.rescue("proxy_on_request_headers")
 	s.plugin.refreshLogLevel()
-	if s.policy = s.selectPolicy(); s.policy == nil {
+	in := &s.plugin.incoming
+	*in = incoming{}
+	if s.policy = s.selectPolicy(in); s.policy == nil {
 		return types.ActionContinue
 	}
 	s.phase = decided
-	var r Request
-	s.decide(&r)
+	in.begin(s.plugin.host)
+	r := in.request()
+	s.decision = Decide(s.policy, &r)
+	if s.decision.Action == Reject && s.sameOrigin(in) {
+		r.SameOrigin = true
+		s.decision = Decide(s.policy, &r)
+	}
 	s.plugin.observe(s.policy, &r, &s.decision)
 	if s.policy.Mode == config.Shadow {
 		s.policy = nil
@@ -68,14 +74,13 @@ func (s *stream) OnHttpRequestHeaders(int, bool) (action types.Action) {
 }
 
 // selectPolicy returns nil where the filter has nothing to do. The host and the
-// path are read only where rules ask for them.
-func (s *stream) selectPolicy() *config.Policy {
-	host, plugin := s.plugin.host, s.plugin.config
-	var policy *config.Policy
+// path are read only where rules ask for them, and then the rest comes along.
+func (s *stream) selectPolicy(in *incoming) *config.Policy {
+	plugin := s.plugin.config
+	policy := plugin.Default
 	if plugin.HasRules() {
-		policy, _ = plugin.Select(host.RequestHeader(":authority"), host.RequestHeader(":path"))
-	} else {
-		policy = plugin.Default
+		in.all(s.plugin.host)
+		policy, _ = plugin.Select(in.authority, in.path)
 	}
 	if policy == nil || policy.Mode == config.Off {
 		return nil
@@ -83,48 +88,22 @@ func (s *stream) selectPolicy() *config.Policy {
 	return policy
 }
 
-// decide reads what the decision depends on, in the order in which it can end
-// the questions: most requests have no Origin, and of the others few are
-// preflights.
-func (s *stream) decide(r *Request) {
-	host := s.plugin.host
-	if r.Origin = host.RequestHeader(header.Origin); r.Origin != "" {
-		// Before the method, since for all but preflights it is missing, and
-		// that is cheaper for the host than a value.
-		r.RequestMethod = host.RequestHeader(header.RequestMethod)
-		if r.RequestMethod != "" {
-			r.Method = host.RequestHeader(":method")
-		}
-	}
-	if kind(r) == Preflight {
-		r.RequestHeaders = host.RequestHeader(header.RequestHeaders)
-		if s.policy.PrivateNetwork {
-			r.PrivateNetwork = host.RequestHeader(header.RequestPrivateNetwork) == "true"
-		}
-	}
-	s.decision = Decide(s.policy, r)
-	if s.decision.Action == Reject && s.sameOrigin(r.Origin) {
-		r.SameOrigin = true
-		s.decision = Decide(s.policy, r)
-	}
-}
-
 // sameOrigin reports whether the request comes from a page of its own origin:
 // browsers send Origin with those, too, when the method is not GET or HEAD
 // (Fetch, section 3.1).
-func (s *stream) sameOrigin(value string) bool {
-	host := s.plugin.host
-	if host.RequestHeader("sec-fetch-site") == "same-origin" {
+func (s *stream) sameOrigin(in *incoming) bool {
+	in.all(s.plugin.host)
+	if in.fetchSite == "same-origin" {
 		return true
 	}
 	var buf origin.Buffer
-	o, ok := origin.Parse(value, &buf)
+	o, ok := origin.Parse(in.origin, &buf)
 	if !ok {
 		return false
 	}
-	scheme := host.RequestHeader("x-forwarded-proto")
+	scheme := in.forwardedProto
 	if scheme == "" {
-		scheme = host.RequestHeader(":scheme")
+		scheme = in.scheme
 	}
 	switch scheme {
 	case "ws":
@@ -132,7 +111,7 @@ func (s *stream) sameOrigin(value string) bool {
 	case "wss":
 		scheme = "https"
 	}
-	return o.Is(scheme, host.RequestHeader(":authority"))
+	return o.Is(scheme, in.authority)
 }
 
 // keepOrigin moves the strings of the decision that are the request's Origin

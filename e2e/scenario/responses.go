@@ -149,6 +149,12 @@ var responses = []Scenario{
 		Want:    Want{Headers: H{acao: "*", vary: "origin"}, Counters: requestAllowed},
 	},
 	{
+		Name:    "the answer to a preflight carries no timing, so that its Vary goes without origin beside a star",
+		Config:  `{"allow_origins": ["*"], "timing_allow_origins": ["https://metrics.example.com"]}`,
+		Request: preflight(shop, "GET"),
+		Want:    Want{Reply: 204, Details: "cors_preflight", Headers: H{acao: "*", vary: varyAnyone}, Counters: preflightAllowed},
+	},
+	{
 		Name:     "timing is upstream's business where the policy does not mention it",
 		Config:   standard,
 		Request:  get("origin", shop),

@@ -27,6 +27,9 @@ type Scenario struct {
 	Want Want
 	// NotOverHTTP is set where an HTTP client refuses to send the request.
 	NotOverHTTP bool
+	// NotNative is set where the SDK's emulator is no proxy: it keeps repeated
+	// entries apart that Envoy joins, and removes and replaces the first alone.
+	NotNative bool
 }
 
 // Upstream is a response; the zero value is a 200 without headers of interest.
@@ -49,7 +52,7 @@ type Want struct {
 
 // All returns every row.
 func All() []Scenario {
-	return slices.Concat(preflights, requests, responses, origins, lists, rules, visibility)
+	return slices.Concat(preflights, requests, responses, origins, lists, rules, visibility, edges)
 }
 
 // Relevant reports whether a response header belongs into Want.Headers.

@@ -39,9 +39,18 @@ func (Host) RequestHeader(name string) string {
 	return value
 }
 
+// RequestHeaders implements filter.Host.
+func (Host) RequestHeaders(v filter.HeaderVisitor) bool {
+	return visitAll(proxywasm.GetHttpRequestHeaders, v)
+}
+
 // ResponseHeaders implements filter.Host.
 func (Host) ResponseHeaders(v filter.HeaderVisitor) bool {
-	headers, err := proxywasm.GetHttpResponseHeaders()
+	return visitAll(proxywasm.GetHttpResponseHeaders, v)
+}
+
+func visitAll(get func() ([][2]string, error), v filter.HeaderVisitor) bool {
+	headers, err := get()
 	for _, h := range headers {
 		v.VisitHeader(h[0], h[1])
 	}

@@ -172,10 +172,15 @@ func (Host) RequestHeader(name string) string {
 	return asString(memory.view(uintptr(resultAddress), resultSize))
 }
 
+// RequestHeaders implements filter.Host.
+func (Host) RequestHeaders(v filter.HeaderVisitor) bool { return visitMap(mapRequestHeaders, v) }
+
 // ResponseHeaders implements filter.Host.
-func (Host) ResponseHeaders(v filter.HeaderVisitor) bool {
+func (Host) ResponseHeaders(v filter.HeaderVisitor) bool { return visitMap(mapResponseHeaders, v) }
+
+func visitMap(id uint32, v filter.HeaderVisitor) bool {
 	resultAddress, resultSize = 0, 0
-	if proxyGetHeaderMapPairs(mapResponseHeaders, unsafe.Pointer(&resultAddress), unsafe.Pointer(&resultSize)) != statusOK {
+	if proxyGetHeaderMapPairs(id, unsafe.Pointer(&resultAddress), unsafe.Pointer(&resultSize)) != statusOK {
 		return false
 	}
 	return visitPairs(memory.view(uintptr(resultAddress), resultSize), v)

@@ -74,6 +74,14 @@ func (p *proxy) RequestHeader(name string) string {
 	return ""
 }
 
+// RequestHeaders implements filter.Host.
+func (p *proxy) RequestHeaders(v filter.HeaderVisitor) bool {
+	for _, h := range p.request {
+		v.VisitHeader(strings.ToLower(h.Name), h.Value)
+	}
+	return true
+}
+
 // ResponseHeaders implements filter.Host.
 func (p *proxy) ResponseHeaders(v filter.HeaderVisitor) bool {
 	v.VisitHeader(":status", strconv.Itoa(p.status))

@@ -65,17 +65,6 @@ func SafelistedResponseHeader(name string) bool {
 	return false
 }
 
-// SafelistedRequestHeader reports whether a script may set the field, within
-// the limits the standard puts on its value, without a preflight (Fetch,
-// section 2.2.2, "CORS-safelisted request-header").
-func SafelistedRequestHeader(name string) bool {
-	switch name {
-	case "accept", "accept-language", "content-language", "content-type", "range":
-		return true
-	}
-	return false
-}
-
 func setOf(names ...string) (s Set) {
 	for _, name := range names {
 		s.Add(name)

@@ -68,11 +68,6 @@ func TestClassesOfFetch(t *testing.T) {
 			"cache-control content-language content-length content-type expires last-modified pragma",
 			"etag date location x-request-id content-encoding authorization",
 		},
-		{
-			"safelisted request headers", SafelistedRequestHeader,
-			"accept accept-language content-language content-type range",
-			"authorization accept-encoding x-foo cache-control",
-		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, s := range strings.Fields(c.accepts) {
