@@ -83,8 +83,11 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return fail(err)
 	}
 	var running *demo.Demo
+	var onStream func(gateway.Event)
+	live := demo.NewLive()
 	if *withDemo {
-		if running, err = demo.Start(ctx, demoPorts); err != nil {
+		onStream = func(e gateway.Event) { live.Publish(e) }
+		if running, err = demo.Start(ctx, demoPorts, live); err != nil {
 			return fail(err)
 		}
 		defer running.Close()
@@ -95,6 +98,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		AccessLog: stdout,
 		Log:       stderr,
 		LogLevel:  level,
+		OnStream:  onStream,
 	})
 	if err != nil {
 		return fail(err)
@@ -107,6 +111,9 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stdout, "admin: http://%s\n", g.AdminAddr())
 	}
 	if running != nil {
+		live.Show(counters(g.Metrics()), demo.Places{
+			Gateway: localURL(g.Addr(g.Listeners()[0])), Allowed: localURL(running.Allowed), Disallowed: localURL(running.Disallowed),
+		})
 		announce(stdout, running, g.Addr(g.Listeners()[0]))
 	}
 	<-g.Done()
@@ -114,6 +121,23 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return fail(err)
 	}
 	return exitOK
+}
+
+// counters returns what reads the values of all metrics.
+func counters(metrics *host.Metrics) func() map[string]uint64 {
+	return func() map[string]uint64 {
+		values := map[string]uint64{}
+		for _, metric := range metrics.All() {
+			values[metric.Name] = metric.Value
+		}
+		return values
+	}
+}
+
+// localURL is how a browser on this machine calls an address.
+func localURL(address string) string {
+	_, port, _ := net.SplitHostPort(address)
+	return "http://localhost:" + port
 }
 
 func load(file, modulePath string) (*gateway.Config, error) {
@@ -145,13 +169,10 @@ func load(file, modulePath string) (*gateway.Config, error) {
 
 // announce says what there is to see.
 func announce(w io.Writer, d *demo.Demo, listener string) {
-	_, gatewayPort, _ := net.SplitHostPort(listener)
-	_, allowed, _ := net.SplitHostPort(d.Allowed)
-	_, disallowed, _ := net.SplitHostPort(d.Disallowed)
-	base := "http://localhost:" + gatewayPort
+	base := localURL(listener)
 	fmt.Fprintf(w, `
-Open http://localhost:%s (an origin the policy allows)
- and http://localhost:%s (the same page, not allowed).
+Open %s (an origin the policy allows)
+ and %s (the same page, not allowed).
 
 Or try:
   curl -i -X OPTIONS %[3]s/ -H 'origin: http://localhost:8000' -H 'access-control-request-method: PUT'
@@ -159,5 +180,5 @@ Or try:
   curl -i %[3]s/api/hello -H 'origin: http://localhost:8000'
 
 Ctrl-C ends all of it.
-`, allowed, disallowed, base)
+`, localURL(d.Allowed), localURL(d.Disallowed), base)
 }

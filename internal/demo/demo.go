@@ -16,17 +16,32 @@ import (
 //go:embed page
 var pageFiles embed.FS
 
-// Pages returns the demo page.
-func Pages() http.Handler {
+// pagePolicy is the Content-Security-Policy of the page: nothing but its own
+// files, and requests to itself and to gateways on this machine.
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+	"connect-src 'self' http://localhost:* http://127.0.0.1:*; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// Pages returns the demo page, and what the page asks for: with live, the events
+// and counters of the gateway, from the page's own origin, so that CORS does not
+// stand between the page and what it tells about CORS.
+func Pages(live *Live) http.Handler {
 	files, err := fs.Sub(pageFiles, "page")
 	if err != nil {
 		panic(err) // the directory is embedded above
 	}
-	server := http.FileServerFS(files)
+	mux := http.NewServeMux()
+	mux.Handle("/", http.FileServerFS(files))
+	if live != nil {
+		mux.HandleFunc("GET /events", live.events)
+		mux.HandleFunc("GET /counters", live.counters)
+		mux.HandleFunc("GET /places", live.places)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Whoever changes the page wants to see the change.
 		w.Header().Set("Cache-Control", "no-cache")
-		server.ServeHTTP(w, r)
+		w.Header().Set("Content-Security-Policy", pagePolicy)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		mux.ServeHTTP(w, r)
 	})
 }
 
@@ -49,8 +64,8 @@ type Demo struct {
 	servers []*http.Server
 }
 
-// Start listens on all ports or, after an error, on none.
-func Start(ctx context.Context, ports Ports) (*Demo, error) {
+// Start listens on all ports or, after an error, on none. live may be nil.
+func Start(ctx context.Context, ports Ports, live *Live) (*Demo, error) {
 	d := &Demo{}
 	var all []func()
 	var listeners []net.Listener
@@ -69,8 +84,8 @@ func Start(ctx context.Context, ports Ports) (*Demo, error) {
 	}
 	var failures [3]error
 	d.Upstream, failures[0] = serve("the demo upstream", ports.Upstream, false, Upstream())
-	d.Allowed, failures[1] = serve("the demo page of the allowed origin", ports.Allowed, true, Pages())
-	d.Disallowed, failures[2] = serve("the demo page of the origin that is not allowed", ports.Disallowed, true, Pages())
+	d.Allowed, failures[1] = serve("the demo page of the allowed origin", ports.Allowed, true, Pages(live))
+	d.Disallowed, failures[2] = serve("the demo page of the origin that is not allowed", ports.Disallowed, true, Pages(live))
 	if err := errors.Join(failures[:]...); err != nil {
 		for _, l := range listeners {
 			l.Close()

@@ -17,7 +17,7 @@ import (
 
 func running(t *testing.T) *Demo {
 	t.Helper()
-	d, err := Start(context.Background(), Ports{})
+	d, err := Start(context.Background(), Ports{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestPortInUse(t *testing.T) {
 	}
 	upstream := free.Addr().(*net.TCPAddr).Port
 	free.Close()
-	_, err = Start(context.Background(), Ports{Upstream: upstream, Allowed: port})
+	_, err = Start(context.Background(), Ports{Upstream: upstream, Allowed: port}, nil)
 	want := fmt.Sprintf("port %d: needed by the demo page of the allowed origin, but another process listens there; stop that process and start again", port)
 	if err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)

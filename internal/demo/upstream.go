@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ const maxEcho = 64 << 10
 //
 //	any  /api/...             JSON echo of method, path, headers and body
 //	any  /api/status/{code}   answers with that status
-//	any  /api/redirect        302 to /api/redirected
+//	any  /api/redirect        302 to /api/redirected, with the same query
 //	any  /api/slow?ms=1000    waits before it answers, 30 s at most
 //	any  /api/stream?n=5      n lines, 200 ms apart, 100 at most
 //	GET  /api/ws              WebSocket that echoes messages
@@ -33,7 +34,8 @@ func Upstream() http.Handler {
 	mux.HandleFunc("/api/", echo)
 	mux.HandleFunc("/api/status/{code}", status)
 	mux.HandleFunc("/api/redirect", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Location", "/api/redirected")
+		target := url.URL{Path: "/api/redirected", RawQuery: r.URL.RawQuery}
+		w.Header().Set("Location", target.String())
 		w.WriteHeader(http.StatusFound)
 	})
 	mux.HandleFunc("/api/slow", slow)

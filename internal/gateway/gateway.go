@@ -42,6 +42,9 @@ type Options struct {
 	Log io.Writer
 	// LogLevel is the least level that Log takes.
 	LogLevel host.LogLevel
+	// OnStream is told of every stream that has ended; nil: nobody is, and nothing
+	// is noted. It is called on the stream's goroutine.
+	OnStream func(Event)
 	// Drain bounds the graceful shutdown after the context of Start ends;
 	// 0: ten seconds.
 	Drain time.Duration

@@ -32,6 +32,8 @@ type stream struct {
 	upstreamHost string
 	received     atomic.Int64
 	sent         atomic.Int64
+
+	counters []string // what Options.OnStream is told
 }
 
 // Response flags of Envoy's access log.
@@ -134,9 +136,12 @@ func (st *stream) findRoute() {
 }
 
 func (st *stream) openFilters() {
+	info := host.StreamInfo{Property: st.property}
+	if st.watched() {
+		info.OnCount = st.count
+	}
 	for _, spec := range st.server.spec.manager.plugins {
-		plugin := st.worker.plugins[spec]
-		st.filters = append(st.filters, plugin.NewStream(host.StreamInfo{Property: st.property}))
+		st.filters = append(st.filters, st.worker.plugins[spec].NewStream(info))
 	}
 }
 
@@ -287,6 +292,9 @@ func (st *stream) finish() {
 	st.server.stats.response(st.status)
 	for _, format := range st.server.spec.manager.accessLogs {
 		io.WriteString(st.server.gateway.options.AccessLog, format.line(st))
+	}
+	if st.watched() {
+		st.server.gateway.options.OnStream(st.event())
 	}
 }
 

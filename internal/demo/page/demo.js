@@ -1,69 +1,201 @@
-"use strict";
+import { counterNames, describe } from "./words.js";
 
-const gateway = new URLSearchParams(location.search).get("gateway") || "http://localhost:10000";
-
-// The policy that these requests try is that of envoy.yaml. It allows the page on
-// port 8000; from every other origin the browser blocks all of them.
+// The policy that these requests try is that of envoy.yaml. Each attempt has a
+// number in its query, by which the gateway's events find their row.
 const requests = [
-  { title: "GET", path: "/api/hello", options: {},
-    why: "A simple request: no preflight. Whether this page may read the answer is decided by its headers." },
-  { title: "PUT", path: "/api/item", options: { method: "PUT", body: "{}" },
-    why: "PUT is not safelisted: the browser asks first, with a preflight. The policy lists PUT." },
-  { title: "GET with x-demo", path: "/api/hello", options: { headers: { "x-demo": "1" } },
-    why: "A header of one's own needs a preflight too. The policy lists x-demo." },
-  { title: "DELETE", path: "/api/item", options: { method: "DELETE" },
-    why: "The policy does not list DELETE: the preflight is answered, and the browser stops here." },
+  { name: "Simple GET", path: "/api/hello", why: "A form could send it too, so the browser does not ask first." },
+  { name: "Text POST", path: "/api/notes", options: { method: "POST", body: "a note", headers: { "content-type": "text/plain" } },
+    why: "Plain text is what forms send. The browser does not ask, and the request has its effect even if nobody may read the response." },
+  { name: "JSON POST", path: "/api/orders", options: { method: "POST", body: "{}", headers: { "content-type": "application/json" } },
+    why: "JSON is not what forms send, so the browser asks for the header content-type. The policy does not list it." },
+  { name: "PUT", path: "/api/orders/1", options: { method: "PUT", body: "x" }, why: "The browser asks for the method PUT. The policy lists it." },
+  { name: "Custom header", path: "/api/hello", options: { headers: { "x-demo": "1" } }, why: "The browser asks for the header x-demo. The policy lists it." },
+  { name: "With credentials", path: "/api/account", options: { credentials: "include" },
+    why: "The response has to say that pages with cookies may read it. The policy allows credentials." },
+  { name: "DELETE", path: "/api/orders/1", options: { method: "DELETE" }, why: "The browser asks for the method DELETE. The policy does not list it." },
+  { name: "Redirect", path: "/api/redirect", why: "Both responses need CORS headers, the redirect and the one behind it." },
+  { name: "401 from upstream", path: "/api/status/401", why: "An error has to carry the headers as well, or the page could not tell why it failed." },
+  { name: "Preflight cached", path: "/api/orders/2", options: { method: "PUT", body: "x" }, times: 2,
+    why: "The same PUT twice. The browser keeps the answer to the first preflight, and does not ask again." },
 ];
 
-const list = document.getElementById("requests");
-document.getElementById("origin").textContent = location.origin;
-document.getElementById("gateway").textContent = gateway;
+const $ = (selector, within = document) => within.querySelector(selector);
+const status = $("#status");
+const places = await get("/places").catch(() => null);
+const gateway = new URLSearchParams(location.search).get("gateway") || places?.gateway || "http://localhost:10000";
+const rows = requests.map(build);
+const attempts = new Map(); // number of an attempt -> row
+let running = false, counting = null;
 
-const senders = requests.map(show);
-document.getElementById("all").addEventListener("click", async () => {
-  for (const send of senders) await send();
-});
+$("#origin").textContent = location.origin;
+$("#gateway").textContent = gateway;
+for (const side of ["allowed", "disallowed"]) {
+  const link = $("#" + side), url = places?.[side];
+  if (url) link.href = url + "/" + location.search;
+  link.append(` (${new URL(link.href).host})`);
+  if (new URL(link.href).origin === location.origin) {
+    link.setAttribute("aria-current", "page");
+    const standing = $("#standing");
+    standing.classList.add(side === "allowed" ? "yes" : "no");
+    standing.textContent = side === "allowed"
+      ? "The policy names this origin. It may use GET, POST and PUT, send the header x-demo, and use credentials."
+      : "The policy does not name this origin. The browser keeps every response from this page.";
+  }
+}
+$("#all").addEventListener("click", () => exclusively(async () => {
+  for (const row of rows) await run(row);
+  const read = rows.filter((row) => row.read).length;
+  say(`Done: this page could read ${read} of ${rows.length} responses.`);
+}));
+watch();
+count();
 
-function show(request) {
-  const item = document.createElement("li");
-  item.innerHTML = `
-    <div class="row"><div><strong></strong><span class="why"></span></div><button type="button">Send</button></div>
-    <output aria-live="polite"></output><pre hidden></pre>`;
-  item.querySelector("strong").textContent = request.title + " " + request.path;
-  item.querySelector(".why").textContent = request.why;
-  const button = item.querySelector("button");
-  button.setAttribute("aria-label", "Send " + request.title);
-  const send = () => run(request, item.querySelector("output"), item.querySelector("pre"));
-  button.addEventListener("click", send);
-  list.append(item);
-  return send;
+async function get(path) {
+  const response = await fetch(path);
+  if (!response.ok) throw new Error(response.statusText);
+  return response.json();
 }
 
-async function run(request, outcome, body) {
-  outcome.className = "";
-  outcome.textContent = "…";
-  body.hidden = true;
-  try {
-    const response = await fetch(gateway + request.path, request.options);
-    outcome.className = "allowed";
-    outcome.textContent = `allowed: this page read the answer, status ${response.status}`;
-    body.textContent = await response.text();
-    body.hidden = false;
-  } catch (error) {
-    outcome.className = "blocked";
-    outcome.textContent = (await reachable())
-      ? "blocked: the browser keeps the answer from this page"
-      : `no answer: nothing listens on ${gateway}`;
+function say(text) { status.textContent = text; }
+
+// exclusively runs one thing at a time; a button stays focusable meanwhile.
+async function exclusively(work) {
+  if (running) return;
+  running = true;
+  for (const button of document.querySelectorAll("button")) button.setAttribute("aria-disabled", "true");
+  try { await work(); } finally {
+    running = false;
+    for (const button of document.querySelectorAll("button")) button.removeAttribute("aria-disabled");
+    count();
   }
 }
 
-// fetch says "TypeError" for a block by CORS and for a dead gateway alike. A
+function build(request) {
+  const element = $("#row").content.cloneNode(true).firstElementChild;
+  const row = { request, element, events: [] };
+  $("h2", element).textContent = request.name;
+  $(".why", element).textContent = request.why;
+  const button = $(".run", element);
+  button.setAttribute("aria-label", `Run: ${request.name}`);
+  button.addEventListener("click", () => exclusively(async () => {
+    await run(row);
+    say(`${request.name}: ${$(".browser", element).textContent}`);
+  }));
+  $("#matrix").append(element);
+  return row;
+}
+
+async function run(row) {
+  const id = crypto.randomUUID();
+  attempts.set(id, row);
+  Object.assign(row, { events: [], read: false, blocked: false });
+  row.element.dataset.state = "running";
+  say(`Running: ${row.request.name}`);
+  show(row, "is waiting…");
+  const url = `${gateway}${row.request.path}?attempt=${id}`;
+  try {
+    let response;
+    for (let i = 0; i < (row.request.times ?? 1); i++) response = await fetch(url, row.request.options);
+    await response.text();
+    row.read = true;
+    row.outcome = `lets this page read the response: status ${response.status}` +
+      (response.headers.get("x-demo-upstream") ? ", and the exposed header x-demo-upstream" : "");
+  } catch {
+    row.blocked = true;
+    row.outcome = (await reachable()) ? "blocks: the script gets an error and nothing else" : `reaches no gateway at ${gateway}`;
+  }
+  await settled(row);
+  row.element.dataset.state = row.read ? "read" : "blocked";
+  show(row);
+}
+
+// settled waits until the gateway's events for the row are there, or no longer
+// than a moment: without a gateway there are none.
+async function settled(row) {
+  const complete = () => row.events.some((e) => !e.preflight) || row.events.some((e) => e.preflight && !e.passed);
+  for (let i = 0; i < 40 && !complete(); i++) await new Promise((resolve) => setTimeout(resolve, 25));
+}
+
+// fetch fails in the same way for a block by CORS and for a dead gateway. A
 // no-cors request is never blocked, and so tells the two apart.
 async function reachable() {
-  try {
-    await fetch(gateway + "/", { mode: "no-cors" });
-    return true;
-  } catch (error) {
-    return false;
+  try { await fetch(gateway + "/", { mode: "no-cors" }); return true; } catch { return false; }
+}
+
+function step(row, name, state, says) {
+  const element = $(`[data-step=${name}]`, row.element);
+  element.className = state;
+  $(".says", element).textContent = says;
+}
+
+function show(row, waiting) {
+  const browser = $(".browser", row.element), filter = $(".filter", row.element), advice = $(".advice", row.element);
+  browser.textContent = waiting ?? row.outcome;
+  browser.className = "browser " + (waiting ? "" : row.read ? "yes" : "no");
+  const preflights = row.events.filter((e) => e.preflight), sent = row.events.filter((e) => !e.preflight);
+  const refused = preflights.find((e) => !e.passed);
+  if (preflights.length) step(row, "asked", refused ? "no" : "yes", refused ? "answer: no" : preflights.length === 1 && sent.length > 1 ? "once for both" : "answer: yes");
+  else step(row, "asked", "", waiting ? "…" : "not needed");
+  if (sent.length) step(row, "sent", "yes", sent.length === 1 ? "yes" : `${sent.length} times`);
+  else step(row, "sent", waiting ? "" : "no", waiting ? "…" : "no");
+  step(row, "read", waiting ? "" : row.read ? "yes" : "no", waiting ? "…" : row.read ? "yes" : "no");
+
+  filter.textContent = row.events.length ? [...new Set(row.events.map((e) => e.says))].join(" ") : waiting ?? "sent no word of it";
+  const line = row.events.find((e) => e.line)?.line;
+  advice.hidden = !line;
+  advice.replaceChildren();
+  if (line) {
+    const code = document.createElement("code");
+    code.textContent = line;
+    advice.append("This line of the policy would change it, together with what stands there already: ", code);
   }
+  $("details", row.element).hidden = row.events.length === 0;
+  $(".wire", row.element).replaceChildren(...row.events.map(wire));
+}
+
+// wire shows an exchange as it went over the wire.
+function wire(event) {
+  const pre = document.createElement("pre");
+  const matters = ([name]) => /^(origin|access-control-|vary$|x-demo|sec-fetch-|content-type|location|timing-allow)/.test(name);
+  pre.textContent = [
+    `> ${event.method} ${event.path.replace(/\?attempt=.*/, "")}`,
+    ...event.request.filter(matters).map(([n, v]) => `> ${n}: ${v}`),
+    `< ${event.status} (${event.details})`,
+    ...event.response.filter(matters).map(([n, v]) => `< ${n}: ${v}`),
+    `counted in ${event.counters.join(", ") || "nothing"}`,
+  ].join("\n");
+  return pre;
+}
+
+// watch takes the gateway's events as they come.
+function watch() {
+  const source = new EventSource("/events");
+  const connection = $("#connection");
+  source.onopen = () => { connection.textContent = "The filter's decisions arrive live from the gateway."; };
+  source.onerror = () => { connection.textContent = "The gateway's events are not reachable; the browser's side works all the same."; };
+  source.onmessage = ({ data }) => {
+    const event = JSON.parse(data);
+    const row = attempts.get(/[?&]attempt=([0-9a-f-]+)/.exec(event.path)?.[1]);
+    if (row) {
+      row.events.push(describe(event));
+      if (row.element.dataset.state !== "running") show(row);
+    }
+    count();
+  };
+}
+
+// count shows the counters, at most a few times a second.
+function count() {
+  counting ??= setTimeout(async () => {
+    counting = null;
+    const values = await get("/counters").catch(() => ({}));
+    $("#counters").replaceChildren(...Object.entries(counterNames).map(([name, words]) => {
+      const entry = document.createElement("div"), term = document.createElement("dt"), value = document.createElement("dd");
+      term.textContent = words;
+      value.textContent = values[`cors.${name}`] ?? 0;
+      value.dataset.counter = name;
+      entry.append(term, value);
+      return entry;
+    }));
+  }, 200);
 }

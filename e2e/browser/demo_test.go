@@ -1,0 +1,272 @@
+package browser
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"corsfilter/internal/demo"
+	"corsfilter/internal/gateway"
+	"corsfilter/internal/wasmtest"
+)
+
+// serveDemo starts what corsctl serve -demo starts, on free ports: envoy.yaml
+// with the origin of the allowed page put in place of the one it names.
+func serveDemo(t *testing.T) (allowed, disallowed string) {
+	t.Helper()
+	live := demo.NewLive()
+	d := startDemo(t, live)
+	allowed, disallowed = localhost(d.Allowed), localhost(d.Disallowed)
+	text, err := os.ReadFile(filepath.Join(wasmtest.Root(), "envoy.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), `"http://localhost:8000"`) {
+		t.Fatal("envoy.yaml does not allow http://localhost:8000")
+	}
+	config, err := gateway.Load([]byte(strings.ReplaceAll(string(text), "http://localhost:8000", allowed)), gateway.LoadOptions{Module: wasmtest.Module(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := gateway.Start(context.Background(), config, gateway.Options{
+		Listen: gateway.Ephemeral, Endpoints: map[string][]string{"api": {d.Upstream}}, AccessLog: io.Discard, Log: io.Discard,
+		OnStream: func(e gateway.Event) { live.Publish(e) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { g.Close(context.Background()) })
+	live.Show(func() map[string]uint64 {
+		values := map[string]uint64{}
+		for _, m := range g.Metrics().All() {
+			values[m.Name] = m.Value
+		}
+		return values
+	}, demo.Places{Gateway: localhost(g.Addr("main")), Allowed: allowed, Disallowed: disallowed})
+	return allowed, disallowed
+}
+
+// row is what the page shows of one request.
+type row struct {
+	Name                    string
+	Asked, Sent, Read       string
+	Browser, Filter, Advice string
+}
+
+const readRows = `[...document.querySelectorAll("#matrix > li")].map((li) => {
+  const text = (s) => li.querySelector(s).textContent;
+  const step = (name) => { const e = li.querySelector("[data-step=" + name + "]"); return (e.className + " " + e.querySelector(".says").textContent).trim(); };
+  return { Name: text("h2"), Asked: step("asked"), Sent: step("sent"), Read: step("read"), Browser: text(".browser"), Filter: text(".filter"), Advice: li.querySelector(".advice").hidden ? "" : text(".advice code") };
+})`
+
+// runAll presses the button and waits until all rows are done.
+func runAll(t *testing.T, ctx context.Context) []row {
+	t.Helper()
+	do(t, ctx, chromedp.Click(chromedp.CSS("#all")))
+	finished(t, ctx)
+	return evaluate[[]row](t, ctx, readRows)
+}
+
+func finished(t *testing.T, ctx context.Context) {
+	t.Helper()
+	if _, err := chromedp.Run(limited(t, ctx), chromedp.Poll[chromedp.Void](`document.querySelector("#status").textContent.startsWith("Done")`)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What the filter says, in the words of the page.
+const (
+	goAhead   = "The preflight was answered: go ahead."
+	mayRead   = "The request went upstream, and the response says that this page may read it."
+	mayNot    = "The request went upstream, and the response came back without CORS headers: this page's origin is not in the policy."
+	refused   = "The preflight was refused with 403: this page's origin is not in the policy."
+	blocks    = "blocks: the script gets an error and nothing else"
+	lets      = "lets this page read the response: status %d, and the exposed header x-demo-upstream"
+	noDelete  = "The preflight was answered, and the answer does not list DELETE."
+	noContent = "The preflight was answered, and the answer does not list all of: content-type."
+)
+
+func TestTheDemoTellsWhatTheBrowserDoesAndWhy(t *testing.T) {
+	ctx := chromium(t)
+	allowed, disallowed := serveDemo(t)
+	ok := fmt.Sprintf(lets, 200)
+	origin := `"allow_origins": ["` + disallowed + `"]`
+	simple := func(name string) row {
+		return row{name, "not needed", "yes yes", "no no", blocks, mayNot, origin}
+	}
+	asked := func(name string) row {
+		return row{name, "no answer: no", "no no", "no no", blocks, refused, origin}
+	}
+	for _, c := range []struct {
+		name, page, status string
+		rows               []row
+	}{
+		{"the page that is allowed", allowed, "Done: this page could read 8 of 10 responses.", []row{
+			{"Simple GET", "not needed", "yes yes", "yes yes", ok, mayRead, ""},
+			{"Text POST", "not needed", "yes yes", "yes yes", ok, mayRead, ""},
+			{"JSON POST", "no answer: no", "no no", "no no", blocks, noContent, `"allow_headers": ["content-type"]`},
+			{"PUT", "yes answer: yes", "yes yes", "yes yes", ok, goAhead + " " + mayRead, ""},
+			{"Custom header", "yes answer: yes", "yes yes", "yes yes", ok, goAhead + " " + mayRead, ""},
+			{"With credentials", "not needed", "yes yes", "yes yes", ok, mayRead, ""},
+			{"DELETE", "no answer: no", "no no", "no no", blocks, noDelete, `"allow_methods": ["DELETE"]`},
+			{"Redirect", "not needed", "yes 2 times", "yes yes", ok, mayRead, ""},
+			{"401 from upstream", "not needed", "yes yes", "yes yes", fmt.Sprintf(lets, 401), mayRead, ""},
+			{"Preflight cached", "yes once for both", "yes 2 times", "yes yes", ok, goAhead + " " + mayRead, ""},
+		}},
+		{"the page that is not allowed", disallowed, "Done: this page could read 0 of 10 responses.", []row{
+			simple("Simple GET"), simple("Text POST"), asked("JSON POST"), asked("PUT"), asked("Custom header"), simple("With credentials"),
+			asked("DELETE"), simple("Redirect"), simple("401 from upstream"), asked("Preflight cached"),
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			do(t, ctx, chromedp.Navigate(c.page), chromedp.WaitVisible(chromedp.CSS("#matrix > li")))
+			rows := runAll(t, ctx)
+			for i := range max(len(rows), len(c.rows)) {
+				if i >= len(rows) || i >= len(c.rows) || rows[i] != c.rows[i] {
+					t.Errorf("row %d\n%+v\nwant\n%+v", i, rows[min(i, len(rows)-1)], c.rows[min(i, len(c.rows)-1)])
+				}
+			}
+			if status := evaluate[string](t, ctx, `document.querySelector("#status").textContent`); status != c.status {
+				t.Errorf("status %q, want %q", status, c.status)
+			}
+		})
+	}
+
+	t.Run("the counters are those of the filter", func(t *testing.T) {
+		// The page asks for them a moment after the last event.
+		time.Sleep(500 * time.Millisecond)
+		counters := evaluate[map[string]string](t, ctx, `Object.fromEntries([...document.querySelectorAll("#counters dd")].map((e) => [e.dataset.counter, e.textContent]))`)
+		want := map[string]string{
+			"preflight_allowed": "3", "preflight_denied_headers": "1", "preflight_denied_method": "1", "preflight_denied_origin": "5",
+			"request_allowed": "10", "request_denied": "5", "request_rejected": "0", "preflight_forwarded": "0",
+			"origin_valid": "15", "origin_invalid": "10",
+		}
+		for name, value := range want {
+			if counters[name] != value {
+				t.Errorf("%s: %s, want %s", name, counters[name], value)
+			}
+		}
+	})
+
+	t.Run("headers on the wire are shown as text", func(t *testing.T) {
+		wire := evaluate[string](t, ctx, `document.querySelector("#matrix > li:nth-child(4) .wire").textContent`)
+		for _, part := range []string{"> OPTIONS /api/orders/1", "> origin: " + disallowed, "< 403 (cors_origin_denied)", "counted in cors.origin_invalid, cors.preflight_denied_origin"} {
+			if !strings.Contains(wire, part) {
+				t.Errorf("%q is missing in\n%s", part, wire)
+			}
+		}
+	})
+}
+
+func TestTheDemoWorksWithTheKeyboardAlone(t *testing.T) {
+	ctx := chromium(t)
+	allowed, _ := serveDemo(t)
+	do(t, ctx, chromedp.Navigate(allowed), chromedp.WaitVisible(chromedp.CSS("#matrix > li")))
+	focused := func() string {
+		return evaluate[string](t, ctx, `document.activeElement.id || document.activeElement.getAttribute("aria-label") || document.activeElement.className || document.activeElement.tagName`)
+	}
+	var order []string
+	for range 6 {
+		do(t, ctx, chromedp.KeyEvent(kb.Tab))
+		order = append(order, focused())
+		if outline := evaluate[string](t, ctx, `getComputedStyle(document.activeElement).outlineStyle`); outline == "none" {
+			t.Errorf("the focus on %s is not visible", focused())
+		}
+	}
+	if want := []string{"skip", "allowed", "disallowed", "all", "Run: Simple GET", "Run: Text POST"}; strings.Join(order, ", ") != strings.Join(want, ", ") {
+		t.Errorf("order of focus %v, want %v", order, want)
+	}
+	do(t, ctx, chromedp.KeyEvent(kb.Enter))
+	if _, err := chromedp.Run(limited(t, ctx), chromedp.Poll[chromedp.Void](`document.querySelector("#status").textContent.startsWith("Text POST: lets")`)); err != nil {
+		t.Fatal(err)
+	}
+	if focused() != "Run: Text POST" {
+		t.Errorf("the focus went to %s", focused())
+	}
+	// Only that row was run; the rest waits.
+	rows := evaluate[[]row](t, ctx, readRows)
+	if rows[1].Read != "yes yes" || rows[0].Read != "not yet" {
+		t.Errorf("%+v\n%+v", rows[0], rows[1])
+	}
+	// The headers open with the keyboard, too.
+	do(t, ctx, chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Enter))
+	if open := evaluate[bool](t, ctx, `document.querySelector("#matrix > li:nth-child(2) details").open`); !open {
+		t.Errorf("the headers do not open; the focus is on %s", focused())
+	}
+}
+
+// contrasts computes the contrast of each text with the ground behind it (WCAG
+// 2.2, section 1.4.3) and returns those below 4.5.
+const contrasts = `(() => {
+  const channel = (v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
+  const parse = (c) => c.match(/[\d.]+/g).map(Number);
+  const luminance = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+  const ground = (e) => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c.length === 3 || c[3] > 0) return c; } return [255, 255, 255]; };
+  const low = [];
+  for (const e of document.querySelectorAll("body *")) {
+    if (![...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) || !e.checkVisibility() || e.tagName === "NOSCRIPT") continue;
+    const [a, b] = [luminance(parse(getComputedStyle(e).color)), luminance(ground(e))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) low.push(e.tagName + "." + e.className + " " + e.textContent.trim().slice(0, 30) + " " + ratio.toFixed(2));
+  }
+  return low;
+})()`
+
+func TestTheDemoIsReadableOnAPhoneDarkAndLight(t *testing.T) {
+	ctx := chromium(t)
+	allowed, _ := serveDemo(t)
+	for _, scheme := range []string{"light", "dark"} {
+		for _, width := range []int64{360, 1100} {
+			t.Run(fmt.Sprintf("%s at %d pixels", scheme, width), func(t *testing.T) {
+				features := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}}
+				if _, err := chromedp.Call(limited(t, ctx), emulation.SetEmulatedMedia, features); err != nil {
+					t.Fatal(err)
+				}
+				do(t, ctx, chromedp.EmulateViewport(width, 800), chromedp.Navigate(allowed), chromedp.WaitVisible(chromedp.CSS("#matrix > li")))
+				runAll(t, ctx)
+				time.Sleep(500 * time.Millisecond) // until the counters are there
+				screenshot(t, ctx, fmt.Sprintf("%s-%d.png", scheme, width))
+				evaluate[bool](t, ctx, `(document.querySelectorAll("details").forEach((d) => (d.open = true)), true)`)
+				if got := evaluate[int64](t, ctx, `document.documentElement.scrollWidth`); got > width {
+					t.Errorf("the page is %d pixels wide", got)
+				}
+				if low := evaluate[[]string](t, ctx, contrasts); len(low) > 0 {
+					t.Errorf("low contrast: %s", strings.Join(low, "; "))
+				}
+				if small := evaluate[int](t, ctx, `[...document.querySelectorAll("button")].filter((b) => b.getBoundingClientRect().height < 44).length`); small > 0 {
+					t.Errorf("%d buttons are too small for a finger", small)
+				}
+				dark := evaluate[bool](t, ctx, `getComputedStyle(document.body).backgroundColor.match(/\d+/g).map(Number)[0] < 128`)
+				if dark != (scheme == "dark") {
+					t.Errorf("the ground is dark: %v", dark)
+				}
+			})
+		}
+	}
+}
+
+// screenshot keeps a picture for people to look at, in the folder that
+// CORSFILTER_SCREENSHOTS names; without one it does nothing.
+func screenshot(t *testing.T, ctx context.Context, name string) {
+	t.Helper()
+	dir := os.Getenv("CORSFILTER_SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	picture, err := chromedp.Run(limited(t, ctx), chromedp.FullScreenshot(100))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name), picture, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

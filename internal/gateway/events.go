@@ -1,0 +1,57 @@
+package gateway
+
+import "time"
+
+// Event is a stream that has ended, for those who watch. The gateway knows
+// nothing of what its filters decide: the counters that a stream was counted in
+// tell it.
+type Event struct {
+	Time      time.Time `json:"time"`
+	Method    string    `json:"method"`
+	Authority string    `json:"authority"`
+	Path      string    `json:"path"`
+	// Request and Response are the headers as the filters left them, pseudo
+	// headers excluded.
+	Request  [][2]string `json:"request"`
+	Response [][2]string `json:"response"`
+	Status   int         `json:"status"`
+	Details  string      `json:"details"`
+	// Forwarded says that upstream answered.
+	Forwarded bool     `json:"forwarded"`
+	Counters  []string `json:"counters"`
+}
+
+// watched tells whether somebody wants events.
+func (st *stream) watched() bool { return st.server.gateway.options.OnStream != nil }
+
+// count notes a counter that a filter incremented for this stream.
+func (st *stream) count(name string) { st.counters = append(st.counters, name) }
+
+// event describes the stream at its end.
+func (st *stream) event() Event {
+	e := Event{
+		Time: st.start, Status: st.status, Details: st.details, Forwarded: st.upstreamHost != "",
+		Request: [][2]string{}, Response: [][2]string{}, Counters: append([]string{}, st.counters...),
+	}
+	for name, value := range st.request.All() {
+		switch name {
+		case ":method":
+			e.Method = value
+		case ":authority":
+			e.Authority = value
+		case ":path":
+			e.Path = value
+		case ":scheme":
+		default:
+			e.Request = append(e.Request, [2]string{name, value})
+		}
+	}
+	if st.response != nil {
+		for name, value := range st.response.All() {
+			if name != ":status" {
+				e.Response = append(e.Response, [2]string{name, value})
+			}
+		}
+	}
+	return e
+}
