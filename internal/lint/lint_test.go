@@ -109,7 +109,7 @@ func TestPlaces(t *testing.T) {
 // elsewhere.
 func TestYAMLBecomesTheJSONThatTheProxyGets(t *testing.T) {
 	for _, c := range []struct{ yaml, json string }{
-		{"allow_origins: [a]\nx: yes\ny: 'yes'\nz: Off", `{"allow_origins":["a"],"x":true,"y":"yes","z":false}`},
+		{"allow_origins: [a]\nx: yes\ny: 'yes'\nz: Off\nv: On\nw: no", `{"allow_origins":["a"],"x":true,"y":"yes","z":false,"v":true,"w":false}`},
 		{"allow_origins: [a]\nn: 600\no: 0600\nx: 0x10\nu: 1_000\nf: 6e2\ng: 1.5", `{"allow_origins":["a"],"n":600,"o":384,"x":16,"u":1000,"f":600,"g":1.5}`},
 		{"allow_origins: [a]\nt: 2026-11-23\nnothing: ~\ni: .inf\ns: \"600\"", `{"allow_origins":["a"],"t":"2026-11-23","nothing":null,"i":".inf","s":"600"}`},
 		{"a: &x [1]\nallow_origins: *x\nallow_origins: [2]", `{"a":[1],"allow_origins":[1],"allow_origins":[2]}`},

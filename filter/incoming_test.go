@@ -1,0 +1,48 @@
+package filter
+
+import (
+	"testing"
+
+	"corsfilter/config"
+)
+
+// TestTwoOriginsAreNone reads header maps entry by entry, as a proxy that does
+// not join them hands them over.
+func TestTwoOriginsAreNone(t *testing.T) {
+	plugin, _, err := config.Parse([]byte(`{"allow_origins": ["https://a.example"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name    string
+		entries []Header
+		allowed bool
+		reason  Reason
+	}{
+		{"one", []Header{{"origin", "https://a.example"}}, true, Allowed},
+		{"the same twice", []Header{{"origin", "https://a.example"}, {"origin", "https://a.example"}}, false, OriginMalformed},
+		{"a stranger behind a friend", []Header{{"origin", "https://a.example"}, {"origin", "https://evil.example"}}, false, OriginMalformed},
+		{"a friend behind a stranger", []Header{{"origin", "https://evil.example"}, {"origin", "https://a.example"}}, false, OriginMalformed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var in incoming
+			for _, e := range c.entries {
+				in.VisitHeader(e.Name, e.Value)
+			}
+			r := in.request()
+			if d := Decide(plugin.Default, &r); (d.AllowOrigin != "") != c.allowed || d.Reason != c.reason {
+				t.Errorf("%+v", d)
+			}
+		})
+	}
+}
+
+func TestOfSeveralEntriesTheFirstCounts(t *testing.T) {
+	var in incoming
+	for _, e := range []Header{{":method", "OPTIONS"}, {":method", "GET"}, {"x-forwarded-proto", ""}, {"x-forwarded-proto", "https"}, {"x-other", "1"}} {
+		in.VisitHeader(e.Name, e.Value)
+	}
+	if in.method != "OPTIONS" || in.forwardedProto != "https" {
+		t.Errorf("%+v", in)
+	}
+}
