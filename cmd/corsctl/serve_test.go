@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -172,6 +173,15 @@ $`).FindStringSubmatch(text)
 			t.Errorf("%s: %d %q", url, response.StatusCode, body)
 		}
 	}
+	for path, want := range map[string]string{
+		"/places":   `{"gateway":"http://localhost:` + announced[2] + `","allowed":"` + announced[4] + `","disallowed":"` + announced[5] + `"}`,
+		"/counters": `{}`, // plain has no module
+		"/events":   `"method":"GET","authority":"` + announced[1] + `","path":"/"`,
+	} {
+		if got := firstLine(t, announced[4]+path); !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %s in it", path, got, want)
+		}
+	}
 	if lines := strings.Count(text, "http://localhost:"+announced[2]+"/"); lines != 3 {
 		t.Errorf("%d curl lines name the listener, want 3", lines)
 	}
@@ -190,6 +200,30 @@ $`).FindStringSubmatch(text)
 			t.Errorf("%s is still there", url)
 		}
 	}
+}
+
+// firstLine reads the first line of data, of a stream that does not end too.
+func firstLine(t *testing.T, url string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		if line := lines.Text(); line != "" && !strings.HasPrefix(line, ":") {
+			return line
+		}
+	}
+	t.Fatalf("%s: no data: %v", url, lines.Err())
+	return ""
 }
 
 func TestServePortInUse(t *testing.T) {

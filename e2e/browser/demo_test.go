@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,15 +58,18 @@ func serveDemo(t *testing.T) (allowed, disallowed string) {
 
 // row is what the page shows of one request.
 type row struct {
-	Name                    string
-	Asked, Sent, Read       string
-	Browser, Filter, Advice string
+	Name              string
+	Asked, Sent, Read string
+	Browser, Readable string
+	Filter            string // exchange, words and counters, exchange by exchange
+	Advice            string
 }
 
 const readRows = `[...document.querySelectorAll("#matrix > li")].map((li) => {
   const text = (s) => li.querySelector(s).textContent;
   const step = (name) => { const e = li.querySelector("[data-step=" + name + "]"); return (e.className + " " + e.querySelector(".says").textContent).trim(); };
-  return { Name: text("h2"), Asked: step("asked"), Sent: step("sent"), Read: step("read"), Browser: text(".browser"), Filter: text(".filter"), Advice: li.querySelector(".advice").hidden ? "" : text(".advice code") };
+  return { Name: text("h2"), Asked: step("asked"), Sent: step("sent"), Read: step("read"), Browser: text(".browser"), Readable: text(".readable"),
+    Filter: [...li.querySelectorAll(".filter > li")].map((e) => e.textContent).join("\n"), Advice: li.querySelector(".advice").hidden ? "" : text(".advice code") };
 })`
 
 // runAll presses the button and waits until all rows are done.
@@ -83,48 +87,51 @@ func finished(t *testing.T, ctx context.Context) {
 	}
 }
 
-// What the filter says, in the words of the page.
+// What the page says, in its words.
 const (
-	goAhead   = "The preflight was answered: go ahead."
-	mayRead   = "The request went upstream, and the response says that this page may read it."
-	mayNot    = "The request went upstream, and the response came back without CORS headers: this page's origin is not in the policy."
-	refused   = "The preflight was refused with 403: this page's origin is not in the policy."
-	blocks    = "blocks: the script gets an error and nothing else"
-	lets      = "lets this page read the response: status %d, and the exposed header x-demo-upstream"
-	noDelete  = "The preflight was answered, and the answer does not list DELETE."
-	noContent = "The preflight was answered, and the answer does not list all of: content-type."
+	blocks    = "blocks: the script gets an error and nothing else."
+	lets      = "lets this page read the response: status 200."
+	readable  = "Headers that it may read: content-length, content-type, x-demo-upstream"
+	goAhead   = "OPTIONS 204 cors_preflight The preflight was answered: go ahead. Counted: origin allowed, preflight allowed.\n"
+	mayRead   = " via_upstream Upstream answered, and the answer says that this page may read it. Counted: origin allowed, request allowed."
+	mayFollow = "GET 302 via_upstream Upstream answered with a redirect, and the answer says that this page may follow it. Counted: origin allowed, request allowed.\n"
+	mayNot    = " via_upstream Upstream answered, and no CORS headers went with it: this page's origin is not in the policy."
+	hasEffect = ` Its effect has happened all the same; "disallowed_requests": "reject" would prevent it.`
+	noOrigins = " Counted: origin not allowed, request without CORS headers."
+	refused   = "OPTIONS 403 cors_origin_denied The preflight was refused: this page's origin is not in the policy. Counted: origin not allowed, preflight denied: origin."
+	noDelete  = "OPTIONS 204 cors_preflight The preflight was answered, and the answer does not list DELETE. Counted: origin allowed, preflight denied: method."
+	noContent = "OPTIONS 204 cors_preflight The preflight was answered, and the answer does not list all of: content-type. Counted: origin allowed, preflight denied: headers."
 )
 
 func TestTheDemoTellsWhatTheBrowserDoesAndWhy(t *testing.T) {
 	ctx := chromium(t)
 	allowed, disallowed := serveDemo(t)
-	ok := fmt.Sprintf(lets, 200)
-	origin := `"allow_origins": ["` + disallowed + `"]`
-	simple := func(name string) row {
-		return row{name, "not needed", "yes yes", "no no", blocks, mayNot, origin}
+	origins := `"allow_origins": ["` + allowed + `", "` + disallowed + `"]`
+	simple := func(name, says string) row {
+		return row{name, "not needed", "yes yes", "no no", blocks, "", says + noOrigins, origins}
 	}
 	asked := func(name string) row {
-		return row{name, "no answer: no", "no no", "no no", blocks, refused, origin}
+		return row{name, "no answer: no", "no no", "no no", blocks, "", refused, origins}
 	}
 	for _, c := range []struct {
 		name, page, status string
 		rows               []row
 	}{
 		{"the page that is allowed", allowed, "Done: this page could read 8 of 10 responses.", []row{
-			{"Simple GET", "not needed", "yes yes", "yes yes", ok, mayRead, ""},
-			{"Text POST", "not needed", "yes yes", "yes yes", ok, mayRead, ""},
-			{"JSON POST", "no answer: no", "no no", "no no", blocks, noContent, `"allow_headers": ["content-type"]`},
-			{"PUT", "yes answer: yes", "yes yes", "yes yes", ok, goAhead + " " + mayRead, ""},
-			{"Custom header", "yes answer: yes", "yes yes", "yes yes", ok, goAhead + " " + mayRead, ""},
-			{"With credentials", "not needed", "yes yes", "yes yes", ok, mayRead, ""},
-			{"DELETE", "no answer: no", "no no", "no no", blocks, noDelete, `"allow_methods": ["DELETE"]`},
-			{"Redirect", "not needed", "yes 2 times", "yes yes", ok, mayRead, ""},
-			{"401 from upstream", "not needed", "yes yes", "yes yes", fmt.Sprintf(lets, 401), mayRead, ""},
-			{"Preflight cached", "yes once for both", "yes 2 times", "yes yes", ok, goAhead + " " + mayRead, ""},
+			{"Simple GET", "not needed", "yes yes", "yes yes", lets, readable, "GET 200" + mayRead, ""},
+			{"Text POST", "not needed", "yes yes", "yes yes", lets, readable, "POST 200" + mayRead, ""},
+			{"JSON POST", "no answer: no", "no no", "no no", blocks, "", noContent, `"allow_headers": ["x-demo", "content-type"]`},
+			{"PUT", "yes answer: yes", "yes yes", "yes yes", lets, readable, goAhead + "PUT 200" + mayRead, ""},
+			{"Custom header", "yes answer: yes", "yes yes", "yes yes", lets, readable, goAhead + "GET 200" + mayRead, ""},
+			{"With credentials", "not needed", "yes yes", "yes yes", lets, readable, "GET 200" + mayRead, ""},
+			{"DELETE", "no answer: no", "no no", "no no", blocks, "", noDelete, `"allow_methods": ["PUT", "DELETE"]`},
+			{"Redirect", "not needed", "yes 2 times", "yes yes", lets, readable, mayFollow + "GET 200" + mayRead, ""},
+			{"401 from upstream", "not needed", "yes yes", "yes yes", "lets this page read the response: status 401.", readable, "GET 401" + mayRead, ""},
+			{"Preflight cached", "yes once for both", "yes 2 times", "yes yes", lets, readable, goAhead + "PUT 200" + mayRead + "\nPUT 200" + mayRead, ""},
 		}},
 		{"the page that is not allowed", disallowed, "Done: this page could read 0 of 10 responses.", []row{
-			simple("Simple GET"), simple("Text POST"), asked("JSON POST"), asked("PUT"), asked("Custom header"), simple("With credentials"),
-			asked("DELETE"), simple("Redirect"), simple("401 from upstream"), asked("Preflight cached"),
+			simple("Simple GET", "GET 200"+mayNot), simple("Text POST", "POST 200"+mayNot+hasEffect), asked("JSON POST"), asked("PUT"), asked("Custom header"),
+			simple("With credentials", "GET 200"+mayNot), asked("DELETE"), simple("Redirect", "GET 302"+mayNot), simple("401 from upstream", "GET 401"+mayNot), asked("Preflight cached"),
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -143,28 +150,47 @@ func TestTheDemoTellsWhatTheBrowserDoesAndWhy(t *testing.T) {
 
 	t.Run("the counters are those of the filter", func(t *testing.T) {
 		// The page asks for them a moment after the last event.
-		time.Sleep(500 * time.Millisecond)
-		counters := evaluate[map[string]string](t, ctx, `Object.fromEntries([...document.querySelectorAll("#counters dd")].map((e) => [e.dataset.counter, e.textContent]))`)
+		const shown = `Object.fromEntries([...document.querySelectorAll("#counters dd")].map((e) => [e.dataset.counter, e.textContent]))`
 		want := map[string]string{
-			"preflight_allowed": "3", "preflight_denied_headers": "1", "preflight_denied_method": "1", "preflight_denied_origin": "5",
-			"request_allowed": "10", "request_denied": "5", "request_rejected": "0", "preflight_forwarded": "0",
-			"origin_valid": "15", "origin_invalid": "10",
+			"origin_valid": "15", "origin_invalid": "10", "preflight_allowed": "3", "preflight_denied_headers": "1", "preflight_denied_method": "1",
+			"preflight_denied_origin": "5", "preflight_forwarded": "0", "request_allowed": "10", "request_denied": "5", "request_rejected": "0",
 		}
-		for name, value := range want {
-			if counters[name] != value {
-				t.Errorf("%s: %s, want %s", name, counters[name], value)
+		var counters map[string]string
+		for deadline := time.Now().Add(10 * time.Second); !maps.Equal(counters, want); time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("counters %v, want %v", counters, want)
 			}
+			counters = evaluate[map[string]string](t, ctx, shown)
 		}
 	})
 
 	t.Run("headers on the wire are shown as text", func(t *testing.T) {
 		wire := evaluate[string](t, ctx, `document.querySelector("#matrix > li:nth-child(4) .wire").textContent`)
-		for _, part := range []string{"> OPTIONS /api/orders/1", "> origin: " + disallowed, "< 403 (cors_origin_denied)", "counted in cors.origin_invalid, cors.preflight_denied_origin"} {
+		for _, part := range []string{"> OPTIONS /api/orders/1", "> origin: " + disallowed, "> access-control-request-method: PUT", "< 403 (cors_origin_denied)", "counted in cors.origin_invalid, cors.preflight_denied_origin"} {
 			if !strings.Contains(wire, part) {
 				t.Errorf("%q is missing in\n%s", part, wire)
 			}
 		}
 	})
+}
+
+// A request's headers are a stranger's data, and the page shows them.
+func TestTheDemoShowsAStrangersDataAsText(t *testing.T) {
+	ctx := chromium(t)
+	allowed, _ := serveDemo(t)
+	do(t, ctx, chromedp.Navigate(allowed), chromedp.WaitVisible(chromedp.CSS("#matrix > li")))
+	runAll(t, ctx)
+	const hostile = `<img id="evil" src="x">`
+	evaluate[bool](t, ctx, fmt.Sprintf(`(async () => {
+		const attempt = performance.getEntriesByType("resource").map((e) => e.name).find((n) => n.includes("/api/hello?attempt="));
+		return (await fetch(attempt, { headers: { "x-demo": %q } })).ok;
+	})()`, hostile))
+	if _, err := chromedp.Run(limited(t, ctx), chromedp.Poll[chromedp.Void](fmt.Sprintf(`document.querySelector("#matrix .wire").textContent.includes(%q)`, "> x-demo: "+hostile))); err != nil {
+		t.Fatal(err)
+	}
+	if evaluate[bool](t, ctx, `document.querySelector("#evil") !== null`) {
+		t.Error("a header became an element")
+	}
 }
 
 func TestTheDemoWorksWithTheKeyboardAlone(t *testing.T) {

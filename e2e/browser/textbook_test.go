@@ -88,6 +88,7 @@ func TestChromiumAgreesWithTheTextbook(t *testing.T) {
 	defer page.Close()
 	origin := localhost(page.Listener.Addr().String())
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*") // for the filter to replace
 		w.Header().Set("X-One", "1")
 		w.Header().Set("X-Two", "2")
 		w.Header().Set("Set-Cookie", "a=b")

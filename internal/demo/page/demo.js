@@ -88,7 +88,7 @@ function build(request) {
 async function run(row) {
   const id = crypto.randomUUID();
   attempts.set(id, row);
-  Object.assign(row, { events: [], read: false, blocked: false });
+  Object.assign(row, { events: [], read: false, readable: "" });
   row.element.dataset.state = "running";
   say(`Running: ${row.request.name}`);
   show(row, "is waiting…");
@@ -98,13 +98,13 @@ async function run(row) {
     for (let i = 0; i < (row.request.times ?? 1); i++) response = await fetch(url, row.request.options);
     await response.text();
     row.read = true;
-    row.outcome = `lets this page read the response: status ${response.status}` +
-      (response.headers.get("x-demo-upstream") ? ", and the exposed header x-demo-upstream" : "");
+    row.outcome = `lets this page read the response: status ${response.status}.`;
+    row.readable = [...response.headers.keys()].join(", ");
   } catch {
-    row.blocked = true;
-    row.outcome = (await reachable()) ? "blocks: the script gets an error and nothing else" : `reaches no gateway at ${gateway}`;
+    row.outcome = "blocks: the script gets an error and nothing else.";
   }
   await settled(row);
+  if (!row.read && !row.events.length && !(await reachable())) row.outcome = `reaches no gateway at ${gateway}.`;
   row.element.dataset.state = row.read ? "read" : "blocked";
   show(row);
 }
@@ -112,7 +112,11 @@ async function run(row) {
 // settled waits until the gateway's events for the row are there, or no longer
 // than a moment: without a gateway there are none.
 async function settled(row) {
-  const complete = () => row.events.some((e) => !e.preflight) || row.events.some((e) => e.preflight && !e.passed);
+  const complete = () => {
+    const sent = row.events.filter((e) => !e.preflight);
+    if (!row.read) return sent.length > 0 || row.events.some((e) => !e.passed);
+    return sent.filter((e) => e.status < 300 || e.status > 399).length >= (row.request.times ?? 1);
+  };
   for (let i = 0; i < 40 && !complete(); i++) await new Promise((resolve) => setTimeout(resolve, 25));
 }
 
@@ -129,9 +133,11 @@ function step(row, name, state, says) {
 }
 
 function show(row, waiting) {
-  const browser = $(".browser", row.element), filter = $(".filter", row.element), advice = $(".advice", row.element);
-  browser.textContent = waiting ?? row.outcome;
-  browser.className = "browser " + (waiting ? "" : row.read ? "yes" : "no");
+  const cell = (name) => $("." + name, row.element);
+  cell("browser").textContent = waiting ?? row.outcome;
+  cell("browser").className = "browser " + (waiting ? "" : row.read ? "yes" : "no");
+  cell("readable").textContent = !waiting && row.readable ? `Headers that it may read: ${row.readable}` : "";
+
   const preflights = row.events.filter((e) => e.preflight), sent = row.events.filter((e) => !e.preflight);
   const refused = preflights.find((e) => !e.passed);
   if (preflights.length) step(row, "asked", refused ? "no" : "yes", refused ? "answer: no" : preflights.length === 1 && sent.length > 1 ? "once for both" : "answer: yes");
@@ -140,31 +146,43 @@ function show(row, waiting) {
   else step(row, "sent", waiting ? "" : "no", waiting ? "…" : "no");
   step(row, "read", waiting ? "" : row.read ? "yes" : "no", waiting ? "…" : row.read ? "yes" : "no");
 
-  filter.textContent = row.events.length ? [...new Set(row.events.map((e) => e.says))].join(" ") : waiting ?? "sent no word of it";
+  cell("filter").replaceChildren(...row.events.map(decision));
+  if (!row.events.length) cell("filter").append(node("li", "", waiting ?? "sent no word of it"));
   const line = row.events.find((e) => e.line)?.line;
-  advice.hidden = !line;
-  advice.replaceChildren();
-  if (line) {
-    const code = document.createElement("code");
-    code.textContent = line;
-    advice.append("This line of the policy would change it, together with what stands there already: ", code);
-  }
+  cell("advice").hidden = !line;
+  cell("advice").replaceChildren("The policy would allow it with this line: ", node("code", "", line));
   $("details", row.element).hidden = row.events.length === 0;
-  $(".wire", row.element).replaceChildren(...row.events.map(wire));
+  cell("wire").replaceChildren(...row.events.map(wire));
+}
+
+function node(tag, className, text = "") {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  element.textContent = text;
+  return element;
+}
+
+// decision shows what the filter made of one exchange.
+function decision(event) {
+  const item = node("li", event.passed ? "yes" : "no");
+  item.append(
+    node("span", "exchange", `${event.method} ${event.status} ${event.details}`), " ",
+    node("span", "says", event.says), " ",
+    node("span", "counted", event.counted && `Counted: ${event.counted}.`),
+  );
+  return item;
 }
 
 // wire shows an exchange as it went over the wire.
 function wire(event) {
-  const pre = document.createElement("pre");
   const matters = ([name]) => /^(origin|access-control-|vary$|x-demo|sec-fetch-|content-type|location|timing-allow)/.test(name);
-  pre.textContent = [
+  return node("pre", "", [
     `> ${event.method} ${event.path.replace(/\?attempt=.*/, "")}`,
     ...event.request.filter(matters).map(([n, v]) => `> ${n}: ${v}`),
     `< ${event.status} (${event.details})`,
     ...event.response.filter(matters).map(([n, v]) => `< ${n}: ${v}`),
     `counted in ${event.counters.join(", ") || "nothing"}`,
-  ].join("\n");
-  return pre;
+  ].join("\n"));
 }
 
 // watch takes the gateway's events as they come.
@@ -177,7 +195,9 @@ function watch() {
     const event = JSON.parse(data);
     const row = attempts.get(/[?&]attempt=([0-9a-f-]+)/.exec(event.path)?.[1]);
     if (row) {
-      row.events.push(describe(event));
+      row.events.push(describe(event, places?.allowed));
+      // An event is told when its stream ends, which is behind the response.
+      row.events.sort((a, b) => Date.parse(a.time) - Date.parse(b.time) || b.preflight - a.preflight);
       if (row.element.dataset.state !== "running") show(row);
     }
     count();
@@ -190,11 +210,9 @@ function count() {
     counting = null;
     const values = await get("/counters").catch(() => ({}));
     $("#counters").replaceChildren(...Object.entries(counterNames).map(([name, words]) => {
-      const entry = document.createElement("div"), term = document.createElement("dt"), value = document.createElement("dd");
-      term.textContent = words;
-      value.textContent = values[`cors.${name}`] ?? 0;
+      const entry = node("div", ""), value = node("dd", "", values[`cors.${name}`] ?? 0);
       value.dataset.counter = name;
-      entry.append(term, value);
+      entry.append(node("dt", "", words), value);
       return entry;
     }));
   }, 200);
