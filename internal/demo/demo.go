@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -37,12 +38,27 @@ func Pages(live *Live) http.Handler {
 		mux.HandleFunc("GET /places", live.places)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// A page elsewhere can give its own name this machine's address, and would
+		// be of this origin then: it could read the events.
+		if !loopbackHost(r.Host) {
+			http.Error(w, "the demo is at localhost alone", http.StatusMisdirectedRequest)
+			return
+		}
 		// Whoever changes the page wants to see the change.
 		w.Header().Set("Cache-Control", "no-cache")
 		w.Header().Set("Content-Security-Policy", pagePolicy)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// loopbackHost reports whether a Host is a name of this machine alone.
+func loopbackHost(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	address := net.ParseIP(strings.Trim(host, "[]"))
+	return strings.EqualFold(host, "localhost") || address != nil && address.IsLoopback()
 }
 
 // Ports are where the demo listens, on loopback only; 0: chosen by the system.

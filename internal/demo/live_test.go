@@ -144,3 +144,18 @@ func TestThePageRunsNothingButItsOwnScript(t *testing.T) {
 		}
 	}
 }
+
+func TestThePageAnswersToItsOwnNamesAlone(t *testing.T) {
+	for host, want := range map[string]int{
+		"localhost:8000": 200, "LOCALHOST": 200, "127.0.0.1:8000": 200, "[::1]:8000": 200, "[::1]": 200,
+		"evil.example:8000": 421, "localhost.evil.example": 421, "192.0.2.1:8000": 421, "": 421,
+	} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Host = host
+		Pages(NewLive()).ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("Host %q: status %d, want %d", host, w.Code, want)
+		}
+	}
+}
