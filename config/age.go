@@ -15,7 +15,7 @@ const longestCached = 86400
 // maxAge reads seconds or a duration and returns the value of the response
 // field. Access-Control-Max-Age is delta-seconds (Fetch, section 3.3.3), which
 // has no sign: -1, which some servers send for "do not cache", is sent as 0.
-func (r *report) maxAge(path string, v gjson.Result) string {
+func (r *parser) maxAge(path string, v gjson.Result) string {
 	remedy := `write seconds, such as 600, or a duration, such as "10m"`
 	var seconds int64
 	var ok bool

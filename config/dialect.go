@@ -43,7 +43,7 @@ type fractions struct {
 	enabled, shadow bool
 }
 
-func (r *report) setDialect(p *rawPolicy, name, path string, v gjson.Result) {
+func (r *parser) setDialect(p *rawPolicy, name, path string, v gjson.Result) {
 	switch name {
 	case originMatch, originList:
 		p.origins = append(p.origins, r.rawOrigins(path, v)...)
@@ -59,7 +59,7 @@ func (r *report) setDialect(p *rawPolicy, name, path string, v gjson.Result) {
 }
 
 // unmatched reads our own words and Istio's.
-func (r *report) unmatched(path string, v gjson.Result) (forward bool) {
+func (r *parser) unmatched(path string, v gjson.Result) (forward bool) {
 	if v.Type == gjson.String {
 		switch v.Str {
 		case "FORWARD", "UNSPECIFIED": // Istio forwards unless told otherwise
@@ -73,7 +73,7 @@ func (r *report) unmatched(path string, v gjson.Result) (forward bool) {
 
 // modeFromFractions translates what Envoy decides for each request by chance.
 // Envoy's shadow policy only counts where the filter itself is not enabled.
-func (r *report) modeFromFractions(p *rawPolicy) {
+func (r *parser) modeFromFractions(p *rawPolicy) {
 	_, enabled := p.keys[filterEnabled]
 	path, shadow := p.keys[shadowEnabled]
 	if enabled {
@@ -98,7 +98,7 @@ func (r *report) modeFromFractions(p *rawPolicy) {
 
 // fraction reads a RuntimeFractionalPercent. The module decides the same for
 // every request, so all or nothing is what it can do.
-func (r *report) fraction(path string, v gjson.Result) (on bool) {
+func (r *parser) fraction(path string, v gjson.Result) (on bool) {
 	known := []string{"default_value", "runtime_key"}
 	given := false
 	r.members(path, v, exactly(known), known, func(name, path string, v gjson.Result) {
@@ -118,7 +118,7 @@ func (r *report) fraction(path string, v gjson.Result) (on bool) {
 }
 
 // percent reads a FractionalPercent that is 0 or 100 %.
-func (r *report) percent(path string, v gjson.Result) (all bool) {
+func (r *parser) percent(path string, v gjson.Result) (all bool) {
 	known := []string{"numerator", "denominator"}
 	numerator, denominator := int64(0), int64(100)
 	before := len(r.problems)

@@ -111,7 +111,7 @@ type rawName struct {
 func (p *rawPolicy) has(key string) bool { _, ok := p.keys[key]; return ok }
 
 // set reads one member of a policy object.
-func (r *report) set(p *rawPolicy, name, path string, v gjson.Result) {
+func (r *parser) set(p *rawPolicy, name, path string, v gjson.Result) {
 	p.keys[policySpan[name].means] = path
 	switch name {
 	case "allow_origins", originPatterns:
@@ -149,7 +149,7 @@ func (r *report) set(p *rawPolicy, name, path string, v gjson.Result) {
 	}
 }
 
-func (r *report) mode(path string, v gjson.Result) Mode {
+func (r *parser) mode(path string, v gjson.Result) Mode {
 	if v.Type == gjson.False {
 		r.fail(path, v.Raw, WrongType, "YAML reads off without quotes as false", `write "off" in quotes`)
 		return Off
@@ -163,7 +163,7 @@ func (r *report) mode(path string, v gjson.Result) Mode {
 	return Enforce
 }
 
-func (r *report) status(path string, v gjson.Result) uint32 {
+func (r *parser) status(path string, v gjson.Result) uint32 {
 	if v.Type != gjson.Number {
 		r.wrongType(path, v, "a number")
 		return 0
@@ -176,7 +176,7 @@ func (r *report) status(path string, v gjson.Result) uint32 {
 	return uint32(n)
 }
 
-func (r *report) waivers(p *rawPolicy, path string, v gjson.Result) {
+func (r *parser) waivers(p *rawPolicy, path string, v gjson.Result) {
 	r.elements(path, v, func(path string, v gjson.Result) {
 		s, ok := r.text(path, v)
 		if !ok {
@@ -199,7 +199,7 @@ func (r *report) waivers(p *rawPolicy, path string, v gjson.Result) {
 
 // names reads a list of strings, or one comma-separated string, into its
 // elements.
-func (r *report) names(path string, v gjson.Result) (names []rawName) {
+func (r *parser) names(path string, v gjson.Result) (names []rawName) {
 	if v.Type == gjson.String {
 		if strings.TrimSpace(v.Str) == "" {
 			return nil

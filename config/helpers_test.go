@@ -13,7 +13,7 @@ type verdict struct {
 	problems, warnings []string
 }
 
-func judge(t *testing.T, json string) (*Plugin, verdict) {
+func judge(t *testing.T, json string) (*Config, verdict) {
 	t.Helper()
 	plugin, warnings, err := Parse([]byte(json))
 	var problems Problems
@@ -63,7 +63,7 @@ func checkRows(t *testing.T, rows []row) {
 func mustParse(t interface {
 	Helper()
 	Fatalf(string, ...any)
-}, json string) *Plugin {
+}, json string) *Config {
 	t.Helper()
 	plugin, _, err := Parse([]byte(json))
 	if err != nil {

@@ -17,7 +17,7 @@ const maxDepth = 64
 // parseJSON checks that data is one JSON value in valid UTF-8 (RFC 8259).
 // gjson answers from whatever stands in truncated or trailing text, so nothing
 // is read before this.
-func parseJSON(data []byte, r *report) (gjson.Result, bool) {
+func parseJSON(data []byte, r *parser) (gjson.Result, bool) {
 	text := strings.TrimPrefix(string(data), "\ufeff")
 	if strings.TrimSpace(text) == "" {
 		r.fail("", "", Missing, "the plugin configuration is empty", `write at least {"allow_origins": ["https://example.com"]}`)
@@ -48,7 +48,7 @@ func parseJSON(data []byte, r *report) (gjson.Result, bool) {
 
 // syntaxError says where the JSON breaks. gjson only knows that it does; the
 // standard decoder, which gjson links anyway, knows the place.
-func (r *report) syntaxError(text string) {
+func (r *parser) syntaxError(text string) {
 	var raw json.RawMessage
 	err := json.Unmarshal([]byte(text), &raw)
 	var syntax *json.SyntaxError
@@ -108,7 +108,7 @@ func exactly(names []string) map[string]spelling {
 
 // members walks the members of an object and hands each known key on under its
 // name. span says which spellings are known.
-func (r *report) members(path string, object gjson.Result, span map[string]spelling, known []string, each func(name, path string, value gjson.Result)) {
+func (r *parser) members(path string, object gjson.Result, span map[string]spelling, known []string, each func(name, path string, value gjson.Result)) {
 	if !object.IsObject() {
 		r.wrongType(path, object, "an object")
 		return
@@ -135,7 +135,7 @@ func (r *report) members(path string, object gjson.Result, span map[string]spell
 	})
 }
 
-func (r *report) wrongType(path string, value gjson.Result, want string) {
+func (r *parser) wrongType(path string, value gjson.Result, want string) {
 	r.fail(path, value.Raw, WrongType, "is "+typeName(value)+", not "+want, "write "+want)
 }
 
@@ -159,14 +159,14 @@ func typeName(v gjson.Result) string {
 
 // The accessors below check the type first: gjson would coerce.
 
-func (r *report) boolean(path string, v gjson.Result) bool {
+func (r *parser) boolean(path string, v gjson.Result) bool {
 	if v.Type != gjson.True && v.Type != gjson.False {
 		r.wrongType(path, v, "true or false")
 	}
 	return v.Type == gjson.True
 }
 
-func (r *report) text(path string, v gjson.Result) (string, bool) {
+func (r *parser) text(path string, v gjson.Result) (string, bool) {
 	if v.Type != gjson.String {
 		r.wrongType(path, v, "a string")
 		return "", false
@@ -175,7 +175,7 @@ func (r *report) text(path string, v gjson.Result) (string, bool) {
 }
 
 // choice reads one of the given words.
-func (r *report) choice(path string, v gjson.Result, words ...string) string {
+func (r *parser) choice(path string, v gjson.Result, words ...string) string {
 	s, ok := r.text(path, v)
 	if !ok {
 		return ""
@@ -190,7 +190,7 @@ func (r *report) choice(path string, v gjson.Result, words ...string) string {
 }
 
 // elements walks a list.
-func (r *report) elements(path string, v gjson.Result, each func(path string, value gjson.Result)) {
+func (r *parser) elements(path string, v gjson.Result, each func(path string, value gjson.Result)) {
 	if !v.IsArray() {
 		r.wrongType(path, v, "a list")
 		return

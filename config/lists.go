@@ -7,7 +7,7 @@ import (
 )
 
 // compileMethods checks the methods and returns what the response field says.
-func (r *report) compileMethods(raw *rawPolicy, p *Policy) {
+func (r *parser) compileMethods(raw *rawPolicy, p *Policy) {
 	var list []string
 	safelistedOnly, before := len(raw.methods) > 0, len(r.problems)
 	for _, e := range raw.methods {
@@ -51,7 +51,7 @@ func (r *report) compileMethods(raw *rawPolicy, p *Policy) {
 
 // compileHeaders checks the request headers and returns what the response field
 // says.
-func (r *report) compileHeaders(raw *rawPolicy, p *Policy) {
+func (r *parser) compileHeaders(raw *rawPolicy, p *Policy) {
 	list := r.headerNames(raw.headers, &p.headers, &p.anyHeader, func(e rawName, name string) {
 		if header.ForbiddenRequestHeader(name) {
 			r.warn(e.path, quote(e.name), NoEffect, "no script can set this header", "leave it out")
@@ -76,7 +76,7 @@ func (r *report) compileHeaders(raw *rawPolicy, p *Policy) {
 }
 
 // compileExpose checks the response headers that scripts may read.
-func (r *report) compileExpose(raw *rawPolicy, p *Policy) {
+func (r *parser) compileExpose(raw *rawPolicy, p *Policy) {
 	var set header.Set
 	anyName := false
 	list := r.headerNames(raw.expose, &set, &anyName, func(e rawName, name string) {
@@ -102,7 +102,7 @@ func (r *report) compileExpose(raw *rawPolicy, p *Policy) {
 
 // headerNames checks a list of header names and returns it in lower case,
 // without duplicates and without "*".
-func (r *report) headerNames(names []rawName, set *header.Set, anyName *bool, each func(e rawName, name string)) (list []string) {
+func (r *parser) headerNames(names []rawName, set *header.Set, anyName *bool, each func(e rawName, name string)) (list []string) {
 	for _, e := range names {
 		if e.name == "*" {
 			if *anyName {
@@ -142,7 +142,7 @@ func splitHint(name string) string {
 }
 
 // warnCovered warns of names beside a "*" that covers them.
-func (r *report) warnCovered(names []rawName, except ...string) {
+func (r *parser) warnCovered(names []rawName, except ...string) {
 	for _, e := range names {
 		covered := true
 		for _, name := range except {

@@ -22,7 +22,7 @@ type looseMatcher struct {
 // times the origin's.
 const maxRegexLen = 2048
 
-func (r *report) looseMatcher(e rawOrigin, waived *waivers) (m looseMatcher, ok bool) {
+func (r *parser) looseMatcher(e rawOrigin, waived *waivers) (m looseMatcher, ok bool) {
 	m = looseMatcher{raw: e, kind: e.kind, value: e.value, fold: e.ignoreCase}
 	if e.value == "" {
 		r.fail(e.path, e.written, BadValue, "empty, so it would match every origin", `write "*" for every origin, or the origins themselves`)
@@ -39,7 +39,7 @@ func (r *report) looseMatcher(e rawOrigin, waived *waivers) (m looseMatcher, ok 
 	return m, true
 }
 
-func (r *report) compileRegex(m *looseMatcher) bool {
+func (r *parser) compileRegex(m *looseMatcher) bool {
 	e := m.raw
 	if len(e.value) > maxRegexLen {
 		r.fail(e.path, e.written, BadRegex, "a regex of more than 2,048 bytes", "list the origins as patterns: a look-up costs the same however many there are")

@@ -30,7 +30,7 @@ type rawOrigin struct {
 	ignoreCase bool
 }
 
-func (r *report) rawOrigins(path string, v gjson.Result) (list []rawOrigin) {
+func (r *parser) rawOrigins(path string, v gjson.Result) (list []rawOrigin) {
 	if v.IsArray() {
 		list = make([]rawOrigin, 0, v.Get("#").Int())
 	}
@@ -57,7 +57,7 @@ var matcherKeys = []string{"exact", "regex", "safe_regex", "prefix", "suffix", "
 
 var matcherSpan = exactly(matcherKeys)
 
-func (r *report) matcher(o *rawOrigin, v gjson.Result) bool {
+func (r *parser) matcher(o *rawOrigin, v gjson.Result) bool {
 	before := len(r.problems)
 	given := ""
 	r.members(o.path, v, matcherSpan, matcherKeys,
@@ -87,7 +87,7 @@ func (r *report) matcher(o *rawOrigin, v gjson.Result) bool {
 
 // safeRegex reads Envoy's RegexMatcher. google_re2 names the engine, in older
 // policies, and there is only one.
-func (r *report) safeRegex(path string, v gjson.Result) (regex string) {
+func (r *parser) safeRegex(path string, v gjson.Result) (regex string) {
 	known := []string{"regex", "google_re2"}
 	given := false
 	r.members(path, v, exactly(known), known, func(name, path string, v gjson.Result) {
@@ -108,7 +108,7 @@ func (r *report) safeRegex(path string, v gjson.Result) (regex string) {
 
 // compileOrigins turns entries into a matcher. Its refusals concern single
 // entries; those that depend on credentials follow in checkOrigins.
-func (r *report) compileOrigins(list []rawOrigin, waived *waivers) (o Origins, patterns []placedPattern) {
+func (r *parser) compileOrigins(list []rawOrigin, waived *waivers) (o Origins, patterns []placedPattern) {
 	patterns = make([]placedPattern, 0, len(list))
 	for i := range list {
 		e := &list[i]
@@ -152,7 +152,7 @@ type placedPattern struct {
 	pattern origin.Pattern
 }
 
-func (r *report) pattern(e *rawOrigin) (origin.Pattern, bool) {
+func (r *parser) pattern(e *rawOrigin) (origin.Pattern, bool) {
 	p, err := origin.ParsePattern(e.value)
 	var bad *origin.PatternError
 	if errors.As(err, &bad) {
@@ -170,7 +170,7 @@ func (r *report) pattern(e *rawOrigin) (origin.Pattern, bool) {
 }
 
 // warnOrigins warns of entries that have no effect beside others.
-func (r *report) warnOrigins(o *Origins, patterns []placedPattern) {
+func (r *parser) warnOrigins(o *Origins, patterns []placedPattern) {
 	// Entries are grouped by what could cover them, so that a list of ten
 	// thousand is compared in one pass.
 	type place struct {
@@ -196,7 +196,7 @@ func (r *report) warnOrigins(o *Origins, patterns []placedPattern) {
 	}
 }
 
-func (r *report) warnCoveredPattern(patterns []placedPattern, i int, group func(scheme, host string, below bool) []int) {
+func (r *parser) warnCoveredPattern(patterns []placedPattern, i int, group func(scheme, host string, below bool) []int) {
 	e := patterns[i]
 	covers := func(candidates []int) bool {
 		for _, j := range candidates {
@@ -230,7 +230,7 @@ func (r *report) warnCoveredPattern(patterns []placedPattern, i int, group func(
 }
 
 // checkOrigins refuses what is dangerous together with credentials.
-func (r *report) checkOrigins(raw *rawPolicy, o *Origins, patterns []placedPattern, waived *waivers) {
+func (r *parser) checkOrigins(raw *rawPolicy, o *Origins, patterns []placedPattern, waived *waivers) {
 	if !raw.credentials {
 		return
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// Plugin is the compiled configuration of one plugin. It must not be changed.
-type Plugin struct {
+// Config is the compiled configuration of one plugin. It must not be changed.
+type Config struct {
 	// StatPrefix is the first part of the names of the counters.
 	StatPrefix string
 	// Default is the policy at the top level, or nil where there is none.
@@ -18,38 +18,38 @@ type Plugin struct {
 }
 
 // HasRules reports whether Select looks at the host and the path.
-func (p *Plugin) HasRules() bool { return len(p.rules.rules) > 0 }
+func (c *Config) HasRules() bool { return len(c.rules.rules) > 0 }
 
 // Policies returns every policy, the top-level one last.
-func (p *Plugin) Policies() (all []*Policy) {
-	for i := range p.rules.rules {
-		all = append(all, p.rules.rules[i].Policy)
+func (c *Config) Policies() (all []*Policy) {
+	for i := range c.rules.rules {
+		all = append(all, c.rules.rules[i].Policy)
 	}
-	if p.Default != nil {
-		all = append(all, p.Default)
+	if c.Default != nil {
+		all = append(all, c.Default)
 	}
 	return all
 }
 
 // Parse reads a plugin configuration. err is a Problems with every mistake, and
-// then there is no plugin: nothing of a wrong configuration takes effect.
+// then there is no Config: nothing of a wrong configuration takes effect.
 // warnings concern settings that are accepted and can have no effect or better
 // be written otherwise.
-func Parse(data []byte) (plugin *Plugin, warnings Problems, err error) {
-	r := &report{}
-	plugin = r.plugin(data)
+func Parse(data []byte) (c *Config, warnings Problems, err error) {
+	r := &parser{}
+	c = r.config(data)
 	if len(r.problems) > 0 {
 		return nil, r.warnings, r.problems
 	}
-	return plugin, r.warnings, nil
+	return c, r.warnings, nil
 }
 
-func (r *report) plugin(data []byte) *Plugin {
+func (r *parser) config(data []byte) *Config {
 	root, ok := parseJSON(data, r)
 	if !ok {
 		return nil
 	}
-	p := &Plugin{StatPrefix: "cors"}
+	c := &Config{StatPrefix: "cors"}
 	var rules []rawRule
 	hasRules := false
 	raw := r.rawPolicy("", root, topSpan, topKeys, func(name, path string, v gjson.Result) bool {
@@ -58,7 +58,7 @@ func (r *report) plugin(data []byte) *Plugin {
 			hasRules = true
 			rules = r.rawRules(path, v)
 		case "stat_prefix":
-			p.StatPrefix = r.statPrefix(path, v)
+			c.StatPrefix = r.statPrefix(path, v)
 		default:
 			return false
 		}
@@ -67,16 +67,16 @@ func (r *report) plugin(data []byte) *Plugin {
 	if !root.IsObject() {
 		return nil
 	}
-	p.rules = r.compileRules(rules)
+	c.rules = r.compileRules(rules)
 	if len(rules) == 0 && (!hasRules || r.clean("rules")) || len(raw.keys) > 0 {
-		p.Default = r.compilePolicy(raw)
+		c.Default = r.compilePolicy(raw)
 	}
-	return p
+	return c
 }
 
 // rawPolicy reads the members of a policy object; top takes those that are no
 // part of the policy.
-func (r *report) rawPolicy(path string, v gjson.Result, span map[string]spelling, known []string, top func(name, path string, v gjson.Result) bool) *rawPolicy {
+func (r *parser) rawPolicy(path string, v gjson.Result, span map[string]spelling, known []string, top func(name, path string, v gjson.Result) bool) *rawPolicy {
 	p := &rawPolicy{path: path, keys: map[string]string{}, waived: map[Code]string{}}
 	r.members(path, v, span, known, func(name, path string, v gjson.Result) {
 		if top == nil || !top(name, path, v) {
@@ -88,7 +88,7 @@ func (r *report) rawPolicy(path string, v gjson.Result, span map[string]spelling
 }
 
 // compilePolicy checks what a policy says as a whole and compiles it.
-func (r *report) compilePolicy(raw *rawPolicy) *Policy {
+func (r *parser) compilePolicy(raw *rawPolicy) *Policy {
 	p := &Policy{
 		Mode:             raw.mode,
 		Credentials:      raw.credentials,
@@ -137,7 +137,7 @@ func (r *report) compilePolicy(raw *rawPolicy) *Policy {
 }
 
 // clean reports whether no mistake was found at or below the path.
-func (r *report) clean(path string) bool {
+func (r *parser) clean(path string) bool {
 	for _, p := range r.problems {
 		if strings.HasPrefix(p.Path, path) {
 			return false
@@ -149,7 +149,7 @@ func (r *report) clean(path string) bool {
 // maxStatPrefixLen bounds the first part of the counters' names, in bytes.
 const maxStatPrefixLen = 64
 
-func (r *report) statPrefix(path string, v gjson.Result) string {
+func (r *parser) statPrefix(path string, v gjson.Result) string {
 	s, ok := r.text(path, v)
 	if !ok {
 		return ""

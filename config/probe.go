@@ -191,7 +191,7 @@ func representative(ranges []rune) string {
 }
 
 // checkLoose refuses or warns of matchers that let in more than they say.
-func (r *report) checkLoose(raw *rawPolicy, o *Origins, waived *waivers) {
+func (r *parser) checkLoose(raw *rawPolicy, o *Origins, waived *waivers) {
 	for i := range o.loose {
 		m := &o.loose[i]
 		e := m.raw

@@ -87,17 +87,17 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// report collects mistakes and warnings while a configuration is read.
-type report struct {
+// parser collects mistakes and warnings while a configuration is read.
+type parser struct {
 	problems Problems
 	warnings Problems
 }
 
-func (r *report) fail(path, value string, code Code, reason, remedy string) {
+func (r *parser) fail(path, value string, code Code, reason, remedy string) {
 	r.problems = append(r.problems, Problem{path, shorten(value), code, reason, remedy})
 }
 
-func (r *report) warn(path, value string, code Code, reason, remedy string) {
+func (r *parser) warn(path, value string, code Code, reason, remedy string) {
 	r.warnings = append(r.warnings, Problem{path, shorten(value), code, reason, remedy})
 }
 

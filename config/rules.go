@@ -93,7 +93,7 @@ type rawRule struct {
 
 var ruleKeys = []string{"name", "hosts", "paths", "policy"}
 
-func (r *report) rawRules(path string, v gjson.Result) (rules []rawRule) {
+func (r *parser) rawRules(path string, v gjson.Result) (rules []rawRule) {
 	r.elements(path, v, func(path string, v gjson.Result) {
 		rule := rawRule{path: path, name: path}
 		r.members(path, v, exactly(ruleKeys), ruleKeys, func(name, path string, v gjson.Result) {
@@ -119,7 +119,7 @@ func (r *report) rawRules(path string, v gjson.Result) (rules []rawRule) {
 }
 
 // strings reads a list of strings that must not be empty.
-func (r *report) strings(path string, v gjson.Result) (list []rawName) {
+func (r *parser) strings(path string, v gjson.Result) (list []rawName) {
 	r.elements(path, v, func(path string, v gjson.Result) {
 		if s, ok := r.text(path, v); ok {
 			list = append(list, rawName{path, s})
@@ -131,7 +131,7 @@ func (r *report) strings(path string, v gjson.Result) (list []rawName) {
 	return list
 }
 
-func (r *report) compileRules(raw []rawRule) (index ruleIndex) {
+func (r *parser) compileRules(raw []rawRule) (index ruleIndex) {
 	names := map[string]string{}
 	catchAll := ""
 	for i, e := range raw {
@@ -175,7 +175,7 @@ func (r *report) compileRules(raw []rawRule) (index ruleIndex) {
 	return index
 }
 
-func (r *report) hostPattern(e rawName) (host string, below, ok bool) {
+func (r *parser) hostPattern(e rawName) (host string, below, ok bool) {
 	host, below, err := origin.ParseHostPattern(e.name)
 	if err != nil {
 		r.fail(e.path, quote(e.name), BadHost, err.Reason, err.Remedy)
@@ -187,7 +187,7 @@ func (r *report) hostPattern(e rawName) (host string, below, ok bool) {
 	return host, below, true
 }
 
-func (r *report) pathPattern(e rawName) (pathPattern, bool) {
+func (r *parser) pathPattern(e rawName) (pathPattern, bool) {
 	example := `write one such as "/v1/*" or "/status"`
 	fail := func(reason, remedy string) (pathPattern, bool) {
 		r.fail(e.path, quote(e.name), BadPath, reason, remedy)
@@ -214,9 +214,9 @@ func (r *report) pathPattern(e rawName) (pathPattern, bool) {
 // nil for the top-level policy. policy is nil where neither applies: then the
 // filter leaves the request alone. authority and path are :authority and :path
 // as received. It does not allocate.
-func (p *Plugin) Select(authority, path string) (policy *Policy, rule *Rule) {
-	if len(p.rules.rules) == 0 {
-		return p.Default, nil
+func (c *Config) Select(authority, path string) (policy *Policy, rule *Rule) {
+	if len(c.rules.rules) == 0 {
+		return c.Default, nil
 	}
 	path, _, _ = strings.Cut(path, "?")
 	var buf [maxHostLen]byte
@@ -224,10 +224,10 @@ func (p *Plugin) Select(authority, path string) (policy *Policy, rule *Rule) {
 	if len(authority) <= maxHostLen {
 		host = hostOf(authority, &buf)
 	}
-	if rule := p.rules.find(host, path); rule != nil {
+	if rule := c.rules.find(host, path); rule != nil {
 		return rule.Policy, rule
 	}
-	return p.Default, nil
+	return c.Default, nil
 }
 
 // hostOf cuts the port off and lower-cases the rest, into buf where it must.

@@ -50,7 +50,7 @@ func TestRuleRefusals(t *testing.T) {
 }
 
 // chosen is the name of the rule that Select takes, "default" or "none".
-func chosen(p *Plugin, authority, path string) string {
+func chosen(p *Config, authority, path string) string {
 	policy, rule := p.Select(authority, path)
 	switch {
 	case rule != nil && policy == rule.Policy && policy != nil:

@@ -6,14 +6,14 @@ import (
 )
 
 // Summary returns one line that says what policy is in force.
-func (p *Plugin) Summary() string {
+func (c *Config) Summary() string {
 	var parts []string
-	if n := len(p.rules.rules); n > 0 {
+	if n := len(c.rules.rules); n > 0 {
 		parts = append(parts, count(n, "rule"))
 	}
 	switch {
-	case p.Default != nil:
-		parts = append(parts, p.Default.summary())
+	case c.Default != nil:
+		parts = append(parts, c.Default.summary())
 	default:
 		parts = append(parts, "other requests left alone")
 	}

@@ -39,7 +39,7 @@ var counterNames = [numCounters]string{
 }
 
 // defineCounters tells the host the names once; a request only says numbers.
-func (c *pluginContext) defineCounters(plugin *config.Plugin) error {
+func (c *pluginContext) defineCounters(plugin *config.Config) error {
 	enforced, shadowed := false, false
 	for _, p := range plugin.Policies() {
 		enforced = enforced || p.Mode == config.Enforce
@@ -140,14 +140,14 @@ func (c *pluginContext) logDecision(p *config.Policy, r *Request, d *Decision) {
 	c.host.Log(LogDebug, bytesAsString(line))
 }
 
-// streamsPerAsk is how many streams pass between two looks at the log level: an
+// streamsPerLevelCheck is how many streams pass between two looks at the log level: an
 // operator who raises it sees decisions after that many requests, and no request
 // pays for it.
-const streamsPerAsk = 256
+const streamsPerLevelCheck = 256
 
 func (c *pluginContext) refreshLogLevel() {
-	if c.untilAsk--; c.untilAsk < 0 {
-		c.untilAsk = streamsPerAsk
+	if c.untilLevelCheck--; c.untilLevelCheck < 0 {
+		c.untilLevelCheck = streamsPerLevelCheck
 		c.level = c.host.LogLevel()
 	}
 }

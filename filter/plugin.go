@@ -29,16 +29,16 @@ func (v *vmContext) NewPluginContext(uint32) types.PluginContext {
 // nothing of it is global.
 type pluginContext struct {
 	types.DefaultPluginContext
-	host     Host
-	config   *config.Plugin
-	enforced counters
-	shadowed counters
-	level    LogLevel
-	untilAsk int
-	free     []*stream
-	incoming incoming
-	builder  replyBuilder
-	line     [maxLineLen]byte
+	host            Host
+	config          *config.Config
+	enforced        counters
+	shadowed        counters
+	level           LogLevel
+	untilLevelCheck int
+	free            []*stream
+	incoming        incoming
+	builder         replyBuilder
+	line            [maxLineLen]byte
 }
 
 // OnPluginStart reads the configuration. With a mistake in it the plugin does

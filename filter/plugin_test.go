@@ -161,7 +161,7 @@ func TestDecisionsAreLoggedAtDebugLevel(t *testing.T) {
 func TestTheLogLevelIsAskedForNowAndThen(t *testing.T) {
 	h := &fakeHost{}
 	plugin := start(t, debugging, h)
-	for range 2 * (streamsPerAsk + 1) {
+	for range 2 * (streamsPerLevelCheck + 1) {
 		serve(plugin, h, req{})
 	}
 	asked := 0
@@ -171,13 +171,13 @@ func TestTheLogLevelIsAskedForNowAndThen(t *testing.T) {
 		}
 	}
 	if asked != 2 {
-		t.Errorf("asked %d times in %d streams", asked, 2*(streamsPerAsk+1))
+		t.Errorf("asked %d times in %d streams", asked, 2*(streamsPerLevelCheck+1))
 	}
 	h.level = LogDebug
-	for range streamsPerAsk + 1 {
+	for range streamsPerLevelCheck + 1 {
 		serve(plugin, h, req{":method": "GET", "origin": "https://a.example"})
 	}
-	if n := len(h.logs); n != streamsPerAsk+1 {
+	if n := len(h.logs); n != streamsPerLevelCheck+1 {
 		t.Errorf("%d lines after the level was raised", n)
 	}
 }

@@ -22,24 +22,24 @@ type field struct {
 // and would miss second entries.
 func (s *stream) stamp() {
 	p, d := s.policy, &s.decision
-	s.found = upstreamHeaders{}
+	s.upstream = upstreamHeaders{}
 	if !s.plugin.host.ResponseHeaders(s) {
 		return
 	}
-	keep := p.Preserve && s.found.allowOrigin.entries > 0 || d.Kind == Preflight
+	keep := p.Preserve && s.upstream.allowOrigin.entries > 0 || d.Kind == Preflight
 	if !keep {
-		s.set(header.AllowOrigin, d.AllowOrigin, s.found.allowOrigin)
-		s.set(header.AllowCredentials, allowCredentials(p, d), s.found.allowCredentials)
-		s.set(header.ExposeHeaders, exposeHeaders(p, d), s.found.exposeHeaders)
+		s.set(header.AllowOrigin, d.AllowOrigin, s.upstream.allowOrigin)
+		s.set(header.AllowCredentials, allowCredentials(p, d), s.upstream.allowCredentials)
+		s.set(header.ExposeHeaders, exposeHeaders(p, d), s.upstream.exposeHeaders)
 	}
-	if !p.Timing.Empty() && !(p.Preserve && s.found.timing.entries > 0) && d.Kind != Preflight {
-		s.set(header.TimingAllowOrigin, d.TimingAllowOrigin, s.found.timing)
+	if !p.Timing.Empty() && !(p.Preserve && s.upstream.timing.entries > 0) && d.Kind != Preflight {
+		s.set(header.TimingAllowOrigin, d.TimingAllowOrigin, s.upstream.timing)
 	}
-	if p.VariesByOrigin() && !s.found.varyOrigin {
+	if p.VariesByOrigin() && !s.upstream.varyOrigin {
 		s.plugin.host.AddResponseHeader(header.Vary, header.Origin)
 	}
 	if p.Debug {
-		s.set(debugHeader, s.plugin.describe(d), s.found.debug)
+		s.set(debugHeader, s.plugin.describe(d), s.upstream.debug)
 	}
 }
 
@@ -70,7 +70,7 @@ func exposeHeaders(p *config.Policy, d *Decision) string {
 
 // VisitHeader notes what of a response concerns this filter.
 func (s *stream) VisitHeader(name, value string) {
-	d, found := &s.decision, &s.found
+	d, found := &s.decision, &s.upstream
 	switch name {
 	case header.Vary:
 		if header.Contains(value, header.Origin) || header.Contains(value, "*") {

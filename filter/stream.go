@@ -17,7 +17,7 @@ type stream struct {
 	policy   *config.Policy
 	decision Decision
 	phase    phase
-	found    upstreamHeaders
+	upstream upstreamHeaders
 
 	// The Origin must outlive the request callback; the host's memory does not.
 	origin [origin.MaxLen]byte

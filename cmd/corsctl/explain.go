@@ -11,8 +11,8 @@ import (
 	"strings"
 
 	"corsfilter/config"
+	"corsfilter/internal/browser"
 	"corsfilter/internal/explain"
-	"corsfilter/internal/fetch"
 )
 
 const explainUsage = `usage: corsctl explain -c FILE -origin ORIGIN [flags]
@@ -70,7 +70,7 @@ func explainCommand(_ context.Context, args []string, stdout, stderr io.Writer) 
 		return fail("%v", err)
 	}
 	report, err := explain.Explain(configuration, explain.Request{
-		Request: fetch.Request{Origin: *origin, Method: *method, Headers: parseHeaders(*headers), Credentials: *credentials, PrivateNetwork: *private},
+		Request: browser.Request{Origin: *origin, Method: *method, Headers: parseHeaders(*headers), Credentials: *credentials, PrivateNetwork: *private},
 		Host:    *host,
 		Path:    *path,
 	})
@@ -105,7 +105,7 @@ func explainCommand(_ context.Context, args []string, stdout, stderr io.Writer) 
 // the browser needs consent, which is what the question is about.
 var exampleValues = map[string]string{"content-type": "application/json"}
 
-func parseHeaders(list string) (headers []fetch.Header) {
+func parseHeaders(list string) (headers []browser.Header) {
 	for _, entry := range strings.Split(list, ",") {
 		name, value, hasValue := strings.Cut(strings.TrimSpace(entry), ":")
 		if name == "" {
@@ -114,7 +114,7 @@ func parseHeaders(list string) (headers []fetch.Header) {
 		if !hasValue {
 			value = exampleValues[strings.ToLower(name)]
 		}
-		headers = append(headers, fetch.Header{Name: name, Value: strings.TrimSpace(value)})
+		headers = append(headers, browser.Header{Name: name, Value: strings.TrimSpace(value)})
 	}
 	return headers
 }

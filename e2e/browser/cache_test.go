@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"corsfilter/internal/fetch"
+	"corsfilter/internal/browser"
 )
 
 // visits are the requests of a page, in the form "OPTIONS /path".
@@ -92,7 +92,7 @@ func TestChromiumKeepsThePreflightsAnswer(t *testing.T) {
 			}
 			// The textbook browser must come to the same for the pair that is alike.
 			if c.path == "" && second.Method == "PUT" && second.Headers["x-a"] != "" && second.Credentials == "omit" {
-				age := fetch.PreflightMaxAge(ask(t, "http://"+address+path, "OPTIONS", fetch.Request{Origin: "https://page.example", Method: "PUT"}.PreflightHeaders()))
+				age := browser.PreflightMaxAge(ask(t, "http://"+address+path, "OPTIONS", browser.Request{Origin: "https://page.example", Method: "PUT"}.PreflightHeaders()))
 				if kept := len(got) == 3; kept != (age > 0) {
 					t.Errorf("kept: %v, and the textbook browser keeps it for %d s", kept, age)
 				}
@@ -120,12 +120,12 @@ func TestChromiumAsksInTheTextbooksWords(t *testing.T) {
 					t.Fatal(err)
 				}
 				allowed := run[bool](t, ctx, f, origin, fmt.Sprintf(`fetch(%q, %s).then(() => true, () => false)`, fmt.Sprintf("https://api.example/%d", i), options))
-				r := fetch.Request{Origin: origin, Method: c.Method, Credentials: c.Credentials == "include"}
+				r := browser.Request{Origin: origin, Method: c.Method, Credentials: c.Credentials == "include"}
 				for name, value := range c.Headers {
-					r.Headers = append(r.Headers, fetch.Header{Name: name, Value: value})
+					r.Headers = append(r.Headers, browser.Header{Name: name, Value: value})
 				}
 				var want []string // of every request: method, origin, and what it asks for
-				outcome := fetch.Fetch(r, func(method string, headers []fetch.Header) fetch.Response {
+				outcome := browser.Fetch(r, func(method string, headers []browser.Header) browser.Response {
 					words := map[string]string{}
 					for _, h := range headers {
 						words[h.Name] = h.Value

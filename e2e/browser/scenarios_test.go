@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"corsfilter/e2e/scenario"
-	"corsfilter/internal/fetch"
+	"corsfilter/internal/browser"
 	"corsfilter/internal/gateway"
 )
 
@@ -25,7 +25,7 @@ type sendable struct {
 	scenario.Scenario
 	scheme  string
 	target  string // host and path
-	request fetch.Request
+	request browser.Request
 	// preflight says that the scenario's request is the browser's own preflight
 	// for request, not request itself.
 	preflight bool
@@ -95,7 +95,7 @@ func asScript(s scenario.Scenario) (b sendable, why string) {
 			return b, ownByWord
 		}
 	}
-	b.request = fetch.Request{Origin: origin, Method: given[":method"]}
+	b.request = browser.Request{Origin: origin, Method: given[":method"]}
 	asked := given["access-control-request-method"]
 	b.preflight = given[":method"] == "OPTIONS" && asked != ""
 	if b.preflight {
@@ -105,7 +105,7 @@ func asScript(s scenario.Scenario) (b sendable, why string) {
 		if h[0] == "origin" || h[0] == "sec-fetch-site" || strings.HasPrefix(h[0], ":") {
 			continue
 		}
-		b.request.Headers = append(b.request.Headers, fetch.Header{Name: h[0], Value: h[1]})
+		b.request.Headers = append(b.request.Headers, browser.Header{Name: h[0], Value: h[1]})
 	}
 	switch method := given[":method"]; {
 	case b.request.Validate() != nil:
@@ -134,7 +134,7 @@ func (b *sendable) asPreflight(method, names string) (why string) {
 		if name == "content-type" {
 			value = "application/json"
 		}
-		b.request.Headers = append(b.request.Headers, fetch.Header{Name: name, Value: value})
+		b.request.Headers = append(b.request.Headers, browser.Header{Name: name, Value: value})
 	}
 	if needed, _ := b.request.NeedsPreflight(); !needed || b.own || b.request.Validate() != nil || b.request.NormalizedMethod() != method {
 		return noAsking
@@ -328,9 +328,9 @@ func (x *exchange) check(t *testing.T, events <-chan gateway.Event, got scriptOu
 	}
 
 	// The browser's part.
-	response := fetch.Response{Status: event.Status}
+	response := browser.Response{Status: event.Status}
 	for _, h := range event.Response {
-		response.Headers = append(response.Headers, fetch.Header{Name: h[0], Value: h[1]})
+		response.Headers = append(response.Headers, browser.Header{Name: h[0], Value: h[1]})
 	}
 	switch {
 	case x.own:
@@ -338,18 +338,18 @@ func (x *exchange) check(t *testing.T, events <-chan gateway.Event, got scriptOu
 			t.Errorf("a page may read its own origin; %s", got.Error)
 		}
 	case x.preflight:
-		want := fetch.CheckPreflight(x.request, response)
+		want := browser.CheckPreflight(x.request, response)
 		allowed := want.Allowed || lenient(want, response)
 		if got.Allowed != allowed || (x.other > 0) != allowed {
 			t.Errorf("the request is sent: %v, the script gets the response: %v; want %v, as %+v", x.other > 0, got.Allowed, allowed, want)
 		}
 	default:
-		want := fetch.CheckResponse(x.request, response)
+		want := browser.CheckResponse(x.request, response)
 		if got.Allowed != want.Allowed {
 			t.Errorf("the script gets the response: %v (%s), want %v, as %+v", got.Allowed, got.Error, want.Allowed, want)
 		}
 		if redirected := event.Status/100 == 3; want.Allowed && !redirected {
-			if names := fetch.ExposedHeaderNames(x.request, response); !slices.Equal(got.Names, names) {
+			if names := browser.ExposedHeaderNames(x.request, response); !slices.Equal(got.Names, names) {
 				t.Errorf("the script may read the headers %v, want %v", got.Names, names)
 			}
 		}
@@ -359,8 +359,8 @@ func (x *exchange) check(t *testing.T, events <-chan gateway.Event, got scriptOu
 // lenient knows the one place where Chromium lets through what the standard does
 // not: a star in Access-Control-Allow-Headers covers authorization there, with a
 // warning in the console that it will not for ever.
-func lenient(v fetch.Verdict, response fetch.Response) bool {
-	return v.Reason == fetch.AuthorizationMissing && slices.ContainsFunc(response.Headers, func(h fetch.Header) bool {
+func lenient(v browser.Verdict, response browser.Response) bool {
+	return v.Reason == browser.AuthorizationMissing && slices.ContainsFunc(response.Headers, func(h browser.Header) bool {
 		return h.Name == "access-control-allow-headers" && h.Value == "*"
 	})
 }

@@ -15,7 +15,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"corsfilter/internal/fetch"
+	"corsfilter/internal/browser"
 	"corsfilter/internal/gateway"
 	"corsfilter/internal/wasmtest"
 )
@@ -127,12 +127,12 @@ func compare(t *testing.T, origin, base string, got []seen) {
 		t.Fatalf("%d results for %d calls", len(got), len(calls))
 	}
 	for i, c := range calls {
-		r := fetch.Request{Origin: origin, Method: c.Method, Credentials: c.Credentials == "include"}
+		r := browser.Request{Origin: origin, Method: c.Method, Credentials: c.Credentials == "include"}
 		for name, value := range c.Headers {
-			r.Headers = append(r.Headers, fetch.Header{Name: name, Value: value})
+			r.Headers = append(r.Headers, browser.Header{Name: name, Value: value})
 		}
-		want := fetch.Fetch(r, func(method string, headers []fetch.Header) fetch.Response { return ask(t, base, method, headers) })
-		if want.Preflight != nil && want.Preflight.Reason == fetch.AuthorizationMissing && got[i].Allowed {
+		want := browser.Fetch(r, func(method string, headers []browser.Header) browser.Response { return ask(t, base, method, headers) })
+		if want.Preflight != nil && want.Preflight.Reason == browser.AuthorizationMissing && got[i].Allowed {
 			// The standard's "*" does not cover authorization. Chromium still lets
 			// it, and warns in the console that it will not for ever.
 			continue
@@ -148,7 +148,7 @@ func compare(t *testing.T, origin, base string, got []seen) {
 }
 
 // ask sends a request to the gateway as it is told.
-func ask(t *testing.T, base, method string, headers []fetch.Header) fetch.Response {
+func ask(t *testing.T, base, method string, headers []browser.Header) browser.Response {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, base, nil)
 	if err != nil {
@@ -162,10 +162,10 @@ func ask(t *testing.T, base, method string, headers []fetch.Header) fetch.Respon
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	answer := fetch.Response{Status: response.StatusCode}
+	answer := browser.Response{Status: response.StatusCode}
 	for name, values := range response.Header {
 		for _, value := range values {
-			answer.Headers = append(answer.Headers, fetch.Header{Name: strings.ToLower(name), Value: value})
+			answer.Headers = append(answer.Headers, browser.Header{Name: strings.ToLower(name), Value: value})
 		}
 	}
 	return answer

@@ -1,7 +1,7 @@
 // Package explain tells what one browser request would get: which rule and
 // policy of a configuration apply, what the filter decides and why, the exact
 // response headers, and what a browser does with them. It runs the filter itself
-// and the textbook browser of internal/fetch, and knows CORS only through them.
+// and the textbook browser of internal/browser, and knows CORS only through them.
 package explain
 
 import (
@@ -10,12 +10,12 @@ import (
 
 	"corsfilter/config"
 	"corsfilter/filter"
-	"corsfilter/internal/fetch"
+	"corsfilter/internal/browser"
 )
 
 // Request is what a page asks for.
 type Request struct {
-	fetch.Request
+	browser.Request
 	Host string // :authority
 	Path string // :path
 }
@@ -47,9 +47,9 @@ type Report struct {
 
 // Stage is one exchange, the preflight or the request itself.
 type Stage struct {
-	Filter   []string      `json:"filter"`
-	Exchange Exchange      `json:"exchange"`
-	Browser  fetch.Verdict `json:"browser"`
+	Filter   []string        `json:"filter"`
+	Exchange Exchange        `json:"exchange"`
+	Browser  browser.Verdict `json:"browser"`
 }
 
 // Explain explains the request under a configuration. The error is a
@@ -71,26 +71,26 @@ func Explain(configuration []byte, r Request) (*Report, error) {
 	policy, rule := plugin.Select(r.Host, r.Path)
 	report.describePolicy(plugin, policy, rule)
 
-	ask := func(method string, headers []fetch.Header, check func(fetch.Request, fetch.Response) fetch.Verdict) *Stage {
-		pseudo := []fetch.Header{{Name: ":method", Value: method}, {Name: ":scheme", Value: "https"}, {Name: ":authority", Value: r.Host}, {Name: ":path", Value: r.Path}}
+	ask := func(method string, headers []browser.Header, check func(browser.Request, browser.Response) browser.Verdict) *Stage {
+		pseudo := []browser.Header{{Name: ":method", Value: method}, {Name: ":scheme", Value: "https"}, {Name: ":authority", Value: r.Host}, {Name: ":path", Value: r.Path}}
 		x := p.exchange(append(pseudo, headers...))
 		stage := &Stage{Exchange: x, Filter: decisionSteps(policy, x)}
-		stage.Browser = check(r.Request, fetch.Response{Status: x.Status, Headers: x.Response})
+		stage.Browser = check(r.Request, browser.Response{Status: x.Status, Headers: x.Response})
 		return stage
 	}
 
 	needed, why := r.NeedsPreflight()
 	if needed {
 		report.WhyPreflight = why
-		report.Preflight = ask("OPTIONS", r.PreflightHeaders(), fetch.CheckPreflight)
+		report.Preflight = ask("OPTIONS", r.PreflightHeaders(), browser.CheckPreflight)
 		if v := report.Preflight.Browser; !v.Allowed {
 			report.Verdict = "blocked: the preflight fails, and the request is not sent: " + v.Message
 			report.Remedy = remedy(policy, report.Preflight, v, r)
 			return report, nil
 		}
-		report.PreflightSeconds = fetch.PreflightMaxAge(fetch.Response{Headers: report.Preflight.Exchange.Response})
+		report.PreflightSeconds = browser.PreflightMaxAge(browser.Response{Headers: report.Preflight.Exchange.Response})
 	}
-	report.Request = ask(r.NormalizedMethod(), r.ActualHeaders(), fetch.CheckResponse)
+	report.Request = ask(r.NormalizedMethod(), r.ActualHeaders(), browser.CheckResponse)
 	v := report.Request.Browser
 	if !v.Allowed {
 		report.Verdict = "blocked: the request is sent, and the script does not get the response: " + v.Message
@@ -102,11 +102,11 @@ func Explain(configuration []byte, r Request) (*Report, error) {
 	}
 	report.Allowed = true
 	report.Verdict = "allowed: the script gets the response"
-	report.Readable = fetch.ExposedHeaderNames(r.Request, fetch.Response{Headers: report.Request.Exchange.Response})
+	report.Readable = browser.ExposedHeaderNames(r.Request, browser.Response{Headers: report.Request.Exchange.Response})
 	return report, nil
 }
 
-func (report *Report) describePolicy(plugin *config.Plugin, policy *config.Policy, rule *config.Rule) {
+func (report *Report) describePolicy(plugin *config.Config, policy *config.Policy, rule *config.Rule) {
 	switch {
 	case rule != nil:
 		report.Rule = rule.Name
@@ -193,7 +193,7 @@ func decisionSteps(p *config.Policy, x Exchange) (steps []string) {
 }
 
 // remedy names the setting that stands in the way.
-func remedy(p *config.Policy, stage *Stage, v fetch.Verdict, r Request) string {
+func remedy(p *config.Policy, stage *Stage, v browser.Verdict, r Request) string {
 	switch {
 	case p == nil:
 		return "add a rule for this host and path, or settings at the top level"
@@ -201,23 +201,23 @@ func remedy(p *config.Policy, stage *Stage, v fetch.Verdict, r Request) string {
 		return `set "mode": "enforce"`
 	}
 	switch v.Reason {
-	case fetch.OriginMissing:
+	case browser.OriginMissing:
 		if stage.Exchange.Forwarded && stage.Exchange.Method == "OPTIONS" {
 			return fmt.Sprintf("upstream has to answer this preflight; or add %q to allow_origins", r.Origin)
 		}
 		return fmt.Sprintf("add %q to allow_origins, if that page may read responses", r.Origin)
-	case fetch.WildcardCredentials:
+	case browser.WildcardCredentials:
 		return `list the origins in place of "*", and set "allow_credentials": true`
-	case fetch.CredentialsMissing:
+	case browser.CredentialsMissing:
 		return `set "allow_credentials": true, or send the request without credentials`
-	case fetch.MethodNotAllowed:
+	case browser.MethodNotAllowed:
 		if upper := strings.ToUpper(v.Detail); upper != v.Detail {
 			return fmt.Sprintf("write %q in the script: methods are case-sensitive, and browsers upper-case only the common ones", upper)
 		}
 		return fmt.Sprintf("add %q to allow_methods", v.Detail)
-	case fetch.HeaderNotAllowed, fetch.AuthorizationMissing:
+	case browser.HeaderNotAllowed, browser.AuthorizationMissing:
 		return fmt.Sprintf("add %q to allow_headers", v.Detail)
-	case fetch.PrivateNetworkDenied:
+	case browser.PrivateNetworkDenied:
 		return `set "allow_private_network_access": true`
 	}
 	return ""

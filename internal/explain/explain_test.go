@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"corsfilter/config"
-	"corsfilter/internal/fetch"
+	"corsfilter/internal/browser"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -32,109 +32,109 @@ const policy = `{
   "max_age": "10m"
 }`
 
-func header(name, value string) fetch.Header { return fetch.Header{Name: name, Value: value} }
+func header(name, value string) browser.Header { return browser.Header{Name: name, Value: value} }
 
 var cases = []struct {
 	name    string
 	request Request
 	allowed bool
 	rule    string
-	reason  fetch.Reason // of the stage that failed
+	reason  browser.Reason // of the stage that failed
 	remedy  string
 	golden  bool
 }{
 	{
 		name:    "everything is allowed",
-		request: Request{Request: fetch.Request{Origin: "https://a.example.org", Method: "put", Credentials: true, Headers: []fetch.Header{header("Content-Type", "application/json")}}},
+		request: Request{Request: browser.Request{Origin: "https://a.example.org", Method: "put", Credentials: true, Headers: []browser.Header{header("Content-Type", "application/json")}}},
 		allowed: true,
 		golden:  true,
 	},
 	{
 		name:    "a header is missing",
-		request: Request{Request: fetch.Request{Origin: "https://shop.example.com", Method: "PUT", Headers: []fetch.Header{header("X-Foo", "1")}}},
-		reason:  fetch.HeaderNotAllowed,
+		request: Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "PUT", Headers: []browser.Header{header("X-Foo", "1")}}},
+		reason:  browser.HeaderNotAllowed,
 		remedy:  `add "x-foo" to allow_headers`,
 		golden:  true,
 	},
 	{
 		name:    "a method is missing",
-		request: Request{Request: fetch.Request{Origin: "https://shop.example.com", Method: "DELETE"}},
-		reason:  fetch.MethodNotAllowed,
+		request: Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "DELETE"}},
+		reason:  browser.MethodNotAllowed,
 		remedy:  `add "DELETE" to allow_methods`,
 	},
 	{
 		name:    "a lower-case patch is another method",
-		request: Request{Request: fetch.Request{Origin: "https://shop.example.com", Method: "patch"}},
-		reason:  fetch.MethodNotAllowed,
+		request: Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "patch"}},
+		reason:  browser.MethodNotAllowed,
 		remedy:  `write "PATCH" in the script: methods are case-sensitive, and browsers upper-case only the common ones`,
 	},
 	{
 		name:    "a stranger asks first",
-		request: Request{Request: fetch.Request{Origin: "https://evil.example", Method: "PUT"}},
-		reason:  fetch.OriginMissing,
+		request: Request{Request: browser.Request{Origin: "https://evil.example", Method: "PUT"}},
+		reason:  browser.OriginMissing,
 		remedy:  `add "https://evil.example" to allow_origins, if that page may read responses`,
 		golden:  true,
 	},
 	{
 		name:    "a stranger sends a simple request",
-		request: Request{Request: fetch.Request{Origin: "https://evil.example", Method: "GET"}},
-		reason:  fetch.OriginMissing,
+		request: Request{Request: browser.Request{Origin: "https://evil.example", Method: "GET"}},
+		reason:  browser.OriginMissing,
 		remedy:  `add "https://evil.example" to allow_origins, if that page may read responses`,
 	},
 	{
 		name:    "a stranger is rejected",
-		request: Request{Request: fetch.Request{Origin: "https://evil.example", Method: "GET"}, Host: "strict.example.com"},
+		request: Request{Request: browser.Request{Origin: "https://evil.example", Method: "GET"}, Host: "strict.example.com"},
 		rule:    "strict",
-		reason:  fetch.OriginMissing,
+		reason:  browser.OriginMissing,
 		remedy:  `add "https://evil.example" to allow_origins, if that page may read responses`,
 		golden:  true,
 	},
 	{
 		name:    "a stranger's preflight goes upstream",
-		request: Request{Request: fetch.Request{Origin: "https://evil.example", Method: "PUT"}, Host: "mixed.example.com"},
+		request: Request{Request: browser.Request{Origin: "https://evil.example", Method: "PUT"}, Host: "mixed.example.com"},
 		rule:    "upstream answers",
-		reason:  fetch.OriginMissing,
+		reason:  browser.OriginMissing,
 		remedy:  `upstream has to answer this preflight; or add "https://evil.example" to allow_origins`,
 	},
 	{
 		name:    "a public path takes no credentials",
-		request: Request{Request: fetch.Request{Origin: "https://evil.example", Method: "GET", Credentials: true}, Path: "/status"},
+		request: Request{Request: browser.Request{Origin: "https://evil.example", Method: "GET", Credentials: true}, Path: "/status"},
 		rule:    "public",
-		reason:  fetch.WildcardCredentials,
+		reason:  browser.WildcardCredentials,
 		remedy:  `list the origins in place of "*", and set "allow_credentials": true`,
 	},
 	{
 		name:    "a public path lets anyone in without them",
-		request: Request{Request: fetch.Request{Origin: "null", Method: "GET"}, Path: "/status?x=1"},
+		request: Request{Request: browser.Request{Origin: "null", Method: "GET"}, Path: "/status?x=1"},
 		rule:    "public",
 		allowed: true,
 	},
 	{
 		name:    "credentials are not allowed",
-		request: Request{Request: fetch.Request{Origin: "https://shop.example.com", Method: "GET", Credentials: true}, Host: "strict.example.com"},
+		request: Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "GET", Credentials: true}, Host: "strict.example.com"},
 		rule:    "strict",
-		reason:  fetch.CredentialsMissing,
+		reason:  browser.CredentialsMissing,
 		remedy:  `set "allow_credentials": true, or send the request without credentials`,
 	},
 	{
 		name:    "the target is in a more private network",
-		request: Request{Request: fetch.Request{Origin: "https://shop.example.com", Method: "GET", PrivateNetwork: true}, Host: "router.example.com"},
+		request: Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "GET", PrivateNetwork: true}, Host: "router.example.com"},
 		rule:    "inside",
-		reason:  fetch.PrivateNetworkDenied,
+		reason:  browser.PrivateNetworkDenied,
 		remedy:  `set "allow_private_network_access": true`,
 	},
 	{
 		name:    "the filter is off",
-		request: Request{Request: fetch.Request{Origin: "https://shop.example.com", Method: "GET"}, Host: "legacy.example.com:8443"},
+		request: Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "GET"}, Host: "legacy.example.com:8443"},
 		rule:    "off",
-		reason:  fetch.OriginMissing,
+		reason:  browser.OriginMissing,
 		remedy:  `set "mode": "enforce"`,
 	},
 	{
 		name:    "the filter only watches",
-		request: Request{Request: fetch.Request{Origin: "https://shop.example.com", Method: "PUT"}, Host: "trial.example.com"},
+		request: Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "PUT"}, Host: "trial.example.com"},
 		rule:    "trial",
-		reason:  fetch.OriginMissing,
+		reason:  browser.OriginMissing,
 		remedy:  `set "mode": "enforce"`,
 		golden:  true,
 	},
@@ -153,7 +153,7 @@ func TestExplain(t *testing.T) {
 			if report.Allowed != c.allowed || report.Rule != c.rule || report.Remedy != c.remedy {
 				t.Errorf("allowed %v, rule %q, remedy %q; want %v, %q, %q", report.Allowed, report.Rule, report.Remedy, c.allowed, c.rule, c.remedy)
 			}
-			failed := fetch.Passed
+			failed := browser.Passed
 			for _, stage := range []*Stage{report.Preflight, report.Request} {
 				if stage != nil && !stage.Browser.Allowed {
 					failed = stage.Browser.Reason
@@ -193,7 +193,7 @@ func compareGolden(t *testing.T, report *Report) {
 }
 
 func TestARefusedConfigurationIsNotExplained(t *testing.T) {
-	_, err := Explain([]byte(`{"allow_origins": ["https://a.example/"]}`), Request{Request: fetch.Request{Origin: "https://a.example", Method: "GET"}})
+	_, err := Explain([]byte(`{"allow_origins": ["https://a.example/"]}`), Request{Request: browser.Request{Origin: "https://a.example", Method: "GET"}})
 	var problems config.Problems
 	if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Path != "allow_origins[0]" {
 		t.Errorf("error %v, want the one mistake of the configuration", err)
@@ -201,10 +201,10 @@ func TestARefusedConfigurationIsNotExplained(t *testing.T) {
 }
 
 func TestWhatNoBrowserSendsIsNotExplained(t *testing.T) {
-	for _, r := range []fetch.Request{
+	for _, r := range []browser.Request{
 		{Origin: "https://shop.example.com", Method: "TRACE"},
 		{Origin: "https://shop.example.com", Method: "GE T"},
-		{Origin: "https://shop.example.com", Method: "GET", Headers: []fetch.Header{header("Cookie", "a=b")}},
+		{Origin: "https://shop.example.com", Method: "GET", Headers: []browser.Header{header("Cookie", "a=b")}},
 	} {
 		if report, err := Explain([]byte(policy), Request{Request: r}); err == nil {
 			t.Errorf("%+v is explained: %s", r, report.Verdict)

@@ -8,7 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"corsfilter/internal/fetch"
+	"corsfilter/internal/browser"
 )
 
 // policyModel is a policy in the form in which its meaning is plain: what each
@@ -60,7 +60,7 @@ func (m policyModel) allowsHeader(name string) bool {
 }
 
 // allows says what the policy means for a request.
-func (m policyModel) allows(r fetch.Request) bool {
+func (m policyModel) allows(r browser.Request) bool {
 	if !m.allowsOrigin(r.Origin) || r.Credentials && !m.Credentials {
 		return false
 	}
@@ -87,8 +87,8 @@ func drawPolicy(t *rapid.T) policyModel {
 	return m
 }
 
-func drawRequest(t *rapid.T) fetch.Request {
-	r := fetch.Request{
+func drawRequest(t *rapid.T) browser.Request {
+	r := browser.Request{
 		Origin:         rapid.SampledFrom(originPool).Draw(t, "origin"),
 		Method:         rapid.SampledFrom([]string{"GET", "post", "PUT", "put", "DELETE", "PATCH", "patch", "QUERY"}).Draw(t, "method"),
 		Credentials:    rapid.Bool().Draw(t, "sends credentials"),
@@ -96,7 +96,7 @@ func drawRequest(t *rapid.T) fetch.Request {
 	}
 	for _, h := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"X-A: 1", "x-b: 1", "authorization: Bearer t", "content-type: application/json", "content-type: text/plain", "accept: */*"}), 0, 3, rapid.ID).Draw(t, "sets") {
 		name, value, _ := strings.Cut(h, ": ")
-		r.Headers = append(r.Headers, fetch.Header{Name: name, Value: value})
+		r.Headers = append(r.Headers, browser.Header{Name: name, Value: value})
 	}
 	return r
 }

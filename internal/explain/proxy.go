@@ -8,7 +8,7 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
 	"corsfilter/filter"
-	"corsfilter/internal/fetch"
+	"corsfilter/internal/browser"
 )
 
 // proxy runs the filter in memory, with an upstream that answers 200 and sends
@@ -19,8 +19,8 @@ type proxy struct {
 	lastID        uint32
 	counters      []string
 
-	request  []fetch.Header
-	response []fetch.Header
+	request  []browser.Header
+	response []browser.Header
 	status   int
 	details  string
 	counted  []string
@@ -28,13 +28,13 @@ type proxy struct {
 
 // Exchange is what the filter made of one request.
 type Exchange struct {
-	Method  string         `json:"method"`
-	Request []fetch.Header `json:"request"`
+	Method  string           `json:"method"`
+	Request []browser.Header `json:"request"`
 	// Forwarded says that upstream was asked.
-	Forwarded bool           `json:"forwarded"`
-	Status    int            `json:"status"`
-	Details   string         `json:"details,omitempty"`
-	Response  []fetch.Header `json:"response"`
+	Forwarded bool             `json:"forwarded"`
+	Status    int              `json:"status"`
+	Details   string           `json:"details,omitempty"`
+	Response  []browser.Header `json:"response"`
 	// Counters are those that the request counted in.
 	Counters []string `json:"counters,omitempty"`
 }
@@ -48,7 +48,7 @@ func newProxy(configuration []byte) (*proxy, error) {
 	return p, nil
 }
 
-func (p *proxy) exchange(request []fetch.Header) Exchange {
+func (p *proxy) exchange(request []browser.Header) Exchange {
 	p.request, p.response, p.status, p.details, p.counted = request, nil, 0, "", nil
 	p.lastID++
 	stream := p.plugin.NewHttpContext(p.lastID)
@@ -57,7 +57,7 @@ func (p *proxy) exchange(request []fetch.Header) Exchange {
 	if stream.OnHttpRequestHeaders(len(request), true) == types.ActionContinue {
 		x.Forwarded = true
 		p.status = 200
-		p.response = []fetch.Header{{Name: "content-type", Value: "text/plain"}}
+		p.response = []browser.Header{{Name: "content-type", Value: "text/plain"}}
 	}
 	stream.OnHttpResponseHeaders(len(p.response), true)
 	x.Status, x.Details, x.Response, x.Counters = p.status, p.details, p.response, p.counted
@@ -99,12 +99,12 @@ func (p *proxy) ReplaceResponseHeader(name, value string) {
 
 // AddResponseHeader implements filter.Host.
 func (p *proxy) AddResponseHeader(name, value string) {
-	p.response = append(p.response, fetch.Header{Name: name, Value: strings.Clone(value)})
+	p.response = append(p.response, browser.Header{Name: name, Value: strings.Clone(value)})
 }
 
 // RemoveResponseHeader implements filter.Host.
 func (p *proxy) RemoveResponseHeader(name string) {
-	var kept []fetch.Header
+	var kept []browser.Header
 	for _, h := range p.response {
 		if h.Name != name {
 			kept = append(kept, h)

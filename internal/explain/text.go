@@ -5,7 +5,7 @@ import (
 	"io"
 	"strings"
 
-	"corsfilter/internal/fetch"
+	"corsfilter/internal/browser"
 )
 
 // Text writes the report for people.
@@ -72,7 +72,7 @@ func (s *Stage) text(b *strings.Builder) {
 	}
 }
 
-func value(headers []fetch.Header, name string) string {
+func value(headers []browser.Header, name string) string {
 	for _, h := range headers {
 		if h.Name == name {
 			return h.Value

@@ -29,7 +29,7 @@ type OriginUse struct {
 // more than the module, such as the public suffix list, look at them. Mistakes
 // are not reported: Parse does that.
 func Patterns(data []byte) (uses []OriginUse) {
-	r := &report{}
+	r := &parser{}
 	root, ok := parseJSON(data, r)
 	if !ok {
 		return nil

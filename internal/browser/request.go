@@ -1,9 +1,9 @@
-// Package fetch is the browser's side of CORS, as the Fetch standard has it and
+// Package browser is the browser's side of CORS, as the Fetch standard has it and
 // in its order: what a preflight carries, and what of the answers lets a page
 // have its way. It explains decisions to people and is the oracle that the
 // filter is tested against, so it is written apart from the filter: it imports
 // the standard library alone, and prefers the standard's wording to speed.
-package fetch
+package browser
 
 import (
 	"fmt"
