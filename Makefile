@@ -6,8 +6,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := build
 
 COMPILER ?= go
-# BROWSER=none leaves the tests in a browser out, on purpose and visibly.
-BROWSER ?=
+# BROWSER=none leaves the tests in a browser out, on purpose and visibly;
+# REQUIRE_BROWSER=1 makes it a failure where they can not run.
+export BROWSER ?=
+export REQUIRE_BROWSER ?=
 FUZZTIME ?= 20s
 
 MODULE := dist/cors.wasm
@@ -45,8 +47,8 @@ $(CORSCTL): FORCE
 run: $(MODULE) $(CORSCTL) ## serves envoy.yaml and the demo until Ctrl-C
 	@exec $(CORSCTL) serve -c envoy.yaml -demo
 
-test: $(MODULE) ## every test, through the module just built
-	CORSFILTER_WASM=$(CURDIR)/$(MODULE) CORSFILTER_BROWSER=$(BROWSER) go test -timeout 15m ./...
+test: ## every test, through the module just built; installs what they need
+	@scripts/test -timeout 15m
 
 bench: $(MODULE) ## benchmarks, for benchstat
 	CORSFILTER_WASM=$(CURDIR)/$(MODULE) go test -run '^$$' -bench . -benchmem ./filter ./e2e ./bench
@@ -64,7 +66,7 @@ check: $(MODULE) ## what must be clean before a commit: format, vet, staticcheck
 	@# The variant for TinyGo, held to the language that it knows.
 	go build -gcflags=-lang=$(MODULE_GO) -o /dev/null $(MODULE_PACKAGES)
 	go mod tidy -diff
-	CORSFILTER_WASM=$(CURDIR)/$(MODULE) CORSFILTER_BROWSER=$(BROWSER) go test -race -shuffle=on -timeout 30m ./...
+	@scripts/test -race -shuffle=on -timeout 30m
 	@test -z "$$(git status --porcelain)" || { echo "make check: the tree is not clean:"; git status --short; exit 1; }
 
 clean: ## removes what was built

@@ -29,7 +29,7 @@ func chromium(t *testing.T, options ...chromedp.ExecAllocatorOption) context.Con
 		}
 	}
 	if path == "" {
-		t.Fatal("no Chromium on PATH; run make setup, or leave the tests in a browser out with make test BROWSER=none")
+		t.Fatal("no Chromium on PATH; run make setup, or make test, which sets up what it needs")
 	}
 	all := []chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(path), chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,

@@ -1,0 +1,123 @@
+// Package scripts holds what the Makefile calls; these are its tests.
+package scripts
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// machine is a PATH with the tools that a test gives it, each a line of shell,
+// beside those that the scripts cannot do without.
+func machine(t *testing.T, tools map[string]string) (path string) {
+	t.Helper()
+	path = t.TempDir()
+	for _, name := range []string{"bash", "env", "dirname", "cat", "tail", "mktemp", "rm"} {
+		real, err := exec.LookPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(real, filepath.Join(path, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, line := range tools {
+		if err := os.WriteFile(filepath.Join(path, name), []byte("#!/bin/bash\n"+line+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return path
+}
+
+func run(t *testing.T, path string, env []string, script string, args ...string) (output string, code int) {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(path, "bash"), append([]string{script}, args...)...)
+	cmd.Env = append([]string{"PATH=" + path, "TMPDIR=" + t.TempDir()}, env...)
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// with returns the tools of a machine that can build, and more.
+func with(more map[string]string) map[string]string {
+	tools := map[string]string{
+		"go":   `echo "go $* browser=$CORSFILTER_BROWSER"`,
+		"git":  "true",
+		"make": `echo "make $*"`,
+		"id":   "echo 0",
+	}
+	for name, line := range more {
+		tools[name] = line
+	}
+	return tools
+}
+
+const (
+	all  = "go test -race ./... browser=\n"
+	none = "go test -race ./... browser=none\n"
+)
+
+func TestMakeTestSetsItselfUp(t *testing.T) {
+	// An apt-get that installs a browser for whoever looks for one afterwards.
+	const apt = `[[ $1 == update ]] || echo '#!/bin/bash' >"${0%/*}/chromium" && chmod +x "${0%/*}"/chromium 2>/dev/null; true`
+	for _, c := range []struct {
+		name  string
+		tools map[string]string
+		env   []string
+		want  []string // in this order
+		last  string
+		code  int
+	}{
+		{name: "with a browser nothing is installed", tools: with(map[string]string{"chromium": "true"}), want: []string{"make --no-print-directory build\n", all}, last: "browser="},
+		{name: "root gets a browser", tools: with(map[string]string{"apt-get": apt}), want: []string{"installing Chromium", "setup: installed", all}, last: "browser="},
+		{name: "not root: all others run, and the last line says so", tools: with(map[string]string{"id": "echo 1000", "apt-get": apt}),
+			want: []string{none}, last: "left out: the tests in a browser (e2e/browser): no Chromium, and only root can install it; run 'sudo make setup' once"},
+		{name: "no apt-get", tools: with(nil),
+			want: []string{none}, last: "left out: the tests in a browser (e2e/browser): no Chromium, and no apt-get to install it with; install Chromium yourself"},
+		{name: "apt-get fails, and its own words are shown", tools: with(map[string]string{"apt-get": "echo E: no network; exit 100"}),
+			want: []string{"E: no network", none}, last: "left out: the tests in a browser (e2e/browser): no Chromium, and apt-get could not install it (its last lines are above)"},
+		{name: "left out on purpose", tools: with(map[string]string{"chromium": "true"}), env: []string{"BROWSER=none"},
+			want: []string{none}, last: "left out: the tests in a browser (e2e/browser): BROWSER=none"},
+		{name: "a browser of the user's own", tools: with(nil), env: []string{"CORSFILTER_BROWSER=/opt/chromium"},
+			want: []string{"go test -race ./... browser=/opt/chromium\n"}, last: "browser=/opt/chromium"},
+		{name: "what opens a desktop's links is not for tests", tools: with(map[string]string{"chromium": "true"}), env: []string{"BROWSER=firefox"}, want: []string{all}, last: "browser="},
+		{name: "required and not to be had", tools: with(nil), env: []string{"REQUIRE_BROWSER=1"},
+			last: "make test: REQUIRE_BROWSER=1, and the tests in a browser (e2e/browser) can not run: no Chromium, and no apt-get to install it with; install Chromium yourself", code: 1},
+		{name: "required and left out contradict each other", tools: with(map[string]string{"chromium": "true"}), env: []string{"REQUIRE_BROWSER=1", "BROWSER=none"},
+			last: "make test: REQUIRE_BROWSER=1, and the tests in a browser (e2e/browser) can not run: BROWSER=none", code: 1},
+		{name: "required and here", tools: with(map[string]string{"chromium": "true"}), env: []string{"REQUIRE_BROWSER=1"}, want: []string{all}, last: "browser="},
+		{name: "failing tests fail the run, whatever was left out", tools: with(map[string]string{"go": "echo FAIL; exit 1"}),
+			want: []string{"FAIL\n"}, last: "left out: the tests in a browser (e2e/browser): no Chromium, and no apt-get to install it with; install Chromium yourself", code: 1},
+		{name: "without git nothing starts", tools: map[string]string{"go": "true", "make": "true"}, last: "setup: missing: git; install them first (Go 1.26 or later)", code: 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, code := run(t, machine(t, c.tools), c.env, "test", "-race")
+			if code != c.code {
+				t.Errorf("exit code %d, want %d", code, c.code)
+			}
+			rest := got
+			for _, want := range c.want {
+				_, after, found := strings.Cut(rest, want)
+				if !found {
+					t.Errorf("%q is missing, or not in its place", want)
+				}
+				rest = after
+			}
+			if !strings.HasSuffix(got, c.last+"\n") {
+				t.Errorf("the last line is not %q", c.last)
+			}
+			if c.code != 0 && len(c.want) == 0 && strings.Contains(got, "go test") {
+				t.Error("tests ran all the same")
+			}
+			if t.Failed() {
+				t.Log(got)
+			}
+		})
+	}
+}
