@@ -11,6 +11,12 @@ COMPILER ?= go
 export BROWSER ?=
 export REQUIRE_BROWSER ?=
 FUZZTIME ?= 20s
+# What the module and corsctl say of themselves; a release sets VERSION.
+VERSION ?= devel
+COMMIT := $(shell git rev-parse HEAD 2>/dev/null)$(shell test -z "$$(git status --porcelain 2>/dev/null)" || echo -dirty)
+STAMP := -X corsfilter/internal/version.release=$(VERSION) -X corsfilter/internal/version.commit=$(COMMIT)
+# Where make push puts the images: REGISTRY/NAME or REGISTRY/NAME:TAG.
+IMAGE ?=
 
 MODULE := dist/cors.wasm
 CORSCTL := dist/corsctl
@@ -18,7 +24,7 @@ CORSCTL := dist/corsctl
 MODULE_PACKAGES := ./config ./filter ./internal/abi ./internal/header ./internal/origin .
 MODULE_GO := go1.23
 
-.PHONY: help setup build run test bench fuzz check clean FORCE
+.PHONY: help setup build run test image push release bench fuzz check tidy clean FORCE
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -32,7 +38,7 @@ build: $(MODULE) ## builds dist/cors.wasm; COMPILER=tinygo for the other compile
 $(MODULE): FORCE
 	@mkdir -p dist
 ifeq ($(COMPILER),go)
-	GOOS=wasip1 GOARCH=wasm go build -trimpath -buildmode=c-shared -ldflags='-s -w' -o $@ .
+	GOOS=wasip1 GOARCH=wasm go build -trimpath -buildvcs=false -buildmode=c-shared -ldflags='-s -w $(STAMP)' -o $@ .
 else ifeq ($(COMPILER),tinygo)
 	@command -v tinygo >/dev/null || { echo "make build: tinygo is not on PATH; install it, or leave COMPILER out to build with Go alone" >&2; exit 1; }
 	tinygo build -o $@ -scheduler=none -target=wasi .
@@ -42,13 +48,22 @@ endif
 
 $(CORSCTL): FORCE
 	@mkdir -p dist
-	go build -trimpath -o $@ ./cmd/corsctl
+	go build -trimpath -ldflags='$(STAMP)' -o $@ ./cmd/corsctl
 
 run: $(MODULE) $(CORSCTL) ## serves envoy.yaml and the demo until Ctrl-C
 	@exec $(CORSCTL) serve -c envoy.yaml -demo
 
 test: ## every test, through the module just built; installs what they need
 	@scripts/test -timeout 15m
+
+image: $(MODULE) ## dist/image.tar and dist/artifact.tar: the module as an OCI image and as an OCI artifact
+	@go run ./cmd/ship image -version '$(VERSION)'
+
+push: $(MODULE) ## pushes both to IMAGE=REGISTRY/NAME[:TAG], with the credentials of docker login
+	@go run ./cmd/ship push -version '$(VERSION)' -image '$(IMAGE)'
+
+release: ## everything a release consists of, in dist: make release VERSION=1.2.0
+	@go run ./cmd/ship release -version '$(VERSION)'
 
 bench: $(MODULE) ## benchmarks, for benchstat
 	CORSFILTER_WASM=$(CURDIR)/$(MODULE) go test -run '^$$' -bench . -benchmem ./filter ./e2e ./bench
@@ -66,8 +81,13 @@ check: $(MODULE) ## what must be clean before a commit: format, vet, staticcheck
 	@# The variant for TinyGo, held to the language that it knows.
 	go build -gcflags=-lang=$(MODULE_GO) -o /dev/null $(MODULE_PACKAGES)
 	go mod tidy -diff
+	@for module in e2e/*/; do test ! -e $$module/go.mod || (cd $$module && go vet ./... && go mod tidy -diff) || exit 1; done
 	@scripts/test -race -shuffle=on -timeout 30m
 	@test -z "$$(git status --porcelain)" || { echo "make check: the tree is not clean:"; git status --short; exit 1; }
+
+tidy: ## go mod tidy, in every module
+	go mod tidy
+	@for module in e2e/*/; do test ! -e $$module/go.mod || (cd $$module && go mod tidy) || exit 1; done
 
 clean: ## removes what was built
 	rm -rf dist

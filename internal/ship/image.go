@@ -1,0 +1,97 @@
+package ship
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"io"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// moduleFile is where the Wasm Image Specification, variant "compat", has the
+// module: at the root of the only layer. Istio looks for it by this name.
+const moduleFile = "plugin.wasm"
+
+// title is the image's name for people.
+const title = "corsfilter"
+
+// annotations are those that the OCI image specification predefines.
+func (s Source) annotations() map[string]string {
+	return map[string]string{
+		"org.opencontainers.image.title":       title,
+		"org.opencontainers.image.description": "CORS filter for Envoy and Istio, a proxy-wasm module",
+		"org.opencontainers.image.version":     s.Version,
+		"org.opencontainers.image.revision":    s.Commit,
+		"org.opencontainers.image.licenses":    "Apache-2.0",
+		"org.opencontainers.image.created":     s.Time.Format("2006-01-02T15:04:05Z07:00"),
+	}
+}
+
+// Image packs the module as an image that container tools can handle: the
+// variant "compat" of the Wasm Image Specification. Its platform is what a
+// Dockerfile of "FROM scratch" would give on most machines: Docker refuses to
+// pull any operating system but its own, and nothing of the image is ever run.
+func Image(module []byte, source Source) (v1.Image, error) {
+	packed, err := layerTar(module, source)
+	if err != nil {
+		return nil, err
+	}
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(packed)), nil
+	}, tarball.WithMediaType(types.OCILayer))
+	if err != nil {
+		return nil, err
+	}
+	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	created := v1.Time{Time: source.Time}
+	image, err = mutate.Append(image, mutate.Addendum{
+		Layer:   layer,
+		History: v1.History{Created: created, CreatedBy: "COPY " + moduleFile + " /"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	config = config.DeepCopy()
+	config.OS, config.Architecture, config.Created = "linux", "amd64", created
+	config.Config.Labels = source.annotations()
+	if image, err = mutate.ConfigFile(image, config); err != nil {
+		return nil, err
+	}
+	annotations := source.annotations()
+	annotations["module.wasm.image/variant"] = "compat"
+	return mutate.Annotations(image, annotations).(v1.Image), nil
+}
+
+// layerTar is the layer, compressed. Nothing in it depends on the machine.
+func layerTar(module []byte, source Source) ([]byte, error) {
+	var b bytes.Buffer
+	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	t := tar.NewWriter(z)
+	if err := t.WriteHeader(&tar.Header{
+		Typeflag: tar.TypeReg, Name: moduleFile, Size: int64(len(module)), Mode: 0o644, ModTime: source.Time, Format: tar.FormatUSTAR,
+	}); err != nil {
+		return nil, err
+	}
+	if _, err := t.Write(module); err != nil {
+		return nil, err
+	}
+	if err := t.Close(); err != nil {
+		return nil, err
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
