@@ -43,23 +43,23 @@ type fractions struct {
 	enabled, shadow bool
 }
 
-func (r *parser) setDialect(p *rawPolicy, name, path string, v gjson.Result) {
+func (r *parser) setDialect(p *rawPolicy, name string, v value) {
 	switch name {
 	case originMatch, originList:
-		p.origins = append(p.origins, r.rawOrigins(path, v)...)
+		p.origins = append(p.origins, r.rawOrigins(v)...)
 	case forwardFlag:
-		p.forward = r.boolean(path, v)
+		p.forward = r.boolean(v)
 	case filterEnabled:
-		p.fractions.enabled = r.fraction(path, v)
+		p.fractions.enabled = r.fraction(v)
 	case shadowEnabled:
-		p.fractions.shadow = r.fraction(path, v)
+		p.fractions.shadow = r.fraction(v)
 	case typeURL:
-		r.choice(path, v, corsPolicyTypes...)
+		r.choice(v, corsPolicyTypes...)
 	}
 }
 
 // unmatched reads our own words and Istio's.
-func (r *parser) unmatched(path string, v gjson.Result) (forward bool) {
+func (r *parser) unmatched(v value) (forward bool) {
 	if v.Type == gjson.String {
 		switch v.Str {
 		case "FORWARD", "UNSPECIFIED": // Istio forwards unless told otherwise
@@ -68,22 +68,22 @@ func (r *parser) unmatched(path string, v gjson.Result) (forward bool) {
 			return false
 		}
 	}
-	return r.choice(path, v, "deny", "forward") == "forward"
+	return r.choice(v, "deny", "forward") == "forward"
 }
 
 // modeFromFractions translates what Envoy decides for each request by chance.
 // Envoy's shadow policy only counts where the filter itself is not enabled.
 func (r *parser) modeFromFractions(p *rawPolicy) {
-	_, enabled := p.keys[filterEnabled]
-	path, shadow := p.keys[shadowEnabled]
-	if enabled {
-		path = p.keys[filterEnabled]
+	given, enabled := p.keys[filterEnabled]
+	other, shadow := p.keys[shadowEnabled]
+	if !enabled {
+		given = other
 	}
 	if !enabled && !shadow {
 		return
 	}
 	if p.has("mode") {
-		r.fail(path, "", DuplicateKey, `means the same as "mode"`, "keep one of the two")
+		r.fail(given.key, "", DuplicateKey, `means the same as "mode"`, "keep one of the two")
 		return
 	}
 	switch {
@@ -98,33 +98,33 @@ func (r *parser) modeFromFractions(p *rawPolicy) {
 
 // fraction reads a RuntimeFractionalPercent. The module decides the same for
 // every request, so all or nothing is what it can do.
-func (r *parser) fraction(path string, v gjson.Result) (on bool) {
+func (r *parser) fraction(v value) (on bool) {
 	known := []string{"default_value", "runtime_key"}
 	given := false
-	r.members(path, v, exactly(known), known, func(name, path string, v gjson.Result) {
+	r.members(v, exactly(known), known, func(name string, v value) {
 		if name == "runtime_key" {
-			if s, ok := r.text(path, v); ok && s != "" {
-				r.warn(path, v.Raw, RuntimeKey, "the module can not read Envoy's runtime, so the default value holds", "leave it out")
+			if s, ok := r.text(v); ok && s != "" {
+				r.warn(v.place, v.Raw, RuntimeKey, "the module can not read Envoy's runtime, so the default value holds", "leave it out")
 			}
 			return
 		}
 		given = true
-		on = r.percent(path, v)
+		on = r.percent(v)
 	})
 	if v.IsObject() && !given {
-		r.fail(path, v.Raw, Missing, "the default value is missing", `write {"default_value": {"numerator": 100}}`)
+		r.fail(v.place, v.Raw, Missing, "the default value is missing", `write {"default_value": {"numerator": 100}}`)
 	}
 	return on
 }
 
 // percent reads a FractionalPercent that is 0 or 100 %.
-func (r *parser) percent(path string, v gjson.Result) (all bool) {
+func (r *parser) percent(v value) (all bool) {
 	known := []string{"numerator", "denominator"}
 	numerator, denominator := int64(0), int64(100)
 	before := len(r.problems)
-	r.members(path, v, exactly(known), known, func(name, path string, v gjson.Result) {
+	r.members(v, exactly(known), known, func(name string, v value) {
 		if name == "denominator" {
-			switch r.choice(path, v, "HUNDRED", "TEN_THOUSAND", "MILLION") {
+			switch r.choice(v, "HUNDRED", "TEN_THOUSAND", "MILLION") {
 			case "TEN_THOUSAND":
 				denominator = 10_000
 			case "MILLION":
@@ -134,11 +134,11 @@ func (r *parser) percent(path string, v gjson.Result) (all bool) {
 		}
 		var ok bool
 		if numerator, ok = whole(v.Raw); v.Type != gjson.Number || !ok || numerator < 0 || bits.Len64(uint64(numerator)) > 32 {
-			r.wrongType(path, v, "a whole number")
+			r.wrongType(v, "a whole number")
 		}
 	})
 	if len(r.problems) == before && numerator != 0 && numerator < denominator {
-		r.fail(path, v.Raw, OutOfRange, "the module decides the same for every request and can not take a share of them", `write a numerator of 0 or 100, or "mode": "shadow" to try a policy out`)
+		r.fail(v.place, v.Raw, OutOfRange, "the module decides the same for every request and can not take a share of them", `write a numerator of 0 or 100, or "mode": "shadow" to try a policy out`)
 	}
 	return numerator >= denominator
 }

@@ -83,8 +83,8 @@ func camel(name string) string {
 
 // rawPolicy is a policy as written: types are checked, values are not.
 type rawPolicy struct {
-	path        string
-	keys        map[string]string // setting -> path as written
+	object      value
+	keys        map[string]given // by setting
 	origins     []rawOrigin
 	timing      []rawOrigin
 	methods     []rawName
@@ -99,62 +99,69 @@ type rawPolicy struct {
 	preserve    bool
 	mode        Mode
 	debug       bool
-	waived      map[Code]string // waiver -> path
+	waived      map[Code]place
 	fractions   fractions
+}
+
+// given is the value of a setting as written; clean says that no mistake was
+// found in it.
+type given struct {
+	value
+	clean bool
 }
 
 // rawName is an element of a list of methods or header names.
 type rawName struct {
-	path, name string
+	place
+	name string
 }
 
 func (p *rawPolicy) has(key string) bool { _, ok := p.keys[key]; return ok }
 
 // set reads one member of a policy object.
-func (r *parser) set(p *rawPolicy, name, path string, v gjson.Result) {
-	p.keys[policySpan[name].means] = path
+func (r *parser) set(p *rawPolicy, name string, v value) {
 	switch name {
 	case "allow_origins", originPatterns:
-		p.origins = append(p.origins, r.rawOrigins(path, v)...)
+		p.origins = append(p.origins, r.rawOrigins(v)...)
 	case "timing_allow_origins":
-		p.timing = r.rawOrigins(path, v)
+		p.timing = r.rawOrigins(v)
 	case "allow_methods":
-		p.methods = r.names(path, v)
+		p.methods = r.names(v)
 	case "allow_headers":
-		p.headers = r.names(path, v)
+		p.headers = r.names(v)
 	case "expose_headers":
-		p.expose = r.names(path, v)
+		p.expose = r.names(v)
 	case "allow_credentials":
-		p.credentials = r.boolean(path, v)
+		p.credentials = r.boolean(v)
 	case "max_age":
-		p.maxAge = r.maxAge(path, v)
+		p.maxAge = r.maxAge(v)
 	case "allow_private_network_access":
-		p.pna = r.boolean(path, v)
+		p.pna = r.boolean(v)
 	case "preflight_status":
-		p.status = r.status(path, v)
+		p.status = r.status(v)
 	case "unmatched_preflights":
-		p.forward = r.unmatched(path, v)
+		p.forward = r.unmatched(v)
 	case "disallowed_requests":
-		p.reject = r.choice(path, v, "forward", "reject") == "reject"
+		p.reject = r.choice(v, "forward", "reject") == "reject"
 	case "upstream_headers":
-		p.preserve = r.choice(path, v, "override", "preserve") == "preserve"
+		p.preserve = r.choice(v, "override", "preserve") == "preserve"
 	case "mode":
-		p.mode = r.mode(path, v)
+		p.mode = r.mode(v)
 	case "debug":
-		p.debug = r.boolean(path, v)
+		p.debug = r.boolean(v)
 	case "dangerously_tolerate":
-		r.waivers(p, path, v)
+		r.waivers(p, v)
 	default:
-		r.setDialect(p, name, path, v)
+		r.setDialect(p, name, v)
 	}
 }
 
-func (r *parser) mode(path string, v gjson.Result) Mode {
+func (r *parser) mode(v value) Mode {
 	if v.Type == gjson.False {
-		r.fail(path, v.Raw, WrongType, "YAML reads off without quotes as false", `write "off" in quotes`)
+		r.fail(v.place, v.Raw, WrongType, "YAML reads off without quotes as false", `write "off" in quotes`)
 		return Off
 	}
-	switch r.choice(path, v, "enforce", "shadow", "off") {
+	switch r.choice(v, "enforce", "shadow", "off") {
 	case "shadow":
 		return Shadow
 	case "off":
@@ -163,22 +170,22 @@ func (r *parser) mode(path string, v gjson.Result) Mode {
 	return Enforce
 }
 
-func (r *parser) status(path string, v gjson.Result) uint32 {
+func (r *parser) status(v value) uint32 {
 	if v.Type != gjson.Number {
-		r.wrongType(path, v, "a number")
+		r.wrongType(v, "a number")
 		return 0
 	}
 	n, ok := whole(v.Raw)
 	if !ok || n < 200 || n > 299 {
-		r.fail(path, v.Raw, OutOfRange, "browsers take only a status of 200 to 299 for an answered preflight", "write 204, or 200 for very old clients")
+		r.fail(v.place, v.Raw, OutOfRange, "browsers take only a status of 200 to 299 for an answered preflight", "write 204, or 200 for very old clients")
 		return 0
 	}
 	return uint32(n)
 }
 
-func (r *parser) waivers(p *rawPolicy, path string, v gjson.Result) {
-	r.elements(path, v, func(path string, v gjson.Result) {
-		s, ok := r.text(path, v)
+func (r *parser) waivers(p *rawPolicy, v value) {
+	r.elements(v, func(v value) {
+		s, ok := r.text(v)
 		if !ok {
 			return
 		}
@@ -186,36 +193,40 @@ func (r *parser) waivers(p *rawPolicy, path string, v gjson.Result) {
 		for _, waiver := range Waivers {
 			if s == string(waiver) {
 				if _, again := p.waived[waiver]; again {
-					r.warn(path, v.Raw, Duplicate, "stands twice", "keep one")
+					r.warn(v.place, v.Raw, Duplicate, "stands twice", "keep one")
 				}
-				p.waived[waiver] = path
+				p.waived[waiver] = v.place
 				return
 			}
 			known = append(known, string(waiver))
 		}
-		r.fail(path, v.Raw, BadValue, "no waiver of this name", nearest(s, known))
+		r.fail(v.place, v.Raw, BadValue, "no waiver of this name", nearest(s, known))
 	})
 }
 
 // names reads a list of strings, or one comma-separated string, into its
 // elements.
-func (r *parser) names(path string, v gjson.Result) (names []rawName) {
+func (r *parser) names(v value) (names []rawName) {
 	if v.Type == gjson.String {
 		if strings.TrimSpace(v.Str) == "" {
 			return nil
 		}
-		for _, name := range strings.Split(v.Str, ",") {
-			names = append(names, rawName{path, strings.Trim(name, " \t")})
+		begin := 0
+		for _, part := range strings.Split(v.Str, ",") {
+			name := strings.Trim(part, " \t")
+			at := begin + strings.Index(part, name)
+			names = append(names, rawName{v.part(at, at+len(name)), name})
+			begin += len(part) + len(",")
 		}
 		return names
 	}
 	if !v.IsArray() {
-		r.wrongType(path, v, "a list of strings or one comma-separated string")
+		r.wrongType(v, "a list of strings or one comma-separated string")
 		return nil
 	}
-	r.elements(path, v, func(path string, v gjson.Result) {
-		if s, ok := r.text(path, v); ok {
-			names = append(names, rawName{path, s})
+	r.elements(v, func(v value) {
+		if s, ok := r.text(v); ok {
+			names = append(names, rawName{v.place, s})
 		}
 	})
 	return names

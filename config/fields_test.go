@@ -24,6 +24,9 @@ func TestFieldRefusals(t *testing.T) {
 			{json: `{"mode":false}`, problems: "mode wrong-type"},
 			{json: `{"allow_origins":[]}`, problems: "allow_origins missing"},
 			{json: `{"rules":[]}`, problems: "allow_origins missing"},
+			{json: `{"allow_origins":[],"allow_originsx":["a"]}`, problems: "allow_originsx unknown-key, allow_origins missing"},
+			{json: `{"allow_originsx":[],"allow_origins":[],"allow_origins.x":1,"allow_origins[0]":1}`, problems: "allow_originsx unknown-key, allow_origins.x unknown-key, allow_origins[0] unknown-key, allow_origins missing"},
+			{json: `{"rules":[],"rulesx":1}`, problems: "rulesx unknown-key, allow_origins missing"},
 			{json: `{"rules":{}}`, problems: "rules wrong-type"},
 			{json: `{"allow_origin_patterns":[]}`, problems: "allow_origin_patterns missing"},
 			{json: `{"mode":"shadow"}`, problems: "allow_origins missing"},
@@ -122,7 +125,7 @@ func TestFieldRefusals(t *testing.T) {
 		}},
 		{"response headers", []row{
 			{json: with(`"expose_headers":"*","allow_credentials":true`), problems: "expose_headers expose-any-with-credentials"},
-			{json: with(`"expose_headers":["etag","*"],"allow_credentials":true`), problems: "expose_headers expose-any-with-credentials"},
+			{json: with(`"expose_headers":["etag","*"],"allow_credentials":true`), problems: "expose_headers[1] expose-any-with-credentials"},
 			{json: with(`"expose_headers":"*"`)},
 			{json: with(`"expose_headers":["*","etag","authorization"]`), warnings: "expose_headers[1] covered, expose_headers[2] covered"},
 			{json: with(`"expose_headers":["Set-Cookie","set-cookie2","content-type"]`), warnings: "expose_headers[0] no-effect, expose_headers[1] no-effect, expose_headers[2] no-effect"},

@@ -17,11 +17,17 @@ const maxDepth = 64
 // parseJSON checks that data is one JSON value in valid UTF-8 (RFC 8259).
 // gjson answers from whatever stands in truncated or trailing text, so nothing
 // is read before this.
-func parseJSON(data []byte, r *parser) (gjson.Result, bool) {
+func (r *parser) parseJSON(data []byte) (value, bool) {
 	text := strings.TrimPrefix(string(data), "\ufeff")
+	before := len(data) - len(text)
+	// broken refuses the text for what stands at an offset.
+	broken := func(i int, reason, remedy string) (value, bool) {
+		r.fail(place{offset: before + i}, "", Malformed, reason+position(text, i), remedy)
+		return value{}, false
+	}
 	if strings.TrimSpace(text) == "" {
-		r.fail("", "", Missing, "the plugin configuration is empty", `write at least {"allow_origins": ["https://example.com"]}`)
-		return gjson.Result{}, false
+		r.fail(place{}, "", Missing, "the plugin configuration is empty", `write at least {"allow_origins": ["https://example.com"]}`)
+		return value{}, false
 	}
 	if !utf8.ValidString(text) {
 		i := 0
@@ -32,39 +38,34 @@ func parseJSON(data []byte, r *parser) (gjson.Result, bool) {
 			}
 			i += size
 		}
-		r.fail("", "", Malformed, "invalid UTF-8 at "+position(text, i), "save the configuration as UTF-8")
-		return gjson.Result{}, false
+		return broken(i, "invalid UTF-8 at ", "save the configuration as UTF-8")
 	}
 	if i := tooDeep(text); i >= 0 {
-		r.fail("", "", Malformed, "nested deeper than "+strconv.Itoa(maxDepth)+" levels at "+position(text, i), "no setting needs that; look for a bracket too many")
-		return gjson.Result{}, false
+		return broken(i, "nested deeper than "+strconv.Itoa(maxDepth)+" levels at ", "no setting needs that; look for a bracket too many")
 	}
 	if !gjson.Valid(text) {
-		r.syntaxError(text)
-		return gjson.Result{}, false
+		return broken(syntaxError(text))
 	}
-	return gjson.Parse(text), true
+	return document(text, before), true
 }
 
 // syntaxError says where the JSON breaks. gjson only knows that it does; the
 // standard decoder, which gjson links anyway, knows the place.
-func (r *parser) syntaxError(text string) {
+func syntaxError(text string) (offset int, reason, remedy string) {
 	var raw json.RawMessage
 	err := json.Unmarshal([]byte(text), &raw)
 	var syntax *json.SyntaxError
 	switch {
 	case !errors.As(err, &syntax):
-		r.fail("", "", Malformed, "not valid JSON", "check it with a JSON tool")
+		return 0, "not valid JSON, which begins at ", "check it with a JSON tool"
 	case int(syntax.Offset) >= len(text) && strings.Contains(syntax.Error(), "unexpected end"):
-		r.fail("", "", Malformed, "the JSON ends in the middle, at "+position(text, len(text)), "look for a missing bracket or quote, or for a template that cut it")
-	default:
-		r.fail("", "", Malformed, syntax.Error()+" at "+position(text, int(syntax.Offset)-1), "write one JSON object and nothing after it")
+		return len(text), "the JSON ends in the middle, at ", "look for a missing bracket or quote, or for a template that cut it"
 	}
+	return int(syntax.Offset) - 1, syntax.Error() + " at ", "write one JSON object and nothing after it"
 }
 
 // position returns line and column, from 1, of the byte at offset.
 func position(text string, offset int) string {
-	offset = min(max(offset, 0), len(text))
 	before := text[:offset]
 	line := 1 + strings.Count(before, "\n")
 	column := 1 + utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:])
@@ -108,17 +109,17 @@ func exactly(names []string) map[string]spelling {
 
 // members walks the members of an object and hands each known key on under its
 // name. span says which spellings are known.
-func (r *parser) members(path string, object gjson.Result, span map[string]spelling, known []string, each func(name, path string, value gjson.Result)) {
+func (r *parser) members(object value, span map[string]spelling, known []string, each func(name string, v value)) {
 	if !object.IsObject() {
-		r.wrongType(path, object, "an object")
+		r.wrongType(object, "an object")
 		return
 	}
 	seen := map[string]string{}
-	object.ForEach(func(key, value gjson.Result) bool {
+	object.ForEach(func(key, member gjson.Result) bool {
+		v := object.member(key, member)
 		spelled, ok := span[key.String()]
-		here := join(path, shorten(key.String()))
 		if !ok {
-			r.fail(here, "", UnknownKey, "unknown key", nearest(key.String(), known))
+			r.fail(v.key, "", UnknownKey, "unknown key", nearest(key.String(), known))
 			return true
 		}
 		if first, again := seen[spelled.means]; again {
@@ -126,17 +127,17 @@ func (r *parser) members(path string, object gjson.Result, span map[string]spell
 			if first != key.String() {
 				reason = "means the same as " + strconv.Quote(first)
 			}
-			r.fail(here, value.Raw, DuplicateKey, reason, "keep one of the two")
+			r.fail(v.key, v.Raw, DuplicateKey, reason, "keep one of the two")
 			return true
 		}
 		seen[spelled.means] = key.String()
-		each(spelled.name, here, value)
+		each(spelled.name, v)
 		return true
 	})
 }
 
-func (r *parser) wrongType(path string, value gjson.Result, want string) {
-	r.fail(path, value.Raw, WrongType, "is "+typeName(value)+", not "+want, "write "+want)
+func (r *parser) wrongType(v value, want string) {
+	r.fail(v.place, v.Raw, WrongType, "is "+typeName(v.Result)+", not "+want, "write "+want)
 }
 
 func typeName(v gjson.Result) string {
@@ -159,24 +160,24 @@ func typeName(v gjson.Result) string {
 
 // The accessors below check the type first: gjson would coerce.
 
-func (r *parser) boolean(path string, v gjson.Result) bool {
+func (r *parser) boolean(v value) bool {
 	if v.Type != gjson.True && v.Type != gjson.False {
-		r.wrongType(path, v, "true or false")
+		r.wrongType(v, "true or false")
 	}
 	return v.Type == gjson.True
 }
 
-func (r *parser) text(path string, v gjson.Result) (string, bool) {
+func (r *parser) text(v value) (string, bool) {
 	if v.Type != gjson.String {
-		r.wrongType(path, v, "a string")
+		r.wrongType(v, "a string")
 		return "", false
 	}
 	return v.Str, true
 }
 
 // choice reads one of the given words.
-func (r *parser) choice(path string, v gjson.Result, words ...string) string {
-	s, ok := r.text(path, v)
+func (r *parser) choice(v value, words ...string) string {
+	s, ok := r.text(v)
 	if !ok {
 		return ""
 	}
@@ -185,19 +186,19 @@ func (r *parser) choice(path string, v gjson.Result, words ...string) string {
 			return word
 		}
 	}
-	r.fail(path, v.Raw, BadValue, "not one of the choices", `write "`+strings.Join(words, `" or "`)+`"`)
+	r.fail(v.place, v.Raw, BadValue, "not one of the choices", `write "`+strings.Join(words, `" or "`)+`"`)
 	return ""
 }
 
 // elements walks a list.
-func (r *parser) elements(path string, v gjson.Result, each func(path string, value gjson.Result)) {
+func (r *parser) elements(v value, each func(v value)) {
 	if !v.IsArray() {
-		r.wrongType(path, v, "a list")
+		r.wrongType(v, "a list")
 		return
 	}
 	i := 0
-	v.ForEach(func(_, value gjson.Result) bool {
-		each(at(path, i), value)
+	v.ForEach(func(_, element gjson.Result) bool {
+		each(v.element(i, element))
 		i++
 		return true
 	})

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 
 	"corsfilter/internal/header"
@@ -16,20 +17,20 @@ func (r *parser) compileMethods(raw *rawPolicy, p *Policy) {
 		case e.name == "*":
 			p.anyMethod = true
 		case !header.IsToken(e.name):
-			r.fail(e.path, quote(e.name), BadMethod, "not a method", "write one such as \"PUT\""+splitHint(e.name))
+			r.fail(e.place, quote(e.name), BadMethod, "not a method", "write one such as \"PUT\""+splitHint(e.name))
 			continue
 		case header.ForbiddenMethod(e.name):
-			r.fail(e.path, quote(e.name), BadMethod, "browsers never send "+strings.ToUpper(e.name)+" for a page", "leave it out")
+			r.fail(e.place, quote(e.name), BadMethod, "browsers never send "+strings.ToUpper(e.name)+" for a page", "leave it out")
 			continue
 		case strings.EqualFold(e.name, "patch") && e.name != "PATCH":
-			r.fail(e.path, quote(e.name), BadMethod, "methods are case-sensitive and browsers do not upper-case this one", "write \"PATCH\"")
+			r.fail(e.place, quote(e.name), BadMethod, "methods are case-sensitive and browsers do not upper-case this one", "write \"PATCH\"")
 			continue
 		}
 		if !header.SafelistedMethod(method) {
 			safelistedOnly = false
 		}
 		if _, again := p.methods[method]; again {
-			r.warn(e.path, quote(e.name), Duplicate, "stands twice", "keep one")
+			r.warn(e.place, quote(e.name), Duplicate, "stands twice", "keep one")
 			continue
 		}
 		if p.methods == nil {
@@ -39,7 +40,7 @@ func (r *parser) compileMethods(raw *rawPolicy, p *Policy) {
 		list = append(list, method)
 	}
 	if safelistedOnly && len(r.problems) == before {
-		r.warn(raw.keys["allow_methods"], "", NoEffect, "GET, HEAD and POST are always allowed", "leave the key out")
+		r.warn(raw.keys["allow_methods"].place, "", NoEffect, "GET, HEAD and POST are always allowed", "leave the key out")
 	}
 	p.AllowMethods = strings.Join(list, ", ")
 	if p.anyMethod {
@@ -54,7 +55,7 @@ func (r *parser) compileMethods(raw *rawPolicy, p *Policy) {
 func (r *parser) compileHeaders(raw *rawPolicy, p *Policy) {
 	list := r.headerNames(raw.headers, &p.headers, &p.anyHeader, func(e rawName, name string) {
 		if header.ForbiddenRequestHeader(name) {
-			r.warn(e.path, quote(e.name), NoEffect, "no script can set this header", "leave it out")
+			r.warn(e.place, quote(e.name), NoEffect, "no script can set this header", "leave it out")
 		}
 	})
 	p.AllowHeaders = strings.Join(list, ", ")
@@ -82,9 +83,9 @@ func (r *parser) compileExpose(raw *rawPolicy, p *Policy) {
 	list := r.headerNames(raw.expose, &set, &anyName, func(e rawName, name string) {
 		switch {
 		case header.ForbiddenResponseHeader(name):
-			r.warn(e.path, quote(e.name), NoEffect, "no script can read this header", "leave it out")
+			r.warn(e.place, quote(e.name), NoEffect, "no script can read this header", "leave it out")
 		case header.SafelistedResponseHeader(name):
-			r.warn(e.path, quote(e.name), NoEffect, "scripts may read this header anyway", "leave it out")
+			r.warn(e.place, quote(e.name), NoEffect, "scripts may read this header anyway", "leave it out")
 		}
 	})
 	p.ExposeHeaders = strings.Join(list, ", ")
@@ -93,7 +94,8 @@ func (r *parser) compileExpose(raw *rawPolicy, p *Policy) {
 	}
 	p.ExposeHeaders = "*"
 	if p.Credentials {
-		r.fail(raw.keys["expose_headers"], `"*"`, ExposeAny, "with allow_credentials browsers read \"*\" as a header of that name", "list the headers that scripts need")
+		all := raw.expose[slices.IndexFunc(raw.expose, func(e rawName) bool { return e.name == "*" })]
+		r.fail(all.place, `"*"`, ExposeAny, "with allow_credentials browsers read \"*\" as a header of that name", "list the headers that scripts need")
 		return
 	}
 	// The standard's "*" covers authorization in responses, unlike in requests.
@@ -106,22 +108,22 @@ func (r *parser) headerNames(names []rawName, set *header.Set, anyName *bool, ea
 	for _, e := range names {
 		if e.name == "*" {
 			if *anyName {
-				r.warn(e.path, quote(e.name), Duplicate, "stands twice", "keep one")
+				r.warn(e.place, quote(e.name), Duplicate, "stands twice", "keep one")
 			}
 			*anyName = true
 			continue
 		}
 		if !header.IsToken(e.name) {
-			r.fail(e.path, quote(e.name), BadHeader, "not a header name", "write one such as \"x-request-id\""+splitHint(e.name))
+			r.fail(e.place, quote(e.name), BadHeader, "not a header name", "write one such as \"x-request-id\""+splitHint(e.name))
 			continue
 		}
 		if len(e.name) > header.MaxNameLen {
-			r.fail(e.path, quote(e.name), BadHeader, "longer than any real header name", "write its name alone")
+			r.fail(e.place, quote(e.name), BadHeader, "longer than any real header name", "write its name alone")
 			continue
 		}
 		name := strings.ToLower(e.name)
 		if set.Has(name) {
-			r.warn(e.path, quote(e.name), Duplicate, "stands twice", "keep one")
+			r.warn(e.place, quote(e.name), Duplicate, "stands twice", "keep one")
 			continue
 		}
 		set.Add(name)
@@ -149,7 +151,7 @@ func (r *parser) warnCovered(names []rawName, except ...string) {
 			covered = covered && !strings.EqualFold(e.name, name)
 		}
 		if covered {
-			r.warn(e.path, quote(e.name), Covered, "\"*\" covers it", "leave it out")
+			r.warn(e.place, quote(e.name), Covered, "\"*\" covers it", "leave it out")
 		}
 	}
 }

@@ -25,14 +25,14 @@ const maxRegexLen = 2048
 func (r *parser) looseMatcher(e rawOrigin, waived *waivers) (m looseMatcher, ok bool) {
 	m = looseMatcher{raw: e, kind: e.kind, value: e.value, fold: e.ignoreCase}
 	if e.value == "" {
-		r.fail(e.path, e.written, BadValue, "empty, so it would match every origin", `write "*" for every origin, or the origins themselves`)
+		r.fail(e.place, e.written, BadValue, "empty, so it would match every origin", `write "*" for every origin, or the origins themselves`)
 		return m, false
 	}
 	if e.kind == matchRegex {
 		return m, r.compileRegex(&m)
 	}
 	if !waived.tolerates(LooseMatch) {
-		r.fail(e.path, e.written, LooseMatch, "a part of an origin matches origins of strangers as well (the prefix \"https://example.com\" matches https://example.com.evil.example)",
+		r.fail(e.place, e.written, LooseMatch, "a part of an origin matches origins of strangers as well (the prefix \"https://example.com\" matches https://example.com.evil.example)",
 			"write a pattern such as \"https://*.example.com\" or \"https://example.com:*\""+orWaive(LooseMatch))
 		return m, false
 	}
@@ -42,7 +42,7 @@ func (r *parser) looseMatcher(e rawOrigin, waived *waivers) (m looseMatcher, ok 
 func (r *parser) compileRegex(m *looseMatcher) bool {
 	e := m.raw
 	if len(e.value) > maxRegexLen {
-		r.fail(e.path, e.written, BadRegex, "a regex of more than 2,048 bytes", "list the origins as patterns: a look-up costs the same however many there are")
+		r.fail(e.place, e.written, BadRegex, "a regex of more than 2,048 bytes", "list the origins as patterns: a look-up costs the same however many there are")
 		return false
 	}
 	// Alone first: what only compiles inside the anchors, such as "a)|(b", is
@@ -53,7 +53,7 @@ func (r *parser) compileRegex(m *looseMatcher) bool {
 	}
 	tree, err := syntax.Parse(e.value, flags)
 	if err != nil {
-		r.fail(e.path, e.written, BadRegex, strings.TrimPrefix(err.Error(), "error "), "write a regex in RE2 syntax, or a pattern such as \"https://*.example.com\"")
+		r.fail(e.place, e.written, BadRegex, strings.TrimPrefix(err.Error(), "error "), "write a regex in RE2 syntax, or a pattern such as \"https://*.example.com\"")
 		return false
 	}
 	prefix := `\A(?:`
@@ -63,7 +63,7 @@ func (r *parser) compileRegex(m *looseMatcher) bool {
 	// Anchored as a whole: in `a|b` both alternatives are.
 	m.regex, err = regexp.Compile(prefix + e.value + `)\z`)
 	if err != nil {
-		r.fail(e.path, e.written, BadRegex, strings.TrimPrefix(err.Error(), "error "), "write a regex in RE2 syntax")
+		r.fail(e.place, e.written, BadRegex, strings.TrimPrefix(err.Error(), "error "), "write a regex in RE2 syntax")
 		return false
 	}
 	m.tree = tree

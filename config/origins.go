@@ -23,19 +23,24 @@ const (
 
 // rawOrigin is an entry of a list of origins as written.
 type rawOrigin struct {
-	path       string
+	place
 	written    string // as JSON, for messages
 	kind       matchKind
 	value      string
 	ignoreCase bool
 }
 
-func (r *parser) rawOrigins(path string, v gjson.Result) (list []rawOrigin) {
+// isNull reports whether the entry is the opaque origin.
+func (e *rawOrigin) isNull() bool {
+	return e.value == "null" && (e.kind == matchString || e.kind == matchExact)
+}
+
+func (r *parser) rawOrigins(v value) (list []rawOrigin) {
 	if v.IsArray() {
 		list = make([]rawOrigin, 0, v.Get("#").Int())
 	}
-	r.elements(path, v, func(path string, v gjson.Result) {
-		o := rawOrigin{path: path, written: v.Raw}
+	r.elements(v, func(v value) {
+		o := rawOrigin{place: v.place, written: v.Raw}
 		switch {
 		case v.Type == gjson.String:
 			o.value = v.Str
@@ -44,7 +49,7 @@ func (r *parser) rawOrigins(path string, v gjson.Result) (list []rawOrigin) {
 				return
 			}
 		default:
-			r.wrongType(path, v, "a string or a matcher object")
+			r.wrongType(v, "a string or a matcher object")
 			return
 		}
 		list = append(list, o)
@@ -57,51 +62,51 @@ var matcherKeys = []string{"exact", "regex", "safe_regex", "prefix", "suffix", "
 
 var matcherSpan = exactly(matcherKeys)
 
-func (r *parser) matcher(o *rawOrigin, v gjson.Result) bool {
+func (r *parser) matcher(o *rawOrigin, v value) bool {
 	before := len(r.problems)
 	given := ""
-	r.members(o.path, v, matcherSpan, matcherKeys,
-		func(name, path string, v gjson.Result) {
+	r.members(v, matcherSpan, matcherKeys,
+		func(name string, v value) {
 			if name == "ignore_case" {
-				o.ignoreCase = r.boolean(path, v)
+				o.ignoreCase = r.boolean(v)
 				return
 			}
 			if given != "" {
-				r.fail(path, v.Raw, BadValue, "a matcher has one way to match, and "+quote(given)+" stands here too", "write two entries")
+				r.fail(v.place, v.Raw, BadValue, "a matcher has one way to match, and "+quote(given)+" stands here too", "write two entries")
 				return
 			}
 			given = name
 			o.kind = map[string]matchKind{"exact": matchExact, "regex": matchRegex, "safe_regex": matchRegex,
 				"prefix": matchPrefix, "suffix": matchSuffix, "contains": matchContains}[name]
 			if name == "safe_regex" {
-				o.value = r.safeRegex(path, v)
+				o.value = r.safeRegex(v)
 				return
 			}
-			o.value, _ = r.text(path, v)
+			o.value, _ = r.text(v)
 		})
 	if given == "" && len(r.problems) == before {
-		r.fail(o.path, o.written, Missing, "the matcher does not say what to match", `write one such as {"exact": "https://example.com"}`)
+		r.fail(o.place, o.written, Missing, "the matcher does not say what to match", `write one such as {"exact": "https://example.com"}`)
 	}
 	return len(r.problems) == before
 }
 
 // safeRegex reads Envoy's RegexMatcher. google_re2 names the engine, in older
 // policies, and there is only one.
-func (r *parser) safeRegex(path string, v gjson.Result) (regex string) {
+func (r *parser) safeRegex(v value) (regex string) {
 	known := []string{"regex", "google_re2"}
 	given := false
-	r.members(path, v, exactly(known), known, func(name, path string, v gjson.Result) {
+	r.members(v, exactly(known), known, func(name string, v value) {
 		if name == "google_re2" {
 			if !v.IsObject() {
-				r.wrongType(path, v, "an object")
+				r.wrongType(v, "an object")
 			}
 			return
 		}
 		given = true
-		regex, _ = r.text(path, v)
+		regex, _ = r.text(v)
 	})
 	if v.IsObject() && !given {
-		r.fail(path, v.Raw, Missing, "the regex is missing", `write {"regex": "…"}`)
+		r.fail(v.place, v.Raw, Missing, "the regex is missing", `write {"regex": "…"}`)
 	}
 	return regex
 }
@@ -115,16 +120,16 @@ func (r *parser) compileOrigins(list []rawOrigin, waived *waivers) (o Origins, p
 		switch {
 		case e.value == "*" && (e.kind == matchString || e.kind == matchExact):
 			if o.Any {
-				r.warn(e.path, e.written, Duplicate, "stands twice", "keep one")
+				r.warn(e.place, e.written, Duplicate, "stands twice", "keep one")
 			}
 			o.Any = true
-		case e.value == "null" && (e.kind == matchString || e.kind == matchExact):
+		case e.isNull():
 			if o.Null {
-				r.warn(e.path, e.written, Duplicate, "stands twice", "keep one")
+				r.warn(e.place, e.written, Duplicate, "stands twice", "keep one")
 			}
 			o.Null = true
 			if !waived.tolerates(NullOrigin) {
-				r.fail(e.path, e.written, NullOrigin, "any page can make its origin null, in a sandboxed frame", "leave it out"+orWaive(NullOrigin))
+				r.fail(e.place, e.written, NullOrigin, "any page can make its origin null, in a sandboxed frame", "leave it out"+orWaive(NullOrigin))
 			}
 		case e.kind == matchString || e.kind == matchExact:
 			if p, ok := r.pattern(e); ok {
@@ -156,21 +161,28 @@ func (r *parser) pattern(e *rawOrigin) (origin.Pattern, bool) {
 	p, err := origin.ParsePattern(e.value)
 	var bad *origin.PatternError
 	if errors.As(err, &bad) {
-		r.fail(e.path, e.written, BadOrigin, bad.Reason, bad.Remedy)
+		r.fail(e.place, e.written, BadOrigin, bad.Reason, bad.Remedy)
 		return p, false
 	}
 	if e.kind == matchExact && (p.Subdomains || p.AnyPort || len(p.Ports) > 1) {
-		r.fail(e.path, e.written, BadOrigin, "exact takes no wildcard", "write the pattern as a string, "+quote(p.String()))
+		r.fail(e.place, e.written, BadOrigin, "exact takes no wildcard", "write the pattern as a string, "+quote(p.String()))
 		return p, false
 	}
 	if p.Lowered && !e.ignoreCase {
-		r.warn(e.path, e.written, Lowered, "browsers send origins in lower case", "write "+quote(p.String()))
+		r.warn(e.place, e.written, Lowered, "browsers send origins in lower case", "write "+quote(p.String()))
 	}
 	return p, true
 }
 
 // warnOrigins warns of entries that have no effect beside others.
-func (r *parser) warnOrigins(o *Origins, patterns []placedPattern) {
+func (r *parser) warnOrigins(list []rawOrigin, o *Origins, patterns []placedPattern) {
+	if o.Any && o.Null {
+		for _, e := range list {
+			if e.isNull() {
+				r.warn(e.place, e.written, Covered, `"*" covers it`, "leave it out")
+			}
+		}
+	}
 	// Entries are grouped by what could cover them, so that a list of ten
 	// thousand is compared in one pass.
 	type place struct {
@@ -184,15 +196,12 @@ func (r *parser) warnOrigins(o *Origins, patterns []placedPattern) {
 	}
 	for i, e := range patterns {
 		if o.Any {
-			r.warn(e.path, e.written, Covered, `"*" covers it`, "leave it out")
+			r.warn(e.place, e.written, Covered, `"*" covers it`, "leave it out")
 			continue
 		}
 		r.warnCoveredPattern(patterns, i, func(scheme, host string, below bool) []int {
 			return groups[place{scheme, host, below}]
 		})
-	}
-	if o.Any && o.Null {
-		r.warn("", "", Covered, `"*" covers "null"`, `leave "null" out`)
 	}
 }
 
@@ -208,10 +217,10 @@ func (r *parser) warnCoveredPattern(patterns []placedPattern, i int, group func(
 				if j > i {
 					continue // the later one of two equals is warned of
 				}
-				r.warn(e.path, e.written, Duplicate, "is the same as "+other.path, "keep one")
+				r.warn(e.place, e.written, Duplicate, "is the same as "+other.path, "keep one")
 				return true
 			}
-			r.warn(e.path, e.written, Covered, other.written+" covers it", "leave it out")
+			r.warn(e.place, e.written, Covered, other.written+" covers it", "leave it out")
 			return true
 		}
 		return false
@@ -237,19 +246,19 @@ func (r *parser) checkOrigins(raw *rawPolicy, o *Origins, patterns []placedPatte
 	if o.Any && !waived.tolerates(AnyOrigin) {
 		for _, e := range raw.origins {
 			if e.value == "*" {
-				r.fail(e.path, e.written, AnyOrigin, "with allow_credentials any page on the web could read its visitors' data here", "list the origins"+orWaive(AnyOrigin))
+				r.fail(e.place, e.written, AnyOrigin, "with allow_credentials any page on the web could read its visitors' data here", "list the origins"+orWaive(AnyOrigin))
 				break
 			}
 		}
 	}
 	for _, e := range patterns {
 		if e.pattern.Insecure() && !waived.tolerates(InsecureOrigin) {
-			r.fail(e.path, e.written, InsecureOrigin, "anyone on the network path can forge a page of a plain http origin and read with its visitors' credentials", "write https"+orWaive(InsecureOrigin))
+			r.fail(e.place, e.written, InsecureOrigin, "anyone on the network path can forge a page of a plain http origin and read with its visitors' credentials", "write https"+orWaive(InsecureOrigin))
 		}
 		// Which suffixes of several labels are public is not known here, so that
 		// any wildcard may be what the waiver is for.
 		if e.pattern.Subdomains && !waived.tolerates(PublicSuffix) && e.pattern.WholeTLD() {
-			r.fail(e.path, e.written, PublicSuffix, "anyone can register a name below "+quote(e.pattern.Host), "write the domain that is yours, such as "+quote(e.pattern.Scheme+"://*.example."+e.pattern.Host)+orWaive(PublicSuffix))
+			r.fail(e.place, e.written, PublicSuffix, "anyone can register a name below "+quote(e.pattern.Host), "write the domain that is yours, such as "+quote(e.pattern.Scheme+"://*.example."+e.pattern.Host)+orWaive(PublicSuffix))
 		}
 	}
 }
@@ -261,7 +270,7 @@ func orWaive(c Code) string {
 // waivers are the named exceptions of one policy; used ones are marked, so that
 // those without effect can be warned of.
 type waivers struct {
-	given map[Code]string
+	given map[Code]place
 	used  map[Code]bool
 }
 

@@ -2,10 +2,7 @@ package config
 
 import (
 	"strconv"
-	"strings"
 	"unsafe"
-
-	"github.com/tidwall/gjson"
 )
 
 // Config is the compiled configuration of one plugin. It must not be changed.
@@ -45,20 +42,21 @@ func Parse(data []byte) (c *Config, warnings Problems, err error) {
 }
 
 func (r *parser) config(data []byte) *Config {
-	root, ok := parseJSON(data, r)
+	root, ok := r.parseJSON(data)
 	if !ok {
 		return nil
 	}
 	c := &Config{StatPrefix: "cors"}
 	var rules []rawRule
-	hasRules := false
-	raw := r.rawPolicy("", root, topSpan, topKeys, func(name, path string, v gjson.Result) bool {
+	ruled := false // a list of rules was meant
+	raw := r.rawPolicy(root, topSpan, topKeys, func(name string, v value) bool {
 		switch name {
 		case "rules":
-			hasRules = true
-			rules = r.rawRules(path, v)
+			before := len(r.problems)
+			rules = r.rawRules(v)
+			ruled = len(rules) > 0 || len(r.problems) > before
 		case "stat_prefix":
-			c.StatPrefix = r.statPrefix(path, v)
+			c.StatPrefix = r.statPrefix(v)
 		default:
 			return false
 		}
@@ -68,7 +66,7 @@ func (r *parser) config(data []byte) *Config {
 		return nil
 	}
 	c.rules = r.compileRules(rules)
-	if len(rules) == 0 && (!hasRules || r.clean("rules")) || len(raw.keys) > 0 {
+	if !ruled || len(raw.keys) > 0 {
 		c.Default = r.compilePolicy(raw)
 	}
 	return c
@@ -76,11 +74,13 @@ func (r *parser) config(data []byte) *Config {
 
 // rawPolicy reads the members of a policy object; top takes those that are no
 // part of the policy.
-func (r *parser) rawPolicy(path string, v gjson.Result, span map[string]spelling, known []string, top func(name, path string, v gjson.Result) bool) *rawPolicy {
-	p := &rawPolicy{path: path, keys: map[string]string{}, waived: map[Code]string{}}
-	r.members(path, v, span, known, func(name, path string, v gjson.Result) {
-		if top == nil || !top(name, path, v) {
-			r.set(p, name, path, v)
+func (r *parser) rawPolicy(v value, span map[string]spelling, known []string, top func(name string, v value) bool) *rawPolicy {
+	p := &rawPolicy{object: v, keys: map[string]given{}, waived: map[Code]place{}}
+	r.members(v, span, known, func(name string, v value) {
+		if top == nil || !top(name, v) {
+			before := len(r.problems)
+			r.set(p, name, v)
+			p.keys[policySpan[name].means] = given{v, len(r.problems) == before}
 		}
 	})
 	r.modeFromFractions(p)
@@ -106,14 +106,16 @@ func (r *parser) compilePolicy(raw *rawPolicy) *Policy {
 	given := raw.has("allow_origins") || raw.has(originPatterns)
 	switch {
 	case !given && p.Mode != Off:
-		r.fail(join(raw.path, "allow_origins"), "", Missing, "no origins", `write the origins that may read responses, such as ["https://example.com"], or "mode": "off"`)
+		at := raw.object.place
+		at.path = join(at.path, "allow_origins")
+		r.fail(at, "", Missing, "no origins", `write the origins that may read responses, such as ["https://example.com"], or "mode": "off"`)
 	case given && len(raw.origins) == 0 && p.Mode != Off:
-		path := raw.keys["allow_origins"]
-		if path == "" {
-			path = raw.keys[originPatterns]
+		list, ok := raw.keys["allow_origins"]
+		if !ok {
+			list = raw.keys[originPatterns]
 		}
-		if r.clean(path) {
-			r.fail(path, "[]", Missing, "no origins", `write the origins that may read responses, such as ["https://example.com"], or "mode": "off"`)
+		if list.clean {
+			r.fail(list.place, list.Raw, Missing, "no origins", `write the origins that may read responses, such as ["https://example.com"], or "mode": "off"`)
 		}
 	}
 
@@ -123,34 +125,24 @@ func (r *parser) compilePolicy(raw *rawPolicy) *Policy {
 	p.Timing, timing = r.compileOrigins(raw.timing, waived)
 	r.checkOrigins(raw, &p.Origins, patterns, waived)
 	r.checkLoose(raw, &p.Origins, waived)
-	r.warnOrigins(&p.Origins, patterns)
-	r.warnOrigins(&p.Timing, timing)
+	r.warnOrigins(raw.origins, &p.Origins, patterns)
+	r.warnOrigins(raw.timing, &p.Timing, timing)
 	r.compileMethods(raw, p)
 	r.compileHeaders(raw, p)
 	r.compileExpose(raw, p)
 	for _, waiver := range Waivers {
-		if path, ok := raw.waived[waiver]; ok && !waived.used[waiver] {
-			r.warn(path, quote(string(waiver)), NoEffect, "nothing here needs this waiver", "leave it out")
+		if at, ok := raw.waived[waiver]; ok && !waived.used[waiver] {
+			r.warn(at, quote(string(waiver)), NoEffect, "nothing here needs this waiver", "leave it out")
 		}
 	}
 	return p
 }
 
-// clean reports whether no mistake was found at or below the path.
-func (r *parser) clean(path string) bool {
-	for _, p := range r.problems {
-		if strings.HasPrefix(p.Path, path) {
-			return false
-		}
-	}
-	return true
-}
-
 // maxStatPrefixLen bounds the first part of the counters' names, in bytes.
 const maxStatPrefixLen = 64
 
-func (r *parser) statPrefix(path string, v gjson.Result) string {
-	s, ok := r.text(path, v)
+func (r *parser) statPrefix(v value) string {
+	s, ok := r.text(v)
 	if !ok {
 		return ""
 	}
@@ -160,7 +152,7 @@ func (r *parser) statPrefix(path string, v gjson.Result) string {
 		valid = valid && ('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-' || c == '.')
 	}
 	if !valid {
-		r.fail(path, v.Raw, BadValue, "is not 1 to "+strconv.Itoa(maxStatPrefixLen)+" letters, digits, \"_\", \"-\" and inner dots", `write one such as "cors" or "cors.shop"`)
+		r.fail(v.place, v.Raw, BadValue, "is not 1 to "+strconv.Itoa(maxStatPrefixLen)+" letters, digits, \"_\", \"-\" and inner dots", `write one such as "cors" or "cors.shop"`)
 	}
 	return s
 }

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"github.com/tidwall/gjson"
-
 	"corsfilter/internal/origin"
 )
 
@@ -30,14 +28,14 @@ type OriginUse struct {
 // are not reported: Parse does that.
 func Patterns(data []byte) (uses []OriginUse) {
 	r := &parser{}
-	root, ok := parseJSON(data, r)
+	root, ok := r.parseJSON(data)
 	if !ok {
 		return nil
 	}
 	var rules []rawRule
-	policies := []*rawPolicy{r.rawPolicy("", root, topSpan, topKeys, func(name, path string, v gjson.Result) bool {
+	policies := []*rawPolicy{r.rawPolicy(root, topSpan, topKeys, func(name string, v value) bool {
 		if name == "rules" {
-			rules = r.rawRules(path, v)
+			rules = r.rawRules(v)
 		}
 		return name == "rules" || name == "stat_prefix"
 	})}

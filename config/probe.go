@@ -196,7 +196,7 @@ func (r *parser) checkLoose(raw *rawPolicy, o *Origins, waived *waivers) {
 		m := &o.loose[i]
 		e := m.raw
 		if o.Any {
-			r.warn(e.path, e.written, Covered, `"*" covers it`, "leave it out")
+			r.warn(e.place, e.written, Covered, `"*" covers it`, "leave it out")
 			continue
 		}
 		found := m.probe()
@@ -204,15 +204,15 @@ func (r *parser) checkLoose(raw *rawPolicy, o *Origins, waived *waivers) {
 		switch {
 		case found.stranger == "":
 		case raw.credentials && !waived.tolerates(AnyOrigin):
-			r.fail(e.path, e.written, AnyOrigin, "lets in the origin "+found.stranger+", which could read with its visitors' credentials", remedy+orWaive(AnyOrigin))
+			r.fail(e.place, e.written, AnyOrigin, "lets in the origin "+found.stranger+", which could read with its visitors' credentials", remedy+orWaive(AnyOrigin))
 		case !raw.credentials:
-			r.warn(e.path, e.written, MatchesAnything, "lets in the origin "+found.stranger, remedy)
+			r.warn(e.place, e.written, MatchesAnything, "lets in the origin "+found.stranger, remedy)
 		}
 		if found.insecure != "" && raw.credentials && !waived.tolerates(InsecureOrigin) {
-			r.fail(e.path, e.written, InsecureOrigin, "lets in the origin "+found.insecure+": anyone on the network path can forge a page of it and read with its visitors' credentials", "write https"+orWaive(InsecureOrigin))
+			r.fail(e.place, e.written, InsecureOrigin, "lets in the origin "+found.insecure+": anyone on the network path can forge a page of it and read with its visitors' credentials", "write https"+orWaive(InsecureOrigin))
 		}
 		if better := m.asPattern(); better != "" {
-			r.warn(e.path, e.written, BetterAsPattern, "a pattern says the same by component", "write "+quote(better))
+			r.warn(e.place, e.written, BetterAsPattern, "a pattern says the same by component", "write "+quote(better))
 		}
 	}
 }

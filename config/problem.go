@@ -1,9 +1,6 @@
 package config
 
-import (
-	"strconv"
-	"strings"
-)
+import "strings"
 
 // Code names a kind of mistake. The codes are stable: tools may compare them.
 type Code string
@@ -47,6 +44,9 @@ type Problem struct {
 	// Path is where it stands, such as rules[2].policy.allow_origins[0]; empty
 	// for the document as a whole.
 	Path string
+	// Offset and Length are the bytes of that place in the text given to Parse:
+	// of the value, or of the key where the key is the mistake.
+	Offset, Length int
 	// Value is the offending value as JSON, shortened; empty where the place
 	// alone tells.
 	Value  string
@@ -93,12 +93,16 @@ type parser struct {
 	warnings Problems
 }
 
-func (r *parser) fail(path, value string, code Code, reason, remedy string) {
-	r.problems = append(r.problems, Problem{path, shorten(value), code, reason, remedy})
+func (r *parser) fail(at place, value string, code Code, reason, remedy string) {
+	r.problems = append(r.problems, at.problem(value, code, reason, remedy))
 }
 
-func (r *parser) warn(path, value string, code Code, reason, remedy string) {
-	r.warnings = append(r.warnings, Problem{path, shorten(value), code, reason, remedy})
+func (r *parser) warn(at place, value string, code Code, reason, remedy string) {
+	r.warnings = append(r.warnings, at.problem(value, code, reason, remedy))
+}
+
+func (at place) problem(value string, code Code, reason, remedy string) Problem {
+	return Problem{Path: at.path, Offset: at.offset, Length: at.length, Value: shorten(value), Code: code, Reason: reason, Remedy: remedy}
 }
 
 // maxValueLen bounds what a message quotes of a value, in bytes.
@@ -121,13 +125,4 @@ func shorten(value string) string {
 		cut--
 	}
 	return value[:cut] + "…"
-}
-
-func at(path string, index int) string { return path + "[" + strconv.Itoa(index) + "]" }
-
-func join(path, key string) string {
-	if path == "" {
-		return key
-	}
-	return path + "." + key
 }

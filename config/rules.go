@@ -4,8 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tidwall/gjson"
-
 	"corsfilter/internal/header"
 	"corsfilter/internal/origin"
 )
@@ -84,8 +82,8 @@ func (x *ruleIndex) first(list []int32, path string, before int32) int32 {
 
 // rawRule is a rule as written.
 type rawRule struct {
-	path   string
-	name   string
+	place
+	name   rawName
 	hosts  []rawName
 	paths  []rawName
 	policy *rawPolicy
@@ -93,25 +91,26 @@ type rawRule struct {
 
 var ruleKeys = []string{"name", "hosts", "paths", "policy"}
 
-func (r *parser) rawRules(path string, v gjson.Result) (rules []rawRule) {
-	r.elements(path, v, func(path string, v gjson.Result) {
-		rule := rawRule{path: path, name: path}
-		r.members(path, v, exactly(ruleKeys), ruleKeys, func(name, path string, v gjson.Result) {
+func (r *parser) rawRules(v value) (rules []rawRule) {
+	r.elements(v, func(v value) {
+		rule := rawRule{place: v.place, name: rawName{v.place, v.path}}
+		r.members(v, exactly(ruleKeys), ruleKeys, func(name string, v value) {
 			switch name {
 			case "name":
-				rule.name, _ = r.text(path, v)
+				rule.name.name, _ = r.text(v)
+				rule.name.place = v.place
 			case "hosts":
-				rule.hosts = r.strings(path, v)
+				rule.hosts = r.strings(v)
 			case "paths":
-				rule.paths = r.strings(path, v)
+				rule.paths = r.strings(v)
 			case "policy":
-				if p := r.rawPolicy(path, v, policySpan, policyKeys, nil); v.IsObject() {
+				if p := r.rawPolicy(v, policySpan, policyKeys, nil); v.IsObject() {
 					rule.policy = p
 				}
 			}
 		})
 		if v.IsObject() && !v.Get("policy").Exists() {
-			r.fail(path, "", Missing, "the rule has no policy", `write "policy": {…}, or {"mode": "off"} for no CORS there`)
+			r.fail(v.place, "", Missing, "the rule has no policy", `write "policy": {…}, or {"mode": "off"} for no CORS there`)
 		}
 		rules = append(rules, rule)
 	})
@@ -119,14 +118,14 @@ func (r *parser) rawRules(path string, v gjson.Result) (rules []rawRule) {
 }
 
 // strings reads a list of strings that must not be empty.
-func (r *parser) strings(path string, v gjson.Result) (list []rawName) {
-	r.elements(path, v, func(path string, v gjson.Result) {
-		if s, ok := r.text(path, v); ok {
-			list = append(list, rawName{path, s})
+func (r *parser) strings(v value) (list []rawName) {
+	r.elements(v, func(v value) {
+		if s, ok := r.text(v); ok {
+			list = append(list, rawName{v.place, s})
 		}
 	})
 	if v.IsArray() && v.Get("#").Int() == 0 {
-		r.fail(path, "[]", Missing, "an empty list matches nothing", "leave the key out to match everything")
+		r.fail(v.place, v.Raw, Missing, "an empty list matches nothing", "leave the key out to match everything")
 	}
 	return list
 }
@@ -135,14 +134,14 @@ func (r *parser) compileRules(raw []rawRule) (index ruleIndex) {
 	names := map[string]string{}
 	catchAll := ""
 	for i, e := range raw {
-		if first, again := names[e.name]; again {
-			r.warn(e.path, quote(e.name), Duplicate, "has the name of "+first, "give each rule its own, so that messages tell them apart")
+		if first, again := names[e.name.name]; again {
+			r.warn(e.name.place, quote(e.name.name), Duplicate, "has the name of "+first, "give each rule its own, so that messages tell them apart")
 		}
-		names[e.name] = e.path
+		names[e.name.name] = e.path
 		if catchAll != "" {
-			r.warn(e.path, "", Unreachable, catchAll+" matches everything before it", "move that rule to the end")
+			r.warn(e.place, "", Unreachable, catchAll+" matches everything before it", "move that rule to the end")
 		}
-		rule := Rule{Name: e.name}
+		rule := Rule{Name: e.name.name}
 		for _, p := range e.paths {
 			if pattern, ok := r.pathPattern(p); ok {
 				rule.paths = append(rule.paths, pattern)
@@ -178,11 +177,11 @@ func (r *parser) compileRules(raw []rawRule) (index ruleIndex) {
 func (r *parser) hostPattern(e rawName) (host string, below, ok bool) {
 	host, below, err := origin.ParseHostPattern(e.name)
 	if err != nil {
-		r.fail(e.path, quote(e.name), BadHost, err.Reason, err.Remedy)
+		r.fail(e.place, quote(e.name), BadHost, err.Reason, err.Remedy)
 		return "", false, false
 	}
 	if strings.ToLower(e.name) != e.name {
-		r.warn(e.path, quote(e.name), Lowered, "hosts are compared in lower case", "write "+quote(strings.ToLower(e.name)))
+		r.warn(e.place, quote(e.name), Lowered, "hosts are compared in lower case", "write "+quote(strings.ToLower(e.name)))
 	}
 	return host, below, true
 }
@@ -190,7 +189,7 @@ func (r *parser) hostPattern(e rawName) (host string, below, ok bool) {
 func (r *parser) pathPattern(e rawName) (pathPattern, bool) {
 	example := `write one such as "/v1/*" or "/status"`
 	fail := func(reason, remedy string) (pathPattern, bool) {
-		r.fail(e.path, quote(e.name), BadPath, reason, remedy)
+		r.fail(e.place, quote(e.name), BadPath, reason, remedy)
 		return pathPattern{}, false
 	}
 	path, below := strings.CutSuffix(e.name, "/*")

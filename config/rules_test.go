@@ -37,7 +37,7 @@ func TestRuleRefusals(t *testing.T) {
 		}},
 		{"names", []row{
 			{json: rule(`"name":1`), problems: "rules[0].name wrong-type"},
-			{json: `{"rules":[{"name":"x","paths":["/a"],"policy":{"mode":"off"}},{"name":"x","policy":{"mode":"off"}}]}`, warnings: "rules[1] duplicate"},
+			{json: `{"rules":[{"name":"x","paths":["/a"],"policy":{"mode":"off"}},{"name":"x","policy":{"mode":"off"}}]}`, warnings: "rules[1].name duplicate"},
 		}},
 		{"rules behind one that takes all", []row{
 			{json: `{"rules":[{"policy":{"mode":"off"}},{"paths":["/a"],"policy":{"mode":"off"}}]}`, warnings: "rules[1] unreachable"},
