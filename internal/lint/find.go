@@ -97,6 +97,7 @@ func (f *finder) resource(root *yaml.Node) {
 	switch kind := scalar(child(root, "kind")); {
 	case kind == "WasmPlugin":
 		f.add("spec.pluginConfig", child(spec, "pluginConfig"), true)
+		f.add("spec.defaultConfig", child(spec, "defaultConfig"), false) // Higress
 	case kind == "EnvoyExtensionPolicy":
 		if list := child(spec, "wasm"); list != nil {
 			for i, e := range list.Content {
