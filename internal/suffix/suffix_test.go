@@ -1,0 +1,110 @@
+package suffix_test
+
+import (
+	"strings"
+	"testing"
+
+	"golang.org/x/net/publicsuffix"
+	"pgregory.net/rapid"
+
+	"corsfilter/internal/suffix"
+)
+
+func TestWhatIsPublic(t *testing.T) {
+	for _, c := range []struct{ host, public, registrable string }{
+		{"com", "com", ""},
+		{"example.com", "com", "example.com"},
+		{"a.b.example.com", "com", "example.com"},
+		{"co.uk", "co.uk", ""},
+		{"www.example.co.uk", "co.uk", "example.co.uk"},
+		{"github.io", "github.io", ""}, // the private part
+		{"me.github.io", "github.io", "me.github.io"},
+		{"notgithub.io", "io", "notgithub.io"},
+		{"ck", "ck", ""}, // *.ck
+		{"x.ck", "x.ck", ""},
+		{"y.x.ck", "x.ck", "y.x.ck"},
+		{"www.ck", "ck", "www.ck"}, // !www.ck
+		{"a.www.ck", "ck", "www.ck"},
+		{"awww.ck", "awww.ck", ""},
+		{"kawasaki.jp", "jp", "kawasaki.jp"}, // *.kawasaki.jp
+		{"x.kawasaki.jp", "x.kawasaki.jp", ""},
+		{"city.kawasaki.jp", "kawasaki.jp", "city.kawasaki.jp"},
+		{"xn--p1ai", "xn--p1ai", ""},
+		{"localhost", "localhost", ""}, // no rule
+		{"db.corp.internal", "internal", "corp.internal"},
+		{"under_score.example.com", "com", "example.com"},
+		{"", "", ""},
+		{".", "", ""},
+		{".com", "com", ""},
+		{"a..com", "com", ""},
+		{"example.com.", "", ""}, // hosts come without it
+	} {
+		if got := c.host[suffix.Public(c.host):]; got != c.public {
+			t.Errorf("Public(%q) = %q, want %q", c.host, got, c.public)
+		}
+		if got, ok := suffix.Registrable(c.host); got != c.registrable || ok != (got != "") {
+			t.Errorf("Registrable(%q) = %q, %t, want %q", c.host, got, ok, c.registrable)
+		}
+	}
+}
+
+func TestWhatIsShared(t *testing.T) {
+	for host, want := range map[string]bool{
+		"com": true, "co.uk": true, "github.io": true, "nosuchdomain": true,
+		"example.com": false, "me.github.io": false, "x.me.github.io": false, "www.ck": false,
+		"amazonaws.com":                true, // s3.amazonaws.com and others below it
+		"compute.amazonaws.com":        true, // *.compute.amazonaws.com
+		"us-1.compute.amazonaws.com":   true,
+		"i.us-1.compute.amazonaws.com": false,
+		"kawasaki.jp":                  true,
+		"city.kawasaki.jp":             false,
+		"azonaws.com":                  false, // the end of another's label
+		"ub.io":                        false,
+	} {
+		if got := suffix.Shared(host); got != want {
+			t.Errorf("Shared(%q) = %t", host, got)
+		}
+	}
+}
+
+func TestLookUpDoesNotAllocate(t *testing.T) {
+	host := "a.www.city.kawasaki.jp"
+	if n := testing.AllocsPerRun(100, func() {
+		suffix.Public(host)
+		suffix.Registrable(host)
+		suffix.Shared(host)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// Hosts made of labels that stand in rules, where a look-up can go wrong, and of
+// others. Package gen's tests try every rule.
+func TestAgreesWithTheReference(t *testing.T) {
+	labels := strings.Fields("com uk co github io ck www jp kawasaki city kobe amazonaws s3 compute us-east-1 dualstack on aws x xn--p1ai -a a- a_b 1 co1")
+	rapid.Check(t, func(t *rapid.T) {
+		label := rapid.OneOf(rapid.SampledFrom(labels), rapid.StringMatching(`[a-z0-9_-]{1,8}`))
+		host := strings.Join(rapid.SliceOfN(label, 1, 6).Draw(t, "labels"), ".")
+		if want, _ := publicsuffix.PublicSuffix(host); host[suffix.Public(host):] != want {
+			// The reference takes an address as a whole; here none arrives.
+			if want != host || strings.Trim(host, "0123456789.") != "" {
+				t.Fatalf("Public(%q) = %q, want %q", host, host[suffix.Public(host):], want)
+			}
+		}
+	})
+}
+
+// No host ends a look-up outside the table.
+func FuzzPublic(f *testing.F) {
+	for _, seed := range []string{"", ".", "..", "example.co.uk", "\x00.com", "É.jp", "a.b.kawasaki.jp"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, host string) {
+		public := suffix.Public(host)
+		registrable, ok := suffix.Registrable(host)
+		suffix.Shared(host)
+		if !strings.HasSuffix(host, registrable) || ok && len(registrable) <= len(host)-public {
+			t.Errorf("%q: public from %d, registrable %q", host, public, registrable)
+		}
+	})
+}
