@@ -15,7 +15,7 @@ const longestCached = 86400
 // maxAge reads seconds or a duration and returns the value of the response
 // field. Access-Control-Max-Age is delta-seconds (Fetch, section 3.3.3), which
 // has no sign: -1, which some servers send for "do not cache", is sent as 0.
-func (r *parser) maxAge(v value) string {
+func (p *parser) maxAge(v value) string {
 	remedy := `write seconds, such as 600, or a duration, such as "10m"`
 	var seconds int64
 	var ok bool
@@ -25,18 +25,18 @@ func (r *parser) maxAge(v value) string {
 	case gjson.String:
 		seconds, ok = wholeSeconds(v.Str)
 	default:
-		r.wrongType(v, "seconds or a duration")
+		p.wrongType(v, "seconds or a duration")
 		return ""
 	}
 	switch {
 	case !ok:
-		r.fail(v.place, v.Raw, BadValue, "is no whole number of seconds", remedy)
+		p.fail(v.place, v.Raw, BadValue, "is no whole number of seconds", remedy)
 		return ""
 	case seconds < -1 || seconds > math.MaxInt32:
-		r.fail(v.place, v.Raw, OutOfRange, "is not from -1 to "+strconv.Itoa(math.MaxInt32)+" seconds", remedy)
+		p.fail(v.place, v.Raw, OutOfRange, "is not from -1 to "+strconv.Itoa(math.MaxInt32)+" seconds", remedy)
 		return ""
 	case seconds > longestCached:
-		r.warn(v.place, v.Raw, NoEffect, "no browser caches a preflight for more than 24 hours", "write 86400 or less")
+		p.warn(v.place, v.Raw, NoEffect, "no browser caches a preflight for more than 24 hours", "write 86400 or less")
 	}
 	return strconv.FormatInt(max(seconds, 0), 10)
 }

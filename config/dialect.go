@@ -6,31 +6,43 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// Keys under which the same settings go in Envoy's CorsPolicy, Istio's
-// corsPolicy, the Gateway API's CORS filter and Higress' cors plugin, where they
-// are not simply the camel case of ours.
+// Settings that several keys mean, and keys that are named more than once.
 const (
-	originMatch    = "allow_origin_string_match"       // Envoy
-	originList     = "allow_origin"                    // Istio, before matchers
-	originPatterns = "allow_origin_patterns"           // Higress, beside allow_origins
-	forwardFlag    = "forward_not_matching_preflights" // Envoy
-	filterEnabled  = "filter_enabled"                  // Envoy
-	shadowEnabled  = "shadow_enabled"                  // Envoy
-	typeURL        = "@type"                           // Envoy, in a typed_config
+	allowOrigins        = "allow_origins"
+	originPatterns      = "allow_origin_patterns"
+	unmatchedPreflights = "unmatched_preflights"
+	filterEnabled       = "filter_enabled"
+	shadowEnabled       = "shadow_enabled"
 )
 
-// dialectKeys maps each of them to the setting it means: two keys that mean the
-// same are a duplicate. Higress' patterns come on top of its origins, so they
-// are a setting of their own, and Envoy's two fractions together are the mode.
-var dialectKeys = map[string]string{
-	originMatch:    "allow_origins",
-	originList:     "allow_origins",
-	originPatterns: originPatterns,
-	forwardFlag:    "unmatched_preflights",
-	filterEnabled:  filterEnabled,
-	shadowEnabled:  shadowEnabled,
-	typeURL:        typeURL,
+const (
+	envoy   = "Envoy"
+	istio   = "Istio"
+	higress = "Higress"
+)
+
+// Dialects are the keys of Envoy's CorsPolicy, Istio's corsPolicy and Higress'
+// cors plugin that are not simply the camel case of ours. The Gateway API's CORS
+// filter has none. Higress' patterns come on top of its origins, so they are a
+// setting of their own, and Envoy's two fractions together are the mode.
+var Dialects = []Field{
+	{Name: "allow_origin_string_match", Dialect: envoy, Setting: allowOrigins, Type: originsType, Meaning: "Envoy's name of allow_origins", read: readOrigins},
+	{Name: "allow_origin", Dialect: istio, Setting: allowOrigins, Type: originsType, Meaning: "an older name of allow_origins, in Istio", read: readOrigins},
+	{Name: originPatterns, Dialect: higress, Setting: originPatterns, Type: originsType, Meaning: "Higress' patterns; they add to allow_origins", read: readOrigins},
+	{Name: "forward_not_matching_preflights", Dialect: envoy, Setting: unmatchedPreflights, Type: flagType, Meaning: "Envoy's name of unmatched_preflights: forward",
+		read: func(p *parser, raw *rawPolicy, v value) { raw.policy.ForwardUnmatched = p.boolean(v) }},
+	{Name: filterEnabled, Dialect: envoy, Setting: filterEnabled, Type: fractionType, Meaning: "Envoy's switch: 0 % or 100 %",
+		read: func(p *parser, raw *rawPolicy, v value) { raw.enabled = p.fraction(v) }},
+	{Name: shadowEnabled, Dialect: envoy, Setting: shadowEnabled, Type: fractionType, Meaning: "Envoy's switch for mode shadow: 0 % or 100 %",
+		read: func(p *parser, raw *rawPolicy, v value) { raw.shadow = p.fraction(v) }},
+	{Name: "@type", Dialect: envoy, Setting: "@type", Type: typeURLType, Meaning: "names the message where a typed_config was pasted",
+		read: func(p *parser, raw *rawPolicy, v value) { p.choice(v, corsPolicyTypes...) }},
 }
+
+const (
+	fractionType = "fraction of 0 % or 100 %"
+	typeURLType  = "type of a CorsPolicy"
+)
 
 // corsPolicyTypes are the messages that a pasted typed_config may name.
 var corsPolicyTypes = []string{
@@ -38,93 +50,107 @@ var corsPolicyTypes = []string{
 	"type.googleapis.com/envoy.config.route.v3.CorsPolicy",
 }
 
-// fractions are Envoy's filter_enabled and shadow_enabled, as on or off.
-type fractions struct {
-	enabled, shadow bool
+func readOrigins(p *parser, raw *rawPolicy, v value) {
+	raw.origins = append(raw.origins, p.rawOrigins(v)...)
 }
 
-func (r *parser) setDialect(p *rawPolicy, name string, v value) {
-	switch name {
-	case originMatch, originList:
-		p.origins = append(p.origins, r.rawOrigins(v)...)
-	case forwardFlag:
-		p.forward = r.boolean(v)
-	case filterEnabled:
-		p.fractions.enabled = r.fraction(v)
-	case shadowEnabled:
-		p.fractions.shadow = r.fraction(v)
-	case typeURL:
-		r.choice(v, corsPolicyTypes...)
+// dialect is what tells in which project's words a policy is written.
+type dialect struct {
+	project string
+	place   place // of the key that tells
+}
+
+// see looks at one member of a policy. Beside the keys that only one project
+// has, Istio's allowOrigins are told by their matcher objects: strings there may
+// as well be the Gateway API's, or ours.
+func (d *dialect) see(f *Field, v value) {
+	project := f.Dialect
+	if v.name == camel(allowOrigins) && v.IsArray() && v.Get("0").IsObject() {
+		project = istio
+	}
+	if project != "" && d.project == "" {
+		*d = dialect{project, v.key}
 	}
 }
+
+// noteUnmatched says where a policy does otherwise than where it comes from: in
+// Envoy and Istio a preflight from an origin that is not allowed goes upstream,
+// unless the policy says otherwise. Higress answers it by itself, and gateways
+// of the Gateway API differ from one to the next.
+func (p *parser) noteUnmatched(raw *rawPolicy, policy *Policy) {
+	from := raw.dialect.project
+	if from != envoy && from != istio || raw.has(unmatchedPreflights) || policy.Mode == Off || policy.Origins.Any {
+		return
+	}
+	p.notes.add(raw.dialect.place, "", Unmatched, from+" forwards a preflight from an origin that is not allowed; this filter answers it with 403",
+		`add "unmatched_preflights": "forward" to keep that, or "deny" to say that 403 is meant`)
+}
+
+// unmatchedInIstio are Istio's words for unmatched_preflights; unspecified is
+// forward there.
+var unmatchedInIstio = map[string]bool{"FORWARD": true, "UNSPECIFIED": true, "IGNORE": false}
 
 // unmatched reads our own words and Istio's.
-func (r *parser) unmatched(v value) (forward bool) {
+func (p *parser) unmatched(v value) (forward bool) {
 	if v.Type == gjson.String {
-		switch v.Str {
-		case "FORWARD", "UNSPECIFIED": // Istio forwards unless told otherwise
-			return true
-		case "IGNORE":
-			return false
+		if forward, ok := unmatchedInIstio[v.Str]; ok {
+			return forward
 		}
 	}
-	return r.choice(v, "deny", "forward") == "forward"
+	return p.choice(v, "deny", "forward") == "forward"
 }
 
 // modeFromFractions translates what Envoy decides for each request by chance.
 // Envoy's shadow policy only counts where the filter itself is not enabled.
-func (r *parser) modeFromFractions(p *rawPolicy) {
-	given, enabled := p.keys[filterEnabled]
-	other, shadow := p.keys[shadowEnabled]
+func (p *parser) modeFromFractions(raw *rawPolicy) {
+	first, enabled := raw.given[filterEnabled]
 	if !enabled {
-		given = other
-	}
-	if !enabled && !shadow {
-		return
-	}
-	if p.has("mode") {
-		r.fail(given.key, "", DuplicateKey, `means the same as "mode"`, "keep one of the two")
-		return
+		var shadow bool
+		if first, shadow = raw.given[shadowEnabled]; !shadow {
+			return
+		}
 	}
 	switch {
-	case !enabled || p.fractions.enabled:
-		p.mode = Enforce
-	case p.fractions.shadow:
-		p.mode = Shadow
+	case raw.has("mode"):
+		p.fail(first.key, "", DuplicateKey, `means the same as "mode"`, "keep one of the two")
+	case !enabled || raw.enabled:
+		raw.policy.Mode = Enforce
+	case raw.shadow:
+		raw.policy.Mode = Shadow
 	default:
-		p.mode = Off
+		raw.policy.Mode = Off
 	}
 }
 
+var fractionKeys, percentKeys = keysOf("default_value", "runtime_key"), keysOf("numerator", "denominator")
+
 // fraction reads a RuntimeFractionalPercent. The module decides the same for
 // every request, so all or nothing is what it can do.
-func (r *parser) fraction(v value) (on bool) {
-	known := []string{"default_value", "runtime_key"}
+func (p *parser) fraction(v value) (on bool) {
 	given := false
-	r.members(v, exactly(known), known, func(name string, v value) {
-		if name == "runtime_key" {
-			if s, ok := r.text(v); ok && s != "" {
-				r.warn(v.place, v.Raw, RuntimeKey, "the module can not read Envoy's runtime, so the default value holds", "leave it out")
+	p.members(v, fractionKeys, func(k key, v value) {
+		if k.name == "runtime_key" {
+			if s, ok := p.text(v); ok && s != "" {
+				p.warn(v.place, v.Raw, RuntimeKey, "the module can not read Envoy's runtime, so the default value holds", "leave it out")
 			}
 			return
 		}
 		given = true
-		on = r.percent(v)
+		on = p.percent(v)
 	})
 	if v.IsObject() && !given {
-		r.fail(v.place, v.Raw, Missing, "the default value is missing", `write {"default_value": {"numerator": 100}}`)
+		p.fail(v.place, v.Raw, Missing, "the default value is missing", `write {"default_value": {"numerator": 100}}`)
 	}
 	return on
 }
 
 // percent reads a FractionalPercent that is 0 or 100 %.
-func (r *parser) percent(v value) (all bool) {
-	known := []string{"numerator", "denominator"}
+func (p *parser) percent(v value) (all bool) {
 	numerator, denominator := int64(0), int64(100)
-	before := len(r.problems)
-	r.members(v, exactly(known), known, func(name string, v value) {
-		if name == "denominator" {
-			switch r.choice(v, "HUNDRED", "TEN_THOUSAND", "MILLION") {
+	before := p.mistakes.count
+	p.members(v, percentKeys, func(k key, v value) {
+		if k.name == "denominator" {
+			switch p.choice(v, "HUNDRED", "TEN_THOUSAND", "MILLION") {
 			case "TEN_THOUSAND":
 				denominator = 10_000
 			case "MILLION":
@@ -134,11 +160,11 @@ func (r *parser) percent(v value) (all bool) {
 		}
 		var ok bool
 		if numerator, ok = whole(v.Raw); v.Type != gjson.Number || !ok || numerator < 0 || bits.Len64(uint64(numerator)) > 32 {
-			r.wrongType(v, "a whole number")
+			p.wrongType(v, "a whole number")
 		}
 	})
-	if len(r.problems) == before && numerator != 0 && numerator < denominator {
-		r.fail(v.place, v.Raw, OutOfRange, "the module decides the same for every request and can not take a share of them", `write a numerator of 0 or 100, or "mode": "shadow" to try a policy out`)
+	if p.mistakes.count == before && numerator != 0 && numerator < denominator {
+		p.fail(v.place, v.Raw, OutOfRange, "the module decides the same for every request and can not take a share of them", `write a numerator of 0 or 100, or "mode": "shadow" to try a policy out`)
 	}
 	return numerator >= denominator
 }

@@ -2,6 +2,8 @@ package config
 
 import (
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -60,12 +62,12 @@ func TestEnvoyPolicies(t *testing.T) {
 	const policyType = `"@type":"type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy"`
 	for _, c := range []published{
 		{
-			// The regex is a literal star, which is no origin.
+			// The regex is a literal star, and Envoy asks for that first.
 			name:     "the example's virtual host",
 			json:     `{` + policyType + `,"allow_origin_string_match":[{"safe_regex":{"regex":"\\*"}}],"allow_methods":"GET","filter_enabled":{"default_value":{"numerator":100,"denominator":"HUNDRED"},"runtime_key":"cors.www.enabled"},"shadow_enabled":{"default_value":{"numerator":0,"denominator":"HUNDRED"},"runtime_key":"cors.www.shadow_enabled"}}`,
-			warnings: "filter_enabled.runtime_key runtime-key, shadow_enabled.runtime_key runtime-key, allow_methods no-effect",
+			warnings: "filter_enabled.runtime_key runtime-key, shadow_enabled.runtime_key runtime-key, allow_origin_string_match[0] matches-any-origin, allow_methods no-effect",
 			want:     Policy{AllowMethods: "GET", PreflightStatus: 204},
-			others:   []string{"https://a.example", "*", "null"},
+			matches:  []string{"https://a.example", "null"},
 		},
 		{
 			name: "the example's disabled route",
@@ -91,7 +93,9 @@ func TestEnvoyPolicies(t *testing.T) {
 			// Envoy's own gRPC-Web example allows every origin by a prefix.
 			name:     "a prefix of every origin",
 			json:     `{"allow_origin_string_match":[{"prefix":"*"}],"allow_methods":"GET, PUT, DELETE, POST, OPTIONS"}`,
-			problems: "allow_origin_string_match[0] loose-origin-match",
+			warnings: "allow_origin_string_match[0] matches-any-origin",
+			want:     Policy{AllowMethods: "GET, PUT, DELETE, POST, OPTIONS", PreflightStatus: 204},
+			matches:  []string{"https://a.example", "null"},
 		},
 		{
 			name: "shadow only",
@@ -106,11 +110,12 @@ func TestEnvoyPolicies(t *testing.T) {
 		{
 			name: "shadow_enabled alone leaves the filter on",
 			json: `{"allow_origin_string_match":[{"exact":"*"}],"shadow_enabled":{"default_value":{"numerator":100}}}`,
-			want: Policy{PreflightStatus: 204}, matches: []string{"https://a.example"},
+			want: Policy{PreflightStatus: 204}, matches: []string{"https://a.example"}, warnings: "allow_origin_string_match[0] matches-any-origin",
 		},
 		{
 			name:     "credentials for everyone",
 			json:     `{"allow_origin_string_match":[{"safe_regex":{"regex":".*"}}],"allow_credentials":true}`,
+			warnings: "allow_origin_string_match[0] matches-any-origin",
 			problems: "allow_origin_string_match[0] any-origin-with-credentials",
 		},
 	} {
@@ -133,7 +138,7 @@ func TestIstioPolicies(t *testing.T) {
 			name:    "any origin",
 			json:    `{"allowOrigins":[{"exact":"*"}],"allowMethods":["POST","GET","OPTIONS"],"allowHeaders":["DNT","Keep-Alive","User-Agent","X-Requested-With","If-Modified-Since","Cache-Control","Content-Type","Authorization"],"allowCredentials":false,"maxAge":"24h"}`,
 			want:    Policy{AllowMethods: "POST, GET, OPTIONS", AllowHeaders: "dnt, keep-alive, user-agent, x-requested-with, if-modified-since, cache-control, content-type, authorization", MaxAge: "86400", PreflightStatus: 204},
-			matches: []string{"https://a.example", "null"}, warnings: "allowHeaders[0] no-effect, allowHeaders[1] no-effect",
+			matches: []string{"https://a.example", "null"}, warnings: "allowOrigins[0] matches-any-origin, allowHeaders[0] no-effect, allowHeaders[1] no-effect",
 		},
 		{
 			name:     "the old list with credentials for everyone",
@@ -273,5 +278,47 @@ func TestDialectRefusals(t *testing.T) {
 		}},
 	} {
 		t.Run(group.name, func(t *testing.T) { checkRows(t, group.rows) })
+	}
+}
+
+// TestNotes holds where a policy does otherwise than the proxy it was written
+// for: what happens to a preflight from an origin that is not allowed.
+func TestNotes(t *testing.T) {
+	const origins = `"allow_origin_string_match":[{"exact":"https://a.example"}]`
+	for _, c := range []struct{ name, json, want string }{
+		{"Envoy forwards", `{` + origins + `}`, "allow_origin_string_match unmatched-preflights"},
+		{"Envoy in camel case", `{"allowOriginStringMatch":[{"exact":"https://a.example"}]}`, "allowOriginStringMatch unmatched-preflights"},
+		{"Envoy by its type alone", `{"@type":"type.googleapis.com/envoy.config.route.v3.CorsPolicy","allow_origins":["https://a.example"]}`, "@type unmatched-preflights"},
+		{"Envoy by its switch alone", with(`"filter_enabled":{"default_value":{"numerator":100}}`), "filter_enabled unmatched-preflights"},
+		{"in shadow mode as well", `{` + origins + `,"mode":"shadow"}`, "allow_origin_string_match unmatched-preflights"},
+		{"in a rule", `{"rules":[{"policy":{` + origins + `}},{"policy":{"mode":"off"}}]}`, "rules[0].policy.allow_origin_string_match unmatched-preflights"},
+		{"Istio forwards", `{"allowOrigins":[{"exact":"https://a.example"}]}`, "allowOrigins unmatched-preflights"},
+		{"Istio's older list", `{"allowOrigin":["https://a.example"]}`, "allowOrigin unmatched-preflights"},
+		{"said by Envoy's key", `{` + origins + `,"forward_not_matching_preflights":false}`, ""},
+		{"said by Istio's word", `{"allowOrigins":[{"exact":"https://a.example"}],"unmatchedPreflights":"IGNORE"}`, ""},
+		{"said by ours", `{` + origins + `,"unmatched_preflights":"deny"}`, ""},
+		{"where every origin is allowed none is unmatched", `{"allow_origin_string_match":[{"exact":"*"}]}`, ""},
+		{"where it is off", `{"filter_enabled":{"default_value":{}}}`, ""},
+		{"our own fields", `{"allow_origins":[{"exact":"https://a.example"},"https://b.example"]}`, ""},
+		{"our own fields in camel case, or the Gateway API's", `{"allowOrigins":["https://a.example"],"maxAge":60}`, ""},
+		{"Higress answers by itself", `{"allow_origin_patterns":["https://*.a.example"]}`, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, warnings, err := Parse([]byte(c.json))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := places(p.Notes); !slices.Equal(got, split(c.want)) {
+				t.Errorf("notes %q, want %q", got, c.want)
+			}
+			if slices.Contains(places(warnings), c.want) {
+				t.Errorf("the note is a warning: %v", warnings)
+			}
+			for _, note := range p.Notes {
+				if key := c.json[note.Offset : note.Offset+note.Length]; !strings.HasSuffix(note.Path, strings.Trim(key, `"`)) {
+					t.Errorf("the note stands at %q", key)
+				}
+			}
+		})
 	}
 }

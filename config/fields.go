@@ -1,13 +1,15 @@
 package config
 
 import (
+	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/tidwall/gjson"
 )
 
-// Field describes one setting, for the reference in the README and for tools.
+// Field is one key of a policy, or of the top level: all that is known of it
+// stands in its row. The reference in the README and config/schema.json are
+// made of the rows.
 type Field struct {
 	// Name is the key in snake_case; its lowerCamelCase form is accepted too.
 	Name string
@@ -20,87 +22,112 @@ type Field struct {
 	// Top is set for options of the whole plugin, which stand at the top level
 	// only.
 	Top bool
+	// Dialect is the project whose key it is, and Setting what it means here:
+	// the name of a field of ours, or its own where we have no such field. Both
+	// are empty for our own fields.
+	Dialect, Setting string
+
+	read func(p *parser, raw *rawPolicy, v value)
 }
 
-// Fields are all settings, in the order of the reference.
-var Fields = []Field{
-	{Name: "allow_origins", Type: "list of strings or matcher objects", Default: "required", Meaning: "who may read responses"},
-	{Name: "allow_methods", Type: "list of strings, or one comma-separated string", Default: "none", Meaning: "sent as Access-Control-Allow-Methods; GET, HEAD and POST never need listing; `*` is any"},
-	{Name: "allow_headers", Type: "list of strings, or one comma-separated string", Default: "none", Meaning: "sent as Access-Control-Allow-Headers; `*` is any"},
-	{Name: "expose_headers", Type: "list of strings, or one comma-separated string", Default: "none", Meaning: "sent as Access-Control-Expose-Headers"},
-	{Name: "allow_credentials", Type: "boolean", Default: "`false`", Meaning: "sends Access-Control-Allow-Credentials: true"},
-	{Name: "max_age", Type: "seconds as number or string, or a duration such as `10m`", Default: "not sent", Meaning: "Access-Control-Max-Age; 0 or -1 sends `0`, do not cache"},
-	{Name: "allow_private_network_access", Type: "boolean", Default: "`false`", Meaning: "answers Access-Control-Request-Private-Network: true with Access-Control-Allow-Private-Network: true"},
-	{Name: "preflight_status", Type: "200 to 299", Default: "`204`", Meaning: "status of an answered preflight"},
-	{Name: "unmatched_preflights", Type: "`deny` or `forward`", Default: "`deny`", Meaning: "preflight from an origin that is not allowed: answer 403 here, or let upstream answer"},
-	{Name: "disallowed_requests", Type: "`forward` or `reject`", Default: "`forward`", Meaning: "other request from an origin that is not allowed: forward it without CORS headers, or answer 403"},
-	{Name: "upstream_headers", Type: "`override` or `preserve`", Default: "`override`", Meaning: "what becomes of CORS headers that upstream sent itself"},
-	{Name: "mode", Type: "`enforce`, `shadow` or `off`", Default: "`enforce`", Meaning: "shadow decides, counts and logs, and touches nothing"},
-	{Name: "timing_allow_origins", Type: "as `allow_origins`", Default: "none", Meaning: "stamps Timing-Allow-Origin for those origins"},
-	{Name: "debug", Type: "boolean", Default: "`false`", Meaning: "adds the decision as the response header x-cors-decision"},
-	{Name: "dangerously_tolerate", Type: "list of waivers", Default: "none", Meaning: "lets through a setting that is refused otherwise; the refusal names the waiver"},
-	{Name: "rules", Type: "list of rules", Default: "none", Meaning: "policies by host and path; the first that matches wins, else the settings above", Top: true},
-	{Name: "stat_prefix", Type: "string", Default: "`cors`", Meaning: "first part of the names of the counters", Top: true},
-}
-
-// policyKeys and topKeys are the names that unknown keys are compared with.
-var (
-	policyKeys = fieldNames(false)
-	topKeys    = fieldNames(true)
-	policySpan = spellings(policyKeys)
-	topSpan    = spellings(topKeys)
+// The types of several fields.
+const (
+	originsType = "list of strings or matcher objects"
+	headersType = "list of header names, or one comma-separated string"
+	flagType    = "boolean"
 )
 
-func fieldNames(top bool) (names []string) {
-	for _, f := range Fields {
-		if top || !f.Top {
-			names = append(names, f.Name)
+// Fields are our own settings, in the order of the reference.
+var Fields = []Field{
+	{Name: "allow_origins", Type: originsType, Default: "required", Meaning: "who may read responses", read: readOrigins},
+	{Name: "allow_methods", Type: "list of methods, or one comma-separated string", Default: "none", Meaning: "sent as Access-Control-Allow-Methods; GET, HEAD and POST never need listing; `*` is any",
+		read: func(p *parser, raw *rawPolicy, v value) { raw.methods = p.namesOrText(v) }},
+	{Name: "allow_headers", Type: headersType, Default: "none", Meaning: "sent as Access-Control-Allow-Headers; `*` is any",
+		read: func(p *parser, raw *rawPolicy, v value) { raw.headers = p.namesOrText(v) }},
+	{Name: "expose_headers", Type: headersType, Default: "none", Meaning: "sent as Access-Control-Expose-Headers",
+		read: func(p *parser, raw *rawPolicy, v value) { raw.expose = p.namesOrText(v) }},
+	{Name: "allow_credentials", Type: flagType, Default: "`false`", Meaning: "sends Access-Control-Allow-Credentials: true",
+		read: func(p *parser, raw *rawPolicy, v value) { raw.policy.Credentials = p.boolean(v) }},
+	{Name: "max_age", Type: "seconds as number or string, or a duration such as `10m`", Default: "not sent", Meaning: "Access-Control-Max-Age; 0 or -1 sends `0`, do not cache",
+		read: func(p *parser, raw *rawPolicy, v value) { raw.policy.MaxAge = p.maxAge(v) }},
+	{Name: "allow_private_network_access", Type: flagType, Default: "`false`", Meaning: "answers Access-Control-Request-Private-Network: true with Access-Control-Allow-Private-Network: true",
+		read: func(p *parser, raw *rawPolicy, v value) { raw.policy.PrivateNetwork = p.boolean(v) }},
+	{Name: "preflight_status", Type: "200 to 299", Default: "`204`", Meaning: "status of an answered preflight",
+		read: func(p *parser, raw *rawPolicy, v value) { raw.policy.PreflightStatus = p.status(v) }},
+	{Name: unmatchedPreflights, Type: "`deny` or `forward`", Default: "`deny`", Meaning: "preflight from an origin that is not allowed: answer 403 here, or let upstream answer",
+		read: func(p *parser, raw *rawPolicy, v value) { raw.policy.ForwardUnmatched = p.unmatched(v) }},
+	{Name: "disallowed_requests", Type: "`forward` or `reject`", Default: "`forward`", Meaning: "other request from an origin that is not allowed: forward it without CORS headers, or answer 403",
+		read: func(p *parser, raw *rawPolicy, v value) {
+			raw.policy.Reject = p.choice(v, "forward", "reject") == "reject"
+		}},
+	{Name: "upstream_headers", Type: "`override` or `preserve`", Default: "`override`", Meaning: "what becomes of CORS headers that upstream sent itself",
+		read: func(p *parser, raw *rawPolicy, v value) {
+			raw.policy.Preserve = p.choice(v, "override", "preserve") == "preserve"
+		}},
+	{Name: "mode", Type: "`enforce`, `shadow` or `off`", Default: "`enforce`", Meaning: "shadow decides, counts and logs, and touches nothing",
+		read: func(p *parser, raw *rawPolicy, v value) { raw.policy.Mode = p.mode(v) }},
+	{Name: "timing_allow_origins", Type: "as `allow_origins`", Default: "none", Meaning: "stamps Timing-Allow-Origin for those origins",
+		read: func(p *parser, raw *rawPolicy, v value) { raw.timing = p.rawOrigins(v) }},
+	{Name: "debug", Type: flagType, Default: "`false`", Meaning: "adds the decision as the response header x-cors-decision",
+		read: func(p *parser, raw *rawPolicy, v value) { raw.policy.Debug = p.boolean(v) }},
+	{Name: "dangerously_tolerate", Type: "list of waivers", Default: "none", Meaning: "lets through a setting that is refused otherwise; the refusal names the waiver",
+		read: func(p *parser, raw *rawPolicy, v value) { p.waivers(raw, v) }},
+	{Name: "rules", Type: "list of rules", Default: "none", Meaning: "policies by host and path; the first that matches wins, else the settings above", Top: true,
+		read: func(p *parser, raw *rawPolicy, v value) { raw.rules = p.rawRules(v) }},
+	{Name: "stat_prefix", Type: "1 to 64 letters, digits, `_`, `-` and inner dots", Default: "`cors`", Meaning: "first part of the names of the counters", Top: true,
+		read: func(p *parser, raw *rawPolicy, v value) { raw.statPrefix = p.statPrefix(v) }},
+}
+
+// policyKeys and topKeys are the keys of a policy and of the top level. They are
+// made in init because the rows above, through the rules, read policies, and a
+// variable must not depend on itself.
+var policyKeys, topKeys keySet
+
+func init() { policyKeys, topKeys = fieldKeys(false), fieldKeys(true) }
+
+// fieldKeys are our fields, which remedies suggest, and those of the dialects.
+func fieldKeys(top bool) keySet {
+	set := keySet{keys: map[string]key{}}
+	for i := range Fields {
+		if f := &Fields[i]; top || !f.Top {
+			set.names = append(set.names, f.Name)
+			set.add(key{f.Name, f.Name, f})
 		}
 	}
-	return names
-}
-
-// spellings maps every accepted spelling of the keys, dialects included.
-func spellings(names []string) map[string]spelling {
-	span := exactly(names)
-	for name, means := range dialectKeys {
-		span[name], span[camel(name)] = spelling{name, means}, spelling{name, means}
+	for i := range Dialects {
+		f := &Dialects[i]
+		set.add(key{f.Name, f.Setting, f})
 	}
-	return span
+	return set
 }
 
-// camel is the lowerCamelCase form of a snake_case key, as protobuf's JSON
-// mapping makes it.
-func camel(name string) string {
-	parts := strings.Split(name, "_")
-	for i, part := range parts[1:] {
-		if part != "" {
-			parts[i+1] = strings.ToUpper(part[:1]) + part[1:]
-		}
-	}
-	return strings.Join(parts, "")
+// KnownKey reports whether a key may stand at the top level of a configuration,
+// in any of its spellings.
+func KnownKey(key string) bool {
+	_, ok := topKeys.keys[key]
+	return ok
 }
 
-// rawPolicy is a policy as written: types are checked, values are not.
+// rawPolicy is a policy while it is read: types are checked, and what needs no
+// other setting is in the policy; what the settings mean together is not.
 type rawPolicy struct {
-	object      value
-	keys        map[string]given // by setting
-	origins     []rawOrigin
-	timing      []rawOrigin
-	methods     []rawName
-	headers     []rawName
-	expose      []rawName
-	credentials bool
-	maxAge      string // value of the response field, or empty
-	pna         bool
-	status      uint32
-	forward     bool
-	reject      bool
-	preserve    bool
-	mode        Mode
-	debug       bool
-	waived      map[Code]place
-	fractions   fractions
+	object  value
+	given   map[string]given // by setting
+	dialect dialect
+	policy  Policy
+	origins []rawOrigin
+	timing  []rawOrigin
+	methods []rawName
+	headers []rawName
+	expose  []rawName
+	waived  map[Code]place
+	enabled bool // Envoy's filter_enabled
+	shadow  bool // Envoy's shadow_enabled
+
+	// At the top level only.
+	rules      []rawRule
+	statPrefix string
+	policyKeys int // how many keys are the policy's
 }
 
 // given is the value of a setting as written; clean says that no mistake was
@@ -110,58 +137,30 @@ type given struct {
 	clean bool
 }
 
-// rawName is an element of a list of methods or header names.
-type rawName struct {
-	place
-	name string
+func (raw *rawPolicy) has(setting string) bool { _, ok := raw.given[setting]; return ok }
+
+// rawPolicy reads a policy object, or the top level.
+func (p *parser) rawPolicy(object value, keys keySet) *rawPolicy {
+	raw := &rawPolicy{object: object, given: map[string]given{}, waived: map[Code]place{}, policy: Policy{PreflightStatus: 204}}
+	p.members(object, keys, func(k key, v value) {
+		before := p.mistakes.count
+		k.field.read(p, raw, v)
+		raw.given[k.setting] = given{v, p.mistakes.count == before}
+		if !k.field.Top {
+			raw.policyKeys++
+		}
+		raw.dialect.see(k.field, v)
+	})
+	p.modeFromFractions(raw)
+	return raw
 }
 
-func (p *rawPolicy) has(key string) bool { _, ok := p.keys[key]; return ok }
-
-// set reads one member of a policy object.
-func (r *parser) set(p *rawPolicy, name string, v value) {
-	switch name {
-	case "allow_origins", originPatterns:
-		p.origins = append(p.origins, r.rawOrigins(v)...)
-	case "timing_allow_origins":
-		p.timing = r.rawOrigins(v)
-	case "allow_methods":
-		p.methods = r.names(v)
-	case "allow_headers":
-		p.headers = r.names(v)
-	case "expose_headers":
-		p.expose = r.names(v)
-	case "allow_credentials":
-		p.credentials = r.boolean(v)
-	case "max_age":
-		p.maxAge = r.maxAge(v)
-	case "allow_private_network_access":
-		p.pna = r.boolean(v)
-	case "preflight_status":
-		p.status = r.status(v)
-	case "unmatched_preflights":
-		p.forward = r.unmatched(v)
-	case "disallowed_requests":
-		p.reject = r.choice(v, "forward", "reject") == "reject"
-	case "upstream_headers":
-		p.preserve = r.choice(v, "override", "preserve") == "preserve"
-	case "mode":
-		p.mode = r.mode(v)
-	case "debug":
-		p.debug = r.boolean(v)
-	case "dangerously_tolerate":
-		r.waivers(p, v)
-	default:
-		r.setDialect(p, name, v)
-	}
-}
-
-func (r *parser) mode(v value) Mode {
+func (p *parser) mode(v value) Mode {
 	if v.Type == gjson.False {
-		r.fail(v.place, v.Raw, WrongType, "YAML reads off without quotes as false", `write "off" in quotes`)
+		p.fail(v.place, v.Raw, WrongType, "YAML reads off without quotes as false", `write "off" in quotes`)
 		return Off
 	}
-	switch r.choice(v, "enforce", "shadow", "off") {
+	switch p.choice(v, "enforce", "shadow", "off") {
 	case "shadow":
 		return Shadow
 	case "off":
@@ -170,66 +169,55 @@ func (r *parser) mode(v value) Mode {
 	return Enforce
 }
 
-func (r *parser) status(v value) uint32 {
+func (p *parser) status(v value) uint32 {
 	if v.Type != gjson.Number {
-		r.wrongType(v, "a number")
+		p.wrongType(v, "a number")
 		return 0
 	}
 	n, ok := whole(v.Raw)
 	if !ok || n < 200 || n > 299 {
-		r.fail(v.place, v.Raw, OutOfRange, "browsers take only a status of 200 to 299 for an answered preflight", "write 204, or 200 for very old clients")
+		p.fail(v.place, v.Raw, OutOfRange, "browsers take only a status of 200 to 299 for an answered preflight", "write 204, or 200 for very old clients")
 		return 0
 	}
 	return uint32(n)
 }
 
-func (r *parser) waivers(p *rawPolicy, v value) {
-	r.elements(v, func(v value) {
-		s, ok := r.text(v)
-		if !ok {
-			return
-		}
-		var known []string
-		for _, waiver := range Waivers {
-			if s == string(waiver) {
-				if _, again := p.waived[waiver]; again {
-					r.warn(v.place, v.Raw, Duplicate, "stands twice", "keep one")
-				}
-				p.waived[waiver] = v.place
-				return
+func (p *parser) waivers(raw *rawPolicy, v value) {
+	known := make([]string, len(Waivers))
+	for i, waiver := range Waivers {
+		known[i] = string(waiver)
+	}
+	p.elements(v, func(v value) {
+		switch s, ok := p.text(v); {
+		case !ok:
+		case !slices.Contains(known, s):
+			if !p.mistakes.skip(v.place) {
+				p.fail(v.place, v.Raw, BadValue, "no waiver of this name", nearest(s, known))
 			}
-			known = append(known, string(waiver))
+		default:
+			if _, again := raw.waived[Code(s)]; again {
+				p.warn(v.place, v.Raw, Duplicate, "stands twice", "keep one")
+			}
+			raw.waived[Code(s)] = v.place
 		}
-		r.fail(v.place, v.Raw, BadValue, "no waiver of this name", nearest(s, known))
 	})
 }
 
-// names reads a list of strings, or one comma-separated string, into its
-// elements.
-func (r *parser) names(v value) (names []rawName) {
-	if v.Type == gjson.String {
-		if strings.TrimSpace(v.Str) == "" {
-			return nil
-		}
-		begin := 0
-		for _, part := range strings.Split(v.Str, ",") {
-			name := strings.Trim(part, " \t")
-			at := begin + strings.Index(part, name)
-			names = append(names, rawName{v.part(at, at+len(name)), name})
-			begin += len(part) + len(",")
-		}
-		return names
-	}
-	if !v.IsArray() {
-		r.wrongType(v, "a list of strings or one comma-separated string")
-		return nil
-	}
-	r.elements(v, func(v value) {
-		if s, ok := r.text(v); ok {
-			names = append(names, rawName{v.place, s})
-		}
-	})
-	return names
-}
+// maxStatPrefixLen bounds the first part of the counters' names, in bytes.
+const maxStatPrefixLen = 64
 
-func quote(s string) string { return strconv.Quote(s) }
+func (p *parser) statPrefix(v value) string {
+	s, ok := p.text(v)
+	if !ok {
+		return ""
+	}
+	valid := s != "" && len(s) <= maxStatPrefixLen && s[0] != '.' && s[len(s)-1] != '.'
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		valid = valid && ('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-' || c == '.')
+	}
+	if !valid {
+		p.fail(v.place, v.Raw, BadValue, "is not 1 to "+strconv.Itoa(maxStatPrefixLen)+" letters, digits, \"_\", \"-\" and inner dots", `write one such as "cors" or "cors.shop"`)
+	}
+	return s
+}

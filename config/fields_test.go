@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -121,15 +122,25 @@ func TestFieldRefusals(t *testing.T) {
 			{json: with(`"allow_headers":["X-Foo","x-foo"]`), warnings: "allow_headers[1] duplicate"},
 			{json: with(`"allow_headers":["*","x-foo","Authorization"]`), warnings: "allow_headers[1] covered"},
 			{json: with(`"allow_headers":["*","x-foo","authorization"],"allow_credentials":true`), warnings: "allow_headers[1] covered, allow_headers[2] covered"},
+			{json: with(`"allow_headers":["Access-Control-Allow-Origin","set-cookie","ETag","authorization","if-none-match","content-type","Vary","range"]`), warnings: "allow_headers[0] other-direction, allow_headers[1] no-effect, allow_headers[2] other-direction, allow_headers[6] other-direction"},
+			{json: with(`"allow_headers":"x-a, location"`), warnings: "allow_headers other-direction"},
 			{json: with(`"allow_headers":"*, *"`), warnings: "allow_headers duplicate"},
 		}},
 		{"response headers", []row{
 			{json: with(`"expose_headers":"*","allow_credentials":true`), problems: "expose_headers expose-any-with-credentials"},
 			{json: with(`"expose_headers":["etag","*"],"allow_credentials":true`), problems: "expose_headers[1] expose-any-with-credentials"},
 			{json: with(`"expose_headers":"*"`)},
-			{json: with(`"expose_headers":["*","etag","authorization"]`), warnings: "expose_headers[1] covered, expose_headers[2] covered"},
+			{json: with(`"expose_headers":["*","etag","authorization"]`), warnings: "expose_headers[2] other-direction, expose_headers[1] covered, expose_headers[2] covered"},
 			{json: with(`"expose_headers":["Set-Cookie","set-cookie2","content-type"]`), warnings: "expose_headers[0] no-effect, expose_headers[1] no-effect, expose_headers[2] no-effect"},
+			{json: with(`"expose_headers":["Cookie","If-None-Match","access-control-request-method","x-request-id","Accept","Location","etag","www-authenticate"]`), warnings: "expose_headers[0] other-direction, expose_headers[1] other-direction, expose_headers[2] other-direction"},
 			{json: with(`"expose_headers":["x foo"]`), problems: "expose_headers[0] bad-header"},
+		}},
+		{"an open way into a private network", []row{
+			{json: `{"allow_origins":["*"],"allow_private_network_access":true}`, warnings: "allow_private_network_access private-network"},
+			{json: `{"allow_origins":[{"regex":".*"}],"allowPrivateNetworkAccess":true}`, warnings: "allow_origins[0] matches-any-origin, allowPrivateNetworkAccess private-network"},
+			{json: `{"allow_origins":["https://a.example","http://b.example","http://*.c.example:*","http://localhost:3000"],"allow_private_network_access":true}`, warnings: "allow_origins[1] private-network, allow_origins[2] private-network"},
+			{json: `{"allow_origins":["https://a.example","http://127.0.0.1"],"allow_private_network_access":true}`},
+			{json: `{"allow_origins":["*"],"allow_private_network_access":false}`},
 		}},
 		{"the prefix of counters", []row{
 			{json: with(`"stat_prefix":""`), problems: "stat_prefix bad-value"},
@@ -277,6 +288,33 @@ func TestSummary(t *testing.T) {
 	} {
 		if got := mustParse(t, json).Summary(); got != want {
 			t.Errorf("%s\n got %q\nwant %q", json, got, want)
+		}
+	}
+}
+
+func TestKnownKeys(t *testing.T) {
+	for _, key := range []string{"allow_origins", "allowOrigins", "rules", "stat_prefix", "statPrefix", "allow_origin_string_match", "@type", "filterEnabled"} {
+		if !KnownKey(key) {
+			t.Errorf("%s is not known", key)
+		}
+	}
+	for _, key := range []string{"", "origins", "AllowOrigins", "hosts", "exact"} {
+		if KnownKey(key) {
+			t.Errorf("%s is known", key)
+		}
+	}
+}
+
+// TestEveryFieldIsRead holds the rows of the table together: what is listed is
+// read, and what a dialect's key means is a field of ours or a setting of its
+// own.
+func TestEveryFieldIsRead(t *testing.T) {
+	for _, f := range slices.Concat(Fields, Dialects) {
+		if f.read == nil || f.Type == "" || f.Meaning == "" || (f.Dialect == "") != (f.Setting == "") {
+			t.Errorf("%+v", f)
+		}
+		if f.Setting != "" && f.Setting != f.Name && !slices.ContainsFunc(Fields, func(ours Field) bool { return ours.Name == f.Setting }) {
+			t.Errorf("%s means %s, which is no field", f.Name, f.Setting)
 		}
 	}
 }

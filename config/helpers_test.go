@@ -50,6 +50,7 @@ func split(list string) (places []string) {
 func checkRows(t *testing.T, rows []row) {
 	t.Helper()
 	for _, r := range rows {
+		checkPlaces(t, r.json)
 		_, got := judge(t, r.json)
 		if !slices.Equal(got.problems, split(r.problems)) {
 			t.Errorf("%s\nproblems %q\n    want %q", r.json, got.problems, split(r.problems))

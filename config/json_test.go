@@ -112,8 +112,8 @@ func TestRemediesNameTheNearestWord(t *testing.T) {
 		`{"mode":"off","allow_orgins":[]}`:                     `did you mean "allow_origins"?`,
 		`{"mode":"off","alowMethods":[]}`:                      `did you mean "allow_methods"?`,
 		`{"mode":"off","maxage":1}`:                            `did you mean "max_age"?`,
-		`{"mode":"off","zzzzzzzzzzzz":1}`:                      "known here: " + strings.Join(topKeys, ", "),
-		`{"mode":"off","` + strings.Repeat("a", 70) + `":1}`:   "known here: " + strings.Join(topKeys, ", "),
+		`{"mode":"off","zzzzzzzzzzzz":1}`:                      "known here: " + strings.Join(topKeys.names, ", "),
+		`{"mode":"off","` + strings.Repeat("a", 70) + `":1}`:   "known here: " + strings.Join(topKeys.names, ", "),
 		`{"mode":"off","dangerously_tolerate":["nul-origin"]}`: `did you mean "null-origin"?`,
 		`{"mode":"of"}`: `write "enforce" or "shadow" or "off"`,
 	} {

@@ -1,136 +1,132 @@
 package config
 
 import (
-	"slices"
 	"strings"
 
 	"corsfilter/internal/header"
 )
 
-// compileMethods checks the methods and returns what the response field says.
-func (r *parser) compileMethods(raw *rawPolicy, p *Policy) {
+// compileMethods checks the methods and makes what the response field says.
+func (p *parser) compileMethods(raw *rawPolicy) {
+	policy := &raw.policy
 	var list []string
-	safelistedOnly, before := len(raw.methods) > 0, len(r.problems)
+	safelistedOnly, before := len(raw.methods) > 0, p.mistakes.count
 	for _, e := range raw.methods {
 		method := header.NormalizeMethod(e.name)
 		switch {
 		case e.name == "*":
-			p.anyMethod = true
+			policy.anyMethod = true
 		case !header.IsToken(e.name):
-			r.fail(e.place, quote(e.name), BadMethod, "not a method", "write one such as \"PUT\""+splitHint(e.name))
+			p.fail(e.place, quote(e.name), BadMethod, "not a method", "write one such as \"PUT\""+splitHint(e.name))
 			continue
 		case header.ForbiddenMethod(e.name):
-			r.fail(e.place, quote(e.name), BadMethod, "browsers never send "+strings.ToUpper(e.name)+" for a page", "leave it out")
+			p.fail(e.place, quote(e.name), BadMethod, "browsers never send "+strings.ToUpper(e.name)+" for a page", "leave it out")
 			continue
 		case strings.EqualFold(e.name, "patch") && e.name != "PATCH":
-			r.fail(e.place, quote(e.name), BadMethod, "methods are case-sensitive and browsers do not upper-case this one", "write \"PATCH\"")
+			p.fail(e.place, quote(e.name), BadMethod, "methods are case-sensitive and browsers do not upper-case this one", "write \"PATCH\"")
 			continue
 		}
 		if !header.SafelistedMethod(method) {
 			safelistedOnly = false
 		}
-		if _, again := p.methods[method]; again {
-			r.warn(e.place, quote(e.name), Duplicate, "stands twice", "keep one")
+		if _, again := policy.methods[method]; again {
+			p.warn(e.place, quote(e.name), Duplicate, "stands twice", "keep one")
 			continue
 		}
-		if p.methods == nil {
-			p.methods = make(map[string]struct{})
+		if policy.methods == nil {
+			policy.methods = make(map[string]struct{})
 		}
-		p.methods[method] = struct{}{}
+		policy.methods[method] = struct{}{}
 		list = append(list, method)
 	}
-	if safelistedOnly && len(r.problems) == before {
-		r.warn(raw.keys["allow_methods"].place, "", NoEffect, "GET, HEAD and POST are always allowed", "leave the key out")
+	if safelistedOnly && p.mistakes.count == before {
+		p.warn(raw.given["allow_methods"].place, "", NoEffect, "GET, HEAD and POST are always allowed", "leave the key out")
 	}
-	p.AllowMethods = strings.Join(list, ", ")
-	if p.anyMethod {
-		r.warnCovered(raw.methods, "*")
-		p.AllowMethods = "*"
-		p.EchoMethod = p.Credentials
+	policy.AllowMethods = strings.Join(list, ", ")
+	if policy.anyMethod {
+		p.warnCovered(raw.methods, "*")
+		policy.AllowMethods = "*"
+		policy.EchoMethod = policy.Credentials
 	}
 }
 
-// compileHeaders checks the request headers and returns what the response field
+// compileHeaders checks the request headers and makes what the response field
 // says.
-func (r *parser) compileHeaders(raw *rawPolicy, p *Policy) {
-	list := r.headerNames(raw.headers, &p.headers, &p.anyHeader, func(e rawName, name string) {
-		if header.ForbiddenRequestHeader(name) {
-			r.warn(e.place, quote(e.name), NoEffect, "no script can set this header", "leave it out")
+func (p *parser) compileHeaders(raw *rawPolicy) {
+	policy := &raw.policy
+	list, all := p.headerNames(raw.headers, &policy.headers, func(e rawName, name string) {
+		switch {
+		case header.ForbiddenRequestHeader(name):
+			p.warn(e.place, quote(e.name), NoEffect, "no script can set this header", "leave it out")
+		case header.ResponseOnly(name):
+			p.warn(e.place, quote(e.name), OtherDirection, "is a header of responses, and this list is of headers that requests may carry", "leave it out, or list it in expose_headers where scripts are to read it")
 		}
 	})
-	p.AllowHeaders = strings.Join(list, ", ")
-	if !p.anyHeader {
+	policy.AllowHeaders = strings.Join(list, ", ")
+	if all == nil {
 		return
 	}
 	// "*" stands for every name but authorization, and with credentials the
 	// request's own list goes out instead (Fetch, section 3.3.3).
-	p.AllowHeaders = "*"
-	if p.Credentials {
-		r.warnCovered(raw.headers, "*")
-		p.EchoHeaders = true
+	policy.anyHeader = true
+	policy.AllowHeaders = "*"
+	if policy.Credentials {
+		p.warnCovered(raw.headers, "*")
+		policy.EchoHeaders = true
 		return
 	}
-	r.warnCovered(raw.headers, "*", header.Authorization)
-	if p.headers.Has(header.Authorization) {
-		p.AllowHeaders = "*, " + header.Authorization
+	p.warnCovered(raw.headers, "*", header.Authorization)
+	if policy.headers.Has(header.Authorization) {
+		policy.AllowHeaders = "*, " + header.Authorization
 	}
 }
 
 // compileExpose checks the response headers that scripts may read.
-func (r *parser) compileExpose(raw *rawPolicy, p *Policy) {
+func (p *parser) compileExpose(raw *rawPolicy) {
 	var set header.Set
-	anyName := false
-	list := r.headerNames(raw.expose, &set, &anyName, func(e rawName, name string) {
+	list, all := p.headerNames(raw.expose, &set, func(e rawName, name string) {
 		switch {
 		case header.ForbiddenResponseHeader(name):
-			r.warn(e.place, quote(e.name), NoEffect, "no script can read this header", "leave it out")
+			p.warn(e.place, quote(e.name), NoEffect, "no script can read this header", "leave it out")
 		case header.SafelistedResponseHeader(name):
-			r.warn(e.place, quote(e.name), NoEffect, "scripts may read this header anyway", "leave it out")
+			p.warn(e.place, quote(e.name), NoEffect, "scripts may read this header anyway", "leave it out")
+		case header.RequestOnly(name):
+			p.warn(e.place, quote(e.name), OtherDirection, "is a header of requests, and this list is of headers that scripts may read in responses", "leave it out, or list it in allow_headers where scripts are to send it")
 		}
 	})
-	p.ExposeHeaders = strings.Join(list, ", ")
-	if !anyName {
-		return
+	raw.policy.ExposeHeaders = strings.Join(list, ", ")
+	switch {
+	case all == nil:
+	case raw.policy.Credentials:
+		p.fail(all.place, `"*"`, ExposeAny, "with allow_credentials browsers read \"*\" as a header of that name", "list the headers that scripts need")
+	default:
+		// The standard's "*" covers authorization in responses, unlike in requests.
+		raw.policy.ExposeHeaders = "*"
+		p.warnCovered(raw.expose, "*")
 	}
-	p.ExposeHeaders = "*"
-	if p.Credentials {
-		all := raw.expose[slices.IndexFunc(raw.expose, func(e rawName) bool { return e.name == "*" })]
-		r.fail(all.place, `"*"`, ExposeAny, "with allow_credentials browsers read \"*\" as a header of that name", "list the headers that scripts need")
-		return
-	}
-	// The standard's "*" covers authorization in responses, unlike in requests.
-	r.warnCovered(raw.expose, "*")
 }
 
 // headerNames checks a list of header names and returns it in lower case,
-// without duplicates and without "*".
-func (r *parser) headerNames(names []rawName, set *header.Set, anyName *bool, each func(e rawName, name string)) (list []string) {
-	for _, e := range names {
-		if e.name == "*" {
-			if *anyName {
-				r.warn(e.place, quote(e.name), Duplicate, "stands twice", "keep one")
-			}
-			*anyName = true
-			continue
-		}
-		if !header.IsToken(e.name) {
-			r.fail(e.place, quote(e.name), BadHeader, "not a header name", "write one such as \"x-request-id\""+splitHint(e.name))
-			continue
-		}
-		if len(e.name) > header.MaxNameLen {
-			r.fail(e.place, quote(e.name), BadHeader, "longer than any real header name", "write its name alone")
-			continue
-		}
+// without duplicates and without "*", which is all where it is there.
+func (p *parser) headerNames(names []rawName, set *header.Set, each func(e rawName, name string)) (list []string, all *rawName) {
+	for i, e := range names {
 		name := strings.ToLower(e.name)
-		if set.Has(name) {
-			r.warn(e.place, quote(e.name), Duplicate, "stands twice", "keep one")
-			continue
+		switch {
+		case e.name == "*" && all == nil:
+			all = &names[i]
+		case e.name == "*", set.Has(name):
+			p.warn(e.place, quote(e.name), Duplicate, "stands twice", "keep one")
+		case !header.IsToken(e.name):
+			p.fail(e.place, quote(e.name), BadHeader, "not a header name", "write one such as \"x-request-id\""+splitHint(e.name))
+		case len(e.name) > header.MaxNameLen:
+			p.fail(e.place, quote(e.name), BadHeader, "longer than any real header name", "write its name alone")
+		default:
+			set.Add(name)
+			list = append(list, name)
+			each(e, name)
 		}
-		set.Add(name)
-		list = append(list, name)
-		each(e, name)
 	}
-	return list
+	return list, all
 }
 
 func splitHint(name string) string {
@@ -144,14 +140,33 @@ func splitHint(name string) string {
 }
 
 // warnCovered warns of names beside a "*" that covers them.
-func (r *parser) warnCovered(names []rawName, except ...string) {
+func (p *parser) warnCovered(names []rawName, except ...string) {
 	for _, e := range names {
 		covered := true
 		for _, name := range except {
 			covered = covered && !strings.EqualFold(e.name, name)
 		}
 		if covered {
-			r.warn(e.place, quote(e.name), Covered, "\"*\" covers it", "leave it out")
+			p.warn(e.place, quote(e.name), Covered, "\"*\" covers it", "leave it out")
+		}
+	}
+}
+
+// warnPrivateNetwork warns of an open way into a private network: for any site
+// that a user visits, and for pages that anyone on the path can write, which
+// browsers do not let in at all (Private Network Access, section 3.1.1).
+func (p *parser) warnPrivateNetwork(raw *rawPolicy, patterns []placedPattern) {
+	setting := raw.given["allow_private_network_access"]
+	if !raw.policy.PrivateNetwork {
+		return
+	}
+	if raw.policy.Origins.Any {
+		p.warn(setting.place, setting.Raw, PrivateNetwork, "any page on the web may reach into the private network through its visitors' browsers", "list the origins that need it")
+		return
+	}
+	for _, e := range patterns {
+		if e.pattern.Insecure() {
+			p.warn(e.place, e.written, PrivateNetwork, "browsers ask for access to a private network for pages of secure origins alone, and anyone on the path can forge a page of a plain http one", "write https")
 		}
 	}
 }

@@ -22,52 +22,52 @@ type looseMatcher struct {
 // times the origin's.
 const maxRegexLen = 2048
 
-func (r *parser) looseMatcher(e rawOrigin, waived *waivers) (m looseMatcher, ok bool) {
-	m = looseMatcher{raw: e, kind: e.kind, value: e.value, fold: e.ignoreCase}
+// compileMatcher compiles a matcher object that is not exact.
+func (p *parser) compileMatcher(e *rawOrigin) (looseMatcher, bool) {
+	m := looseMatcher{raw: *e, kind: e.kind, value: e.value, fold: e.ignoreCase}
 	if e.value == "" {
-		r.fail(e.place, e.written, BadValue, "empty, so it would match every origin", `write "*" for every origin, or the origins themselves`)
+		p.fail(e.place, e.written, BadValue, "empty, so it would match every origin", `write "*" for every origin, or the origins themselves`)
 		return m, false
 	}
-	if e.kind == matchRegex {
-		return m, r.compileRegex(&m)
+	if e.kind != matchRegex {
+		return m, true
 	}
-	if !waived.tolerates(LooseMatch) {
-		r.fail(e.place, e.written, LooseMatch, "a part of an origin matches origins of strangers as well (the prefix \"https://example.com\" matches https://example.com.evil.example)",
-			"write a pattern such as \"https://*.example.com\" or \"https://example.com:*\""+orWaive(LooseMatch))
-		return m, false
-	}
-	return m, true
+	var ok bool
+	m.tree, m.regex, ok = p.compileRegex(e)
+	return m, ok
 }
 
-func (r *parser) compileRegex(m *looseMatcher) bool {
-	e := m.raw
+// mayBeLoose refuses a matcher of a part of an origin, unless that is waived.
+func (p *parser) mayBeLoose(e *rawOrigin, waived *waivers) bool {
+	if e.kind == matchRegex || waived.tolerates(LooseMatch) {
+		return true
+	}
+	p.fail(e.place, e.written, LooseMatch, "a part of an origin matches origins of strangers as well (the prefix \"https://example.com\" matches https://example.com.evil.example)",
+		"write a pattern such as \"https://*.example.com\" or \"https://example.com:*\""+orWaive(LooseMatch))
+	return false
+}
+
+func (p *parser) compileRegex(e *rawOrigin) (tree *syntax.Regexp, regex *regexp.Regexp, ok bool) {
 	if len(e.value) > maxRegexLen {
-		r.fail(e.place, e.written, BadRegex, "a regex of more than 2,048 bytes", "list the origins as patterns: a look-up costs the same however many there are")
-		return false
+		p.fail(e.place, e.written, BadRegex, "a regex of more than 2,048 bytes", "list the origins as patterns: a look-up costs the same however many there are")
+		return nil, nil, false
+	}
+	flags, prefix := syntax.Perl, `\A(?:`
+	if e.ignoreCase {
+		flags, prefix = syntax.Perl|syntax.FoldCase, `\A(?i:`
 	}
 	// Alone first: what only compiles inside the anchors, such as "a)|(b", is
 	// not what its author meant.
-	flags := syntax.Perl
-	if m.fold {
-		flags |= syntax.FoldCase
-	}
 	tree, err := syntax.Parse(e.value, flags)
+	if err == nil {
+		// Anchored as a whole: in `a|b` both alternatives are.
+		regex, err = regexp.Compile(prefix + e.value + `)\z`)
+	}
 	if err != nil {
-		r.fail(e.place, e.written, BadRegex, strings.TrimPrefix(err.Error(), "error "), "write a regex in RE2 syntax, or a pattern such as \"https://*.example.com\"")
-		return false
+		p.fail(e.place, e.written, BadRegex, strings.TrimPrefix(err.Error(), "error "), "write a regex in RE2 syntax, or a pattern such as \"https://*.example.com\"")
+		return nil, nil, false
 	}
-	prefix := `\A(?:`
-	if m.fold {
-		prefix = `\A(?i:`
-	}
-	// Anchored as a whole: in `a|b` both alternatives are.
-	m.regex, err = regexp.Compile(prefix + e.value + `)\z`)
-	if err != nil {
-		r.fail(e.place, e.written, BadRegex, strings.TrimPrefix(err.Error(), "error "), "write a regex in RE2 syntax")
-		return false
-	}
-	m.tree = tree
-	return true
+	return tree, regex, true
 }
 
 // match does not allocate: a regexp keeps its working memory between calls.

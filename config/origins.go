@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -28,6 +29,7 @@ type rawOrigin struct {
 	kind       matchKind
 	value      string
 	ignoreCase bool
+	any        bool // it stands for every origin; known once it is compiled
 }
 
 // isNull reports whether the entry is the opaque origin.
@@ -35,21 +37,23 @@ func (e *rawOrigin) isNull() bool {
 	return e.value == "null" && (e.kind == matchString || e.kind == matchExact)
 }
 
-func (r *parser) rawOrigins(v value) (list []rawOrigin) {
+func (p *parser) rawOrigins(v value) (list []rawOrigin) {
 	if v.IsArray() {
-		list = make([]rawOrigin, 0, v.Get("#").Int())
+		// A string and its comma take three bytes at least: what has more elements
+		// holds numbers, and they get no room.
+		list = make([]rawOrigin, 0, min(int(v.Get("#").Int()), len(v.Raw)/3))
 	}
-	r.elements(v, func(v value) {
+	p.elements(v, func(v value) {
 		o := rawOrigin{place: v.place, written: v.Raw}
 		switch {
 		case v.Type == gjson.String:
 			o.value = v.Str
 		case v.IsObject():
-			if !r.matcher(&o, v) {
+			if !p.matcher(&o, v) {
 				return
 			}
 		default:
-			r.wrongType(v, "a string or a matcher object")
+			p.wrongType(v, "a string or a matcher object")
 			return
 		}
 		list = append(list, o)
@@ -58,94 +62,108 @@ func (r *parser) rawOrigins(v value) (list []rawOrigin) {
 }
 
 // matcherKeys are the keys of Envoy's StringMatcher and Istio's StringMatch.
-var matcherKeys = []string{"exact", "regex", "safe_regex", "prefix", "suffix", "contains", "ignore_case"}
+var matcherKeys = keysOf("exact", "regex", "safe_regex", "prefix", "suffix", "contains", "ignore_case")
 
-var matcherSpan = exactly(matcherKeys)
-
-func (r *parser) matcher(o *rawOrigin, v value) bool {
-	before := len(r.problems)
-	given := ""
-	r.members(v, matcherSpan, matcherKeys,
-		func(name string, v value) {
-			if name == "ignore_case" {
-				o.ignoreCase = r.boolean(v)
-				return
-			}
-			if given != "" {
-				r.fail(v.place, v.Raw, BadValue, "a matcher has one way to match, and "+quote(given)+" stands here too", "write two entries")
-				return
-			}
-			given = name
-			o.kind = map[string]matchKind{"exact": matchExact, "regex": matchRegex, "safe_regex": matchRegex,
-				"prefix": matchPrefix, "suffix": matchSuffix, "contains": matchContains}[name]
-			if name == "safe_regex" {
-				o.value = r.safeRegex(v)
-				return
-			}
-			o.value, _ = r.text(v)
-		})
-	if given == "" && len(r.problems) == before {
-		r.fail(o.place, o.written, Missing, "the matcher does not say what to match", `write one such as {"exact": "https://example.com"}`)
-	}
-	return len(r.problems) == before
+var matchKinds = map[string]matchKind{
+	"exact": matchExact, "regex": matchRegex, "safe_regex": matchRegex,
+	"prefix": matchPrefix, "suffix": matchSuffix, "contains": matchContains,
 }
+
+func (p *parser) matcher(o *rawOrigin, v value) bool {
+	before := p.mistakes.count
+	given := ""
+	p.members(v, matcherKeys, func(k key, v value) {
+		switch {
+		case k.name == "ignore_case":
+			o.ignoreCase = p.boolean(v)
+			return
+		case given != "":
+			p.fail(v.place, v.Raw, BadValue, "a matcher has one way to match, and "+quote(given)+" stands here too", "write two entries")
+			return
+		case k.name == "safe_regex":
+			o.value = p.safeRegex(v)
+		default:
+			o.value, _ = p.text(v)
+		}
+		given, o.kind = k.name, matchKinds[k.name]
+	})
+	if given == "" && p.mistakes.count == before {
+		p.fail(o.place, o.written, Missing, "the matcher does not say what to match", `write one such as {"exact": "https://example.com"}`)
+	}
+	return p.mistakes.count == before
+}
+
+var regexKeys = keysOf("regex", "google_re2")
 
 // safeRegex reads Envoy's RegexMatcher. google_re2 names the engine, in older
 // policies, and there is only one.
-func (r *parser) safeRegex(v value) (regex string) {
-	known := []string{"regex", "google_re2"}
+func (p *parser) safeRegex(v value) (regex string) {
 	given := false
-	r.members(v, exactly(known), known, func(name string, v value) {
-		if name == "google_re2" {
+	p.members(v, regexKeys, func(k key, v value) {
+		if k.name == "google_re2" {
 			if !v.IsObject() {
-				r.wrongType(v, "an object")
+				p.wrongType(v, "an object")
 			}
 			return
 		}
 		given = true
-		regex, _ = r.text(v)
+		regex, _ = p.text(v)
 	})
 	if v.IsObject() && !given {
-		r.fail(v.place, v.Raw, Missing, "the regex is missing", `write {"regex": "…"}`)
+		p.fail(v.place, v.Raw, Missing, "the regex is missing", `write {"regex": "…"}`)
 	}
 	return regex
 }
 
 // compileOrigins turns entries into a matcher. Its refusals concern single
 // entries; those that depend on credentials follow in checkOrigins.
-func (r *parser) compileOrigins(list []rawOrigin, waived *waivers) (o Origins, patterns []placedPattern) {
+func (p *parser) compileOrigins(list []rawOrigin, waived *waivers) (o Origins, patterns []placedPattern) {
 	patterns = make([]placedPattern, 0, len(list))
+	var first *rawOrigin // the one that allows every origin
 	for i := range list {
 		e := &list[i]
 		switch {
-		case e.value == "*" && (e.kind == matchString || e.kind == matchExact):
-			if o.Any {
-				r.warn(e.place, e.written, Duplicate, "stands twice", "keep one")
-			}
-			o.Any = true
 		case e.isNull():
 			if o.Null {
-				r.warn(e.place, e.written, Duplicate, "stands twice", "keep one")
+				p.warn(e.place, e.written, Duplicate, "stands twice", "keep one")
 			}
 			o.Null = true
 			if !waived.tolerates(NullOrigin) {
-				r.fail(e.place, e.written, NullOrigin, "any page can make its origin null, in a sandboxed frame", "leave it out"+orWaive(NullOrigin))
+				p.fail(e.place, e.written, NullOrigin, "any page can make its origin null, in a sandboxed frame", "leave it out"+orWaive(NullOrigin))
 			}
+		case e.value == "*" && (e.kind == matchString || e.kind == matchExact):
+			e.any = true
 		case e.kind == matchString || e.kind == matchExact:
-			if p, ok := r.pattern(e); ok {
-				patterns = append(patterns, placedPattern{e, p})
+			if pattern, ok := p.pattern(e); ok {
+				patterns = append(patterns, placedPattern{e, pattern})
 			}
 		default:
-			if m, ok := r.looseMatcher(*e, waived); ok {
+			m, ok := p.compileMatcher(e)
+			if !ok {
+				break
+			}
+			// Envoy asks each matcher for the text "*" first, and so policies
+			// say "any origin" in this way.
+			if e.any = m.match("*"); !e.any && p.mayBeLoose(e, waived) {
 				o.loose = append(o.loose, m)
 			}
 		}
+		if !e.any {
+			continue
+		}
+		o.Any = true
+		switch {
+		case first == nil:
+			first = e
+		case first.written == e.written:
+			p.warn(e.place, e.written, Duplicate, "stands twice", "keep one")
+		default:
+			p.warn(e.place, e.written, Duplicate, "allows every origin, as "+first.path()+" does", "keep one")
+		}
 	}
 	o.patterns = origin.NewSet(func(yield func(origin.Pattern) bool) {
-		for i := range patterns {
-			if !yield(patterns[i].pattern) {
-				return
-			}
+		for i := 0; i < len(patterns) && yield(patterns[i].pattern); {
+			i++
 		}
 	})
 	return o, patterns
@@ -157,30 +175,32 @@ type placedPattern struct {
 	pattern origin.Pattern
 }
 
-func (r *parser) pattern(e *rawOrigin) (origin.Pattern, bool) {
-	p, err := origin.ParsePattern(e.value)
+func (p *parser) pattern(e *rawOrigin) (pattern origin.Pattern, ok bool) {
+	pattern, err := origin.ParsePattern(e.value)
 	var bad *origin.PatternError
 	if errors.As(err, &bad) {
-		r.fail(e.place, e.written, BadOrigin, bad.Reason, bad.Remedy)
-		return p, false
+		p.fail(e.place, e.written, BadOrigin, bad.Reason, bad.Remedy)
+		return pattern, false
 	}
-	if e.kind == matchExact && (p.Subdomains || p.AnyPort || len(p.Ports) > 1) {
-		r.fail(e.place, e.written, BadOrigin, "exact takes no wildcard", "write the pattern as a string, "+quote(p.String()))
-		return p, false
+	if e.kind == matchExact && (pattern.Subdomains || pattern.AnyPort || len(pattern.Ports) > 1) {
+		p.fail(e.place, e.written, BadOrigin, "exact takes no wildcard", "write the pattern as a string, "+quote(pattern.String()))
+		return pattern, false
 	}
-	if p.Lowered && !e.ignoreCase {
-		r.warn(e.place, e.written, Lowered, "browsers send origins in lower case", "write "+quote(p.String()))
+	if pattern.Lowered && !e.ignoreCase {
+		p.warn(e.place, e.written, Lowered, "browsers send origins in lower case", "write "+quote(pattern.String()))
 	}
-	return p, true
+	return pattern, true
 }
 
-// warnOrigins warns of entries that have no effect beside others.
-func (r *parser) warnOrigins(list []rawOrigin, o *Origins, patterns []placedPattern) {
-	if o.Any && o.Null {
-		for _, e := range list {
-			if e.isNull() {
-				r.warn(e.place, e.written, Covered, `"*" covers it`, "leave it out")
-			}
+// warnOrigins warns of entries that say any origin in disguise, and of those
+// that have no effect beside others.
+func (p *parser) warnOrigins(list []rawOrigin, o *Origins, patterns []placedPattern) {
+	for _, e := range list {
+		switch {
+		case e.any && e.kind != matchString:
+			p.warn(e.place, e.written, MatchesAnything, "matches the text \"*\", and so stands for any origin, as in Envoy", "write \"*\" if that is meant, or the origins")
+		case o.Any && e.isNull():
+			p.warn(e.place, e.written, Covered, `"*" covers it`, "leave it out")
 		}
 	}
 	// Entries are grouped by what could cover them, so that a list of ten
@@ -196,16 +216,16 @@ func (r *parser) warnOrigins(list []rawOrigin, o *Origins, patterns []placedPatt
 	}
 	for i, e := range patterns {
 		if o.Any {
-			r.warn(e.place, e.written, Covered, `"*" covers it`, "leave it out")
+			p.warn(e.place, e.written, Covered, `"*" covers it`, "leave it out")
 			continue
 		}
-		r.warnCoveredPattern(patterns, i, func(scheme, host string, below bool) []int {
+		p.warnCoveredPattern(patterns, i, func(scheme, host string, below bool) []int {
 			return groups[place{scheme, host, below}]
 		})
 	}
 }
 
-func (r *parser) warnCoveredPattern(patterns []placedPattern, i int, group func(scheme, host string, below bool) []int) {
+func (p *parser) warnCoveredPattern(patterns []placedPattern, i int, group func(scheme, host string, below bool) []int) {
 	e := patterns[i]
 	covers := func(candidates []int) bool {
 		for _, j := range candidates {
@@ -217,21 +237,21 @@ func (r *parser) warnCoveredPattern(patterns []placedPattern, i int, group func(
 				if j > i {
 					continue // the later one of two equals is warned of
 				}
-				r.warn(e.place, e.written, Duplicate, "is the same as "+other.path, "keep one")
+				p.warn(e.place, e.written, Duplicate, "is the same as "+other.path(), "keep one")
 				return true
 			}
-			r.warn(e.place, e.written, Covered, other.written+" covers it", "leave it out")
+			p.warn(e.place, e.written, Covered, other.written+" covers it", "leave it out")
 			return true
 		}
 		return false
 	}
-	p := e.pattern
-	if covers(group(p.Scheme, p.Host, p.Subdomains)) {
+	scheme := e.pattern.Scheme
+	if covers(group(scheme, e.pattern.Host, e.pattern.Subdomains)) {
 		return
 	}
-	for host := p.Host; ; {
+	for host := e.pattern.Host; ; {
 		_, parent, more := strings.Cut(host, ".")
-		if !more || covers(group(p.Scheme, parent, true)) {
+		if !more || covers(group(scheme, parent, true)) {
 			return
 		}
 		host = parent
@@ -239,26 +259,22 @@ func (r *parser) warnCoveredPattern(patterns []placedPattern, i int, group func(
 }
 
 // checkOrigins refuses what is dangerous together with credentials.
-func (r *parser) checkOrigins(raw *rawPolicy, o *Origins, patterns []placedPattern, waived *waivers) {
-	if !raw.credentials {
+func (p *parser) checkOrigins(raw *rawPolicy, patterns []placedPattern, waived *waivers) {
+	if !raw.policy.Credentials {
 		return
 	}
-	if o.Any && !waived.tolerates(AnyOrigin) {
-		for _, e := range raw.origins {
-			if e.value == "*" {
-				r.fail(e.place, e.written, AnyOrigin, "with allow_credentials any page on the web could read its visitors' data here", "list the origins"+orWaive(AnyOrigin))
-				break
-			}
-		}
+	if raw.policy.Origins.Any && !waived.tolerates(AnyOrigin) {
+		e := raw.origins[slices.IndexFunc(raw.origins, func(e rawOrigin) bool { return e.any })]
+		p.fail(e.place, e.written, AnyOrigin, "with allow_credentials any page on the web could read its visitors' data here", "list the origins"+orWaive(AnyOrigin))
 	}
 	for _, e := range patterns {
 		if e.pattern.Insecure() && !waived.tolerates(InsecureOrigin) {
-			r.fail(e.place, e.written, InsecureOrigin, "anyone on the network path can forge a page of a plain http origin and read with its visitors' credentials", "write https"+orWaive(InsecureOrigin))
+			p.fail(e.place, e.written, InsecureOrigin, "anyone on the network path can forge a page of a plain http origin and read with its visitors' credentials", "write https"+orWaive(InsecureOrigin))
 		}
 		// Which suffixes of several labels are public is not known here, so that
 		// any wildcard may be what the waiver is for.
 		if e.pattern.Subdomains && !waived.tolerates(PublicSuffix) && e.pattern.WholeTLD() {
-			r.fail(e.place, e.written, PublicSuffix, "anyone can register a name below "+quote(e.pattern.Host), "write the domain that is yours, such as "+quote(e.pattern.Scheme+"://*.example."+e.pattern.Host)+orWaive(PublicSuffix))
+			p.fail(e.place, e.written, PublicSuffix, "anyone can register a name below "+quote(e.pattern.Host), "write the domain that is yours, such as "+quote(e.pattern.Scheme+"://*.example."+e.pattern.Host)+orWaive(PublicSuffix))
 		}
 	}
 }

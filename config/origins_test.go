@@ -29,11 +29,12 @@ func TestOriginRefusals(t *testing.T) {
 			{json: `{"allow_origins":[{"exact":"null"}]}`, problems: "allow_origins[0] null-origin"},
 			{json: `{"allow_origins":["null"],"dangerously_tolerate":["null-origin"]}`},
 			{json: `{"allow_origins":["null"],"dangerously_tolerate":["any-origin-with-credentials"]}`, problems: "allow_origins[0] null-origin", warnings: "dangerously_tolerate[0] no-effect"},
+			{json: `{"allow_origins":["null",{"exact":"null"}],"dangerously_tolerate":["null-origin"]}`, warnings: "allow_origins[1] duplicate"},
 			{json: with(`"timing_allow_origins":["null"]`), problems: "timing_allow_origins[0] null-origin"},
 		}},
 		{"any origin with credentials wants its waiver", []row{
 			{json: `{"allow_origins":["*"],"allow_credentials":true}`, problems: "allow_origins[0] any-origin-with-credentials"},
-			{json: `{"allow_origins":["https://a.example",{"exact":"*"}],"allow_credentials":true}`, problems: "allow_origins[1] any-origin-with-credentials", warnings: "allow_origins[0] covered"},
+			{json: `{"allow_origins":["https://a.example",{"exact":"*"}],"allow_credentials":true}`, problems: "allow_origins[1] any-origin-with-credentials", warnings: "allow_origins[1] matches-any-origin, allow_origins[0] covered"},
 			{json: `{"allow_origins":["*"],"allow_credentials":true,"dangerously_tolerate":["any-origin-with-credentials"]}`},
 			{json: `{"allow_origins":["*"]}`},
 			{json: `{"allow_origins":["*"],"dangerously_tolerate":["any-origin-with-credentials"]}`, warnings: "dangerously_tolerate[0] no-effect"},
@@ -70,6 +71,7 @@ func TestOriginRefusals(t *testing.T) {
 			{json: `{"allow_origins":[{"exact":1}]}`, problems: "allow_origins[0].exact wrong-type"},
 			{json: `{"allow_origins":[{"exact":"https://a.example","ignoreCase":"yes"}]}`, problems: "allow_origins[0].ignoreCase wrong-type"},
 			{json: `{"allow_origins":[{"exact":"https://*.a.example"},{"exact":"https://a.example:*"}]}`, problems: "allow_origins[0] bad-origin, allow_origins[1] bad-origin"},
+			{json: `{"allow_origins":[{"exact":"https://a.example/"},{"exact":"x"}]}`, problems: "allow_origins[0] bad-origin, allow_origins[1] bad-origin"},
 			{json: `{"allow_origins":[{"safe_regex":"x"}]}`, problems: "allow_origins[0].safe_regex wrong-type"},
 			{json: `{"allow_origins":[{"safe_regex":{}}]}`, problems: "allow_origins[0].safe_regex missing"},
 			{json: `{"allow_origins":[{"safe_regex":{"regex":"https://a\\.example","google_re2":1}}]}`, problems: "allow_origins[0].safe_regex.google_re2 wrong-type"},
@@ -92,6 +94,54 @@ func TestOriginRefusals(t *testing.T) {
 	} {
 		t.Run(group.name, func(t *testing.T) { checkRows(t, group.rows) })
 	}
+}
+
+// TestMatchersOfStarMeanAnyOrigin holds what Envoy does, which asks every
+// matcher for the text "*" before it asks for the origin.
+func TestMatchersOfStarMeanAnyOrigin(t *testing.T) {
+	const warned = "allow_origins[0] matches-any-origin"
+	for _, matcher := range []string{
+		`{"exact":"*"}`, `{"exact":"*","ignore_case":true}`, `{"prefix":"*"}`, `{"suffix":"*"}`, `{"contains":"*"}`, `{"prefix":"*","ignore_case":true}`,
+		`{"safe_regex":{"regex":"\\*"}}`, `{"safeRegex":{"googleRe2":{},"regex":"[*]"}}`, `{"regex":"\\*|https://a\\.example"}`, `{"regex":".*"}`, `{"regex":"."}`, `{"regex":"^.+$"}`,
+		`{"regex":"(?i).*","ignore_case":true}`, `{"regex":"\\*.*"}`, `{"regex":"[^:/]*"}`,
+	} {
+		for _, key := range []string{"allow_origins", "allowOrigins", "allow_origin_string_match", "allow_origin"} {
+			text := func(members string) string { return `{"` + key + `":[` + matcher + `]` + members + `}` }
+			rename := func(place string) string { return strings.Replace(place, "allow_origins", key, 1) }
+			p, got := judge(t, text(""))
+			if len(got.problems) > 0 || !slices.Equal(got.warnings, split(rename(warned))) {
+				t.Fatalf("%s: %q, %q", text(""), got.problems, got.warnings)
+			}
+			if !p.Default.Wildcard() || p.Default.Origins.Match("https://a.example") != Matches || p.Default.Origins.Match("null") != Matches {
+				t.Errorf("%s: %+v", text(""), p.Default)
+			}
+			if _, got := judge(t, text(`,"allow_credentials":true`)); !slices.Equal(got.problems, split(rename("allow_origins[0] any-origin-with-credentials"))) {
+				t.Errorf("%s with credentials: %q", text(""), got.problems)
+			}
+			p, got = judge(t, text(`,"allow_credentials":true,"dangerously_tolerate":["any-origin-with-credentials"]`))
+			if p == nil || !p.Default.Origins.Any || !slices.Equal(got.warnings, split(rename(warned))) {
+				t.Errorf("%s with the waiver: %q, %q", text(""), got.problems, got.warnings)
+			}
+			if _, got := judge(t, text(`,"dangerously_tolerate":["loose-origin-match"]`)); !slices.Contains(got.warnings, "dangerously_tolerate[0] no-effect") {
+				t.Errorf("%s needs the waiver: %q", text(""), got.warnings)
+			}
+		}
+		if p := mustParse(t, with(`"timing_allow_origins":[`+matcher+`]`)); !p.Default.Timing.Any {
+			t.Errorf("%s is not any origin for timing", matcher)
+		}
+	}
+	checkRows(t, []row{
+		// A regex matches as a whole, in Envoy as here.
+		{json: `{"allow_origins":[{"regex":"https://\\*"}]}`},
+		{json: `{"allow_origins":[{"regex":".."}]}`},
+		{json: `{"allow_origins":[{"prefix":"**"}]}`, problems: "allow_origins[0] loose-origin-match"},
+		{json: `{"allow_origins":["*",{"exact":"*"},{"exact":"*"},{"regex":".*"},{"prefix":"https://a"}]}`,
+			problems: "allow_origins[4] loose-origin-match",
+			warnings: "allow_origins[1] duplicate, allow_origins[2] duplicate, allow_origins[3] duplicate, allow_origins[1] matches-any-origin, allow_origins[2] matches-any-origin, allow_origins[3] matches-any-origin"},
+		{json: `{"allow_origins":[{"regex":".*"},{"regex":".*"}],"allow_credentials":true}`,
+			problems: "allow_origins[0] any-origin-with-credentials",
+			warnings: "allow_origins[1] duplicate, allow_origins[0] matches-any-origin, allow_origins[1] matches-any-origin"},
+	})
 }
 
 func TestRegexesAreProbed(t *testing.T) {

@@ -1,15 +1,6 @@
 package config
 
-import (
-	"corsfilter/internal/origin"
-)
-
-// KnownKey reports whether a key may stand at the top level of a configuration,
-// in any of its spellings.
-func KnownKey(key string) bool {
-	_, ok := topSpan[key]
-	return ok
-}
+import "corsfilter/internal/origin"
 
 // OriginUse is a pattern of a configuration in the policy that uses it.
 type OriginUse struct {
@@ -27,19 +18,13 @@ type OriginUse struct {
 // more than the module, such as the public suffix list, look at them. Mistakes
 // are not reported: Parse does that.
 func Patterns(data []byte) (uses []OriginUse) {
-	r := &parser{}
-	root, ok := r.parseJSON(data)
+	p := newParser()
+	root, ok := p.parseJSON(data)
 	if !ok {
 		return nil
 	}
-	var rules []rawRule
-	policies := []*rawPolicy{r.rawPolicy(root, topSpan, topKeys, func(name string, v value) bool {
-		if name == "rules" {
-			rules = r.rawRules(v)
-		}
-		return name == "rules" || name == "stat_prefix"
-	})}
-	for _, rule := range rules {
+	policies := []*rawPolicy{p.rawPolicy(root, topKeys)}
+	for _, rule := range policies[0].rules {
 		if rule.policy != nil {
 			policies = append(policies, rule.policy)
 		}
@@ -51,7 +36,7 @@ func Patterns(data []byte) (uses []OriginUse) {
 		}
 		for _, e := range p.origins {
 			if pattern, ok := e.asPattern(); ok {
-				uses = append(uses, OriginUse{e.path, shorten(e.written), pattern, p.credentials, tolerated})
+				uses = append(uses, OriginUse{e.path(), shorten(e.written), pattern, p.policy.Credentials, tolerated})
 			}
 		}
 	}

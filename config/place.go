@@ -10,52 +10,74 @@ import (
 // place is where something stands in a configuration: the path is for people,
 // the bytes are for tools.
 type place struct {
-	path           string
+	// base is the path of the value, or of the list that it is the index-th
+	// element of, counted from 1: most elements never need their path, which is
+	// put together for those that do.
+	base           string
+	index          int
 	offset, length int
 }
 
-// value is a JSON value and where it stands. key is the place of its key, and
-// the value's own for elements of a list.
+func (p place) path() string {
+	if p.index == 0 {
+		return p.base
+	}
+	return p.base + "[" + strconv.Itoa(p.index-1) + "]"
+}
+
+// value is a JSON value and where it stands.
 type value struct {
 	gjson.Result
 	place
-	key place
+	key  place  // of its key; the value's own for elements of a list
+	name string // the key as written
 }
 
 // document is the value of the whole text. before is what stands in front of
 // the text: a byte order mark.
 func document(text string, before int) value {
-	v := value{Result: gjson.Parse(text)}
-	v.Raw = strings.TrimRight(v.Raw, " \t\r\n") // gjson leaves what follows on the value
-	v.Index += before
-	v.place = placeOf("", v.Result)
-	v.key = v.place
-	return v
+	root := gjson.Parse(text)
+	root.Raw = strings.TrimRight(root.Raw, " \t\r\n") // gjson leaves what follows on the value
+	root.Index += before
+	here := placeOf(root)
+	return value{Result: root, place: here, key: here}
 }
 
 // placeOf relies on an index that counts from the begin of the text: gjson adds
 // that of the surrounding value where ForEach walks.
-func placeOf(path string, v gjson.Result) place { return place{path, v.Index, len(v.Raw)} }
+func placeOf(v gjson.Result) place { return place{offset: v.Index, length: len(v.Raw)} }
 
 // member is the value of a key of the object v.
 func (v value) member(key, member gjson.Result) value {
-	path := join(v.path, shorten(key.String()))
-	return value{member, placeOf(path, member), placeOf(path, key)}
+	m := value{Result: member, place: placeOf(member), key: placeOf(key), name: key.String()}
+	m.base = join(v.path(), cut(m.name, maxValueLen))
+	m.key.base = m.base
+	return m
 }
 
 // element is the i-th value of the list v.
 func (v value) element(i int, element gjson.Result) value {
-	here := placeOf(v.path+"["+strconv.Itoa(i)+"]", element)
-	return value{element, here, here}
+	here := placeOf(element)
+	here.base, here.index = v.path(), i+1
+	return value{Result: element, place: here, key: here}
 }
 
 // part is the place of the bytes of a string from i to j. Where the string holds
 // escapes, its bytes are not those of the text, and the whole string has to do.
 func (v value) part(i, j int) place {
-	if len(v.Str)+len(`""`) != len(v.Raw) {
-		return v.place
+	part := v.place
+	if len(v.Str)+len(`""`) == len(v.Raw) {
+		part.offset, part.length = v.offset+len(`"`)+i, j-i
 	}
-	return place{v.path, v.offset + len(`"`) + i, j - i}
+	return part
+}
+
+// inside is the place of a key that the object v lacks: the object, under the
+// key's path.
+func (v value) inside(key string) place {
+	at := v.place
+	at.base, at.index = join(v.path(), key), 0
+	return at
 }
 
 func join(path, key string) string {

@@ -191,28 +191,29 @@ func representative(ranges []rune) string {
 }
 
 // checkLoose refuses or warns of matchers that let in more than they say.
-func (r *parser) checkLoose(raw *rawPolicy, o *Origins, waived *waivers) {
+func (p *parser) checkLoose(raw *rawPolicy, waived *waivers) {
+	o := &raw.policy.Origins
 	for i := range o.loose {
 		m := &o.loose[i]
 		e := m.raw
 		if o.Any {
-			r.warn(e.place, e.written, Covered, `"*" covers it`, "leave it out")
+			p.warn(e.place, e.written, Covered, `"*" covers it`, "leave it out")
 			continue
 		}
 		found := m.probe()
 		remedy := "write a pattern such as \"https://*.example.com\", which matches by component"
 		switch {
 		case found.stranger == "":
-		case raw.credentials && !waived.tolerates(AnyOrigin):
-			r.fail(e.place, e.written, AnyOrigin, "lets in the origin "+found.stranger+", which could read with its visitors' credentials", remedy+orWaive(AnyOrigin))
-		case !raw.credentials:
-			r.warn(e.place, e.written, MatchesAnything, "lets in the origin "+found.stranger, remedy)
+		case raw.policy.Credentials && !waived.tolerates(AnyOrigin):
+			p.fail(e.place, e.written, AnyOrigin, "lets in the origin "+found.stranger+", which could read with its visitors' credentials", remedy+orWaive(AnyOrigin))
+		case !raw.policy.Credentials:
+			p.warn(e.place, e.written, MatchesAnything, "lets in the origin "+found.stranger, remedy)
 		}
-		if found.insecure != "" && raw.credentials && !waived.tolerates(InsecureOrigin) {
-			r.fail(e.place, e.written, InsecureOrigin, "lets in the origin "+found.insecure+": anyone on the network path can forge a page of it and read with its visitors' credentials", "write https"+orWaive(InsecureOrigin))
+		if found.insecure != "" && raw.policy.Credentials && !waived.tolerates(InsecureOrigin) {
+			p.fail(e.place, e.written, InsecureOrigin, "lets in the origin "+found.insecure+": anyone on the network path can forge a page of it and read with its visitors' credentials", "write https"+orWaive(InsecureOrigin))
 		}
 		if better := m.asPattern(); better != "" {
-			r.warn(e.place, e.written, BetterAsPattern, "a pattern says the same by component", "write "+quote(better))
+			p.warn(e.place, e.written, BetterAsPattern, "a pattern says the same by component", "write "+quote(better))
 		}
 	}
 }
@@ -247,9 +248,9 @@ func (m *looseMatcher) asPattern() string {
 		return ""
 	}
 	candidate := scheme + "://" + strings.ReplaceAll(rest, `\.`, ".")
-	p, err := origin.ParsePattern(candidate)
+	pattern, err := origin.ParsePattern(candidate)
 	if err != nil {
 		return ""
 	}
-	return p.String()
+	return pattern.String()
 }

@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Code names a kind of mistake. The codes are stable: tools may compare them.
 type Code string
@@ -34,12 +37,20 @@ const (
 	Unreachable     Code = "unreachable"
 	MatchesAnything Code = "matches-any-origin"
 	RuntimeKey      Code = "runtime-key"
+	OtherDirection  Code = "other-direction"
+	PrivateNetwork  Code = "private-network"
+	More            Code = "more"
 )
+
+// Unmatched is the code of a note, see Config.Notes: the source of the policy
+// forwards preflights that are denied here.
+const Unmatched Code = "unmatched-preflights"
 
 // Waivers are the codes that dangerously_tolerate takes.
 var Waivers = []Code{AnyOrigin, InsecureOrigin, NullOrigin, LooseMatch, PublicSuffix}
 
-// Problem is one mistake in a configuration, or one warning.
+// Problem is one mistake in a configuration, or one warning. Its texts are fit
+// for a log: nothing in them breaks a line or is no printable character.
 type Problem struct {
 	// Path is where it stands, such as rules[2].policy.allow_origins[0]; empty
 	// for the document as a whole.
@@ -74,8 +85,9 @@ func (p Problem) Error() string {
 	return s.String()
 }
 
-// Problems are all mistakes of a configuration: first those of its JSON, in the
-// order in which it states them, then those of what the settings say.
+// Problems are the mistakes of a configuration: first those of its JSON, in the
+// order in which it states them, then those of what the settings say. Where
+// there are more than 100, the last one has the code More and says how many.
 type Problems []Problem
 
 // Error returns one line for each problem.
@@ -87,42 +99,50 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// parser collects mistakes and warnings while a configuration is read.
-type parser struct {
-	problems Problems
-	warnings Problems
+// maxListed is how many mistakes, warnings or notes are listed. Nobody reads
+// more, and a long list of wrong elements must not fill a log or the memory.
+const maxListed = 100
+
+// tally collects problems up to that bound and counts all.
+type tally struct {
+	noun  string // what the rest is called
+	list  Problems
+	count int
+	next  place // of the first that is not listed
 }
 
-func (r *parser) fail(at place, value string, code Code, reason, remedy string) {
-	r.problems = append(r.problems, at.problem(value, code, reason, remedy))
-}
-
-func (r *parser) warn(at place, value string, code Code, reason, remedy string) {
-	r.warnings = append(r.warnings, at.problem(value, code, reason, remedy))
-}
-
-func (at place) problem(value string, code Code, reason, remedy string) Problem {
-	return Problem{Path: at.path, Offset: at.offset, Length: at.length, Value: shorten(value), Code: code, Reason: reason, Remedy: remedy}
-}
-
-// maxValueLen bounds what a message quotes of a value, in bytes.
-const maxValueLen = 120
-
-// shorten makes a value fit for one line of a log: bounded, and without the
-// line breaks that JSON allows between its parts.
-func shorten(value string) string {
-	value = strings.Map(func(r rune) rune {
-		if r < ' ' {
-			return ' '
-		}
-		return r
-	}, value)
-	if len(value) <= maxValueLen {
-		return value
+func (f *tally) add(at place, value string, code Code, reason, remedy string) {
+	if f.skip(at) {
+		return
 	}
-	cut := maxValueLen
-	for cut > 0 && value[cut]&0xC0 == 0x80 {
-		cut--
+	f.count++
+	f.list = append(f.list, Problem{
+		Path: line(at.path(), maxTextLen), Offset: at.offset, Length: at.length, Value: shorten(value),
+		Code: code, Reason: line(reason, maxTextLen), Remedy: line(remedy, maxTextLen),
+	})
+}
+
+// skip counts a finding that is not listed any more, and reports whether that is
+// so. Where text is put together for each element of a list, it comes first.
+func (f *tally) skip(at place) bool {
+	if f.count < maxListed {
+		return false
 	}
-	return value[:cut] + "…"
+	if f.count == maxListed {
+		f.next = at
+	}
+	f.count++
+	return true
+}
+
+// all returns what is listed, and how much is not.
+func (f *tally) all() Problems {
+	if f.count <= maxListed {
+		return f.list
+	}
+	rest := strconv.Itoa(f.count - maxListed)
+	return append(f.list, Problem{
+		Path: line(f.next.path(), maxTextLen), Offset: f.next.offset, Length: f.next.length,
+		Code: More, Reason: rest + " more " + f.noun + ", the first of them here", Remedy: "fix those above, then look again",
+	})
 }

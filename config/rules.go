@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 	"strings"
+	"unsafe"
 
 	"corsfilter/internal/header"
 	"corsfilter/internal/origin"
@@ -89,61 +90,69 @@ type rawRule struct {
 	policy *rawPolicy
 }
 
-var ruleKeys = []string{"name", "hosts", "paths", "policy"}
+var ruleKeys = keysOf("name", "hosts", "paths", "policy")
 
-func (r *parser) rawRules(v value) (rules []rawRule) {
-	r.elements(v, func(v value) {
-		rule := rawRule{place: v.place, name: rawName{v.place, v.path}}
-		r.members(v, exactly(ruleKeys), ruleKeys, func(name string, v value) {
-			switch name {
+func (p *parser) rawRules(v value) (rules []rawRule) {
+	p.elements(v, func(v value) {
+		if !v.IsObject() {
+			p.wrongType(v, "an object")
+			return
+		}
+		rule := rawRule{place: v.place}
+		given := false
+		p.members(v, ruleKeys, func(k key, v value) {
+			switch k.name {
 			case "name":
-				rule.name.name, _ = r.text(v)
 				rule.name.place = v.place
+				rule.name.name, _ = p.text(v)
 			case "hosts":
-				rule.hosts = r.strings(v)
+				rule.hosts = p.someNames(v)
 			case "paths":
-				rule.paths = r.strings(v)
+				rule.paths = p.someNames(v)
 			case "policy":
-				if p := r.rawPolicy(v, policySpan, policyKeys, nil); v.IsObject() {
-					rule.policy = p
+				given = true
+				if policy := p.rawPolicy(v, policyKeys); v.IsObject() {
+					rule.policy = policy
 				}
 			}
 		})
-		if v.IsObject() && !v.Get("policy").Exists() {
-			r.fail(v.place, "", Missing, "the rule has no policy", `write "policy": {…}, or {"mode": "off"} for no CORS there`)
+		if !given {
+			p.fail(v.place, "", Missing, "the rule has no policy", `write "policy": {…}, or {"mode": "off"} for no CORS there`)
 		}
-		rules = append(rules, rule)
+		if given || rule.hosts != nil || rule.paths != nil { // else there is nothing to check
+			rules = append(rules, rule)
+		}
 	})
 	return rules
 }
 
-// strings reads a list of strings that must not be empty.
-func (r *parser) strings(v value) (list []rawName) {
-	r.elements(v, func(v value) {
-		if s, ok := r.text(v); ok {
-			list = append(list, rawName{v.place, s})
-		}
-	})
+// someNames reads a list of strings that must not be empty.
+func (p *parser) someNames(v value) []rawName {
 	if v.IsArray() && v.Get("#").Int() == 0 {
-		r.fail(v.place, v.Raw, Missing, "an empty list matches nothing", "leave the key out to match everything")
+		p.fail(v.place, v.Raw, Missing, "an empty list matches nothing", "leave the key out to match everything")
 	}
-	return list
+	return p.names(v)
 }
 
-func (r *parser) compileRules(raw []rawRule) (index ruleIndex) {
-	names := map[string]string{}
+func (p *parser) compileRules(raw []rawRule) (index ruleIndex) {
+	names := map[string]int{}
 	catchAll := ""
 	for i, e := range raw {
 		if first, again := names[e.name.name]; again {
-			r.warn(e.name.place, quote(e.name.name), Duplicate, "has the name of "+first, "give each rule its own, so that messages tell them apart")
+			p.warn(e.name.place, quote(e.name.name), Duplicate, "has the name of "+raw[first].path(), "give each rule its own, so that messages tell them apart")
 		}
-		names[e.name.name] = e.path
-		if catchAll != "" {
-			r.warn(e.place, "", Unreachable, catchAll+" matches everything before it", "move that rule to the end")
+		if e.name.name != "" {
+			names[e.name.name] = i
+		}
+		if catchAll != "" && !p.warnings.skip(e.place) {
+			p.warn(e.place, "", Unreachable, catchAll+" matches everything before it", "move that rule to the end")
 		}
 		rule := Rule{Name: e.name.name}
-		for _, p := range e.paths {
-			if pattern, ok := r.pathPattern(p); ok {
+		if rule.Name == "" {
+			rule.Name = e.path()
+		}
+		for _, path := range e.paths {
+			if pattern, ok := p.pathPattern(path); ok {
 				rule.paths = append(rule.paths, pattern)
 			}
 		}
@@ -153,7 +162,7 @@ func (r *parser) compileRules(raw []rawRule) (index ruleIndex) {
 				anyHost = true
 				continue
 			}
-			if host, below, ok := r.hostPattern(h); ok {
+			if host, below, ok := p.hostPattern(h); ok {
 				list := index.byHost.At(host, below)
 				if n := len(*list); n == 0 || (*list)[n-1] != int32(i) {
 					*list = append(*list, int32(i))
@@ -164,32 +173,32 @@ func (r *parser) compileRules(raw []rawRule) (index ruleIndex) {
 			index.anyHost = append(index.anyHost, int32(i))
 		}
 		if anyHost && (len(e.paths) == 0 || slices.ContainsFunc(e.paths, func(p rawName) bool { return p.name == "/*" })) && catchAll == "" {
-			catchAll = e.path
+			catchAll = e.path()
 		}
 		if e.policy != nil {
-			rule.Policy = r.compilePolicy(e.policy)
+			rule.Policy = p.compilePolicy(e.policy)
 		}
 		index.rules = append(index.rules, rule)
 	}
 	return index
 }
 
-func (r *parser) hostPattern(e rawName) (host string, below, ok bool) {
+func (p *parser) hostPattern(e rawName) (host string, below, ok bool) {
 	host, below, err := origin.ParseHostPattern(e.name)
 	if err != nil {
-		r.fail(e.place, quote(e.name), BadHost, err.Reason, err.Remedy)
+		p.fail(e.place, quote(e.name), BadHost, err.Reason, err.Remedy)
 		return "", false, false
 	}
 	if strings.ToLower(e.name) != e.name {
-		r.warn(e.place, quote(e.name), Lowered, "hosts are compared in lower case", "write "+quote(strings.ToLower(e.name)))
+		p.warn(e.place, quote(e.name), Lowered, "hosts are compared in lower case", "write "+quote(strings.ToLower(e.name)))
 	}
-	return host, below, true
+	return strings.TrimSuffix(host, "."), below, true
 }
 
-func (r *parser) pathPattern(e rawName) (pathPattern, bool) {
+func (p *parser) pathPattern(e rawName) (pathPattern, bool) {
 	example := `write one such as "/v1/*" or "/status"`
 	fail := func(reason, remedy string) (pathPattern, bool) {
-		r.fail(e.place, quote(e.name), BadPath, reason, remedy)
+		p.fail(e.place, quote(e.name), BadPath, reason, remedy)
 		return pathPattern{}, false
 	}
 	path, below := strings.CutSuffix(e.name, "/*")
@@ -229,11 +238,14 @@ func (c *Config) Select(authority, path string) (policy *Policy, rule *Rule) {
 	return c.Default, nil
 }
 
-// hostOf cuts the port off and lower-cases the rest, into buf where it must.
+// hostOf cuts off the port and one trailing dot, and lower-cases the rest, into
+// buf where it must. A name with the dot is the same host, spelled as absolute
+// (RFC 3986, section 3.2.2), and must meet the same rule.
 func hostOf(authority string, buf *[maxHostLen]byte) string {
 	if i := strings.LastIndexByte(authority, ':'); i >= 0 && strings.LastIndexByte(authority, ']') < i {
 		authority = authority[:i]
 	}
+	authority = strings.TrimSuffix(authority, ".")
 	for i := 0; i < len(authority); i++ {
 		if c := authority[i]; 'A' <= c && c <= 'Z' {
 			return bytesAsString(header.AppendLower(buf[:0], authority))
@@ -241,3 +253,5 @@ func hostOf(authority string, buf *[maxHostLen]byte) string {
 	}
 	return authority
 }
+
+func bytesAsString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

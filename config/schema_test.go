@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -29,45 +30,46 @@ const (
 		`(:(\*|[1-9][0-9]{0,4}|\[(\*|[1-9][0-9]{0,4}(,[1-9][0-9]{0,4})*)\]))?)$`
 )
 
-// fieldTypes say what each field takes. Fields and dialects give names, defaults
-// and descriptions.
-var fieldTypes = map[string]schema{
-	"allow_origins":                listOf(reference("origin")),
-	"allow_methods":                {"oneOf": []any{schema{"type": "string"}, listOf(reference("method"))}},
-	"allow_headers":                reference("headers"),
-	"expose_headers":               reference("headers"),
-	"allow_credentials":            {"type": "boolean"},
-	"max_age":                      reference("age"),
-	"allow_private_network_access": {"type": "boolean"},
-	"preflight_status":             {"type": "integer", "minimum": 200, "maximum": 299},
-	"unmatched_preflights":         enum("deny", "forward", "FORWARD", "IGNORE", "UNSPECIFIED"),
-	"disallowed_requests":          enum("forward", "reject"),
-	"upstream_headers":             enum("override", "preserve"),
-	"mode":                         enum("enforce", "shadow", "off"),
-	"timing_allow_origins":         listOf(reference("origin")),
-	"debug":                        {"type": "boolean"},
-	"dangerously_tolerate":         listOf(reference("waiver")),
-	"rules":                        listOf(reference("rule")),
-	"stat_prefix":                  {"type": "string", "pattern": `^[A-Za-z0-9_-]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9_-])?$`},
-
-	originMatch:    listOf(reference("origin")),
-	originList:     listOf(reference("origin")),
-	originPatterns: listOf(reference("origin")),
-	forwardFlag:    {"type": "boolean"},
-	filterEnabled:  reference("fraction"),
-	shadowEnabled:  reference("fraction"),
-	typeURL:        enum(corsPolicyTypes...),
+// types say what JSON a field of a type takes. A type of quoted words is an
+// enumeration of them.
+var types = map[string]schema{
+	originsType:          listOf(reference("origin")),
+	"as `allow_origins`": listOf(reference("origin")),
+	"list of methods, or one comma-separated string": {"oneOf": []any{schema{"type": "string"}, listOf(reference("method"))}},
+	headersType: reference("headers"),
+	flagType:    {"type": "boolean"},
+	"seconds as number or string, or a duration such as `10m`": reference("age"),
+	"200 to 299":      {"type": "integer", "minimum": 200, "maximum": 299},
+	"list of waivers": listOf(reference("waiver")),
+	"list of rules":   listOf(reference("rule")),
+	"1 to 64 letters, digits, `_`, `-` and inner dots": {"type": "string", "pattern": `^[A-Za-z0-9_-]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9_-])?$`},
+	fractionType: reference("fraction"),
+	typeURLType:  enum(corsPolicyTypes...),
 }
 
-// dialectNotes describe the keys that other projects brought along.
-var dialectNotes = map[string]string{
-	originMatch:    "Envoy's name of allow_origins",
-	originList:     "an older name of allow_origins, in Istio",
-	originPatterns: "Higress' patterns; they add to allow_origins",
-	forwardFlag:    "Envoy's name of unmatched_preflights: forward",
-	filterEnabled:  "Envoy's switch: 0 % or 100 %",
-	shadowEnabled:  "Envoy's switch for mode shadow: 0 % or 100 %",
-	typeURL:        "names the message where a typed_config was pasted",
+// schemaOf is the schema of one field.
+func schemaOf(t *testing.T, f Field) schema {
+	t.Helper()
+	s := schema{}
+	if strings.HasPrefix(f.Type, "`") {
+		var words []string
+		for i, word := range strings.Split(f.Type, "`") {
+			if i%2 == 1 {
+				words = append(words, word)
+			}
+		}
+		if f.Name == unmatchedPreflights {
+			words = append(words, slices.Sorted(maps.Keys(unmatchedInIstio))...)
+		}
+		s = enum(words...)
+	} else if types[f.Type] == nil {
+		t.Errorf("the schema does not say what %q takes, the type of %s", f.Type, f.Name)
+	}
+	s["description"] = f.Meaning
+	for k, v := range types[f.Type] {
+		s[k] = v
+	}
+	return s
 }
 
 // properties returns the members of an object in both spellings.
@@ -88,33 +90,23 @@ func object(types map[string]schema, more schema) schema {
 }
 
 // policyObject is the schema of a policy, or of the top level.
-func policyObject(top bool) schema {
+func policyObject(t *testing.T, top bool) schema {
+	t.Helper()
 	types := map[string]schema{}
-	for _, f := range Fields {
+	needs := []any{schema{"properties": schema{"mode": schema{"const": "off"}}, "required": []string{"mode"}}}
+	for _, f := range slices.Concat(Fields, Dialects) {
 		if f.Top && !top {
 			continue
 		}
-		t := schema{"description": f.Meaning}
-		for k, v := range fieldTypes[f.Name] {
-			t[k] = v
+		types[f.Name] = schemaOf(t, f)
+		for _, spelled := range slices.Compact([]string{f.Name, camel(f.Name)}) {
+			switch {
+			case f.Type == originsType:
+				needs = append(needs, schema{"required": []string{spelled}, "properties": schema{spelled: schema{"minItems": 1}}})
+			case f.Name == filterEnabled:
+				needs = append(needs, schema{"required": []string{spelled}}) // 0 % is off, and needs no origins
+			}
 		}
-		types[f.Name] = t
-	}
-	for name := range dialectKeys {
-		t := schema{"description": dialectNotes[name]}
-		for k, v := range fieldTypes[name] {
-			t[k] = v
-		}
-		types[name] = t
-	}
-	needs := []any{schema{"properties": schema{"mode": schema{"const": "off"}}, "required": []string{"mode"}}}
-	for _, key := range []string{"allow_origins", originMatch, originList, originPatterns} {
-		for _, spelled := range slices.Compact([]string{key, camel(key)}) {
-			needs = append(needs, schema{"required": []string{spelled}, "properties": schema{spelled: schema{"minItems": 1}}})
-		}
-	}
-	for _, spelled := range []string{filterEnabled, camel(filterEnabled)} {
-		needs = append(needs, schema{"required": []string{spelled}}) // 0 % is off, and needs no origins
 	}
 	if top {
 		needs = append(needs, schema{"required": []string{"rules"}, "properties": schema{"rules": schema{"minItems": 1}}})
@@ -136,11 +128,11 @@ func buildSchema(t *testing.T) []byte {
 		}
 		return all
 	}
-	root := policyObject(true)
+	root := policyObject(t, true)
 	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	root["title"] = "Configuration of corsfilter"
 	root["$defs"] = map[string]any{
-		"policy": policyObject(false),
+		"policy": policyObject(t, false),
 		"rule": object(map[string]schema{
 			"name":   text,
 			"hosts":  {"type": "array", "minItems": 1, "items": schema{"type": "string", "pattern": `^(\*|(\*\.)?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])$`}},
@@ -194,16 +186,6 @@ func TestTheSchemaIsMadeFromTheFields(t *testing.T) {
 	}
 	if !bytes.Equal(got, want) {
 		t.Errorf("%s is not what the fields say; run go test ./config -update-schema", schemaFile)
-	}
-	for _, f := range Fields {
-		if fieldTypes[f.Name] == nil {
-			t.Errorf("the schema does not say what %s takes", f.Name)
-		}
-	}
-	for name := range dialectKeys {
-		if fieldTypes[name] == nil || dialectNotes[name] == "" {
-			t.Errorf("the schema does not say what %s takes", name)
-		}
 	}
 }
 

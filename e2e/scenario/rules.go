@@ -12,6 +12,8 @@ const ruled = `{
 
 const ruledWithDefault = `{"rules": [{"paths": ["/v2/*"], "policy": {"allow_origins": ["https://v2.example"]}}], "allow_origins": ["https://shop.example.com"]}`
 
+const ruledReject = `{"rules": [{"hosts": ["api.example.com"], "policy": {"allow_origins": ["https://shop.example.com"], "disallowed_requests": "reject"}}], "mode": "off"}`
+
 // open is the response of the rule for everyone.
 var open = Want{Headers: H{acao: "*"}, Counters: requestAllowed}
 
@@ -27,6 +29,11 @@ var rules = []Scenario{
 	{Name: "a rule matches by host and path", Config: ruled, Request: ask("api.example.com", "/status"), Want: open},
 	{Name: "the port of the host does not matter", Config: ruled, Request: ask("api.example.com:8443", "/status"), Want: open},
 	{Name: "the case of the host does not matter", Config: ruled, Request: ask("API.Example.COM", "/status"), Want: open},
+	{Name: "one trailing dot of the host does not matter", Config: ruled, Request: ask("api.example.com.", "/status"), Want: open},
+	{Name: "one trailing dot before the port does not matter", Config: ruled, Request: ask("API.example.com.:8443", "/status"), Want: open},
+	{Name: "a trailing dot does not escape a rule that rejects", Config: ruledReject, Request: get(":authority", "api.example.com.", "origin", "https://evil.example"), Want: rejected},
+	{Name: "a trailing dot and a port do not escape a rule that rejects", Config: ruledReject, Request: get(":authority", "api.example.com.:8443", "origin", "https://evil.example"), Want: rejected},
+	{Name: "two trailing dots are another host", Config: ruled, Request: ask("api.example.com..", "/status"), Want: Want{}},
 	{Name: "the query does not matter", Config: ruled, Request: ask("api.example.com", "/status?verbose=/internal/"), Want: open},
 	{Name: "a wildcard host stands for one label or more", Config: ruled, Request: ask("eu.west.api.example.com", "/status"), Want: open},
 	{Name: "a path is compared as a whole", Config: ruled, Request: ask("api.example.com", "/status/"), Want: Want{Headers: closed, Counters: requestDenied}},

@@ -1,0 +1,266 @@
+package config
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
+
+// parser reads a configuration and collects its mistakes, the warnings and the
+// notes.
+type parser struct {
+	mistakes tally
+	warnings tally
+	notes    tally
+}
+
+func newParser() *parser {
+	return &parser{mistakes: tally{noun: "mistakes"}, warnings: tally{noun: "warnings"}, notes: tally{noun: "notes"}}
+}
+
+func (p *parser) fail(at place, value string, code Code, reason, remedy string) {
+	p.mistakes.add(at, value, code, reason, remedy)
+}
+
+func (p *parser) warn(at place, value string, code Code, reason, remedy string) {
+	p.warnings.add(at, value, code, reason, remedy)
+}
+
+// key is what a key as written stands for: the name under which it is read and
+// the setting that it means. Two keys of one setting are a duplicate.
+type key struct {
+	name, setting string
+	field         *Field // of a policy's keys
+}
+
+// keySet says which keys an object has.
+type keySet struct {
+	names []string       // those that remedies suggest
+	keys  map[string]key // by every spelling
+}
+
+// keysOf is the set of the names and their lowerCamelCase forms.
+func keysOf(names ...string) keySet {
+	set := keySet{names: names, keys: make(map[string]key, 2*len(names))}
+	for _, name := range names {
+		set.add(key{name: name, setting: name})
+	}
+	return set
+}
+
+func (s *keySet) add(k key) { s.keys[k.name], s.keys[camel(k.name)] = k, k }
+
+// camel is the lowerCamelCase form of a snake_case key, as protobuf's JSON
+// mapping makes it.
+func camel(name string) string {
+	parts := strings.Split(name, "_")
+	for i, part := range parts[1:] {
+		if part != "" {
+			parts[i+1] = strings.ToUpper(part[:1]) + part[1:]
+		}
+	}
+	return strings.Join(parts, "")
+}
+
+// members walks the members of an object and hands on each whose key is known
+// and stands for the first time.
+func (p *parser) members(object value, set keySet, each func(k key, v value)) {
+	if !object.IsObject() {
+		p.wrongType(object, "an object")
+		return
+	}
+	type member struct{ setting, name string }
+	var room [24]member
+	seen := room[:0]
+next:
+	for v := range object.members {
+		k, ok := set.keys[v.name]
+		if !ok {
+			if !p.mistakes.skip(v.key) {
+				p.fail(v.key, "", UnknownKey, "unknown key", nearest(v.name, set.names))
+			}
+			continue
+		}
+		for _, first := range seen {
+			if first.setting != k.setting {
+				continue
+			}
+			reason := "stands twice"
+			if first.name != v.name {
+				reason = "means the same as " + quote(first.name)
+			}
+			p.fail(v.key, v.Raw, DuplicateKey, reason, "keep one of the two")
+			continue next
+		}
+		seen = append(seen, member{k.setting, v.name})
+		each(k, v)
+	}
+}
+
+// members is the sequence of an object's members.
+func (v value) members(yield func(value) bool) {
+	v.ForEach(func(key, member gjson.Result) bool { return yield(v.member(key, member)) })
+}
+
+// elements walks a list.
+func (p *parser) elements(list value, each func(v value)) {
+	if !list.IsArray() {
+		p.wrongType(list, "a list")
+		return
+	}
+	i := 0
+	list.ForEach(func(_, element gjson.Result) bool {
+		each(list.element(i, element))
+		i++
+		return true
+	})
+}
+
+func (p *parser) wrongType(v value, want string) {
+	if !p.mistakes.skip(v.place) {
+		p.fail(v.place, v.Raw, WrongType, "is "+typeName(v.Result)+", not "+want, "write "+want)
+	}
+}
+
+func typeName(v gjson.Result) string {
+	switch {
+	case v.IsObject():
+		return "an object"
+	case v.IsArray():
+		return "a list"
+	}
+	switch v.Type {
+	case gjson.String:
+		return "a string"
+	case gjson.Number:
+		return "a number"
+	case gjson.True, gjson.False:
+		return "a boolean"
+	}
+	return "null"
+}
+
+// The accessors below check the type first: gjson would coerce.
+
+func (p *parser) boolean(v value) bool {
+	if v.Type != gjson.True && v.Type != gjson.False {
+		p.wrongType(v, "true or false")
+	}
+	return v.Type == gjson.True
+}
+
+func (p *parser) text(v value) (string, bool) {
+	if v.Type != gjson.String {
+		p.wrongType(v, "a string")
+		return "", false
+	}
+	return v.Str, true
+}
+
+// choice reads one of the given words.
+func (p *parser) choice(v value, words ...string) string {
+	s, ok := p.text(v)
+	if !ok {
+		return ""
+	}
+	for _, word := range words {
+		if s == word {
+			return word
+		}
+	}
+	p.fail(v.place, v.Raw, BadValue, "not one of the choices", `write "`+strings.Join(words, `" or "`)+`"`)
+	return ""
+}
+
+// rawName is an entry of a list of names as written.
+type rawName struct {
+	place
+	name string
+}
+
+// names reads a list of strings.
+func (p *parser) names(v value) (names []rawName) {
+	p.elements(v, func(v value) {
+		if s, ok := p.text(v); ok {
+			names = append(names, rawName{v.place, s})
+		}
+	})
+	return names
+}
+
+// namesOrText reads a list of strings, or one comma-separated string, into its
+// elements.
+func (p *parser) namesOrText(v value) (names []rawName) {
+	switch {
+	case v.IsArray():
+		return p.names(v)
+	case v.Type != gjson.String:
+		p.wrongType(v, "a list of strings or one comma-separated string")
+		return nil
+	case strings.TrimSpace(v.Str) == "":
+		return nil
+	}
+	names = make([]rawName, 0, strings.Count(v.Str, ",")+1)
+	for begin, rest, more := 0, v.Str, true; more; {
+		var part string
+		part, rest, more = strings.Cut(rest, ",")
+		name := strings.Trim(part, " \t")
+		at := begin + strings.Index(part, name)
+		names = append(names, rawName{v.part(at, at+len(name)), name})
+		begin += len(part) + len(",")
+	}
+	return names
+}
+
+// whole reads a whole number however JSON writes it: 600, 600.0 and 6e2 are the
+// same number, and a protobuf Struct may print any of them.
+func whole(raw string) (n int64, ok bool) {
+	if n, err := strconv.ParseInt(raw, 10, 64); err == nil {
+		return n, true
+	}
+	f, err := strconv.ParseFloat(raw, 64)
+	if err != nil || f != float64(int64(f)) || f > 1<<53 || f < -1<<53 {
+		return 0, false
+	}
+	return int64(f), true
+}
+
+// nearest is the remedy for an unknown word: the known one that is the fewest
+// edits away, or all of them where none is near.
+func nearest(word string, known []string) string {
+	best, distance := "", len(word)/2+1
+	word = strings.ToLower(word)
+	for _, k := range known {
+		if d := edits(word, strings.ToLower(k)); d < distance {
+			best, distance = k, d
+		}
+	}
+	if best == "" {
+		return "known here: " + strings.Join(known, ", ")
+	}
+	return "did you mean " + quote(best) + "?"
+}
+
+// edits is the Levenshtein distance of a and b.
+func edits(a, b string) int {
+	if len(a) > 64 || len(b) > 64 {
+		return max(len(a), len(b))
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			diagonal, row[j] = row[j], min(row[j]+1, row[j-1]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}
