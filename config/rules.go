@@ -50,14 +50,14 @@ func (r *Rule) matchesPath(path string) bool {
 type ruleIndex struct {
 	rules   []Rule
 	anyHost []int32
-	byHost  origin.HostTree[[]int32]
+	byHost  origin.HostMap[[]int32]
 }
 
 // find returns the first rule for the host (without port, in lower case) and
 // path (without query), or nil.
 func (x *ruleIndex) find(host, path string) *Rule {
 	best := x.first(x.anyHost, path, int32(len(x.rules)))
-	search := x.byHost.Search(host)
+	search := x.byHost.Search("", host)
 	for list := search.Next(); list != nil; list = search.Next() {
 		best = x.first(*list, path, best)
 	}
@@ -163,7 +163,7 @@ func (p *parser) compileRules(raw []rawRule) (index ruleIndex) {
 				continue
 			}
 			if host, below, ok := p.hostPattern(h); ok {
-				list := index.byHost.At(host, below)
+				list := index.byHost.At("", host, below)
 				if n := len(*list); n == 0 || (*list)[n-1] != int32(i) {
 					*list = append(*list, int32(i))
 				}

@@ -3,6 +3,7 @@ package origin
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -338,10 +339,9 @@ func FuzzParse(f *testing.F) {
 }
 
 func TestParseAndLookUpDoNotAllocate(t *testing.T) {
-	var set Set
-	for _, s := range []string{"https://*.example.com", "http://localhost:*", "https://[2001:db8::1]:[80,8080]"} {
-		set.Add(mustParse(t, s))
-	}
+	set := NewSet(slices.Values([]Pattern{
+		mustParse(t, "https://*.example.com"), mustParse(t, "http://localhost:*"), mustParse(t, "https://[2001:db8::1]:[80,8080]"),
+	}))
 	for s, want := range map[string]bool{
 		"https://a.b.example.com":                              true,
 		"HTTPS://A.B.EXAMPLE.COM":                              true,

@@ -269,7 +269,10 @@ func (p *Pattern) setPorts(port string, hasPort bool) *PatternError {
 // setPortList takes the scheme's default port as well: in a list there is no
 // other way to name it.
 func (p *Pattern) setPortList(list string) *PatternError {
-	for _, port := range strings.Split(list, ",") {
+	p.Ports = make([]uint16, 0, 1+strings.Count(list, ","))
+	for more := true; more; {
+		var port string
+		port, list, more = strings.Cut(list, ",")
 		number, ok := parsePort(port)
 		if !ok {
 			return &PatternError{Reason: "a port list holds numbers from 1 to 65535", Remedy: "write one such as \":[8080,8443]\""}
@@ -329,7 +332,7 @@ func (p Pattern) Covers(q Pattern) bool {
 		return p.AnyPort
 	}
 	for _, port := range q.Ports {
-		if !slices.Contains(p.Ports, port) {
+		if _, found := slices.BinarySearch(p.Ports, port); !found {
 			return false
 		}
 	}

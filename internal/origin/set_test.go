@@ -77,10 +77,11 @@ func TestSet(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var set Set
+			var patterns []Pattern
 			for _, s := range c.patterns {
-				set.Add(mustParse(t, s))
+				patterns = append(patterns, mustParse(t, s))
 			}
+			set := NewSet(slices.Values(patterns))
 			if set.Len() != len(c.patterns) {
 				t.Errorf("Len() = %d, want %d", set.Len(), len(c.patterns))
 			}
@@ -105,16 +106,20 @@ func TestSet(t *testing.T) {
 func TestSetAgreesWithALoopOverPatterns(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		patterns := rapid.SliceOfN(rapid.Custom(drawPattern), 0, 12).Draw(t, "patterns")
-		var set Set
-		for _, p := range patterns {
-			set.Add(p)
+		set := NewSet(slices.Values(patterns))
+		check := func() {
+			everyOrigin(func(o Origin) {
+				want := slices.ContainsFunc(patterns, func(p Pattern) bool { return naiveMatch(p, o) })
+				if set.Has(o) != want {
+					t.Fatalf("Has(%+v) = %v with %v", o, !want, patterns)
+				}
+			})
 		}
-		everyOrigin(func(o Origin) {
-			want := slices.ContainsFunc(patterns, func(p Pattern) bool { return naiveMatch(p, o) })
-			if set.Has(o) != want {
-				t.Fatalf("Has(%+v) = %v with %v", o, !want, patterns)
-			}
-		})
+		check()
+		// In the memory of one set another one leaves nothing of it.
+		patterns = rapid.SliceOfN(rapid.Custom(drawPattern), 0, 12).Draw(t, "other patterns")
+		set.Reset(slices.Values(patterns))
+		check()
 	})
 }
 
@@ -129,65 +134,18 @@ func FuzzSet(f *testing.F) {
 		if !ok || !o.Serialized() {
 			return
 		}
-		var set Set
+		var patterns []Pattern
 		want := false
 		for _, s := range strings.Fields(list) {
 			p, err := ParsePattern(s)
 			if err != nil {
 				continue
 			}
-			set.Add(p)
+			patterns = append(patterns, p)
 			want = want || naiveMatch(p, o)
 		}
-		if set.Has(o) != want {
+		if set := NewSet(slices.Values(patterns)); set.Has(o) != want {
 			t.Fatalf("Has(%q) = %v with %q", value, !want, list)
 		}
 	})
-}
-
-func TestHostTree(t *testing.T) {
-	var tree HostTree[string]
-	if search := tree.Search("a.com"); search.Next() != nil {
-		t.Error("the zero tree has a value")
-	}
-	for _, e := range []struct {
-		host  string
-		below bool
-		value string
-	}{
-		{"com", true, "*.com"}, {"a.com", false, "a.com"}, {"a.com", true, "*.a.com"}, {"b.a.com", false, "b.a.com"}, {"[::1]", false, "[::1]"}, {"x", false, "x"},
-	} {
-		value := tree.At(e.host, e.below)
-		if *value != "" {
-			t.Errorf("At(%q, %v) holds %q before it was filled", e.host, e.below, *value)
-		}
-		*value = e.value
-	}
-	if got := *tree.At("a.com", true); got != "*.a.com" {
-		t.Errorf("At gives %q the second time", got)
-	}
-	for host, want := range map[string][]string{
-		"com":       nil,
-		"a.com":     {"*.com", "a.com"},
-		"b.a.com":   {"*.com", "*.a.com", "b.a.com"},
-		"c.b.a.com": {"*.com", "*.a.com"},
-		"ba.com":    {"*.com"},
-		"a.com.":    nil,
-		"":          nil,
-		"[::1]":     {"[::1]"},
-		"x":         {"x"},
-		"y.x":       nil,
-	} {
-		var got []string
-		search := tree.Search(host)
-		for value := search.Next(); value != nil; value = search.Next() {
-			got = append(got, *value)
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("values for %q: %q, want %q", host, got, want)
-		}
-		if search.Next() != nil {
-			t.Errorf("the search of %q goes on behind its end", host)
-		}
-	}
 }

@@ -1,0 +1,196 @@
+package origin
+
+import "hash/maphash"
+
+// HostMap maps hosts, and all hosts below a name, to values, each under a
+// scheme. A look-up reads the host once, from its end, and asks a hash table at
+// each dot, so that it costs the length of the host and not the number of
+// entries; an entry takes the same memory however many labels it has. (A tree
+// over the labels was tried: ten thousand names of 120 labels made it a million
+// nodes.) The zero HostMap is empty; it must not be changed once it is searched.
+type HostMap[T any] struct {
+	slots   []hostSlot // a power of two, at most half of them taken
+	entries []hostEntry
+	values  []T // of the entries
+	longest int
+}
+
+type hostSlot struct {
+	hash  uint32
+	entry int32 // from 1; 0: free
+}
+
+type hostEntry struct {
+	scheme, host string
+	below        bool
+}
+
+const minSlots = 8
+
+// Reset takes everything out, and makes room for n entries: adding that many
+// allocates nothing more. What was there is overwritten.
+func (m *HostMap[T]) Reset(n int) {
+	size := minSlots
+	for size < 2*n {
+		size *= 2
+	}
+	if size <= cap(m.slots) {
+		m.slots = m.slots[:size]
+		clear(m.slots)
+	} else {
+		m.slots = make([]hostSlot, size)
+	}
+	if n > cap(m.entries) {
+		m.entries = make([]hostEntry, 0, n)
+		m.values = make([]T, 0, n)
+	}
+	m.entries, m.values, m.longest = m.entries[:0], m.values[:0], 0
+}
+
+// Values returns the values, in the order in which they were added.
+func (m *HostMap[T]) Values() []T { return m.values }
+
+// At returns the value of the host, or of all hosts below it where below is
+// set, to be filled in; it is made where it was not there. The pointer is good
+// until the next call. Scheme and host are kept, not copied.
+func (m *HostMap[T]) At(scheme, host string, below bool) *T {
+	i := m.Index(scheme, host, below)
+	return &m.values[i]
+}
+
+// Index is At, for the place of the value in Values.
+func (m *HostMap[T]) Index(scheme, host string, below bool) int {
+	if len(m.slots) == 0 {
+		m.slots = make([]hostSlot, minSlots)
+	}
+	h := hashScheme(scheme)
+	for i := len(host) - 1; i >= 0; i-- {
+		h = h.add(host[i])
+	}
+	hash := h.sum(below)
+	i := hash & m.mask()
+	for ; m.slots[i].entry != 0; i = (i + 1) & m.mask() {
+		if m.slots[i].hash == hash && m.entries[m.slots[i].entry-1] == (hostEntry{scheme, host, below}) {
+			return int(m.slots[i].entry - 1)
+		}
+	}
+	var empty T
+	m.entries = append(m.entries, hostEntry{scheme, host, below})
+	m.values = append(m.values, empty)
+	m.slots[i] = hostSlot{hash, int32(len(m.entries))}
+	m.longest = max(m.longest, len(host))
+	if 2*len(m.entries) > len(m.slots) {
+		m.grow()
+	}
+	return len(m.values) - 1
+}
+
+func (m *HostMap[T]) mask() uint32 { return uint32(len(m.slots) - 1) }
+
+func (m *HostMap[T]) grow() {
+	old := m.slots
+	m.slots = make([]hostSlot, 2*len(old))
+	for _, slot := range old {
+		if slot.entry == 0 {
+			continue
+		}
+		i := slot.hash & m.mask()
+		for m.slots[i].entry != 0 {
+			i = (i + 1) & m.mask()
+		}
+		m.slots[i] = slot
+	}
+}
+
+// find returns the place of the entry, or -1. Comparing the hosts is what makes
+// it certain: hashes can be equal by chance, or because somebody wants them to.
+func (m *HostMap[T]) find(hash uint32, scheme, host string, below bool) int {
+	for i := hash & m.mask(); m.slots[i].entry != 0; i = (i + 1) & m.mask() {
+		if m.slots[i].hash != hash {
+			continue
+		}
+		e := &m.entries[m.slots[i].entry-1]
+		if e.below == below && e.host == host && e.scheme == scheme {
+			return int(m.slots[i].entry - 1)
+		}
+	}
+	return -1
+}
+
+// Search starts a look-up of the host, which must be in lower case, as the
+// scheme must be.
+func (m *HostMap[T]) Search(scheme, host string) HostSearch[T] {
+	s := HostSearch[T]{of: m, scheme: scheme, host: host, at: len(host)}
+	if len(m.entries) == 0 {
+		s.at = -1
+	} else {
+		s.hash = hashScheme(scheme)
+	}
+	return s
+}
+
+// HostSearch goes through the values that apply to one host, from the widest
+// wildcard to the host itself. It remembers how far it has come as a number: a
+// string stored through a pointer would move the host to the heap.
+type HostSearch[T any] struct {
+	of           *HostMap[T]
+	scheme, host string
+	at           int // what is behind it was read; -1: the search is over
+	hash         hostHash
+}
+
+// Next returns the next value that applies, or nil when there is none left.
+func (s *HostSearch[T]) Next() *T {
+	if i := s.NextIndex(); i >= 0 {
+		return &s.of.values[i]
+	}
+	return nil
+}
+
+// NextIndex is Next, for the place of the value in Values, or -1.
+func (s *HostSearch[T]) NextIndex() int {
+	// What does not fit any entry is not read: the longest one bounds it.
+	h, at, end := s.hash, s.at, max(0, len(s.host)-s.of.longest-1)
+	for at > end {
+		at--
+		c := s.host[at]
+		if c == '.' {
+			if found := s.of.find(h.sum(true), s.scheme, s.host[at+1:], true); found >= 0 {
+				s.hash, s.at = h.add(c), at
+				return found
+			}
+		}
+		h = h.add(c)
+	}
+	s.at = -1
+	if at != 0 {
+		return -1
+	}
+	return s.of.find(h.sum(false), s.scheme, s.host, false)
+}
+
+// hostHash is the hash of a scheme and the end of a host. Only its upper half
+// depends on every bit of every byte.
+type hostHash uint64
+
+// hashSeed differs from start to start, so that no configuration can be made to
+// hit the same slots.
+var hashSeed = hostHash(maphash.String(maphash.MakeSeed(), ""))
+
+func (h hostHash) add(c byte) hostHash { return (h ^ hostHash(c)) * 0x9E3779B97F4A7C15 }
+
+func (h hostHash) sum(below bool) uint32 {
+	sum := uint32(h >> 32)
+	if below {
+		sum = ^sum
+	}
+	return sum
+}
+
+func hashScheme(scheme string) hostHash {
+	h := hashSeed
+	for i := 0; i < len(scheme); i++ {
+		h = h.add(scheme[i])
+	}
+	return h.add(':')
+}
