@@ -70,13 +70,6 @@ type Policy struct {
 // response: any origin, without credentials.
 func (p *Policy) Wildcard() bool { return p.Origins.Any && !p.Credentials }
 
-// VariesByOrigin reports whether responses depend on the request's Origin, so
-// that caches must keep them apart (Fetch, section 3.3.7, "CORS protocol and
-// HTTP caches").
-func (p *Policy) VariesByOrigin() bool {
-	return !p.Wildcard() || !p.Timing.Empty() && !p.Timing.Any
-}
-
 // AllowsMethod reports whether a browser will let the method through.
 func (p *Policy) AllowsMethod(method string) bool {
 	if header.SafelistedMethod(method) {

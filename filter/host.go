@@ -43,11 +43,6 @@ type HeaderVisitor interface {
 	VisitHeader(name, value string)
 }
 
-// Header is one entry of a header map; Name is in lower case.
-type Header struct {
-	Name, Value string
-}
-
 // LogLevel is a severity of proxy-wasm's proxy_log, with its numbers.
 type LogLevel uint32
 

@@ -1,7 +1,9 @@
-// Package filter is the CORS filter: a pure decision (Decide), the life of one
-// HTTP stream around it, and the plugin that holds configuration and counters.
-// It speaks to the proxy through the Host it is given and implements the
-// contexts of the proxy-wasm SDK. It imports config, internal/header and
+// Package filter is the CORS filter. decision.go is the decision, pure and whole:
+// Decide says what a policy makes of a request, Decision.Reply what is answered,
+// Decision.Edits what is done to a response. words.go says it in words,
+// counters.go in counters. stream.go applies it to one HTTP stream, through the
+// Host it is given; plugin.go holds what streams share. The package implements
+// the contexts of the proxy-wasm SDK and imports config, internal/header and
 // internal/origin, and of the SDK the types alone.
 package filter
 
@@ -29,16 +31,20 @@ func (v *vmContext) NewPluginContext(uint32) types.PluginContext {
 // nothing of it is global.
 type pluginContext struct {
 	types.DefaultPluginContext
-	host            Host
-	config          *config.Config
-	enforced        counters
-	shadowed        counters
+	host   Host
+	config *config.Config
+	// counters are those of modes Enforce and Shadow, by mode.
+	counters        [2]counters
 	level           LogLevel
 	untilLevelCheck int
 	free            []*stream
-	incoming        incoming
-	builder         replyBuilder
-	line            [maxLineLen]byte
+
+	// What one callback works with. Callbacks do not overlap.
+	request  Request
+	upstream Upstream
+	buffer   Buffer
+	line     [maxLineLen]byte
+	replying bool // inside SendReply
 }
 
 // OnPluginStart reads the configuration. With a mistake in it the plugin does
@@ -55,7 +61,7 @@ func (c *pluginContext) OnPluginStart(int) (status types.OnPluginStartStatus) {
 		c.host.Log(LogError, "the plugin configuration can not be read: "+err.Error())
 		return types.OnPluginStartStatusFailed
 	}
-	plugin, warnings, err := config.Parse(data)
+	parsed, warnings, err := config.Parse(data)
 	for _, w := range warnings {
 		c.host.Log(LogWarn, "configuration: "+w.Error())
 	}
@@ -63,16 +69,16 @@ func (c *pluginContext) OnPluginStart(int) (status types.OnPluginStartStatus) {
 		for _, p := range problems {
 			c.host.Log(LogError, "configuration: "+p.Error())
 		}
-		c.host.Log(LogError, fmt.Sprintf("configuration refused: %d to mend; nothing of it takes effect", len(problems)))
+		c.host.Log(LogError, fmt.Sprintf("configuration refused: %d to fix; nothing of it takes effect", len(problems)))
 		return types.OnPluginStartStatusFailed
 	}
-	if err := c.defineCounters(plugin); err != nil {
+	if err := c.defineCounters(parsed); err != nil {
 		c.host.Log(LogError, err.Error())
 		return types.OnPluginStartStatusFailed
 	}
-	c.config = plugin
+	c.config = parsed
 	c.level = c.host.LogLevel()
-	c.host.Log(LogInfo, "in force: "+plugin.Summary())
+	c.host.Log(LogInfo, "in force: "+parsed.Summary())
 	return types.OnPluginStartStatusOK
 }
 

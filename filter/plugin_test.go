@@ -1,4 +1,4 @@
-package filter
+package filter_test
 
 import (
 	"errors"
@@ -7,21 +7,24 @@ import (
 	"testing"
 
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
+
+	"corsfilter/filter"
+	"corsfilter/internal/filtertest"
 )
 
 func TestStart(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		host   fakeHost
+		host   filtertest.Host
 		status types.OnPluginStartStatus
 		logs   []string
 	}{
 		{
-			"one line says what is in force", fakeHost{configuration: credentialed}, types.OnPluginStartStatusOK,
+			"one line says what is in force", filtertest.Host{Config: credentialed}, types.OnPluginStartStatusOK,
 			[]string{"2 in force: mode enforce, 1 origin, with credentials, methods PUT, headers *, exposes x-e, max-age 600"},
 		},
 		{
-			"warnings come once, before it", fakeHost{configuration: `{"allow_origins":["https://A.example"],"max_age":100000}`}, types.OnPluginStartStatusOK,
+			"warnings come once, before it", filtertest.Host{Config: `{"allow_origins":["https://A.example"],"max_age":100000}`}, types.OnPluginStartStatusOK,
 			[]string{
 				"3 configuration: max_age: 100000: no browser caches a preflight for more than 24 hours; write 86400 or less",
 				`3 configuration: allow_origins[0]: "https://A.example": browsers send origins in lower case; write "https://a.example"`,
@@ -29,67 +32,67 @@ func TestStart(t *testing.T) {
 			},
 		},
 		{
-			"every mistake has its line", fakeHost{configuration: `{"allow_origins":["https://a.example/"],"debug":1}`}, types.OnPluginStartStatusFailed,
+			"every mistake has its line", filtertest.Host{Config: `{"allow_origins":["https://a.example/"],"debug":1}`}, types.OnPluginStartStatusFailed,
 			[]string{
 				"4 configuration: debug: 1: is a number, not true or false; write true or false",
 				`4 configuration: allow_origins[0]: "https://a.example/": an origin has no trailing slash; write "https://a.example"`,
-				"4 configuration refused: 2 to mend; nothing of it takes effect",
+				"4 configuration refused: 2 to fix; nothing of it takes effect",
 			},
 		},
 		{
-			"an empty configuration", fakeHost{}, types.OnPluginStartStatusFailed,
+			"an empty configuration", filtertest.Host{}, types.OnPluginStartStatusFailed,
 			[]string{
 				`4 configuration: the plugin configuration is empty; write at least {"allow_origins": ["https://example.com"]}`,
-				"4 configuration refused: 1 to mend; nothing of it takes effect",
+				"4 configuration refused: 1 to fix; nothing of it takes effect",
 			},
 		},
 		{
-			"a configuration that can not be read", fakeHost{configuration: credentialed, configErr: errors.New("no")}, types.OnPluginStartStatusFailed,
+			"a configuration that can not be read", filtertest.Host{Config: credentialed, ConfigErr: errors.New("no")}, types.OnPluginStartStatusFailed,
 			[]string{"4 the plugin configuration can not be read: no"},
 		},
 		{
-			"a counter that the proxy does not take", fakeHost{configuration: credentialed, metricAt: 3}, types.OnPluginStartStatusFailed,
+			"a counter that the proxy does not take", filtertest.Host{Config: credentialed, MetricAt: 3}, types.OnPluginStartStatusFailed,
 			[]string{"4 the proxy took no counter cors.preflight_denied_origin: no room"},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := c.host
-			if status := New(&h).NewPluginContext(1).OnPluginStart(0); status != c.status {
+			if status := filter.New(&h).NewPluginContext(1).OnPluginStart(0); status != c.status {
 				t.Errorf("status %v", status)
 			}
-			if !slices.Equal(h.logs, c.logs) {
-				t.Errorf("logs %q\nwant %q", h.logs, c.logs)
+			if !slices.Equal(h.Logs, c.logs) {
+				t.Errorf("logs %q\nwant %q", h.Logs, c.logs)
 			}
 		})
 	}
 }
 
 func TestAFailedPushKeepsWhatWasInForce(t *testing.T) {
-	h := &fakeHost{}
-	plugin := start(t, credentialed, h)
-	h.configuration = "{}"
+	h := &filtertest.Host{}
+	plugin := filtertest.Start(t, credentialed, h)
+	h.Config = "{}"
 	if status := plugin.OnPluginStart(2); status != types.OnPluginStartStatusFailed {
 		t.Fatalf("status %v", status)
 	}
-	if got := serve(plugin, h, req{":method": "GET", "origin": "https://a.example"}); !strings.Contains(got.response, "access-control-allow-origin: https://a.example\n") {
-		t.Errorf("the old configuration is gone:\n%s", got.response)
+	if got := filtertest.Serve(plugin, h, req{":method": "GET", "origin": "https://a.example"}); !strings.Contains(got.Response, "access-control-allow-origin: https://a.example\n") {
+		t.Errorf("the old configuration is gone:\n%s", got.Response)
 	}
 }
 
 func TestPluginsInOneVMKeepApart(t *testing.T) {
-	h := &fakeHost{level: LogInfo, configuration: `{"allow_origins":["https://a.example"],"stat_prefix":"a"}`}
-	vm := New(h)
-	a := vm.NewPluginContext(1).(*pluginContext)
+	h := &filtertest.Host{Level: filter.LogInfo, Config: `{"allow_origins":["https://a.example"],"stat_prefix":"a"}`}
+	vm := filter.New(h)
+	a := vm.NewPluginContext(1)
 	a.OnPluginStart(0)
-	h.configuration = `{"allow_origins":["https://b.example"],"stat_prefix":"b"}`
-	b := vm.NewPluginContext(2).(*pluginContext)
+	h.Config = `{"allow_origins":["https://b.example"],"stat_prefix":"b"}`
+	b := vm.NewPluginContext(2)
 	b.OnPluginStart(0)
 	request := req{":method": "GET", "origin": "https://a.example"}
-	gotA, gotB := serve(a, h, request), serve(b, h, request)
-	if gotA.response != "access-control-allow-origin: https://a.example\nvary: origin\n" || gotB.response != "vary: origin\n" {
-		t.Errorf("a:\n%sb:\n%s", gotA.response, gotB.response)
+	gotA, gotB := filtertest.Serve(a, h, request), filtertest.Serve(b, h, request)
+	if gotA.Response != "access-control-allow-origin: https://a.example\nvary: origin\n" || gotB.Response != "vary: origin\n" {
+		t.Errorf("a:\n%sb:\n%s", gotA.Response, gotB.Response)
 	}
-	if got := h.counts(); got != "a.origin_valid=1 a.request_allowed=1 b.origin_invalid=1 b.request_denied=1" {
+	if got := h.Counts(); got != "a.origin_valid=1 a.request_allowed=1 b.origin_invalid=1 b.request_denied=1" {
 		t.Errorf("counts %q", got)
 	}
 }
@@ -111,10 +114,10 @@ func TestCounterNames(t *testing.T) {
 		`{"allow_origins":["*"],"stat_prefix":"x","rules":[` + shadow + `]}`: append(under("x."), under("x.shadow.")...),
 		`{"mode":"off"}`: nil,
 	} {
-		h := &fakeHost{}
-		start(t, configuration, h)
-		if !slices.Equal(h.names, want) {
-			t.Errorf("%s: %q\nwant %q", configuration, h.names, want)
+		h := &filtertest.Host{}
+		filtertest.Start(t, configuration, h)
+		if !slices.Equal(h.Names, want) {
+			t.Errorf("%s: %q\nwant %q", configuration, h.Names, want)
 		}
 	}
 }
@@ -135,49 +138,49 @@ func TestDecisionsAreLoggedAtDebugLevel(t *testing.T) {
 		{"no CORS", req{":method": "GET"}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for level := LogDebug; level <= LogError; level++ {
-				h := &fakeHost{level: level}
-				serve(start(t, debugging, h), h, c.request)
+			for level := filter.LogDebug; level <= filter.LogError; level++ {
+				h := &filtertest.Host{Level: level}
+				filtertest.Serve(filtertest.Start(t, debugging, h), h, c.request)
 				want := ""
-				if level == LogDebug {
+				if level == filter.LogDebug {
 					want = c.want
 				}
-				if got := strings.Join(h.logs, "\n"); got != want {
+				if got := strings.Join(h.Logs, "\n"); got != want {
 					t.Errorf("at level %d: %q, want %q", level, got, want)
 				}
 			}
 		})
 	}
 	t.Run("the longest line fits its memory", func(t *testing.T) {
-		h := &fakeHost{level: LogDebug}
+		h := &filtertest.Host{Level: filter.LogDebug}
 		origin := "https://" + strings.Repeat("a", 504)
-		serve(start(t, `{"allow_origins":["`+origin+`"],"mode":"shadow"}`, h), h, req{":method": "OPTIONS", "origin": origin, "access-control-request-method": strings.Repeat("M", 64)})
-		if want := "1 shadow: preflight for " + strings.Repeat("M", 64) + " from " + origin + ": denied; reason=method=" + strings.Repeat("M", 64); len(h.logs) != 1 || h.logs[0] != want || len(want) > maxLineLen {
-			t.Errorf("logs %q\nwant %q", h.logs, want)
+		filtertest.Serve(filtertest.Start(t, `{"allow_origins":["`+origin+`"],"mode":"shadow"}`, h), h, req{":method": "OPTIONS", "origin": origin, "access-control-request-method": strings.Repeat("M", 64)})
+		if want := "1 shadow: preflight for " + strings.Repeat("M", 64) + " from " + origin + ": denied; reason=method=" + strings.Repeat("M", 64); len(h.Logs) != 1 || h.Logs[0] != want || len(want) > filter.MaxLineLen {
+			t.Errorf("logs %q\nwant %q", h.Logs, want)
 		}
 	})
 }
 
 func TestTheLogLevelIsAskedForNowAndThen(t *testing.T) {
-	h := &fakeHost{}
-	plugin := start(t, debugging, h)
-	for range 2 * (streamsPerLevelCheck + 1) {
-		serve(plugin, h, req{})
+	h := &filtertest.Host{}
+	plugin := filtertest.Start(t, debugging, h)
+	for range 2 * (filter.StreamsPerLevelCheck + 1) {
+		filtertest.Serve(plugin, h, req{})
 	}
 	asked := 0
-	for _, call := range h.calls {
+	for _, call := range h.Calls {
 		if call == "LogLevel" {
 			asked++
 		}
 	}
 	if asked != 2 {
-		t.Errorf("asked %d times in %d streams", asked, 2*(streamsPerLevelCheck+1))
+		t.Errorf("asked %d times in %d streams", asked, 2*(filter.StreamsPerLevelCheck+1))
 	}
-	h.level = LogDebug
-	for range streamsPerLevelCheck + 1 {
-		serve(plugin, h, req{":method": "GET", "origin": "https://a.example"})
+	h.Level = filter.LogDebug
+	for range filter.StreamsPerLevelCheck + 1 {
+		filtertest.Serve(plugin, h, req{":method": "GET", "origin": "https://a.example"})
 	}
-	if n := len(h.logs); n != streamsPerLevelCheck+1 {
+	if n := len(h.Logs); n != filter.StreamsPerLevelCheck+1 {
 		t.Errorf("%d lines after the level was raised", n)
 	}
 }
@@ -197,40 +200,40 @@ func TestNothingIsAllocated(t *testing.T) {
 	for _, c := range []struct {
 		name          string
 		configuration string
-		level         LogLevel
+		level         filter.LogLevel
 		request       req
 		replies       int
 	}{
-		{"no Origin", full, LogInfo, request(":method", "GET"), 0},
-		{"allowed request", full, LogInfo, request(":method", "GET", "origin", "https://a.example"), 0},
-		{"allowed by a regex", full, LogInfo, request(":method", "GET", "origin", "https://a.b.test"), 0},
-		{"upper-case origin", full, LogInfo, request(":method", "GET", "origin", "HTTPS://A.EXAMPLE"), 0},
-		{"rejected request", full, LogInfo, request(":method", "GET", "origin", "https://evil.test", ":authority", "h", ":scheme", "https"), 1},
-		{"allowed preflight", full, LogInfo, request(":method", "OPTIONS", "origin", "https://a.example", "access-control-request-method", "PUT", "access-control-request-headers", "X-A,x-b"), 1},
-		{"preflight at fault", full, LogDebug, request(":method", "OPTIONS", "origin", "https://a.example", "access-control-request-method", "PATCH", "access-control-request-headers", strings.Repeat("a,", 2048)), 1},
-		{"denied preflight", full, LogDebug, request(":method", "OPTIONS", "origin", "a,b", "access-control-request-method", "PUT"), 1},
-		{"hostile preflight", full, LogDebug, request(":method", "OPTIONS", "origin", strings.Repeat("x", 60000), "access-control-request-method", strings.Repeat("x", 60000), "access-control-request-headers", strings.Repeat(",", 60000)), 1},
-		{"shadow", strings.TrimSuffix(full, "}") + `,"mode":"shadow"}`, LogDebug, request(":method", "GET", "origin", "https://evil.test"), 0},
-		{"rules", ruled, LogDebug, request(":method", "GET", "origin", "https://a.example", ":authority", "API.example:80", ":path", "/v1/x?y"), 0},
-		{"off", `{"mode":"off"}`, LogInfo, request(":method", "GET", "origin", "https://a.example"), 0},
+		{"no Origin", full, filter.LogInfo, request(":method", "GET"), 0},
+		{"allowed request", full, filter.LogInfo, request(":method", "GET", "origin", "https://a.example"), 0},
+		{"allowed by a regex", full, filter.LogInfo, request(":method", "GET", "origin", "https://a.b.test"), 0},
+		{"upper-case origin", full, filter.LogInfo, request(":method", "GET", "origin", "HTTPS://A.EXAMPLE"), 0},
+		{"rejected request", full, filter.LogInfo, request(":method", "GET", "origin", "https://evil.test", ":authority", "h", ":scheme", "https"), 1},
+		{"allowed preflight", full, filter.LogInfo, request(":method", "OPTIONS", "origin", "https://a.example", "access-control-request-method", "PUT", "access-control-request-headers", "X-A,x-b"), 1},
+		{"preflight at fault", full, filter.LogDebug, request(":method", "OPTIONS", "origin", "https://a.example", "access-control-request-method", "PATCH", "access-control-request-headers", strings.Repeat("a,", 2048)), 1},
+		{"denied preflight", full, filter.LogDebug, request(":method", "OPTIONS", "origin", "a,b", "access-control-request-method", "PUT"), 1},
+		{"hostile preflight", full, filter.LogDebug, request(":method", "OPTIONS", "origin", strings.Repeat("x", 60000), "access-control-request-method", strings.Repeat("x", 60000), "access-control-request-headers", strings.Repeat(",", 60000)), 1},
+		{"shadow", strings.TrimSuffix(full, "}") + `,"mode":"shadow"}`, filter.LogDebug, request(":method", "GET", "origin", "https://evil.test"), 0},
+		{"rules", ruled, filter.LogDebug, request(":method", "GET", "origin", "https://a.example", ":authority", "API.example:80", ":path", "/v1/x?y"), 0},
+		{"off", `{"mode":"off"}`, filter.LogInfo, request(":method", "GET", "origin", "https://a.example"), 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &fakeHost{level: c.level}
-			plugin := start(t, c.configuration, h)
-			h.quiet, h.request, h.response = true, c.request, make([]Header, 0, 32)
+			h := &filtertest.Host{Level: c.level}
+			plugin := filtertest.Start(t, c.configuration, h)
+			h.Quiet, h.Request, h.Response = true, c.request.Entries(), make([]filter.Header, 0, 32)
 			run := func() {
-				h.response = append(h.response[:0], opened...)
-				replies := h.replies
-				h.stream = plugin.NewHttpContext(2)
-				h.stream.OnHttpRequestHeaders(0, true)
-				if h.replies == replies {
-					h.stream.OnHttpResponseHeaders(0, true)
+				h.Response = append(h.Response[:0], opened...)
+				replies := h.Replies
+				h.Stream = plugin.NewHttpContext(2)
+				h.Stream.OnHttpRequestHeaders(0, true)
+				if h.Replies == replies {
+					h.Stream.OnHttpResponseHeaders(0, true)
 				}
-				h.stream.OnHttpStreamDone()
+				h.Stream.OnHttpStreamDone()
 			}
 			run()
-			if h.replies != c.replies {
-				t.Fatalf("%d replies, want %d", h.replies, c.replies)
+			if h.Replies != c.replies {
+				t.Fatalf("%d replies, want %d", h.Replies, c.replies)
 			}
 			if n := testing.AllocsPerRun(300, run); n != 0 {
 				t.Errorf("%v allocations", n)

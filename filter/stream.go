@@ -7,142 +7,97 @@ import (
 	"corsfilter/internal/origin"
 )
 
-// stream is the life of one HTTP stream. Streams are recycled, so that none
-// leaves garbage behind.
+// stream is the life of one HTTP stream: it reads, decides and applies. All that
+// it remembers is the decision. Streams are recycled, so that none leaves garbage
+// behind.
 type stream struct {
 	types.DefaultHttpContext
-	plugin *pluginContext
-
-	// policy is nil where the filter leaves the stream alone.
-	policy   *config.Policy
+	plugin   *pluginContext
 	decision Decision
-	phase    phase
-	upstream upstreamHeaders
-
-	// The Origin must outlive the request callback; the host's memory does not.
+	// origin is where the decision's own strings are kept past the request
+	// callback; the host's memory does not outlive it.
 	origin [origin.MaxLen]byte
 }
-
-// phase is how far a stream has come.
-type phase uint8
-
-const (
-	fresh   phase = iota // no callback yet
-	decided              // the request was forwarded
-	replied              // the request was answered here
-	broken               // a callback panicked
-)
 
 // OnHttpRequestHeaders decides about the request, and answers it where the
 // decision says so.
 func (s *stream) OnHttpRequestHeaders(int, bool) (action types.Action) {
 	defer s.rescue("proxy_on_request_headers")
-	s.plugin.refreshLogLevel()
-	in := &s.plugin.incoming
-	*in = incoming{}
-	if s.policy = s.selectPolicy(in); s.policy == nil {
+	c, d := s.plugin, &s.decision
+	c.refreshLogLevel()
+	d.Policy = c.selectPolicy()
+	c.readRequest(d.Policy)
+	Decide(d.Policy, &c.request, d)
+	c.observe(&c.request, d)
+	switch {
+	case d.Action == Ignore:
+		return types.ActionContinue
+	case d.Policy.Mode == config.Shadow:
+		*d = Decision{Action: Ignore}
+		return types.ActionContinue
+	case !d.Replies():
+		s.keep()
 		return types.ActionContinue
 	}
-	s.phase = decided
-	in.begin(s.plugin.host)
-	r := in.request()
-	s.decision = Decide(s.policy, &r)
-	if s.decision.Action == Reject && s.sameOrigin(in) {
-		r.SameOrigin = true
-		s.decision = Decide(s.policy, &r)
-	}
-	s.plugin.observe(s.policy, &r, &s.decision)
-	if s.policy.Mode == config.Shadow {
-		s.policy = nil
-		return types.ActionContinue
-	}
-	if s.decision.Action == Forward {
-		s.keepOrigin()
-		return types.ActionContinue
-	}
-	status, details, headers := s.plugin.buildReply(s.policy, &r, &s.decision)
-	// Before the call, since a host may run the reply through the response
-	// callback at once.
-	s.phase = replied
-	if err := s.plugin.host.SendReply(status, details, headers); err != nil {
-		s.phase = decided
-		s.keepOrigin()
-		s.plugin.host.Log(LogError, "the proxy took no reply: "+err.Error())
+	reply := d.Reply(&c.buffer)
+	c.replying = true
+	err := c.host.SendReply(reply.Status, reply.Details, reply.Headers)
+	c.replying = false
+	if err != nil {
+		d.Action = Forward
+		s.keep()
+		c.host.Log(LogError, "the proxy took no reply: "+err.Error())
 		return types.ActionContinue
 	}
 	return types.ActionPause
 }
 
-// selectPolicy returns nil where the filter has nothing to do. The host and the
-// path are read only where rules ask for them, and then the rest comes along.
-func (s *stream) selectPolicy(in *incoming) *config.Policy {
-	plugin := s.plugin.config
-	policy := plugin.Default
-	if plugin.HasRules() {
-		in.all(s.plugin.host)
-		policy, _ = plugin.Select(in.authority, in.path)
-	}
-	if policy == nil || policy.Mode == config.Off {
-		return nil
-	}
-	return policy
-}
-
-// sameOrigin reports whether the request comes from a page of its own origin:
-// browsers send Origin with those, too, when the method is not GET or HEAD
-// (Fetch, section 3.1).
-func (s *stream) sameOrigin(in *incoming) bool {
-	in.all(s.plugin.host)
-	if in.fetchSite == "same-origin" {
-		return true
-	}
-	var buf origin.Buffer
-	o, ok := origin.Parse(in.origin, &buf)
-	if !ok {
-		return false
-	}
-	scheme := in.forwardedProto
-	if scheme == "" {
-		scheme = in.scheme
-	}
-	switch scheme {
-	case "ws":
-		scheme = "http"
-	case "wss":
-		scheme = "https"
-	}
-	return o.Is(scheme, in.authority)
-}
-
-// keepOrigin moves the strings of the decision that are the request's Origin
-// into the stream's own memory. An allowed Origin fits: longer ones match
-// nothing.
-func (s *stream) keepOrigin() {
+// keep makes the decision outlive the request's strings. Of those the response
+// needs the Origin alone, and an allowed one fits: longer ones match nothing.
+func (s *stream) keep() {
 	d := &s.decision
 	if d.AllowOrigin != "" && d.AllowOrigin != "*" {
-		d.AllowOrigin = s.keep(d.AllowOrigin)
+		d.AllowOrigin = s.copy(d.AllowOrigin)
 	}
 	if d.TimingAllowOrigin != "" && d.TimingAllowOrigin != "*" {
-		d.TimingAllowOrigin = s.keep(d.TimingAllowOrigin)
+		d.TimingAllowOrigin = s.copy(d.TimingAllowOrigin)
 	}
-	d.Culprit, d.AllowMethods, d.AllowHeaders = "", "", ""
+	d.Culprit, d.AllowMethods, d.echo = "", "", ""
 }
 
-func (s *stream) keep(value string) string {
+// copy is given the Origin and nothing else, so that two fields share the place.
+func (s *stream) copy(value string) string {
 	return bytesAsString(s.origin[:copy(s.origin[:], value)])
 }
 
-// OnHttpResponseHeaders stamps the decision on the response, whoever made it:
-// upstream, the proxy itself or a filter behind this one.
+// OnHttpResponseHeaders applies the decision to the response, whoever made it:
+// upstream, the proxy itself or a filter behind this one. A reply of our own
+// comes by as well, and is complete.
 func (s *stream) OnHttpResponseHeaders(int, bool) (action types.Action) {
 	defer s.rescue("proxy_on_response_headers")
-	if s.phase == fresh {
+	c, d := s.plugin, &s.decision
+	if d.Action == Undecided {
 		s.adoptOrphan()
 	}
-	if s.policy == nil || s.phase == replied {
+	if d.Action != Forward {
 		return types.ActionContinue
 	}
-	s.stamp()
+	// One call reads all headers: reading four by name would cost four calls, and
+	// would miss second entries.
+	c.upstream = Upstream{}
+	if !c.host.ResponseHeaders(&c.upstream) {
+		return types.ActionContinue
+	}
+	for _, e := range d.Edits(&c.upstream, &c.buffer) {
+		switch e.Op {
+		case Remove:
+			c.host.RemoveResponseHeader(e.Name)
+		case Replace:
+			c.host.ReplaceResponseHeader(e.Name, e.Value)
+		case Add:
+			c.host.AddResponseHeader(e.Name, e.Value)
+		}
+	}
 	return types.ActionContinue
 }
 
@@ -151,34 +106,32 @@ func (s *stream) OnHttpResponseHeaders(int, bool) (action types.Action) {
 // Without rules the policy is known all the same, and the response is treated
 // like one to a request without an Origin; with rules it is left alone.
 func (s *stream) adoptOrphan() {
-	s.phase = decided
-	p := s.plugin.config.Default
-	if s.plugin.config.HasRules() || p == nil || p.Mode != config.Enforce {
-		return
+	configuration := s.plugin.config
+	s.decision.Action = Ignore
+	if p := configuration.Default; !configuration.HasRules() && p != nil && p.Mode == config.Enforce {
+		Decide(p, &Request{}, &s.decision)
 	}
-	s.policy = p
-	s.decision = Decide(p, &Request{})
 }
 
 // OnHttpStreamDone gives the stream back.
 func (s *stream) OnHttpStreamDone() {
-	s.policy = nil
 	s.decision = Decision{}
-	s.phase = fresh
 	s.plugin.free = append(s.plugin.free, s)
 }
 
 // rescue keeps a bug in this filter from failing the request: the stream goes
 // on without CORS headers. Where the policy is known, what upstream would open
-// still stays closed.
+// still stays closed. After a second panic, and where the proxy may have taken a
+// reply, the stream is left alone.
 func (s *stream) rescue(callback string) {
 	if p := recover(); p != nil {
-		logPanic(s.plugin.host, callback, p)
-		if s.phase == broken || s.phase == replied || s.policy != nil && s.policy.Mode == config.Shadow {
-			s.policy = nil
+		c, d := s.plugin, &s.decision
+		logPanic(c.host, callback, p)
+		if d.Policy == nil || d.Policy.Mode == config.Shadow || d.Reason == Failed || c.replying {
+			c.replying = false
+			*d = Decision{Action: Ignore}
 			return
 		}
-		s.phase = broken
-		s.decision = Decision{Kind: CrossOrigin, Reason: OriginNotAllowed}
+		*d = Decision{Policy: d.Policy, Kind: CrossOrigin, Action: Forward, Reason: Failed}
 	}
 }

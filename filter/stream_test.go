@@ -1,4 +1,4 @@
-package filter
+package filter_test
 
 import (
 	"errors"
@@ -8,16 +8,20 @@ import (
 	"unsafe"
 
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
+
+	"corsfilter/filter"
+	"corsfilter/internal/filtertest"
 )
 
-type req = map[string]string
+type req = filtertest.Request
 
 // opened is what a careless upstream sends.
-var opened = []Header{
+var opened = []filter.Header{
 	{"access-control-allow-origin", "*"}, {"access-control-allow-credentials", "true"}, {"access-control-expose-headers", "*"}, {"vary", "accept-encoding"}, {"x", "y"},
 }
 
 const (
+	rejecting    = `{"allow_origins":["https://a.example"],"disallowed_requests":"reject"}`
 	credentialed = `{"allow_origins":["https://a.example"],"allow_credentials":true,"allow_methods":"PUT","allow_headers":"*","expose_headers":"x-e","max_age":"10m","allow_private_network_access":true}`
 	debugging    = `{"allow_origins":["https://a.example"],"allow_methods":"PUT","allow_headers":"x-a","debug":true,"disallowed_requests":"reject"}`
 )
@@ -105,18 +109,18 @@ func TestReplies(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &fakeHost{}
-			plugin := start(t, c.configuration, h)
-			got := serve(plugin, h, c.request)
-			if h.replies != 1 || h.status != c.status || h.details != c.details || headers(h.replied) != c.headers {
-				t.Errorf("%d replies, the last %d %s\n%s\nwant %d %s\n%s", h.replies, h.status, h.details, headers(h.replied), c.status, c.details, c.headers)
+			h := &filtertest.Host{Apart: true}
+			plugin := filtertest.Start(t, c.configuration, h)
+			got := filtertest.Serve(plugin, h, c.request)
+			if h.Replies != 1 || h.Status != c.status || h.Details != c.details || filtertest.Lines(h.Replied) != c.headers {
+				t.Errorf("%d replies, the last %d %s\n%s\nwant %d %s\n%s", h.Replies, h.Status, h.Details, filtertest.Lines(h.Replied), c.status, c.details, c.headers)
 			}
 			// Envoy runs the reply through the filter's own response callback.
-			if headers(h.reread) != c.headers || got.response != c.headers || slices.Contains(h.calls, "ResponseHeaders") {
-				t.Errorf("the reply was stamped again:\n%s", got.response)
+			if filtertest.Lines(h.Reread) != c.headers || got.Response != c.headers || slices.Contains(h.Calls, "ResponseHeaders") {
+				t.Errorf("the reply was stamped again:\n%s", got.Response)
 			}
-			if got.action != types.ActionPause || h.counts() != c.counts || len(h.logs) > 0 {
-				t.Errorf("action %d, counts %q, logs %q; want counts %q", got.action, h.counts(), h.logs, c.counts)
+			if got.Action != types.ActionPause || h.Counts() != c.counts || len(h.Logs) > 0 {
+				t.Errorf("action %d, counts %q, logs %q; want counts %q", got.Action, h.Counts(), h.Logs, c.counts)
 			}
 		})
 	}
@@ -134,55 +138,57 @@ func TestResponses(t *testing.T) {
 		name          string
 		configuration string
 		request       req
-		upstream      []Header
+		upstream      []filter.Header
 		want          string
 		counts        string
 	}{
-		{"an allowed origin", credentialed, get(a), []Header{{"x", "y"}}, "x: y\naccess-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-expose-headers: x-e\nvary: origin\n", "cors.origin_valid=1 cors.request_allowed=1"},
+		{"an allowed origin", credentialed, get(a), []filter.Header{{"x", "y"}}, "x: y\naccess-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-expose-headers: x-e\nvary: origin\n", "cors.origin_valid=1 cors.request_allowed=1"},
 		{"upstream's own headers are replaced", plain, get(a), opened, "vary: accept-encoding\nx: y\naccess-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\nvary: origin\n", "cors.origin_valid=1 cors.request_allowed=1"},
 		{"upstream can not open what is closed", plain, get("https://evil.example"), opened, "vary: accept-encoding\nx: y\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
 		{"not without an Origin either", plain, req{":method": "GET"}, opened, "vary: accept-encoding\nx: y\nvary: origin\n", ""},
 		{"an empty Origin is none", plain, get(""), nil, "vary: origin\n", ""},
 		{"a malformed Origin", plain, get(a + "/"), opened, "vary: accept-encoding\nx: y\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
-		{"two entries become one", plain, get(a), []Header{{"access-control-allow-origin", a}, {"access-control-allow-origin", a}, {"vary", "Origin"}}, "vary: Origin\naccess-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\n", "cors.origin_valid=1 cors.request_allowed=1"},
-		{"what is right stays where it is", plain, get(a), []Header{{"access-control-allow-origin", a}, {"access-control-expose-headers", "x-e"}, {"vary", "a, ORIGIN"}}, "access-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\nvary: a, ORIGIN\n", "cors.origin_valid=1 cors.request_allowed=1"},
-		{"nothing is added to Vary: *", plain, get(a), []Header{{"vary", "*"}}, "vary: *\naccess-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\n", "cors.origin_valid=1 cors.request_allowed=1"},
-		{"Origin in the second Vary is found", plain, req{}, []Header{{"vary", "accept"}, {"vary", "x,origin"}}, "vary: accept\nvary: x,origin\n", ""},
-		{"Origin-Agent in Vary is not Origin", plain, req{}, []Header{{"vary", "origin-agent"}}, "vary: origin-agent\nvary: origin\n", ""},
+		{"two entries become one", plain, get(a), []filter.Header{{"access-control-allow-origin", a}, {"access-control-allow-origin", a}, {"vary", "Origin"}}, "vary: Origin\naccess-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\n", "cors.origin_valid=1 cors.request_allowed=1"},
+		{"what is right stays where it is", plain, get(a), []filter.Header{{"access-control-allow-origin", a}, {"access-control-expose-headers", "x-e"}, {"vary", "a, ORIGIN"}}, "access-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\nvary: a, ORIGIN\n", "cors.origin_valid=1 cors.request_allowed=1"},
+		{"nothing is added to Vary: *", plain, get(a), []filter.Header{{"vary", "*"}}, "vary: *\naccess-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\n", "cors.origin_valid=1 cors.request_allowed=1"},
+		{"Origin in the second Vary is found", plain, req{}, []filter.Header{{"vary", "accept"}, {"vary", "x,origin"}}, "vary: accept\nvary: x,origin\n", ""},
+		{"Origin-Agent in Vary is not Origin", plain, req{}, []filter.Header{{"vary", "origin-agent"}}, "vary: origin-agent\nvary: origin\n", ""},
 		{"any origin gets a star", star, get("https://evil.example"), opened[1:], "vary: accept-encoding\nx: y\naccess-control-allow-origin: *\naccess-control-expose-headers: x-e\n", "cors.origin_valid=1 cors.request_allowed=1"},
 		{"without an Origin as well", star, req{":method": "GET"}, nil, "access-control-allow-origin: *\naccess-control-expose-headers: x-e\n", ""},
-		{"upstream's headers are preserved on demand", with(plain, `,"upstream_headers":"preserve"`), get("https://evil.example"), opened, headers(opened) + "vary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
+		{"upstream's headers are preserved on demand", with(plain, `,"upstream_headers":"preserve"`), get("https://evil.example"), opened, filtertest.Lines(opened) + "vary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
 		{"what upstream leaves out is not", with(plain, `,"upstream_headers":"preserve"`), get(a), opened[1:], "vary: accept-encoding\nx: y\naccess-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\nvary: origin\n", "cors.origin_valid=1 cors.request_allowed=1"},
-		{"upstream's timing is preserved as well", with(plain, `,"upstream_headers":"preserve","timing_allow_origins":["https://t.example"]`), req{}, []Header{{"timing-allow-origin", "*"}}, "timing-allow-origin: *\nvary: origin\n", ""},
-		{"a forwarded preflight keeps upstream's answer", with(plain, `,"unmatched_preflights":"forward"`), req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"}, opened, headers(opened) + "vary: origin\n", "cors.origin_invalid=1 cors.preflight_forwarded=1"},
-		{"timing for an origin of its own", with(plain, `,"timing_allow_origins":["https://t.example"]`), get("https://t.example"), []Header{{"timing-allow-origin", "*"}}, "timing-allow-origin: https://t.example\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
-		{"timing of others is closed", with(plain, `,"timing_allow_origins":["https://t.example"]`), get(a), []Header{{"timing-allow-origin", "*"}}, "access-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\nvary: origin\n", "cors.origin_valid=1 cors.request_allowed=1"},
+		{"upstream's timing is preserved as well", with(plain, `,"upstream_headers":"preserve","timing_allow_origins":["https://t.example"]`), req{}, []filter.Header{{"timing-allow-origin", "*"}}, "timing-allow-origin: *\nvary: origin\n", ""},
+		{"a forwarded preflight keeps upstream's answer", with(plain, `,"unmatched_preflights":"forward"`), req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"}, opened, filtertest.Lines(opened) + "vary: origin\n", "cors.origin_invalid=1 cors.preflight_forwarded=1"},
+		{"timing for an origin of its own", with(plain, `,"timing_allow_origins":["https://t.example"]`), get("https://t.example"), []filter.Header{{"timing-allow-origin", "*"}}, "timing-allow-origin: https://t.example\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
+		{"timing of others is closed", with(plain, `,"timing_allow_origins":["https://t.example"]`), get(a), []filter.Header{{"timing-allow-origin", "*"}}, "access-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\nvary: origin\n", "cors.origin_valid=1 cors.request_allowed=1"},
 		{"both for one origin", with(plain, `,"timing_allow_origins":["https://*.example"]`), get(a), nil, "access-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\ntiming-allow-origin: https://a.example\nvary: origin\n", "cors.origin_valid=1 cors.request_allowed=1"},
 		{"timing of some makes a star vary", with(star, `,"timing_allow_origins":["https://t.example"]`), req{}, nil, "access-control-allow-origin: *\naccess-control-expose-headers: x-e\nvary: origin\n", ""},
 		{"timing for all", with(star, `,"timing_allow_origins":["*"]`), req{}, nil, "access-control-allow-origin: *\naccess-control-expose-headers: x-e\ntiming-allow-origin: *\n", ""},
-		{"unless configured timing is upstream's", plain, req{}, []Header{{"timing-allow-origin", "*"}}, "timing-allow-origin: *\nvary: origin\n", ""},
-		{"debugging an allowed request", debugging, get(a), []Header{{"x-cors-decision", "lie"}}, "access-control-allow-origin: https://a.example\nvary: origin\nx-cors-decision: allowed\n", "cors.origin_valid=1 cors.request_allowed=1"},
-		{"debugging no request of CORS", debugging, req{}, []Header{{"x-cors-decision", "lie"}}, "vary: origin\n", ""},
-		{"shadow touches nothing", with(credentialed, `,"mode":"shadow","debug":true`), get("https://evil.example"), opened, headers(opened), "cors.shadow.origin_invalid=1 cors.shadow.request_denied=1"},
-		{"shadow answers nothing", with(credentialed, `,"mode":"shadow"`), req{":method": "OPTIONS", "origin": a, "access-control-request-method": "PUT"}, opened, headers(opened), "cors.shadow.origin_valid=1 cors.shadow.preflight_allowed=1"},
+		{"unless configured timing is upstream's", plain, req{}, []filter.Header{{"timing-allow-origin", "*"}}, "timing-allow-origin: *\nvary: origin\n", ""},
+		{"debugging an allowed request", debugging, get(a), []filter.Header{{"x-cors-decision", "lie"}}, "access-control-allow-origin: https://a.example\nvary: origin\nx-cors-decision: allowed\n", "cors.origin_valid=1 cors.request_allowed=1"},
+		{"what is shown makes a star vary", with(star, `,"debug":true`), get("https://evil.example"), nil, "access-control-allow-origin: *\naccess-control-expose-headers: x-e\nvary: origin\nx-cors-decision: allowed\n", "cors.origin_valid=1 cors.request_allowed=1"},
+		{"without an Origin as well, which shows nothing", with(star, `,"debug":true`), req{}, nil, "access-control-allow-origin: *\naccess-control-expose-headers: x-e\nvary: origin\n", ""},
+		{"debugging no request of CORS", debugging, req{}, []filter.Header{{"x-cors-decision", "lie"}}, "vary: origin\n", ""},
+		{"shadow touches nothing", with(credentialed, `,"mode":"shadow","debug":true`), get("https://evil.example"), opened, filtertest.Lines(opened), "cors.shadow.origin_invalid=1 cors.shadow.request_denied=1"},
+		{"shadow answers nothing", with(credentialed, `,"mode":"shadow"`), req{":method": "OPTIONS", "origin": a, "access-control-request-method": "PUT"}, opened, filtertest.Lines(opened), "cors.shadow.origin_valid=1 cors.shadow.preflight_allowed=1"},
 		{"shadow rejects nothing", with(debugging, `,"mode":"shadow"`), get("https://evil.example"), nil, "", "cors.shadow.origin_invalid=1 cors.shadow.request_rejected=1"},
-		{"off is off", with(debugging, `,"mode":"off"`), get("https://evil.example"), opened, headers(opened), ""},
-		{"a rule without a match leaves the request alone", `{"rules":[{"hosts":["b.example"],"policy":{"allow_origins":["*"]}}]}`, req{":authority": "a.example", ":path": "/", "origin": a}, opened, headers(opened), ""},
+		{"off is off", with(debugging, `,"mode":"off"`), get("https://evil.example"), opened, filtertest.Lines(opened), ""},
+		{"a rule without a match leaves the request alone", `{"rules":[{"hosts":["b.example"],"policy":{"allow_origins":["*"]}}]}`, req{":authority": "a.example", ":path": "/", "origin": a}, opened, filtertest.Lines(opened), ""},
 		{"a rule that matches", `{"rules":[{"hosts":["b.example"],"paths":["/x/*"],"policy":{"allow_origins":["*"]}}]}`, req{":authority": "B.example:80", ":path": "/x?y", "origin": a}, nil, "access-control-allow-origin: *\n", "cors.origin_valid=1 cors.request_allowed=1"},
-		{"off in a rule", `{"allow_origins":["*"],"rules":[{"hosts":["b.example"],"policy":{"mode":"off"}}]}`, req{":authority": "b.example", ":path": "/", "origin": a}, opened, headers(opened), ""},
+		{"off in a rule", `{"allow_origins":["*"],"rules":[{"hosts":["b.example"],"policy":{"mode":"off"}}]}`, req{":authority": "b.example", ":path": "/", "origin": a}, opened, filtertest.Lines(opened), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &fakeHost{}
-			plugin := start(t, c.configuration, h)
-			got := serve(plugin, h, c.request, c.upstream...)
-			if got.action != types.ActionContinue || h.replies != 0 {
-				t.Errorf("action %d, %d replies", got.action, h.replies)
+			h := &filtertest.Host{Apart: true}
+			plugin := filtertest.Start(t, c.configuration, h)
+			got := filtertest.Serve(plugin, h, c.request, c.upstream...)
+			if got.Action != types.ActionContinue || h.Replies != 0 {
+				t.Errorf("action %d, %d replies", got.Action, h.Replies)
 			}
-			if got.response != c.want {
-				t.Errorf("the response is\n%s\nwant\n%s", got.response, c.want)
+			if got.Response != c.want {
+				t.Errorf("the response is\n%s\nwant\n%s", got.Response, c.want)
 			}
-			if h.counts() != c.counts || len(h.logs) > 0 {
-				t.Errorf("counts %q, logs %q; want counts %q", h.counts(), h.logs, c.counts)
+			if h.Counts() != c.counts || len(h.Logs) > 0 {
+				t.Errorf("counts %q, logs %q; want counts %q", h.Counts(), h.Logs, c.counts)
 			}
 		})
 	}
@@ -209,11 +215,11 @@ func TestSameOriginRequestsAreNotRejected(t *testing.T) {
 		{"nothing to compare with", req{"origin": "https://x.example"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &fakeHost{}
-			got := serve(start(t, closed, h), h, c.request, opened...)
-			want := exchange{types.ActionPause, "vary: origin\n"}
+			h := &filtertest.Host{Apart: true}
+			got := filtertest.Serve(filtertest.Start(t, rejecting, h), h, c.request, opened...)
+			want := filtertest.Exchange{Action: types.ActionPause, Response: "vary: origin\n"}
 			if c.passes {
-				want = exchange{types.ActionContinue, "vary: accept-encoding\nx: y\nvary: origin\n"}
+				want = filtertest.Exchange{Action: types.ActionContinue, Response: "vary: accept-encoding\nx: y\nvary: origin\n"}
 			}
 			if got != want {
 				t.Errorf("%+v\nwant %+v", got, want)
@@ -228,15 +234,15 @@ func TestOrphanResponses(t *testing.T) {
 	}{
 		{"is closed as without an Origin", credentialed, "vary: accept-encoding\nx: y\nvary: origin\n"},
 		{"keeps the star", `{"allow_origins":["*"]}`, "access-control-allow-origin: *\nvary: accept-encoding\nx: y\n"},
-		{"is left alone where rules decide", `{"rules":[{"policy":{"allow_origins":["*"]}}]}`, headers(opened)},
-		{"is left alone in shadow mode", strings.TrimSuffix(credentialed, "}") + `,"mode":"shadow"}`, headers(opened)},
-		{"is left alone when off", `{"mode":"off"}`, headers(opened)},
+		{"is left alone where rules decide", `{"rules":[{"policy":{"allow_origins":["*"]}}]}`, filtertest.Lines(opened)},
+		{"is left alone in shadow mode", strings.TrimSuffix(credentialed, "}") + `,"mode":"shadow"}`, filtertest.Lines(opened)},
+		{"is left alone when off", `{"mode":"off"}`, filtertest.Lines(opened)},
 	} {
 		t.Run("a response without a request "+c.name, func(t *testing.T) {
-			h := &fakeHost{response: slices.Clone(opened)}
-			s := start(t, c.configuration, h).NewHttpContext(2)
-			if action := s.OnHttpResponseHeaders(0, true); action != types.ActionContinue || headers(h.response) != c.want || h.counts() != "" {
-				t.Errorf("action %d, counts %q\n%s\nwant\n%s", action, h.counts(), headers(h.response), c.want)
+			h := &filtertest.Host{Apart: true, Response: slices.Clone(opened)}
+			s := filtertest.Start(t, c.configuration, h).NewHttpContext(2)
+			if action := s.OnHttpResponseHeaders(0, true); action != types.ActionContinue || filtertest.Lines(h.Response) != c.want || h.Counts() != "" {
+				t.Errorf("action %d, counts %q\n%s\nwant\n%s", action, h.Counts(), filtertest.Lines(h.Response), c.want)
 			}
 		})
 	}
@@ -250,13 +256,13 @@ func TestARefusedReplyLetsTheRequestPass(t *testing.T) {
 	}{
 		{"rejected", req{":method": "GET", "origin": "https://evil.example"}, "vary: accept-encoding\nx: y\nvary: origin\nx-cors-decision: denied; reason=origin\n"},
 		// Upstream answers the preflight itself, as if it had been forwarded.
-		{"preflight", req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"}, headers(opened) + "vary: origin\nx-cors-decision: allowed\n"},
+		{"preflight", req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"}, filtertest.Lines(opened) + "vary: origin\nx-cors-decision: allowed\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &fakeHost{replyErr: errors.New("no")}
-			got := serve(start(t, debugging, h), h, c.request, opened...)
-			if got != (exchange{types.ActionContinue, c.want}) || !slices.Equal(h.logs, []string{"4 the proxy took no reply: no"}) {
-				t.Errorf("%+v, logs %q; want\n%s", got, h.logs, c.want)
+			h := &filtertest.Host{Apart: true, ReplyErr: errors.New("no")}
+			got := filtertest.Serve(filtertest.Start(t, debugging, h), h, c.request, opened...)
+			if got != (filtertest.Exchange{Action: types.ActionContinue, Response: c.want}) || !slices.Equal(h.Logs, []string{"4 the proxy took no reply: no"}) {
+				t.Errorf("%+v, logs %q; want\n%s", got, h.Logs, c.want)
 			}
 		})
 	}
@@ -279,35 +285,35 @@ func TestAPanicDoesNotEndTheStream(t *testing.T) {
 		{"Increment", get, "", requestCallback, shut},
 		{"Increment", preflight, "", requestCallback, shut},
 		{"Log", get, "", requestCallback, shut},
-		{"LogLevel", get, "", requestCallback, headers(opened)}, // before a policy is known
+		{"LogLevel", get, "", requestCallback, filtertest.Lines(opened)}, // before a policy is known
 		// Whether the proxy took the reply can not be known.
-		{"SendReply", preflight, "", requestCallback, headers(opened)},
-		{"ResponseHeaders", get, "", responseCallback, headers(opened)},
-		{"ReplaceResponseHeader", get, "", responseCallback, headers(opened)},
-		{"RemoveResponseHeader", req{}, "", responseCallback, headers(opened)},
+		{"SendReply", preflight, "", requestCallback, filtertest.Lines(opened)},
+		{"ResponseHeaders", get, "", responseCallback, filtertest.Lines(opened)},
+		{"ReplaceResponseHeader", get, "", responseCallback, filtertest.Lines(opened)},
+		{"RemoveResponseHeader", req{}, "", responseCallback, filtertest.Lines(opened)},
 		{"AddResponseHeader", req{}, "", responseCallback, "vary: accept-encoding\nx: y\n"},
-		{"Increment", get, `,"mode":"shadow"`, requestCallback, headers(opened)},
-		{"Log", get, `,"mode":"shadow"`, requestCallback, headers(opened)},
+		{"Increment", get, `,"mode":"shadow"`, requestCallback, filtertest.Lines(opened)},
+		{"Log", get, `,"mode":"shadow"`, requestCallback, filtertest.Lines(opened)},
 	} {
 		t.Run(c.method+c.members+" in "+c.callback, func(t *testing.T) {
-			h := &fakeHost{level: LogDebug}
-			plugin := start(t, strings.TrimSuffix(credentialed, "}")+c.members+"}", h)
-			h.panicIn = c.method
-			got := serve(plugin, h, c.request, opened...)
-			if got != (exchange{types.ActionContinue, c.want}) {
+			h := &filtertest.Host{Apart: true, Level: filter.LogDebug}
+			plugin := filtertest.Start(t, strings.TrimSuffix(credentialed, "}")+c.members+"}", h)
+			h.PanicIn = c.method
+			got := filtertest.Serve(plugin, h, c.request, opened...)
+			if got != (filtertest.Exchange{Action: types.ActionContinue, Response: c.want}) {
 				t.Errorf("%+v\nwant\n%s", got, c.want)
 			}
-			if line := "4 bug in the CORS filter: panic in " + c.callback + ": broken " + c.method; !slices.Contains(h.logs, line) {
-				t.Errorf("logs %q\nwant %q", h.logs, line)
+			if line := "4 bug in the CORS filter: panic in " + c.callback + ": broken " + c.method; !slices.Contains(h.Logs, line) {
+				t.Errorf("logs %q\nwant %q", h.Logs, line)
 			}
 			// The next stream knows nothing of it.
-			h.panicIn = ""
-			h.calls, h.logs = nil, nil
+			h.PanicIn = ""
+			h.Calls, h.Logs = nil, nil
 			want := "access-control-allow-credentials: true\nvary: accept-encoding\nx: y\naccess-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\nvary: origin\n"
 			if c.members != "" {
-				want = headers(opened)
+				want = filtertest.Lines(opened)
 			}
-			if got := serve(plugin, h, get, opened...); got != (exchange{types.ActionContinue, want}) {
+			if got := filtertest.Serve(plugin, h, get, opened...); got != (filtertest.Exchange{Action: types.ActionContinue, Response: want}) {
 				t.Errorf("the next stream: %+v\nwant\n%s", got, want)
 			}
 		})
@@ -316,20 +322,20 @@ func TestAPanicDoesNotEndTheStream(t *testing.T) {
 
 func TestPanicInConfigureFailsTheStart(t *testing.T) {
 	for _, method := range []string{"Configuration", "DefineCounter", "LogLevel", "Log"} {
-		h := &fakeHost{configuration: credentialed, panicIn: method}
-		plugin := New(h).NewPluginContext(1)
+		h := &filtertest.Host{Apart: true, Config: credentialed, PanicIn: method}
+		plugin := filter.New(h).NewPluginContext(1)
 		if status := plugin.OnPluginStart(0); status != types.OnPluginStartStatusFailed {
 			t.Errorf("%s: status %v", method, status)
 		}
-		if line := "4 bug in the CORS filter: panic in proxy_on_configure: broken " + method; !slices.Contains(h.logs, line) {
-			t.Errorf("%s: logs %q", method, h.logs)
+		if line := "4 bug in the CORS filter: panic in proxy_on_configure: broken " + method; !slices.Contains(h.Logs, line) {
+			t.Errorf("%s: logs %q", method, h.Logs)
 		}
 	}
 }
 
 func TestStreamsAreRecycledClean(t *testing.T) {
-	h := &fakeHost{}
-	plugin := start(t, credentialed, h)
+	h := &filtertest.Host{Apart: true}
+	plugin := filtertest.Start(t, credentialed, h)
 	first := plugin.NewHttpContext(2)
 	first.OnHttpStreamDone()
 	if again := plugin.NewHttpContext(3); again != first {
@@ -348,23 +354,25 @@ func TestStreamsAreRecycledClean(t *testing.T) {
 		{req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"}, "vary: origin, access-control-request-method, access-control-request-headers\n"},
 		{req{":method": "GET", "origin": "https://a.example"}, allowed},
 	} {
-		if got := serve(plugin, h, step.request); got.response != step.want {
-			t.Errorf("%v:\n%s\nwant\n%s", step.request, got.response, step.want)
+		if got := filtertest.Serve(plugin, h, step.request); got.Response != step.want {
+			t.Errorf("%v:\n%s\nwant\n%s", step.request, got.Response, step.want)
 		}
 	}
-	if len(plugin.free) != 1 {
-		t.Errorf("%d streams wait, want 1", len(plugin.free))
+	if last := plugin.NewHttpContext(6); last != first {
+		t.Error("streams were made beside the one that waits")
+	} else {
+		last.OnHttpStreamDone()
 	}
 
 	// A stream reset before its response leaves nothing to an orphan after it.
-	h.request = req{":method": "GET", "origin": "https://a.example"}
+	h.Request = req{":method": "GET", "origin": "https://a.example"}.Entries()
 	reset := plugin.NewHttpContext(4)
 	reset.OnHttpRequestHeaders(2, true)
 	reset.OnHttpStreamDone()
 	orphan := plugin.NewHttpContext(5)
-	h.request, h.response = nil, nil
+	h.Request, h.Response = nil, nil
 	orphan.OnHttpResponseHeaders(0, true)
-	if got := headers(h.response); orphan != reset || got != "vary: origin\n" {
+	if got := filtertest.Lines(h.Response); orphan != reset || got != "vary: origin\n" {
 		t.Errorf("the orphan after a reset: %s", got)
 	}
 }
@@ -373,8 +381,8 @@ func TestStreamsAreRecycledClean(t *testing.T) {
 // the host after each callback, as the next callback does.
 func TestOpenStreamsKeepApart(t *testing.T) {
 	memory := []byte("https://a.example")
-	h := &fakeHost{quiet: true, request: req{":method": "GET", "origin": unsafe.String(&memory[0], len(memory))}}
-	plugin := start(t, `{"allow_origins":["https://*.example"],"timing_allow_origins":["https://*.example"]}`, h)
+	h := &filtertest.Host{Apart: true, Quiet: true, Request: req{":method": "GET", "origin": unsafe.String(&memory[0], len(memory))}.Entries()}
+	plugin := filtertest.Start(t, `{"allow_origins":["https://*.example"],"timing_allow_origins":["https://*.example"]}`, h)
 	one := plugin.NewHttpContext(2)
 	one.OnHttpRequestHeaders(0, true)
 	memory[8] = 'b'
@@ -385,18 +393,18 @@ func TestOpenStreamsKeepApart(t *testing.T) {
 		stream types.HttpContext
 		origin string
 	}{{one, "https://a.example"}, {two, "https://b.example"}} {
-		h.response = nil
+		h.Response = nil
 		c.stream.OnHttpResponseHeaders(0, true)
-		if got, want := headers(h.response), "access-control-allow-origin: "+c.origin+"\ntiming-allow-origin: "+c.origin+"\nvary: origin\n"; got != want {
+		if got, want := filtertest.Lines(h.Response), "access-control-allow-origin: "+c.origin+"\ntiming-allow-origin: "+c.origin+"\nvary: origin\n"; got != want {
 			t.Errorf("%s\nwant\n%s", got, want)
 		}
 	}
 }
 
 func TestWithoutResponseHeadersNothingIsStamped(t *testing.T) {
-	h := &fakeHost{noResponse: true}
-	serve(start(t, credentialed, h), h, req{":method": "GET", "origin": "https://a.example"})
-	if last := h.calls[len(h.calls)-1]; last != "ResponseHeaders" {
+	h := &filtertest.Host{Apart: true, NoResponse: true}
+	filtertest.Serve(filtertest.Start(t, credentialed, h), h, req{":method": "GET", "origin": "https://a.example"})
+	if last := h.Calls[len(h.Calls)-1]; last != "ResponseHeaders" {
 		t.Errorf("the last call is %q", last)
 	}
 }
@@ -408,24 +416,24 @@ func TestNoMoreIsReadThanIsNeeded(t *testing.T) {
 		name          string
 		configuration string
 		request       req
-		upstream      []Header
+		upstream      []filter.Header
 		want          []string
 	}{
-		{"no Origin", noNetwork, req{":method": "GET"}, []Header{{"vary", "origin"}}, []string{"RequestHeader origin", "ResponseHeaders"}},
-		{"rules", ruled, req{":method": "GET"}, []Header{{"vary", "origin"}}, []string{"RequestHeaders", "ResponseHeaders"}},
+		{"no Origin", noNetwork, req{":method": "GET"}, []filter.Header{{"vary", "origin"}}, []string{"RequestHeader origin", "ResponseHeaders"}},
+		{"rules", ruled, req{":method": "GET"}, []filter.Header{{"vary", "origin"}}, []string{"RequestHeaders", "ResponseHeaders"}},
 		{"cross-origin", noNetwork, req{":method": "GET", "origin": "https://a.example"}, nil, []string{"RequestHeader origin", "RequestHeader access-control-request-method", "Increment", "Increment", "ResponseHeaders", "ReplaceResponseHeader access-control-allow-origin https://a.example", "AddResponseHeader vary origin"}},
 		{"preflight", noNetwork, req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"}, nil, []string{"RequestHeader origin", "RequestHeader access-control-request-method", "RequestHeaders", "Increment", "Increment", "SendReply 204 cors_preflight"}},
-		{"rejected", `{"allow_origins":["https://a.example"],"disallowed_requests":"reject"}`, req{":method": "GET", "origin": "https://b.example"}, nil, []string{"RequestHeader origin", "RequestHeader access-control-request-method", "RequestHeaders", "Increment", "Increment", "SendReply 403 cors_request_rejected"}},
+		{"rejected", `{"allow_origins":["https://a.example"],"disallowed_requests":"reject"}`, req{":method": "GET", "origin": "https://b.example"}, nil, []string{"RequestHeader origin", "RequestHeaders", "Increment", "Increment", "SendReply 403 cors_request_rejected"}},
 		{"off", `{"mode":"off"}`, req{":method": "GET", "origin": "https://a.example"}, nil, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &fakeHost{}
-			plugin := start(t, c.configuration, h)
-			serve(plugin, h, c.request, c.upstream...) // the first asks for the log level
-			h.calls = nil
-			serve(plugin, h, c.request, c.upstream...)
-			if !slices.Equal(h.calls, c.want) {
-				t.Errorf("calls %q\nwant %q", h.calls, c.want)
+			h := &filtertest.Host{Apart: true}
+			plugin := filtertest.Start(t, c.configuration, h)
+			filtertest.Serve(plugin, h, c.request, c.upstream...) // the first asks for the log level
+			h.Calls = nil
+			filtertest.Serve(plugin, h, c.request, c.upstream...)
+			if !slices.Equal(h.Calls, c.want) {
+				t.Errorf("calls %q\nwant %q", h.Calls, c.want)
 			}
 		})
 	}

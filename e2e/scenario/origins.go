@@ -1,6 +1,9 @@
 package scenario
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // origins are rows about who is let in: a row for each origin of a policy that
 // holds every form of pattern.
@@ -45,7 +48,7 @@ var origins = func() (rows []Scenario) {
 	}
 	for _, origin := range []string{"https://example.com\r\nx-evil: 1", "https://example.com\x00", "https://exämple.com", "https://example.com\x7f"} {
 		rows = append(rows, Scenario{
-			Name: "kept out: control characters and letters beyond ASCII", Config: policy, Request: get("origin", origin),
+			Name: "kept out: control characters and letters beyond ASCII, " + strconv.QuoteToASCII(origin), Config: policy, Request: get("origin", origin),
 			Want: Want{Headers: closed, Counters: requestDenied}, NotOverHTTP: true,
 		})
 	}

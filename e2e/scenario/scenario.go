@@ -27,9 +27,6 @@ type Scenario struct {
 	Want Want
 	// NotOverHTTP is set where an HTTP client refuses to send the request.
 	NotOverHTTP bool
-	// NotNative is set where the SDK's emulator is no proxy: it keeps repeated
-	// entries apart that Envoy joins, and removes and replaces the first alone.
-	NotNative bool
 }
 
 // Upstream is a response; the zero value is a 200 without headers of interest.

@@ -124,72 +124,13 @@ func (report *Report) describePolicy(plugin *config.Config, policy *config.Polic
 
 // decisionSteps says in the standard's terms what the filter decided.
 func decisionSteps(p *config.Policy, x Exchange) (steps []string) {
-	add := func(format string, args ...any) { steps = append(steps, fmt.Sprintf(format, args...)) }
-	if p == nil || p.Mode == config.Off {
-		return []string{"the filter leaves it alone"}
+	var r filter.Request
+	for _, h := range x.Request {
+		r.VisitHeader(strings.ToLower(h.Name), h.Value)
 	}
-	header := func(name string) string {
-		for _, h := range x.Request {
-			if h.Name == name {
-				return h.Value
-			}
-		}
-		return ""
-	}
-	r := filter.Request{
-		Method:         x.Method,
-		Origin:         header("origin"),
-		RequestMethod:  header("access-control-request-method"),
-		RequestHeaders: header("access-control-request-headers"),
-		PrivateNetwork: header("access-control-request-private-network") == "true",
-	}
-	d := filter.Decide(p, &r)
-	switch d.Kind {
-	case filter.NotCORS:
-		add("there is no Origin, so this is no CORS request")
-		return steps
-	case filter.Preflight:
-		add("OPTIONS with Origin and Access-Control-Request-Method: a preflight")
-	case filter.CrossOrigin:
-		add("it has an Origin and is no preflight: a cross-origin request")
-	}
-	switch {
-	case d.Reason == filter.OriginMalformed:
-		add("the Origin is not one well-formed origin, and matches nothing")
-	case d.Reason == filter.OriginNotAllowed:
-		add("the origin %s is not in allow_origins", r.Origin)
-	case d.AllowOrigin == "*":
-		add("every origin is allowed, without credentials")
-	default:
-		add("the origin %s is in allow_origins", r.Origin)
-	}
-	if d.Kind == filter.Preflight && d.Action == filter.Answer {
-		if d.Reason == filter.MethodNotAllowed {
-			add("the method %s is not in allow_methods", r.RequestMethod)
-		} else {
-			add("the method %s is allowed", r.RequestMethod)
-		}
-		switch {
-		case d.Reason == filter.HeaderNotAllowed && d.Culprit != "":
-			add("the header %s is not in allow_headers", strings.ToLower(d.Culprit))
-		case d.Reason == filter.HeaderNotAllowed:
-			add("the list of headers is malformed or too long")
-		case d.Reason == filter.Allowed && r.RequestHeaders != "":
-			add("the headers %s are allowed", r.RequestHeaders)
-		}
-	}
-	switch d.Action {
-	case filter.Answer:
-		add("answered here with %d and the whole lists, so that the browser can say what is missing", p.PreflightStatus)
-	case filter.Deny, filter.Reject:
-		add("answered here with 403")
-	default:
-		add("forwarded to upstream")
-	}
-	if p.Mode == config.Shadow {
-		add("mode shadow: all this is only counted and logged")
-	}
-	return steps
+	var d filter.Decision
+	filter.Decide(p, &r, &d)
+	return d.Steps(&r)
 }
 
 // remedy names the setting that stands in the way.

@@ -25,12 +25,12 @@ func TestTwoOriginsAreNone(t *testing.T) {
 		{"a friend behind a stranger", []Header{{"origin", "https://evil.example"}, {"origin", "https://a.example"}}, false, OriginMalformed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var in incoming
+			var r Request
 			for _, e := range c.entries {
-				in.VisitHeader(e.Name, e.Value)
+				r.VisitHeader(e.Name, e.Value)
 			}
-			r := in.request()
-			if d := Decide(plugin.Default, &r); (d.AllowOrigin != "") != c.allowed || d.Reason != c.reason {
+			var d Decision
+			if Decide(plugin.Default, &r, &d); (d.AllowOrigin != "") != c.allowed || d.Reason != c.reason {
 				t.Errorf("%+v", d)
 			}
 		})
@@ -38,11 +38,11 @@ func TestTwoOriginsAreNone(t *testing.T) {
 }
 
 func TestOfSeveralEntriesTheFirstCounts(t *testing.T) {
-	var in incoming
+	var r Request
 	for _, e := range []Header{{":method", "OPTIONS"}, {":method", "GET"}, {"x-forwarded-proto", ""}, {"x-forwarded-proto", "https"}, {"x-other", "1"}} {
-		in.VisitHeader(e.Name, e.Value)
+		r.VisitHeader(e.Name, e.Value)
 	}
-	if in.method != "OPTIONS" || in.forwardedProto != "https" {
-		t.Errorf("%+v", in)
+	if r.Method != "OPTIONS" || r.ForwardedProto != "https" {
+		t.Errorf("%+v", r)
 	}
 }

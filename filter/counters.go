@@ -1,0 +1,153 @@
+package filter
+
+import (
+	"fmt"
+
+	"corsfilter/config"
+)
+
+// counters are the numbers under which the host knows the counters of a mode.
+type counters [numCounters]uint32
+
+type counter int
+
+const (
+	originValid counter = iota
+	originInvalid
+	preflightAllowed
+	preflightDeniedOrigin
+	preflightDeniedMethod
+	preflightDeniedHeaders
+	preflightForwarded
+	requestAllowed
+	requestDenied
+	requestRejected
+	numCounters
+)
+
+var counterNames = [numCounters]string{
+	originValid:            "origin_valid",
+	originInvalid:          "origin_invalid",
+	preflightAllowed:       "preflight_allowed",
+	preflightDeniedOrigin:  "preflight_denied_origin",
+	preflightDeniedMethod:  "preflight_denied_method",
+	preflightDeniedHeaders: "preflight_denied_headers",
+	preflightForwarded:     "preflight_forwarded",
+	requestAllowed:         "request_allowed",
+	requestDenied:          "request_denied",
+	requestRejected:        "request_rejected",
+}
+
+// prefix is the first part of the names of a mode's counters.
+func prefix(c *config.Config, mode config.Mode) string {
+	if mode == config.Shadow {
+		return c.StatPrefix + ".shadow."
+	}
+	return c.StatPrefix + "."
+}
+
+// modes are those of a configuration that count.
+func modes(c *config.Config) (counting []config.Mode) {
+	for _, mode := range []config.Mode{config.Enforce, config.Shadow} {
+		for _, p := range c.Policies() {
+			if p.Mode == mode {
+				counting = append(counting, mode)
+				break
+			}
+		}
+	}
+	return counting
+}
+
+// Counters returns the names of all counters that a configuration has.
+func Counters(c *config.Config) (names []string) {
+	for _, mode := range modes(c) {
+		for _, name := range counterNames {
+			names = append(names, prefix(c, mode)+name)
+		}
+	}
+	return names
+}
+
+// CountedIn returns the names of the counters that a decision counts in: one for
+// the origin and one for the outcome, or none where there was nothing to decide.
+func (d *Decision) CountedIn(c *config.Config) []string {
+	if !d.counts() {
+		return nil
+	}
+	prefix := prefix(c, d.Policy.Mode)
+	return []string{prefix + counterNames[d.originCounter()], prefix + counterNames[d.outcomeCounter()]}
+}
+
+func (d *Decision) counts() bool { return d.Action != Ignore && d.Kind != NotCORS }
+
+func (d *Decision) originCounter() counter {
+	if d.AllowOrigin == "" {
+		return originInvalid
+	}
+	return originValid
+}
+
+func (d *Decision) outcomeCounter() counter {
+	if d.Kind == CrossOrigin {
+		switch {
+		case d.Reason == Allowed:
+			return requestAllowed
+		case d.Action == Reject:
+			return requestRejected
+		}
+		return requestDenied
+	}
+	switch {
+	case d.Action == Forward:
+		return preflightForwarded
+	case d.Action == Deny:
+		return preflightDeniedOrigin
+	case d.Reason == MethodNotAllowed:
+		return preflightDeniedMethod
+	case d.Reason == HeaderNotAllowed:
+		return preflightDeniedHeaders
+	}
+	return preflightAllowed
+}
+
+// defineCounters tells the host the names once; a request only says numbers.
+func (c *pluginContext) defineCounters(configuration *config.Config) error {
+	for _, mode := range modes(configuration) {
+		for i, name := range counterNames {
+			full := prefix(configuration, mode) + name
+			id, err := c.host.DefineCounter(full)
+			if err != nil {
+				return fmt.Errorf("the proxy took no counter %s: %w", full, err)
+			}
+			c.counters[mode][i] = id
+		}
+	}
+	return nil
+}
+
+// observe counts a decision, and logs it where the proxy's log level asks for
+// that.
+func (c *pluginContext) observe(r *Request, d *Decision) {
+	if !d.counts() {
+		return
+	}
+	ids := &c.counters[d.Policy.Mode]
+	c.host.Increment(ids[d.originCounter()])
+	c.host.Increment(ids[d.outcomeCounter()])
+	if c.level <= LogDebug {
+		c.host.Log(LogDebug, bytesAsString(d.appendLine(c.line[:0], r)))
+	}
+}
+
+// streamsPerLevelCheck is how many streams pass between two looks at the log
+// level: an operator who raises it sees decisions after that many requests, and
+// no request pays for it.
+const streamsPerLevelCheck = 256
+
+func (c *pluginContext) refreshLogLevel() {
+	if c.untilLevelCheck--; c.untilLevelCheck < 0 {
+		c.untilLevelCheck = streamsPerLevelCheck
+		c.level = c.host.LogLevel()
+	}
+}

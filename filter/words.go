@@ -1,0 +1,166 @@
+package filter
+
+import (
+	"strconv"
+	"strings"
+
+	"corsfilter/config"
+	"corsfilter/internal/header"
+)
+
+// This file is what a decision is called: in the debug header, in the log, in
+// corsctl explain and in the demo.
+
+// maxSummaryLen bounds what AppendSummary appends, in bytes.
+const maxSummaryLen = 64 + maxCulpritLen
+
+// AppendSummary appends the decision in the words of the debug header, such as
+// "allowed" or "denied; reason=method=PUT"; nothing where there was nothing to
+// decide. What it quotes of the request is a token.
+func (d *Decision) AppendSummary(dst []byte) []byte {
+	switch {
+	case d.Kind == NotCORS:
+		return dst
+	case d.Reason == Allowed:
+		return append(dst, "allowed"...)
+	}
+	dst = append(dst, "denied; reason="...)
+	switch d.Reason {
+	case OriginNotAllowed:
+		dst = append(dst, "origin"...)
+	case OriginMalformed:
+		dst = append(dst, "malformed-origin"...)
+	case MethodNotAllowed:
+		dst = append(dst, "method"...)
+	case HeaderNotAllowed:
+		dst = append(dst, "header"...)
+	case Failed:
+		dst = append(dst, "error"...)
+	}
+	if d.Culprit == "" {
+		return dst
+	}
+	dst = append(dst, '=')
+	if d.Reason == HeaderNotAllowed {
+		return header.AppendLower(dst, d.Culprit)
+	}
+	return append(dst, d.Culprit...)
+}
+
+// maxLineLen bounds a log line about a decision, in bytes.
+const maxLineLen = 768
+
+// appendLine appends the log line about a decision. The Origin is shown only
+// where it is well-formed: nothing that a client made up reaches the log.
+func (d *Decision) appendLine(dst []byte, r *Request) []byte {
+	if d.Policy.Mode == config.Shadow {
+		dst = append(dst, "shadow: "...)
+	}
+	if d.Kind == Preflight {
+		dst = append(dst, "preflight"...)
+		if method := token(r.RequestMethod); method != "" {
+			dst = append(append(dst, " for "...), method...)
+		}
+	} else {
+		dst = append(dst, "request"...)
+	}
+	if d.Policy.Origins.Match(r.Origin) != config.MalformedOrigin {
+		dst = append(append(dst, " from "...), r.Origin...)
+	}
+	dst = d.AppendSummary(append(dst, ": "...))
+	switch d.Action {
+	case Forward:
+		dst = append(dst, "; forwarded"...)
+	case Deny, Reject:
+		dst = append(dst, "; answered 403"...)
+	}
+	return dst
+}
+
+// Steps says how the decision came about, a sentence for each question in the
+// order in which it was asked. It quotes the request as it is: whoever shows it
+// escapes it for the place.
+func (d *Decision) Steps(r *Request) (steps []string) {
+	add := func(parts ...string) { steps = append(steps, strings.Join(parts, "")) }
+	if d.Action == Ignore {
+		return []string{"the filter leaves it alone"}
+	}
+	switch d.Kind {
+	case NotCORS:
+		return []string{"there is no Origin, so this is no CORS request"}
+	case Preflight:
+		add("OPTIONS with Origin and Access-Control-Request-Method: a preflight")
+	case CrossOrigin:
+		add("it has an Origin and is no preflight: a cross-origin request")
+	}
+	switch {
+	case d.Reason == OriginMalformed:
+		add("the Origin is not one well-formed origin, and matches nothing")
+	case d.Reason == OriginNotAllowed:
+		add("the origin ", r.Origin, " is not in allow_origins")
+	case d.AllowOrigin == "*":
+		add("every origin is allowed, without credentials")
+	default:
+		add("the origin ", r.Origin, " is in allow_origins")
+	}
+	if d.Action == Answer {
+		if d.Reason == MethodNotAllowed {
+			add("the method ", r.RequestMethod, " is not in allow_methods")
+		} else {
+			add("the method ", r.RequestMethod, " is allowed")
+		}
+		switch {
+		case d.Reason == HeaderNotAllowed && d.Culprit != "":
+			add("the header ", strings.ToLower(d.Culprit), " is not in allow_headers")
+		case d.Reason == HeaderNotAllowed:
+			add("the list of headers is malformed or too long")
+		case d.Reason == Allowed && r.RequestHeaders != "":
+			add("the headers ", r.RequestHeaders, " are allowed")
+		}
+	}
+	switch {
+	case d.Action == Answer:
+		add("answered here with ", strconv.Itoa(int(d.Policy.PreflightStatus)), " and the whole lists, so that the browser can say what is missing")
+	case d.Replies():
+		add("answered here with 403")
+	case d.SameOrigin:
+		add("it comes from a page of its own origin, which is never rejected: forwarded to upstream")
+	default:
+		add("forwarded to upstream")
+	}
+	if d.Policy.Mode == config.Shadow {
+		add("mode shadow: all this is only counted and logged")
+	}
+	return steps
+}
+
+// Outcome says in one sentence what came of the exchange, for somebody who does
+// not know CORS. status is that of the response, whoever made it.
+func (d *Decision) Outcome(r *Request, status int) string {
+	switch {
+	case d.Action == Ignore || d.Kind == NotCORS:
+		return "The filter had nothing to decide."
+	case d.Policy.Mode == config.Shadow:
+		return "In shadow mode the filter decides and counts, and touches nothing: upstream answered."
+	case d.Action == Deny:
+		return "The preflight was refused: this page's origin is not in the policy."
+	case d.Action == Reject:
+		return "The request was rejected before upstream: this page's origin is not in the policy."
+	case d.Action == Answer && d.Reason == MethodNotAllowed:
+		return "The preflight was answered, and the answer does not list " + r.RequestMethod + "."
+	case d.Action == Answer && d.Reason == HeaderNotAllowed:
+		return "The preflight was answered, and the answer does not list all of: " + r.RequestHeaders + "."
+	case d.Action == Answer:
+		return "The preflight was answered: go ahead."
+	case d.Kind == Preflight:
+		return "The preflight was left to upstream."
+	case d.Reason != Allowed && (r.Method == "GET" || r.Method == "HEAD"):
+		return "Upstream answered, and no CORS headers went with it: this page's origin is not in the policy."
+	case d.Reason != Allowed:
+		return "Upstream answered, and no CORS headers went with it: this page's origin is not in the policy. " +
+			`Its effect has happened all the same; "disallowed_requests": "reject" would prevent it.`
+	case status >= 300 && status < 400:
+		return "Upstream answered with a redirect, and the answer says that this page may follow it."
+	}
+	return "Upstream answered, and the answer says that this page may read it."
+}
