@@ -1,8 +1,3 @@
-// Package config turns the plugin's JSON into an immutable, compiled policy.
-// Everything that can be decided or formatted before a request comes is done
-// here; every mistake of a configuration is reported at once, with its path,
-// and a configuration with a mistake gives no policy at all. It imports
-// internal/origin, internal/header and gjson.
 package config
 
 import (

@@ -64,6 +64,8 @@ type Problem struct {
 	Code   Code
 	Reason string
 	Remedy string
+	// Rest is how many more there are; of the code More only.
+	Rest int
 }
 
 // Error returns the problem in one line: path, value, reason, remedy.
@@ -97,6 +99,14 @@ func (ps Problems) Error() string {
 		lines[i] = p.Error()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Count is how many there are, those that are not listed included.
+func (ps Problems) Count() int {
+	if n := len(ps); n > 0 && ps[n-1].Code == More {
+		return n - 1 + ps[n-1].Rest
+	}
+	return len(ps)
 }
 
 // maxListed is how many mistakes, warnings or notes are listed. Nobody reads
@@ -140,9 +150,9 @@ func (f *tally) all() Problems {
 	if f.count <= maxListed {
 		return f.list
 	}
-	rest := strconv.Itoa(f.count - maxListed)
+	rest := f.count - maxListed
 	return append(f.list, Problem{
 		Path: line(f.next.path(), maxTextLen), Offset: f.next.offset, Length: f.next.length,
-		Code: More, Reason: rest + " more " + f.noun + ", the first of them here", Remedy: "fix those above, then look again",
+		Code: More, Reason: strconv.Itoa(rest) + " more " + f.noun + ", the first of them here", Remedy: "fix those above, then look again", Rest: rest,
 	})
 }

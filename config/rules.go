@@ -3,7 +3,6 @@ package config
 import (
 	"slices"
 	"strings"
-	"unsafe"
 
 	"corsfilter/internal/header"
 	"corsfilter/internal/origin"
@@ -248,10 +247,8 @@ func hostOf(authority string, buf *[maxHostLen]byte) string {
 	authority = strings.TrimSuffix(authority, ".")
 	for i := 0; i < len(authority); i++ {
 		if c := authority[i]; 'A' <= c && c <= 'Z' {
-			return bytesAsString(header.AppendLower(buf[:0], authority))
+			return header.AsString(header.AppendLower(buf[:0], authority))
 		}
 	}
 	return authority
 }
-
-func bytesAsString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -139,10 +139,13 @@ func TestLongListsOfMistakesAreCut(t *testing.T) {
 				t.Fatalf("%d are listed", len(problems))
 			}
 			last := problems[maxListed]
-			rest, _ := strconv.Atoi(strings.Fields(last.Reason)[0])
+			rest := last.Rest
 			// A trailing comma in a string ends one more entry.
 			if last.Code != More || rest < n-maxListed || rest > n-maxListed+1 || !strings.Contains(err.Error(), strconv.Itoa(rest)+" more mistakes") {
 				t.Errorf("%d of %d, then %+v", maxListed, n, last)
+			}
+			if problems.Count() != maxListed+rest {
+				t.Errorf("%d are counted, want %d", problems.Count(), maxListed+rest)
 			}
 			if last.Offset <= problems[maxListed-1].Offset || last.Path == "" {
 				t.Errorf("the first that is left out stands at %+v, the last listed at %+v", last, problems[maxListed-1])
@@ -164,7 +167,7 @@ func TestWarningsAndNotesAreCutToo(t *testing.T) {
 		t.Errorf("%v, %v", err, warnings)
 	}
 	_, warnings, _ = Parse([]byte(`{"allow_origins":[` + strings.TrimSuffix(strings.Repeat(`"https://a.example",`, 101), ",") + `]}`))
-	if len(warnings) != maxListed || warnings[maxListed-1].Code == More {
+	if len(warnings) != maxListed || warnings.Count() != maxListed || warnings[maxListed-1].Code == More || Problems(nil).Count() != 0 {
 		t.Errorf("of 100 warnings, %v", warnings)
 	}
 	rules := strings.TrimSuffix(strings.Repeat(`{"policy":{"allow_origin":["https://a.example"]}},`, 101), ",")

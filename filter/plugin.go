@@ -69,7 +69,7 @@ func (c *pluginContext) OnPluginStart(int) (status types.OnPluginStartStatus) {
 		for _, p := range problems {
 			c.host.Log(LogError, "configuration: "+p.Error())
 		}
-		c.host.Log(LogError, fmt.Sprintf("configuration refused: %d to fix; nothing of it takes effect", len(problems)))
+		c.host.Log(LogError, fmt.Sprintf("configuration refused: %d to fix; nothing of it takes effect", problems.Count()))
 		return types.OnPluginStartStatusFailed
 	}
 	if err := c.defineCounters(parsed); err != nil {

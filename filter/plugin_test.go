@@ -2,6 +2,7 @@ package filter_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,10 @@ import (
 )
 
 func TestStart(t *testing.T) {
+	var hundred []string
+	for i := range 100 {
+		hundred = append(hundred, fmt.Sprintf("4 configuration: allow_headers[%d]: 1: is a number, not a string; write a string", i))
+	}
 	for _, c := range []struct {
 		name   string
 		host   filtertest.Host
@@ -36,6 +41,24 @@ func TestStart(t *testing.T) {
 			[]string{
 				"4 configuration: debug: 1: is a number, not true or false; write true or false",
 				`4 configuration: allow_origins[0]: "https://a.example/": an origin has no trailing slash; write "https://a.example"`,
+				"4 configuration refused: 2 to fix; nothing of it takes effect",
+			},
+		},
+		{
+			"where a policy from elsewhere does otherwise here is no warning", filtertest.Host{Config: `{"allow_origin":["https://a.example"]}`}, types.OnPluginStartStatusOK,
+			[]string{"2 in force: mode enforce, 1 origin"},
+		},
+		{
+			"a hundred mistakes are enough", filtertest.Host{Config: `{"mode":"off","allow_headers":[` + strings.Repeat("1,", 499_999) + `1]}`}, types.OnPluginStartStatusFailed,
+			append(slices.Clone(hundred),
+				"4 configuration: allow_headers[100]: 499900 more mistakes, the first of them here; fix those above, then look again",
+				"4 configuration refused: 500000 to fix; nothing of it takes effect"),
+		},
+		{
+			"no text of the configuration ends a line", filtertest.Host{Config: `{"allow_origins":[{"regex":"(x\nFAKE"},{"regex":"(x` + "\u2028\u202e" + `"}]}`}, types.OnPluginStartStatusFailed,
+			[]string{
+				`4 configuration: allow_origins[0]: {"regex":"(x\nFAKE"}: parsing regexp: missing closing ): ` + "`(x\\nFAKE`" + `; write a regex in RE2 syntax, or a pattern such as "https://*.example.com"`,
+				`4 configuration: allow_origins[1]: {"regex":"(x\u2028\u202e"}: parsing regexp: missing closing ): ` + "`(x\\u2028\\u202e`" + `; write a regex in RE2 syntax, or a pattern such as "https://*.example.com"`,
 				"4 configuration refused: 2 to fix; nothing of it takes effect",
 			},
 		},

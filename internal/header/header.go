@@ -4,6 +4,8 @@
 // not allocate. It does no I/O and imports nothing of this module.
 package header
 
+import "unsafe"
+
 // Names of the fields that the CORS protocol and this filter read or write, in
 // the lower case that HTTP/2 puts on the wire (RFC 9113, section 8.2).
 const (
@@ -25,7 +27,7 @@ const (
 
 // MaxListLen is the longest Access-Control-Request-Headers value, in bytes,
 // that is looked at. A browser sends the names that a page's script set, a few
-// hundred bytes at most; a longer value is somebody measuring our patience.
+// hundred bytes at most; a longer value comes from no browser.
 const MaxListLen = 4096
 
 // tokenByte marks the bytes of a token (RFC 9110, section 5.6.2).
@@ -152,3 +154,6 @@ func equalLower(s, lower string) bool {
 	}
 	return true
 }
+
+// AsString is b as a string that shares its memory: it is good until b changes.
+func AsString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
