@@ -160,6 +160,9 @@ func checkPlaces(t interface {
 		}
 		there := text[p.Offset : p.Offset+p.Length]
 		value := unquote(there)
+		if there != strings.TrimSpace(there) {
+			fail("has the space around it")
+		}
 		switch {
 		case p.Code == UnknownKey, p.Code == DuplicateKey, p.Code == Unmatched:
 			if !slices.Contains(stands.keys[p.Path], p.Offset) || !strings.HasSuffix(p.Path, value) {

@@ -74,6 +74,22 @@ func TestTextsQuoteNothingRaw(t *testing.T) {
 			checkText(t, text, c.Notes)
 		}
 	})
+	long := strings.Repeat("\u2028x", 3000)
+	for _, text := range []string{
+		`{"rules":[{"paths":["` + long + `"],"hosts":["https://` + long + `"],"policy":{"mode":"off"}}]}`,
+		`{"mode":"off","allow_origins":["HTTPS://A` + long + `",{"regex":"(` + long[:2000] + `"}],"allow_methods":["trace` + long + `"]}`,
+		`{"mode":"off","` + long + `":1,"dangerously_tolerate":["` + long + `"]}`,
+		`{"rules":[{"name":"` + long + `","hosts":["https://a.example` + strings.Repeat("a", 3000) + `"],"policy":{"mode":"off"}},{"name":"` + long + `","policy":{}}]}`,
+		`{"rules":[{"paths":["` + strings.Repeat("a", 3000) + `"],"policy":{"mode":"off"}}]}`,
+	} {
+		_, warnings, err := Parse([]byte(text))
+		problems, _ := err.(Problems)
+		if len(problems) == 0 {
+			t.Errorf("%.60q is accepted", text)
+		}
+		checkText(t, text, problems)
+		checkText(t, text, warnings)
+	}
 	for text, want := range map[string]string{
 		`{"allow_origins":[{"regex":"(x\nFAKE"}]}`:             `allow_origins[0]: {"regex":"(x\nFAKE"}: parsing regexp: missing closing ): ` + "`(x\\nFAKE`" + `; write a regex in RE2 syntax, or a pattern such as "https://*.example.com"`,
 		"{\"mode\":\"off\",\"a\u202eb\":1}":                    `a\u202eb: unknown key; known here: ` + strings.Join(topKeys.names, ", "),
