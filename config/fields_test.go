@@ -140,6 +140,8 @@ func TestFieldRefusals(t *testing.T) {
 			{json: `{"allow_origins":[{"regex":".*"}],"allowPrivateNetworkAccess":true}`, warnings: "allow_origins[0] matches-any-origin, allowPrivateNetworkAccess private-network"},
 			{json: `{"allow_origins":["https://a.example","http://b.example","http://*.c.example:*","http://localhost:3000"],"allow_private_network_access":true}`, warnings: "allow_origins[1] private-network, allow_origins[2] private-network"},
 			{json: `{"allow_origins":["https://a.example","http://127.0.0.1"],"allow_private_network_access":true}`},
+			{json: `{"allow_origins":[{"regex":"https?://(a|b)\\.example"}],"allow_private_network_access":true}`, warnings: "allow_origins[0] private-network"},
+			{json: `{"allow_origins":[{"regex":"https://(a|b)\\.example"}],"allow_private_network_access":true}`},
 			{json: `{"allow_origins":["*"],"allow_private_network_access":false}`},
 		}},
 		{"the prefix of counters", []row{

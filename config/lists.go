@@ -166,7 +166,9 @@ func (p *parser) warnPrivateNetwork(raw *rawPolicy, patterns []placedPattern) {
 	}
 	for _, e := range patterns {
 		if e.pattern.Insecure() {
-			p.warn(e.place, e.written, PrivateNetwork, "browsers ask for access to a private network for pages of secure origins alone, and anyone on the path can forge a page of a plain http one", "write https")
+			p.warn(e.place, e.written, PrivateNetwork, insecurePage, "write https")
 		}
 	}
 }
+
+const insecurePage = "browsers ask for access to a private network for pages of secure origins alone, and anyone on the path can forge a page of a plain http one"

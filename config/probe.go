@@ -212,6 +212,9 @@ func (p *parser) checkLoose(raw *rawPolicy, waived *waivers) {
 		if found.insecure != "" && raw.policy.Credentials && !waived.tolerates(InsecureOrigin) {
 			p.fail(e.place, e.written, InsecureOrigin, "lets in the origin "+found.insecure+": anyone on the network path can forge a page of it and read with its visitors' credentials", "write https"+orWaive(InsecureOrigin))
 		}
+		if found.insecure != "" && raw.policy.PrivateNetwork {
+			p.warn(e.place, e.written, PrivateNetwork, "lets in the origin "+found.insecure+": "+insecurePage, "write https")
+		}
 		if better := m.asPattern(); better != "" {
 			p.warn(e.place, e.written, BetterAsPattern, "a pattern says the same by component", "write "+quote(better))
 		}

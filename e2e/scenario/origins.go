@@ -66,6 +66,12 @@ var origins = func() (rows []Scenario) {
 			Want:    Want{Headers: closed, Counters: requestDenied},
 		},
 		Scenario{
+			Name:    "a regex of a literal star is any origin, as in Envoy's example",
+			Config:  `{"allow_origin_string_match": [{"safe_regex": {"regex": "\\*"}}], "expose_headers": "x-total"}`,
+			Request: get("origin", "https://evil.example"),
+			Want:    Want{Headers: H{acao: "*", aceh: "x-total"}, Counters: requestAllowed},
+		},
+		Scenario{
 			Name:    "a malformed origin still gets the star of a policy for everyone",
 			Config:  anyone,
 			Request: get("origin", "https://evil.example/path, x"),
