@@ -8,6 +8,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"corsfilter/internal/origin"
+	"corsfilter/internal/suffix"
 )
 
 // matchKind is the form in which an origin is written.
@@ -271,12 +272,22 @@ func (p *parser) checkOrigins(raw *rawPolicy, patterns []placedPattern, waived *
 		if e.pattern.Insecure() && !waived.tolerates(InsecureOrigin) {
 			p.fail(e.place, e.written, InsecureOrigin, "anyone on the network path can forge a page of a plain http origin and read with its visitors' credentials", "write https"+orWaive(InsecureOrigin))
 		}
-		// Which suffixes of several labels are public is not known here, so that
-		// any wildcard may be what the waiver is for.
-		if e.pattern.Subdomains && !waived.tolerates(PublicSuffix) && e.pattern.WholeTLD() {
-			p.fail(e.place, e.written, PublicSuffix, "anyone can register a name below "+quote(e.pattern.Host), "write the domain that is yours, such as "+quote(e.pattern.Scheme+"://*.example."+e.pattern.Host)+orWaive(PublicSuffix))
-		}
+		p.checkSuffix(e.rawOrigin, e.pattern, waived)
 	}
+}
+
+// checkSuffix refuses a wildcard that takes in names of many owners.
+func (p *parser) checkSuffix(e *rawOrigin, pattern origin.Pattern, waived *waivers) {
+	name := strings.TrimSuffix(pattern.Host, ".")
+	if !pattern.Subdomains || name == "localhost" { // all below it is the visitor's own machine
+		return
+	}
+	public, found := suffix.Within(name)
+	if !found || waived.tolerates(PublicSuffix) {
+		return
+	}
+	p.fail(e.place, e.written, PublicSuffix, "anyone can register a name below "+quote(public)+" (public suffix list of "+suffix.Date+")",
+		"write the domain that is yours, such as "+quote(pattern.Scheme+"://*.example."+public)+orWaive(PublicSuffix))
 }
 
 func orWaive(c Code) string {

@@ -53,6 +53,23 @@ func TestOriginRefusals(t *testing.T) {
 			{json: `{"allow_origins":["https://*.com"],"allow_credentials":true,"dangerously_tolerate":["public-suffix-wildcard"]}`},
 			{json: `{"allow_origins":["https://*.com"]}`},
 		}},
+		{"every name below a public suffix with credentials wants its waiver", []row{
+			{json: credentials("https://*.co.uk", "https://*.github.io:8443", "https://*.k12.ca.us:[443,8443]", "capacitor://*.vercel.app:*"), problems: "allow_origins[0] public-suffix-wildcard, allow_origins[1] public-suffix-wildcard, allow_origins[2] public-suffix-wildcard, allow_origins[3] public-suffix-wildcard"},
+			{json: credentials("https://*.example.co.uk", "https://*.me.github.io", "https://co.uk", "https://*.example.com.", "https://a.github.io")},
+			{json: credentials("https://*.co.uk.", "https://*.CO.UK"), problems: "allow_origins[0] public-suffix-wildcard, allow_origins[1] public-suffix-wildcard", warnings: "allow_origins[1] lower-cased"},
+			// *.ck and !www.ck; *.kawasaki.jp and !city.kawasaki.jp
+			{json: credentials("https://*.ck", "https://*.x.mm", "https://*.kawasaki.jp", "https://*.x.kobe.jp"), problems: "allow_origins[0] public-suffix-wildcard, allow_origins[1] public-suffix-wildcard, allow_origins[2] public-suffix-wildcard, allow_origins[3] public-suffix-wildcard"},
+			{json: credentials("https://*.www.ck", "https://*.city.kawasaki.jp", "https://*.y.x.ck")},
+			// Not public itself, and strangers own names below it all the same.
+			{json: credentials("https://*.amazonaws.com", "https://*.compute.amazonaws.com.cn"), problems: "allow_origins[0] public-suffix-wildcard, allow_origins[1] public-suffix-wildcard"},
+			{json: credentials("https://*.localhost", "https://*.localhost.")},
+			{json: credentials("https://*.local"), problems: "allow_origins[0] public-suffix-wildcard"}, // on no list: by the list's own default
+			{json: `{"allow_origins":[{"regex":"https://.*\\.github\\.io"}],"allow_credentials":true}`, problems: "allow_origins[0] any-origin-with-credentials", warnings: "allow_origins[0] better-as-pattern"},
+			{json: `{"allow_origins":["https://*.co.uk"]}`},
+			{json: `{"allow_origins":["https://*.co.uk"],"allow_credentials":true,"dangerously_tolerate":["public-suffix-wildcard"]}`},
+			{json: `{"allow_origins":["https://*.a.co.uk"],"allow_credentials":true,"dangerously_tolerate":["public-suffix-wildcard"]}`, warnings: "dangerously_tolerate[0] no-effect"},
+			{json: `{"rules":[{"hosts":["a.example"],"policy":{"allow_origins":["https://*.co.uk"],"allow_credentials":true}}]}`, problems: "rules[0].policy.allow_origins[0] public-suffix-wildcard"},
+		}},
 		{"entries without effect are warned of", []row{
 			{json: `{"allow_origins":["https://a.example","https://b.example","https://a.example"]}`, warnings: "allow_origins[2] duplicate"},
 			{json: `{"allow_origins":["https://a.example:[443]",{"exact":"https://a.example"}]}`, warnings: "allow_origins[1] duplicate"},
@@ -322,4 +339,8 @@ func TestMatchDoesNotAllocate(t *testing.T) {
 			t.Errorf("Match(%.40q): %v allocations", value, n)
 		}
 	}
+}
+
+func credentials(origins ...string) string {
+	return `{"allow_origins":["` + strings.Join(origins, `","`) + `"],"allow_credentials":true}`
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"corsfilter/internal/origin"
+	"corsfilter/internal/suffix"
 )
 
 // strangers are origins that nobody configures. A matcher that accepts one of
@@ -35,6 +36,15 @@ func (m *looseMatcher) probe() (f findings) {
 	for _, stranger := range strangers {
 		if try(stranger) {
 			f.stranger = stranger
+		}
+	}
+	// Below a public suffix anyone can have a name.
+	if p, err := origin.ParsePattern(m.asPattern()); err == nil && p.Subdomains {
+		if public, found := suffix.Within(p.Host); found && p.Host != "localhost" {
+			p.Host, p.Subdomains = "evil."+public, false
+			if candidate := p.String(); try(candidate) {
+				f.stranger = candidate
+			}
 		}
 	}
 	// What lets in everyone is no worse for plain http.

@@ -2,13 +2,9 @@ package lint
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
-
-	"golang.org/x/net/publicsuffix"
 
 	"corsfilter/config"
 )
@@ -100,9 +96,6 @@ func (c Configuration) check() (findings []Finding) {
 			add(p, Error)
 		}
 	}
-	for _, p := range publicSuffixes(c.JSON) {
-		add(p, Error)
-	}
 	for _, p := range warnings {
 		add(p, Warning)
 	}
@@ -126,25 +119,4 @@ func (s jsonSource) malformed(reason string) position {
 	at.line += line - 1
 	at.column = column + s.indent
 	return at
-}
-
-// publicSuffixes refuses wildcards below a public suffix together with
-// credentials: anyone can register a name there. The module refuses those of a
-// single label by itself.
-func publicSuffixes(data []byte) (problems []config.Problem) {
-	for _, use := range config.Patterns(data) {
-		p := use.Pattern
-		if !p.Subdomains || !use.Credentials || use.Tolerated[config.PublicSuffix] || !strings.Contains(p.Host, ".") {
-			continue
-		}
-		if suffix, _ := publicsuffix.PublicSuffix(p.Host); suffix != p.Host {
-			continue
-		}
-		problems = append(problems, config.Problem{
-			Path: use.Path, Value: use.Value, Code: config.PublicSuffix,
-			Reason: fmt.Sprintf("anyone can register a name below %q, which is on the public suffix list", p.Host),
-			Remedy: fmt.Sprintf("write the domain that is yours, such as %q, or add %q to dangerously_tolerate", p.Scheme+"://*.example."+p.Host, config.PublicSuffix),
-		})
-	}
-	return problems
 }

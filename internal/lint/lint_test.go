@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"corsfilter/config"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -137,29 +135,6 @@ func TestAliasesCanNotBlowUp(t *testing.T) {
 	found, err := Find([]byte(text))
 	if err == nil && len(found) == 1 && len(found[0].JSON) > 32<<20 {
 		t.Errorf("%d bytes of JSON", len(found[0].JSON))
-	}
-}
-
-func TestPublicSuffixes(t *testing.T) {
-	for _, c := range []struct {
-		origin string
-		public bool
-	}{
-		{"https://*.co.uk", true}, {"https://*.github.io", true}, {"https://*.s3.amazonaws.com", true}, {"https://*.k12.ca.us", true},
-		{"https://*.example.co.uk", false}, {"https://*.example.github.io", false}, {"https://co.uk", false}, {"https://*.example.com", false},
-		{"https://*.com", false}, // the module refuses that by itself
-		{"https://*.localhost", false},
-	} {
-		problems := publicSuffixes(fmt.Appendf(nil, `{"allow_origins": [%q], "allow_credentials": true}`, c.origin))
-		if (len(problems) == 1) != c.public {
-			t.Errorf("%s: %v, public: %v", c.origin, problems, c.public)
-		}
-		if len(publicSuffixes(fmt.Appendf(nil, `{"allow_origins": [%q]}`, c.origin))) != 0 {
-			t.Errorf("%s is refused without credentials", c.origin)
-		}
-	}
-	if p := publicSuffixes([]byte(`{"allow_origins": [{"regex": "https://.*\\.github\\.io"}], "allow_credentials": true}`)); len(p) != 1 || p[0].Code != config.PublicSuffix {
-		t.Errorf("a regex that says https://*.github.io: %v", p)
 	}
 }
 

@@ -317,12 +317,6 @@ func (p Pattern) String() string {
 // Contexts, section 3.1).
 func (p Pattern) Insecure() bool { return p.Scheme == "http" && !loopback(p.Host) }
 
-// WholeTLD reports whether the pattern matches every host below a single label,
-// such as https://*.com. Below localhost is harmless.
-func (p Pattern) WholeTLD() bool {
-	return p.Subdomains && p.Host != "localhost" && !strings.Contains(strings.TrimSuffix(p.Host, "."), ".")
-}
-
 // Covers reports whether every origin that q matches is matched by p as well.
 func (p Pattern) Covers(q Pattern) bool {
 	if p.Scheme != q.Scheme || !p.coversHost(q) {

@@ -3,7 +3,8 @@
 // the same list (publicsuffix.org), with both of its parts: the registries'
 // domains, and those of companies that hand out names below their own.
 //
-// It is part of the module: Go 1.23, no other package, and nothing allocates.
+// It is part of the module: Go 1.23, no other package, and a look-up allocates
+// nothing.
 package suffix
 
 //go:generate go run ./gen
@@ -29,8 +30,10 @@ const (
 	last       = 1 << 7
 	near       = 48
 
-	firstSymbol = 8 // of a byte of a host
+	firstSymbol = 8 // of a byte of a host, in the order of symbols
 )
+
+const symbols = "-.0123456789abcdefghijklmnopqrstuvwxyz"
 
 // Kind is what the rules say of one host.
 type Kind uint8
@@ -54,25 +57,42 @@ const (
 // Next reads one byte more. It returns false where no rule reads on like that.
 func (s State) Next(c byte) (State, bool) {
 	symbol := symbolOf(c)
-	for i := uint32(s); ; i++ {
-		edge := table[i]
-		distance := uint32(0)
-		if edge&far != 0 {
-			i++
-			if distance = uint32(table[i]); distance >= near {
-				i++
-				distance = (distance-near)<<8 + uint32(table[i]) + near
-			}
-		}
-		switch {
-		case edge&symbolMask == symbol && edge&(far|last) == 0:
-			return bare, true
-		case edge&symbolMask == symbol:
-			return State(i + 1 + distance), true
-		case edge&last != 0:
-			return s, false
+	for i, more := uint32(s), true; more; {
+		var e edge
+		e, i, more = edgeAt(i)
+		if e.symbol == symbol {
+			return e.next, true
 		}
 	}
+	return s, false
+}
+
+type edge struct {
+	symbol byte
+	next   State
+}
+
+// edgeAt returns the edge at i, and where the next edge of the row is, if there
+// are more.
+func edgeAt(i uint32) (e edge, behind uint32, more bool) {
+	b := table[i]
+	i++
+	e.symbol = b & symbolMask
+	switch {
+	case b&far != 0:
+		distance := uint32(table[i])
+		i++
+		if distance >= near {
+			distance = (distance-near)<<8 + uint32(table[i]) + near
+			i++
+		}
+		e.next = State(i + distance)
+	case b&last != 0:
+		e.next = State(i)
+	default:
+		e.next = bare
+	}
+	return e, i, b&last == 0
 }
 
 // Kind returns what the rules say of the host that was read so far.
@@ -140,22 +160,37 @@ func Registrable(host string) (string, bool) {
 	return host[begin:], true
 }
 
-// Shared reports whether names below the host belong to more than one owner:
-// because it is a public suffix, or because there are public suffixes below it,
-// such as s3.amazonaws.com below amazonaws.com.
-func Shared(host string) bool {
+// Within returns a public suffix that is the host or below it, such as
+// s3.amazonaws.com for amazonaws.com: the names below such a host belong to more
+// than one owner. It returns false where all belong to one.
+func Within(host string) (string, bool) {
 	if Public(host) == 0 {
-		return true
+		return host, true
 	}
 	state, more := Start, true
 	for i := len(host) - 1; i >= 0 && more; i-- {
 		state, more = state.Next(host[i])
 	}
 	if !more {
-		return false
+		return "", false
 	}
-	_, below := state.Next('.')
-	return below || state.Kind()&Wildcard != 0
+	if state.Kind()&Wildcard != 0 {
+		return "any." + host, true
+	}
+	if state, more = state.Next('.'); !more {
+		return "", false
+	}
+	// Rules follow for certain: the first one in the order of the table.
+	name := "." + host
+	for state.Kind()&(Rule|Wildcard) == 0 {
+		e, _, _ := edgeAt(uint32(state))
+		name = string(symbols[e.symbol-firstSymbol]) + name
+		state = e.next
+	}
+	if state.Kind()&Rule == 0 {
+		name = "any." + name
+	}
+	return name, true
 }
 
 // labelBefore returns where the label begins that ends at end.

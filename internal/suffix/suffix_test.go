@@ -48,22 +48,25 @@ func TestWhatIsPublic(t *testing.T) {
 	}
 }
 
-func TestWhatIsShared(t *testing.T) {
-	for host, want := range map[string]bool{
-		"com": true, "co.uk": true, "github.io": true, "nosuchdomain": true,
-		"example.com": false, "me.github.io": false, "x.me.github.io": false, "www.ck": false,
-		"amazonaws.com":                true, // s3.amazonaws.com and others below it
-		"compute.amazonaws.com":        true, // *.compute.amazonaws.com
-		"us-1.compute.amazonaws.com":   true,
-		"i.us-1.compute.amazonaws.com": false,
-		"kawasaki.jp":                  true,
-		"city.kawasaki.jp":             false,
-		"azonaws.com":                  false, // the end of another's label
-		"ub.io":                        false,
+func TestPublicSuffixesWithinAHost(t *testing.T) {
+	for host, want := range map[string]string{
+		"com": "com", "co.uk": "co.uk", "github.io": "github.io", "nosuchdomain": "nosuchdomain",
+		"example.com": "", "me.github.io": "", "x.me.github.io": "", "www.ck": "", "city.kawasaki.jp": "",
+		"ck":                           "ck",
+		"kawasaki.jp":                  "any.kawasaki.jp", // *.kawasaki.jp
+		"compute.amazonaws.com":        "any.compute.amazonaws.com",
+		"us-1.compute.amazonaws.com":   "us-1.compute.amazonaws.com",
+		"i.us-1.compute.amazonaws.com": "",
+		"azonaws.com":                  "", // the end of another's label
+		"ub.io":                        "",
 	} {
-		if got := suffix.Shared(host); got != want {
-			t.Errorf("Shared(%q) = %t", host, got)
+		if got, ok := suffix.Within(host); got != want || ok != (want != "") {
+			t.Errorf("Within(%q) = %q, %t, want %q", host, got, ok, want)
 		}
+	}
+	// Which one of many is told does not matter.
+	if got, ok := suffix.Within("amazonaws.com"); !ok || suffix.Public(got) != 0 || !strings.HasSuffix(got, ".amazonaws.com") {
+		t.Errorf("Within(%q) = %q, %t", "amazonaws.com", got, ok)
 	}
 }
 
@@ -72,7 +75,7 @@ func TestLookUpDoesNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		suffix.Public(host)
 		suffix.Registrable(host)
-		suffix.Shared(host)
+		suffix.Within(host)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -102,7 +105,7 @@ func FuzzPublic(f *testing.F) {
 	f.Fuzz(func(t *testing.T, host string) {
 		public := suffix.Public(host)
 		registrable, ok := suffix.Registrable(host)
-		suffix.Shared(host)
+		suffix.Within(host)
 		if !strings.HasSuffix(host, registrable) || ok && len(registrable) <= len(host)-public {
 			t.Errorf("%q: public from %d, registrable %q", host, public, registrable)
 		}

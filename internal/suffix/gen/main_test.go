@@ -73,7 +73,7 @@ func check(t *testing.T, host string) {
 }
 
 // The reference has no such question; the rules themselves answer it.
-func TestWhatIsSharedFollowsFromTheRules(t *testing.T) {
+func TestWhatIsWithinAHostFollowsFromTheRules(t *testing.T) {
 	shared, known := map[string]bool{}, map[string]bool{}
 	for _, r := range theRules(t) {
 		name := strings.TrimPrefix(strings.TrimPrefix(r, "!"), "*.")
@@ -86,13 +86,15 @@ func TestWhatIsSharedFollowsFromTheRules(t *testing.T) {
 		}
 	}
 	for name := range known {
-		if got := suffix.Shared(name); got != shared[name] {
-			t.Errorf("Shared(%q) = %t", name, got)
+		got, ok := suffix.Within(name)
+		public, _ := publicsuffix.PublicSuffix(got)
+		if ok != shared[name] || ok && (public != got || got != name && !strings.HasSuffix(got, "."+name)) {
+			t.Errorf("Within(%q) = %q, %t", name, got, ok)
 		}
 		below := "xyzzy." + name
-		public, _ := publicsuffix.PublicSuffix(below)
-		if got := suffix.Shared(below); got != (public == below) {
-			t.Errorf("Shared(%q) = %t", below, got)
+		public, _ = publicsuffix.PublicSuffix(below)
+		if got, ok := suffix.Within(below); ok != (public == below) {
+			t.Errorf("Within(%q) = %q, %t", below, got, ok)
 		}
 	}
 }
