@@ -108,6 +108,10 @@ func KnownKey(key string) bool {
 	return ok
 }
 
+// SettingOf returns the setting that a policy's key means, in any of its
+// spellings; "" for a key that is none.
+func SettingOf(key string) string { return policyKeys.keys[key].setting }
+
 // rawPolicy is a policy while it is read: types are checked, and what needs no
 // other setting is in the policy; what the settings mean together is not.
 type rawPolicy struct {

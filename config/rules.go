@@ -14,8 +14,9 @@ const maxHostLen = 260
 
 // Rule is a policy for some hosts and paths.
 type Rule struct {
-	// Name is what the configuration calls it, or rules[i].
+	// Name is what the configuration calls it, or rules[i]; Index is i.
 	Name   string
+	Index  int
 	Policy *Policy
 	paths  []pathPattern
 }
@@ -146,7 +147,7 @@ func (p *parser) compileRules(raw []rawRule) (index ruleIndex) {
 		if catchAll != "" && !p.warnings.skip(e.place) {
 			p.warn(e.place, "", Unreachable, catchAll+" matches everything before it", "move that rule to the end")
 		}
-		rule := Rule{Name: e.name.name}
+		rule := Rule{Name: e.name.name, Index: i}
 		if rule.Name == "" {
 			rule.Name = e.path()
 		}

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"corsfilter/config"
+	"corsfilter/filter"
 	"corsfilter/internal/explain"
 )
 
@@ -124,7 +125,7 @@ func TestEveryResourceOnThePagesIsAccepted(t *testing.T) {
 				continue
 			}
 			checked[resource.Kind]++
-			configuration, err := explain.Configuration(page, []byte(block))
+			configuration, err := explain.Configuration(page, []byte(block), "")
 			if err != nil {
 				t.Errorf("%s, YAML block %d: %v", page, i, err)
 				continue
@@ -173,11 +174,11 @@ func anchors(text string) (all []string) {
 func counterNames(t *testing.T) (names []string) {
 	t.Helper()
 	for _, mode := range []string{"enforce", "shadow"} {
-		counters, err := explain.Counters([]byte(`{"allow_origins": ["https://example.com"], "mode": "` + mode + `"}`))
+		c, _, err := config.Parse([]byte(`{"allow_origins": ["https://example.com"], "mode": "` + mode + `"}`))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range counters {
+		for _, name := range filter.Counters(c) {
 			scraped := strings.ReplaceAll(name, ".", "_")
 			names = append(names, scraped, "wasmcustom_"+scraped)
 		}
@@ -253,10 +254,11 @@ func TestEveryQueryAsksForCountersThatExist(t *testing.T) {
 // TestEveryCounterIsShownAndExplained finds each counter in the dashboard and in
 // the table of the operations page.
 func TestEveryCounterIsShownAndExplained(t *testing.T) {
-	counters, err := explain.Counters([]byte(`{"allow_origins": ["https://example.com"]}`))
+	c, _, err := config.Parse([]byte(`{"allow_origins": ["https://example.com"]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
+	counters := filter.Counters(c)
 	dashboard, page := read(t, "dashboards/cors.json"), read(t, "operations.md")
 	for _, name := range counters {
 		short := strings.TrimPrefix(name, "cors.")

@@ -91,7 +91,11 @@ func (d *Decision) Steps(r *Request) (steps []string) {
 	case Preflight:
 		add("OPTIONS with Origin and Access-Control-Request-Method: a preflight")
 	case CrossOrigin:
-		add("it has an Origin and is no preflight: a cross-origin request")
+		if d.SameOrigin || r.FetchSite == "same-origin" {
+			add("it has an Origin, and comes from a page of its own origin")
+		} else {
+			add("it has an Origin and is no preflight: a cross-origin request")
+		}
 	}
 	switch {
 	case d.Reason == OriginMalformed:
@@ -118,18 +122,22 @@ func (d *Decision) Steps(r *Request) (steps []string) {
 			add("the headers ", r.RequestHeaders, " are allowed")
 		}
 	}
+	shadow, answered := d.Policy.Mode == config.Shadow, "answered here with "
+	if shadow {
+		answered = "in mode enforce, " + answered
+	}
 	switch {
 	case d.Action == Answer:
-		add("answered here with ", strconv.Itoa(int(d.Policy.PreflightStatus)), " and the whole lists, so that the browser can say what is missing")
+		add(answered, strconv.Itoa(int(d.Policy.PreflightStatus)), " and the whole lists, so that the browser can say what is missing")
 	case d.Replies():
-		add("answered here with 403")
+		add(answered, "403")
 	case d.SameOrigin:
-		add("it comes from a page of its own origin, which is never rejected: forwarded to upstream")
-	default:
+		add("a request of a page of its own origin is never rejected: forwarded to upstream")
+	case !shadow:
 		add("forwarded to upstream")
 	}
-	if d.Policy.Mode == config.Shadow {
-		add("mode shadow: all this is only counted and logged")
+	if shadow {
+		add("mode shadow: counted, logged, and forwarded to upstream untouched")
 	}
 	return steps
 }

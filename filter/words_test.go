@@ -23,7 +23,7 @@ func TestWords(t *testing.T) {
 	const a, evil = "https://a.example", "https://evil.example"
 	preflight := Request{Method: "OPTIONS", Origin: a, RequestMethod: "PUT", RequestHeaders: "X-A"}
 	change := func(r Request, change func(*Request)) Request { change(&r); return r }
-	const shadow = `{"allow_origins":["https://a.example"],"mode":"shadow"}`
+	const shadow = `{"allow_origins":["https://a.example"],"mode":"shadow","disallowed_requests":"reject"}`
 	for _, c := range []struct {
 		name    string
 		policy  string
@@ -66,10 +66,14 @@ func TestWords(t *testing.T) {
 		{"rejected", closed, Request{Method: "POST", Origin: evil}, 403, "denied; reason=origin", "request from https://evil.example: denied; reason=origin; answered 403",
 			[]string{"the origin https://evil.example is not in allow_origins", "answered here with 403"}, "The request was rejected before upstream: this page's origin is not in the policy."},
 		{"its own origin", closed, Request{Method: "POST", Origin: evil, FetchSite: "same-origin"}, 200, "denied; reason=origin", "request from https://evil.example: denied; reason=origin; forwarded",
-			[]string{"the origin https://evil.example is not in allow_origins", "it comes from a page of its own origin, which is never rejected: forwarded to upstream"},
+			[]string{"the origin https://evil.example is not in allow_origins", "a request of a page of its own origin is never rejected: forwarded to upstream"},
 			`Upstream answered, and no CORS headers went with it: this page's origin is not in the policy. Its effect has happened all the same; "disallowed_requests": "reject" would prevent it.`},
-		{"shadow", shadow, Request{Method: "GET", Origin: evil}, 200, "denied; reason=origin", "shadow: request from https://evil.example: denied; reason=origin; forwarded",
-			[]string{"the origin https://evil.example is not in allow_origins", "forwarded to upstream", "mode shadow: all this is only counted and logged"},
+		{"a preflight in shadow", shadow, preflight, 200, "denied; reason=method=PUT", "shadow: preflight for PUT from https://a.example: denied; reason=method=PUT",
+			[]string{"the origin https://a.example is in allow_origins", "the method PUT is not in allow_methods",
+				"in mode enforce, answered here with 204 and the whole lists, so that the browser can say what is missing", "mode shadow: counted, logged, and forwarded to upstream untouched"},
+			"In shadow mode the filter decides and counts, and touches nothing: upstream answered."},
+		{"shadow", shadow, Request{Method: "GET", Origin: evil}, 200, "denied; reason=origin", "shadow: request from https://evil.example: denied; reason=origin; answered 403",
+			[]string{"the origin https://evil.example is not in allow_origins", "in mode enforce, answered here with 403", "mode shadow: counted, logged, and forwarded to upstream untouched"},
 			"In shadow mode the filter decides and counts, and touches nothing: upstream answered."},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -102,6 +106,7 @@ func TestTheFirstStepSaysTheKind(t *testing.T) {
 	for want, r := range map[string]Request{
 		"there is no Origin, so this is no CORS request":                     {Method: "GET"},
 		"OPTIONS with Origin and Access-Control-Request-Method: a preflight": {Method: "OPTIONS", Origin: "https://a.example", RequestMethod: "PUT"},
+		"it has an Origin, and comes from a page of its own origin":          {Method: "PUT", Origin: "https://a.example", FetchSite: "same-origin"},
 		"it has an Origin and is no preflight: a cross-origin request":       {Method: "PUT", Origin: "https://a.example"},
 	} {
 		var d Decision

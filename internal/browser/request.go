@@ -1,6 +1,6 @@
 // Package browser is the browser's side of CORS, as the Fetch standard has it and
-// in its order: what a preflight carries, and what of the answers lets a page
-// have its way. It explains decisions to people and is the oracle that the
+// in its order: what a preflight carries, and which answers let a page read the
+// response. It explains decisions to people and is the oracle that the
 // filter is tested against, so it is written apart from the filter: it imports
 // the standard library alone, and prefers the standard's wording to speed.
 package browser
@@ -18,8 +18,8 @@ type Header struct {
 	Value string `json:"value"`
 }
 
-// Request is a script's fetch() with mode "cors", to another origin. Streamed
-// bodies and upload listeners, which force a preflight, are left out.
+// Request is a script's fetch() with mode "cors". Streamed bodies and upload
+// listeners, which force a preflight, are left out.
 type Request struct {
 	// Origin is the serialized origin of the page, or "null".
 	Origin string
@@ -32,6 +32,8 @@ type Request struct {
 	// PrivateNetwork says that the target is in a more private network than the
 	// page (Private Network Access).
 	PrivateNetwork bool
+	// SameOrigin says that the target is of the page's own origin.
+	SameOrigin bool
 }
 
 // Validate returns an error where a browser would throw or leave the header out
@@ -88,9 +90,13 @@ func (r Request) UnsafeHeaderNames() []string {
 	return slices.Compact(unsafe)
 }
 
-// NeedsPreflight reports whether the browser asks first, and why (section 4.4,
-// "HTTP fetch", the step on CORS-preflight).
+// NeedsPreflight reports whether the browser sends a preflight, and why (section
+// 4.4, "HTTP fetch", the step on CORS-preflight). To a page's own origin it never
+// does (section 4.1, "main fetch", the step on same origin).
 func (r Request) NeedsPreflight() (needed bool, why []string) {
+	if r.SameOrigin {
+		return false, nil
+	}
 	if m := r.NormalizedMethod(); !safelistedMethod(m) {
 		why = append(why, "the method "+m+" is not GET, HEAD or POST")
 	}
@@ -120,9 +126,18 @@ func (r Request) PreflightHeaders() []Header {
 	return headers
 }
 
-// ActualHeaders are the headers of the request itself.
+// ActualHeaders are the headers of the request itself. To its own origin a page
+// sends Origin where the method is neither GET nor HEAD (section 3.1, "append a
+// request Origin header"), and says that it is its own (Fetch Metadata, section
+// 2.4).
 func (r Request) ActualHeaders() []Header {
 	headers := []Header{{"origin", r.Origin}}
+	if r.SameOrigin {
+		if m := r.NormalizedMethod(); m == "GET" || m == "HEAD" {
+			headers = nil
+		}
+		headers = append(headers, Header{"sec-fetch-site", "same-origin"})
+	}
 	for _, h := range r.Headers {
 		headers = append(headers, Header{h.Name, normalizeValue(h.Value)})
 	}

@@ -252,8 +252,14 @@ func PreflightMaxAge(resp Response) int {
 
 // CheckResponse judges the answer to the request itself (section 4.4, "HTTP fetch",
 // the CORS check on the network's response). Any status will do; where it is a
-// redirect, passing means that the browser follows.
+// redirect, passing means that the browser follows. Of the page's own origin
+// nothing is checked.
 func CheckResponse(r Request, resp Response) (v Verdict) {
+	if r.SameOrigin {
+		v.pass("same origin", "the page may read what comes from its own origin")
+		v.Allowed = true
+		return v
+	}
 	v.Allowed = v.corsCheck(r, resp)
 	return v
 }
@@ -263,7 +269,7 @@ func CheckResponse(r Request, resp Response) (v Verdict) {
 // response", and 4.1, "main fetch", on Access-Control-Expose-Headers).
 func ExposedHeaderNames(r Request, resp Response) []string {
 	exposed, _ := resp.list("access-control-expose-headers")
-	all := slices.Contains(exposed, "*") && !r.Credentials
+	all := r.SameOrigin || slices.Contains(exposed, "*") && !r.Credentials
 	var names []string
 	for _, h := range resp.Headers {
 		name := lower(h.Name)
@@ -277,13 +283,41 @@ func ExposedHeaderNames(r Request, resp Response) []string {
 	return slices.Compact(names)
 }
 
-func safelistedResponseHeader(name string) bool {
-	switch name {
-	case "cache-control", "content-language", "content-length", "content-type", "expires", "last-modified", "pragma":
-		return true
+// safelisted are the CORS-safelisted response-header names (section 2.2.2).
+var safelisted = []string{"cache-control", "content-language", "content-length", "content-type", "expires", "last-modified", "pragma"}
+
+func safelistedResponseHeader(name string) bool { return slices.Contains(safelisted, name) }
+
+// ReadableHeaderNames are the names of the headers that the script may read where
+// a response has them, in lower case and sorted. all says that these are all
+// headers but set-cookie, and then there are no names.
+func ReadableHeaderNames(r Request, resp Response) (names []string, all bool) {
+	exposed, _ := resp.list("access-control-expose-headers")
+	if r.SameOrigin || slices.Contains(exposed, "*") && !r.Credentials {
+		return nil, true
 	}
-	return false
+	names = slices.Clone(safelisted)
+	for _, name := range exposed {
+		if name = lower(name); name != "set-cookie" && name != "set-cookie2" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), false
 }
+
+// Cap is how long a browser keeps the answer to a preflight at most, whatever
+// Access-Control-Max-Age says.
+type Cap struct {
+	Browser string
+	Seconds int
+}
+
+// Caps are those of the browsers' sources: Chromium's
+// services/network/cors/preflight_result.cc, Firefox's
+// netwerk/protocol/http/nsCORSListenerProxy.cpp, WebKit's
+// Source/WebCore/loader/CrossOriginPreflightResultCache.cpp.
+var Caps = []Cap{{"Safari", 600}, {"Chromium", 7200}, {"Firefox", 86400}}
 
 // Outcome is how a whole fetch went.
 type Outcome struct {

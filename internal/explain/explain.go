@@ -1,12 +1,13 @@
-// Package explain tells what one browser request would get: which rule and
+// Package explain tells what one request of a browser would get: which rule and
 // policy of a configuration apply, what the filter decides and why, the exact
-// response headers, and what a browser does with them. It runs the filter itself
-// and the textbook browser of internal/browser, and knows CORS only through them.
+// response headers, and what the browser does with them. It asks the filter's own
+// pure functions and the textbook browser of internal/browser, and knows CORS
+// only through them. It also reads what people have in their hands: a request
+// copied from a browser's network panel, and the console's message.
 package explain
 
 import (
 	"fmt"
-	"strings"
 
 	"corsfilter/config"
 	"corsfilter/filter"
@@ -16,8 +17,12 @@ import (
 // Request is what a page asks for.
 type Request struct {
 	browser.Request
-	Host string // :authority
-	Path string // :path
+	Scheme string // of the URL; https where it is ""
+	Host   string // :authority; "" where it does not matter
+	Path   string // :path
+	// Upstream are the headers that upstream answers with. Nil: they are not
+	// known, and upstream is taken to send none that concern CORS.
+	Upstream []browser.Header
 }
 
 // Report is the explanation.
@@ -26,23 +31,36 @@ type Report struct {
 	Rule string `json:"rule,omitempty"`
 	// Policy says which policy applies, in words.
 	Policy string `json:"policy"`
-	// Preflight is nil where the browser does not ask first.
+	// SameOrigin says that the page calls its own origin.
+	SameOrigin bool `json:"same_origin,omitempty"`
+	// Preflight is nil where the browser sends none.
 	Preflight *Stage `json:"preflight,omitempty"`
-	// PreflightSeconds is for how long the browser need not ask again.
+	// PreflightSeconds is for how long the browser need not send another, before
+	// its own limit.
 	PreflightSeconds int `json:"preflight_seconds,omitempty"`
-	// WhyPreflight are the reasons for which it does.
+	// WhyPreflight are the reasons for which it sends one.
 	WhyPreflight []string `json:"why_preflight,omitempty"`
 	// Request is nil where the preflight failed, and nothing else is sent.
 	Request *Stage `json:"request,omitempty"`
 	// Allowed says whether the script gets the response.
 	Allowed bool `json:"allowed"`
+	// UpstreamDecides says that the configuration does not settle it: the filter
+	// leaves it to an upstream whose headers are not known. Allowed is false then.
+	UpstreamDecides bool `json:"upstream_decides,omitempty"`
 	// Verdict is one sentence.
 	Verdict string `json:"verdict"`
-	// Remedy names what to change in the configuration; "" where nothing stands
-	// in the way.
+	// Remedy says in words what to change; "" where nothing stands in the way.
 	Remedy string `json:"remedy,omitempty"`
-	// Readable are the response headers that the script may read.
+	// Changes are those of the policy that let the script get the response. All
+	// of them are needed; together they were tried. Empty where no change of the
+	// policy does.
+	Changes []Change `json:"changes,omitempty"`
+	// Readable are the headers that the script may read where the response has
+	// them; ReadsAll says that these are all but set-cookie.
 	Readable []string `json:"readable,omitempty"`
+	ReadsAll bool     `json:"reads_all,omitempty"`
+	// Notes are facts about browsers that the standard does not know.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Stage is one exchange, the preflight or the request itself.
@@ -50,116 +68,137 @@ type Stage struct {
 	Filter   []string        `json:"filter"`
 	Exchange Exchange        `json:"exchange"`
 	Browser  browser.Verdict `json:"browser"`
+	// Unknown says that the response is upstream's, whose headers nobody named:
+	// what stands in Exchange of it is an example, and Browser is empty.
+	Unknown bool `json:"unknown,omitempty"`
 }
 
 // Explain explains the request under a configuration. The error is a
 // config.Problems where the configuration is refused, and says otherwise what a
 // browser would not send at all.
 func Explain(configuration []byte, r Request) (*Report, error) {
-	plugin, _, err := config.Parse(configuration)
+	c, _, err := config.Parse(configuration)
 	if err != nil {
 		return nil, err
 	}
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
-	p, err := newProxy(configuration)
-	if err != nil {
-		return nil, err
+	if r.Scheme == "" {
+		r.Scheme = "https"
 	}
-	report := &Report{}
-	policy, rule := plugin.Select(r.Host, r.Path)
-	report.describePolicy(plugin, policy, rule)
-
-	ask := func(method string, headers []browser.Header, check func(browser.Request, browser.Response) browser.Verdict) *Stage {
-		pseudo := []browser.Header{{Name: ":method", Value: method}, {Name: ":scheme", Value: "https"}, {Name: ":authority", Value: r.Host}, {Name: ":path", Value: r.Path}}
-		x := p.exchange(append(pseudo, headers...))
-		stage := &Stage{Exchange: x, Filter: decisionSteps(policy, x)}
-		stage.Browser = check(r.Request, browser.Response{Status: x.Status, Headers: x.Response})
-		return stage
+	r.SameOrigin = r.Host != "" && filter.IsSameOrigin(r.Origin, r.Scheme, r.Host)
+	x := explanation{config: c, request: r, report: &Report{SameOrigin: r.SameOrigin}}
+	x.policy, x.rule = c.Select(r.Host, r.Path)
+	x.describePolicy()
+	x.run()
+	x.notes()
+	if !x.report.Allowed && !x.report.UpstreamDecides {
+		x.report.Remedy, x.report.Changes = x.remedy(configuration)
 	}
-
-	needed, why := r.NeedsPreflight()
-	if needed {
-		report.WhyPreflight = why
-		report.Preflight = ask("OPTIONS", r.PreflightHeaders(), browser.CheckPreflight)
-		if v := report.Preflight.Browser; !v.Allowed {
-			report.Verdict = "blocked: the preflight fails, and the request is not sent: " + v.Message
-			report.Remedy = remedy(policy, report.Preflight, v, r)
-			return report, nil
-		}
-		report.PreflightSeconds = browser.PreflightMaxAge(browser.Response{Headers: report.Preflight.Exchange.Response})
-	}
-	report.Request = ask(r.NormalizedMethod(), r.ActualHeaders(), browser.CheckResponse)
-	v := report.Request.Browser
-	if !v.Allowed {
-		report.Verdict = "blocked: the request is sent, and the script does not get the response: " + v.Message
-		if report.Request.Exchange.Status == 403 {
-			report.Verdict = "blocked: the filter rejects the request: " + v.Message
-		}
-		report.Remedy = remedy(policy, report.Request, v, r)
-		return report, nil
-	}
-	report.Allowed = true
-	report.Verdict = "allowed: the script gets the response"
-	report.Readable = browser.ExposedHeaderNames(r.Request, browser.Response{Headers: report.Request.Exchange.Response})
-	return report, nil
+	return x.report, nil
 }
 
-func (report *Report) describePolicy(plugin *config.Config, policy *config.Policy, rule *config.Rule) {
+// explanation is one in the making.
+type explanation struct {
+	config  *config.Config
+	policy  *config.Policy
+	rule    *config.Rule
+	request Request
+	report  *Report
+}
+
+func (x *explanation) describePolicy() {
+	report := x.report
 	switch {
-	case rule != nil:
-		report.Rule = rule.Name
-		report.Policy = "the rule " + fmt.Sprintf("%q", rule.Name) + " gives the policy: it is the first that matches the host and the path"
-	case policy != nil && plugin.HasRules():
+	case x.rule != nil:
+		report.Rule = x.rule.Name
+		report.Policy = fmt.Sprintf("the rule %q gives the policy: it is the first that matches the host and the path", x.rule.Name)
+	case x.policy != nil && x.config.HasRules():
 		report.Policy = "no rule matches, so the settings at the top level hold"
-	case policy != nil:
+	case x.policy != nil:
 		report.Policy = "the settings at the top level hold"
 	default:
 		report.Policy = "no rule matches and there are no settings at the top level: the filter leaves the request alone"
 		return
 	}
-	report.Policy += "; mode " + policy.Mode.String()
+	report.Policy += "; mode " + x.policy.Mode.String()
 }
 
-// decisionSteps says in the standard's terms what the filter decided.
-func decisionSteps(p *config.Policy, x Exchange) (steps []string) {
-	var r filter.Request
-	for _, h := range x.Request {
-		r.VisitHeader(strings.ToLower(h.Name), h.Value)
+// run goes through the exchanges as the browser does.
+func (x *explanation) run() {
+	r, report := x.request, x.report
+	if needed, why := r.NeedsPreflight(); needed {
+		report.WhyPreflight = why
+		stage := x.stage("OPTIONS", r.PreflightHeaders(), browser.CheckPreflight)
+		report.Preflight = stage
+		switch {
+		case stage.Browser.Allowed:
+			report.PreflightSeconds = browser.PreflightMaxAge(browser.Response{Headers: stage.Exchange.Response})
+		case x.unknown(stage):
+			stage.Unknown, stage.Browser = true, browser.Verdict{}
+			report.UpstreamDecides = true
+			report.Verdict = "upstream decides: the filter leaves the preflight to it"
+			if x.enforced() && !x.policy.Preserve {
+				report.Notes = append(report.Notes, `whatever upstream answers the preflight, the filter takes its CORS headers off the response to the request itself; "upstream_headers": "preserve" keeps them`)
+			}
+			return
+		default:
+			report.Verdict = "blocked: the preflight fails, and the request is not sent: " + stage.Browser.Message
+			return
+		}
 	}
-	var d filter.Decision
-	filter.Decide(p, &r, &d)
-	return d.Steps(&r)
+	stage := x.stage(r.NormalizedMethod(), r.ActualHeaders(), browser.CheckResponse)
+	report.Request = stage
+	switch v := stage.Browser; {
+	case r.SameOrigin:
+		report.Allowed = true
+		report.Verdict = "allowed: the page calls its own origin, where CORS stands in nobody's way"
+	case v.Allowed:
+		report.Allowed = true
+		report.Verdict = "allowed: the script gets the response"
+	case x.unknown(stage):
+		stage.Unknown, stage.Browser = true, browser.Verdict{}
+		report.UpstreamDecides = true
+		report.Verdict = "upstream decides: the filter leaves its CORS headers as they are"
+		return
+	case !stage.Exchange.Forwarded:
+		report.Verdict = "blocked: the filter rejects the request: " + v.Message
+		return
+	default:
+		report.Verdict = "blocked: the request is sent, and the script does not get the response: " + v.Message
+		return
+	}
+	report.Readable, report.ReadsAll = browser.ReadableHeaderNames(r.Request, browser.Response{Headers: stage.Exchange.Response})
 }
 
-// remedy names the setting that stands in the way.
-func remedy(p *config.Policy, stage *Stage, v browser.Verdict, r Request) string {
-	switch {
-	case p == nil:
-		return "add a rule for this host and path, or settings at the top level"
-	case p.Mode != config.Enforce:
-		return `set "mode": "enforce"`
+// enforced reports whether the filter acts on what it decides.
+func (x *explanation) enforced() bool { return x.policy != nil && x.policy.Mode == config.Enforce }
+
+// unknown reports whether the outcome of an exchange hangs on CORS headers of
+// upstream that nobody named: the filter keeps its hands off, the preflight was
+// forwarded, or the policy preserves what upstream sends.
+func (x *explanation) unknown(s *Stage) bool {
+	if x.request.Upstream != nil || !s.Exchange.Forwarded {
+		return false
 	}
-	switch v.Reason {
-	case browser.OriginMissing:
-		if stage.Exchange.Forwarded && stage.Exchange.Method == "OPTIONS" {
-			return fmt.Sprintf("upstream has to answer this preflight; or add %q to allow_origins", r.Origin)
+	return !x.enforced() || s.Exchange.Method == "OPTIONS" && s == x.report.Preflight || x.policy.Preserve
+}
+
+func (x *explanation) notes() {
+	report := x.report
+	add := func(format string, args ...any) { report.Notes = append(report.Notes, fmt.Sprintf(format, args...)) }
+	if report.PreflightSeconds > 0 {
+		for _, limit := range browser.Caps {
+			if report.PreflightSeconds > limit.Seconds {
+				add("%s keeps the answer to a preflight for %d seconds at most", limit.Browser, limit.Seconds)
+			}
 		}
-		return fmt.Sprintf("add %q to allow_origins, if that page may read responses", r.Origin)
-	case browser.WildcardCredentials:
-		return `list the origins in place of "*", and set "allow_credentials": true`
-	case browser.CredentialsMissing:
-		return `set "allow_credentials": true, or send the request without credentials`
-	case browser.MethodNotAllowed:
-		if upper := strings.ToUpper(v.Detail); upper != v.Detail {
-			return fmt.Sprintf("write %q in the script: methods are case-sensitive, and browsers upper-case only the common ones", upper)
-		}
-		return fmt.Sprintf("add %q to allow_methods", v.Detail)
-	case browser.HeaderNotAllowed, browser.AuthorizationMissing:
-		return fmt.Sprintf("add %q to allow_headers", v.Detail)
-	case browser.PrivateNetworkDenied:
-		return `set "allow_private_network_access": true`
 	}
-	return ""
+	if x.request.PrivateNetwork {
+		add("Chromium no longer sends Access-Control-Request-Private-Network: since version 142 it asks the user instead (Local Network Access), and no header of the server can answer for the user")
+	}
+	if x.policy != nil && x.policy.Mode == config.Shadow {
+		add("the policy is in shadow mode: the filter decides and counts, and what the browser gets is upstream's")
+	}
 }

@@ -22,6 +22,8 @@ type policyModel struct {
 	PrivateNetwork bool     `json:"allow_private_network_access,omitempty"`
 	Rejects        string   `json:"disallowed_requests,omitempty"`
 	Unmatched      string   `json:"unmatched_preflights,omitempty"`
+	Upstream       string   `json:"upstream_headers,omitempty"`
+	Mode           string   `json:"mode,omitempty"`
 	Tolerate       []string `json:"dangerously_tolerate,omitempty"`
 }
 
@@ -82,6 +84,8 @@ func drawPolicy(t *rapid.T) policyModel {
 		PrivateNetwork: rapid.Bool().Draw(t, "private network"),
 		Rejects:        rapid.SampledFrom([]string{"", "forward", "reject"}).Draw(t, "disallowed"),
 		Unmatched:      rapid.SampledFrom([]string{"", "deny", "forward"}).Draw(t, "unmatched"),
+		Upstream:       rapid.SampledFrom([]string{"", "", "override", "preserve"}).Draw(t, "upstream headers"),
+		Mode:           rapid.SampledFrom([]string{"", "", "", "enforce", "shadow", "off"}).Draw(t, "mode"),
 		Tolerate:       []string{"null-origin", "any-origin-with-credentials"},
 	}
 	return m
@@ -110,26 +114,134 @@ func sortedKeys(m map[string][]string) []string {
 	return keys
 }
 
-// checkOracle holds the filter's answers, as a textbook browser takes them, to
-// what the policy means.
-func checkOracle(t *rapid.T) {
-	m, r := drawPolicy(t), drawRequest(t)
-	configuration, err := json.Marshal(m)
+// outcome says what becomes of a request: whether the script gets the response,
+// or that upstream decides, whose headers are nil where they are not known.
+func (m policyModel) outcome(r browser.Request, upstream []browser.Header) (allowed, decides bool) {
+	if r.SameOrigin {
+		return true, false
+	}
+	response := browser.Response{Status: 200, Headers: upstream}
+	if m.Mode == "shadow" || m.Mode == "off" {
+		outcome := browser.Fetch(r, func(string, []browser.Header) browser.Response { return response })
+		return outcome.Allowed(), upstream == nil
+	}
+	preserves := m.Upstream == "preserve"
+	if needed, _ := r.NeedsPreflight(); needed && !m.allowsOrigin(r.Origin) {
+		if m.Unmatched != "forward" {
+			return false, false
+		}
+		if upstream == nil {
+			return false, true
+		}
+		// The preflight is upstream's, and the response is closed unless it is
+		// upstream's as well.
+		if !browser.CheckPreflight(r, response).Allowed || !preserves || m.Rejects == "reject" {
+			return false, false
+		}
+		return browser.CheckResponse(r, response).Allowed, false
+	} else if needed && !m.allows(r) {
+		return false, false
+	}
+	if !m.allowsOrigin(r.Origin) && m.Rejects == "reject" {
+		return false, false
+	}
+	if preserves && slices.ContainsFunc(upstream, func(h browser.Header) bool { return h.Name == "access-control-allow-origin" }) {
+		return browser.CheckResponse(r, response).Allowed, false
+	}
+	return m.allows(r), preserves && upstream == nil && !m.allows(r)
+}
+
+// placed is the policy somewhere in a configuration, and a request that reaches
+// it there.
+func placed(t *rapid.T, m policyModel, r Request) (configuration []byte, at func(root map[string]any) map[string]any, where Request) {
+	text, err := json.Marshal(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := Explain(configuration, Request{Request: r, Host: "api.example.net", Path: "/"})
+	if !rapid.Bool().Draw(t, "in a rule") {
+		return text, func(root map[string]any) map[string]any { return root }, r
+	}
+	r.Path = "/v1/orders?x=1"
+	configuration = []byte(`{"rules": [{"paths": ["/v2/*"], "policy": {"mode": "off"}}, {"name": "ours", "paths": ["/v1/*"], "policy": ` + string(text) +
+		`}, {"policy": {"allow_origins": ["*"]}}], "allow_origins": ["https://elsewhere.example"]}`)
+	return configuration, func(root map[string]any) map[string]any {
+		return root["rules"].([]any)[1].(map[string]any)["policy"].(map[string]any)
+	}, r
+}
+
+// checkOracle holds the filter's answers, as a textbook browser takes them, to
+// what the policy means.
+func checkOracle(t *rapid.T) {
+	m := drawPolicy(t)
+	r := Request{Request: drawRequest(t), Scheme: "https", Host: "api.example.net", Path: "/"}
+	if rapid.IntRange(0, 4).Draw(t, "same origin") == 0 && strings.HasPrefix(r.Origin, "http") {
+		r.Scheme, r.Host, _ = strings.Cut(r.Origin, "://")
+	}
+	switch rapid.IntRange(0, 4).Draw(t, "upstream") {
+	case 0:
+		r.Upstream = []browser.Header{}
+	case 1:
+		r.Upstream = []browser.Header{{Name: "access-control-allow-origin", Value: "*"}, {Name: "access-control-allow-methods", Value: "*"}, {Name: "access-control-allow-headers", Value: "*"}}
+	case 2:
+		r.Upstream = []browser.Header{{Name: "access-control-allow-origin", Value: r.Origin}, {Name: "access-control-allow-credentials", Value: "true"}, {Name: "access-control-allow-methods", Value: "PUT, DELETE"}}
+	}
+	configuration, at, r := placed(t, m, r)
+	report, err := Explain(configuration, r)
 	if err != nil {
 		t.Fatalf("%s: %v", configuration, err)
 	}
-	if report.Allowed != m.allows(r) {
-		t.Fatalf("policy %s\nrequest %+v\nbrowser allows: %v, policy allows: %v\n%s", configuration, r, report.Allowed, m.allows(r), report.Verdict)
+	model := r.Request
+	model.SameOrigin = strings.HasPrefix(r.Origin, "http") && r.Scheme+"://"+r.Host == r.Origin
+	allowed, decides := m.outcome(model, r.Upstream)
+	if report.Allowed != allowed || report.UpstreamDecides != decides {
+		t.Fatalf("configuration %s\nrequest %+v\nbrowser allows: %v, policy allows: %v; upstream decides: %v, and %v by the model\n%s",
+			configuration, r, report.Allowed, allowed, report.UpstreamDecides, decides, report.Verdict)
 	}
-	if report.Allowed == (report.Remedy != "") {
-		t.Fatalf("policy %s\nrequest %+v\nallowed: %v, remedy: %q", configuration, r, report.Allowed, report.Remedy)
+	if (report.Allowed || report.UpstreamDecides) && report.Remedy != "" {
+		t.Fatalf("configuration %s\nrequest %+v\nnothing stands in the way, and the remedy is %q", configuration, r, report.Remedy)
 	}
-	if stage := report.Request; stage != nil && report.Allowed {
+	enforced := m.Mode == "" || m.Mode == "enforce"
+	if !report.Allowed && !report.UpstreamDecides && enforced && r.Upstream == nil && report.Remedy == "" {
+		t.Fatalf("configuration %s\nrequest %+v\nblocked without a remedy: %s", configuration, r, report.Verdict)
+	}
+	checkChanges(t, configuration, at, r, report)
+	if stage := report.Request; stage != nil && report.Allowed && enforced && !model.SameOrigin && (m.Upstream != "preserve" || len(r.Upstream) == 0) {
 		checkResponse(t, m, stage.Exchange)
+	}
+}
+
+// checkChanges makes the changes that a remedy names, as a person would: the
+// filter must take the configuration, and the script get the response.
+func checkChanges(t *rapid.T, configuration []byte, at func(map[string]any) map[string]any, r Request, report *Report) {
+	if len(report.Changes) == 0 {
+		return
+	}
+	var root map[string]any
+	if err := json.Unmarshal(configuration, &root); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range report.Changes {
+		var member map[string]any
+		if err := json.Unmarshal([]byte("{"+c.Line+"}"), &member); err != nil {
+			t.Fatalf("the line %s is no member of an object: %v", c.Line, err)
+		}
+		for key, value := range member {
+			at(root)[key] = value
+		}
+		if c.Advice == "" {
+			t.Fatalf("the line %s has no advice", c.Line)
+		}
+	}
+	changed, err := json.Marshal(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Explain(changed, r)
+	if err != nil {
+		t.Fatalf("the remedy of\n%s\nis refused: %v\n%s", configuration, err, changed)
+	}
+	if !again.Allowed {
+		t.Fatalf("the remedy of\n%s\ndoes not help: %s\n%s", configuration, again.Verdict, changed)
 	}
 }
 

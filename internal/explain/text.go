@@ -12,15 +12,18 @@ import (
 func (report *Report) Text(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "policy: %s\n", report.Policy)
-	if report.Preflight != nil {
-		fmt.Fprintf(&b, "\nthe browser asks first, since %s\n", strings.Join(report.WhyPreflight, ", and "))
+	switch {
+	case report.Preflight != nil:
+		fmt.Fprintf(&b, "\nthe browser sends a preflight, since %s\n", strings.Join(report.WhyPreflight, ", and "))
 		report.Preflight.text(&b)
-	} else {
-		b.WriteString("\nthe browser sends the request without asking first\n")
+	case report.SameOrigin:
+		b.WriteString("\nthe page calls its own origin: the browser sends the request without a preflight\n")
+	default:
+		b.WriteString("\nthe browser sends the request without a preflight\n")
 	}
 	if report.Request != nil {
 		if report.Preflight != nil {
-			fmt.Fprintf(&b, "\nthe browser sends the request, and does not ask again for %d seconds\n", report.PreflightSeconds)
+			fmt.Fprintf(&b, "\nthe browser sends the request, and no other preflight for %d seconds\n", report.PreflightSeconds)
 		}
 		report.Request.text(&b)
 	}
@@ -28,8 +31,24 @@ func (report *Report) Text(w io.Writer) error {
 	if report.Remedy != "" {
 		fmt.Fprintf(&b, "remedy: %s\n", report.Remedy)
 	}
-	if len(report.Readable) > 0 {
-		fmt.Fprintf(&b, "the script may read: %s\n", strings.Join(report.Readable, ", "))
+	if len(report.Changes) > 0 {
+		where := "in the settings at the top level"
+		if report.Rule != "" {
+			where = fmt.Sprintf("in the policy of the rule %q", report.Rule)
+		}
+		fmt.Fprintf(&b, "tried, with these lines %s:\n", where)
+		for _, c := range report.Changes {
+			fmt.Fprintf(&b, "  %s\n", c.Line)
+		}
+	}
+	switch {
+	case report.ReadsAll:
+		b.WriteString("the script may read: every header but set-cookie\n")
+	case len(report.Readable) > 0:
+		fmt.Fprintf(&b, "the script may read, where the response has them: %s\n", strings.Join(report.Readable, ", "))
+	}
+	for _, note := range report.Notes {
+		fmt.Fprintf(&b, "note: %s\n", note)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -37,8 +56,7 @@ func (report *Report) Text(w io.Writer) error {
 
 func (s *Stage) text(b *strings.Builder) {
 	x := s.Exchange
-	path := value(x.Request, ":path")
-	fmt.Fprintf(b, "  > %s %s%s\n", x.Method, value(x.Request, ":authority"), path)
+	fmt.Fprintf(b, "  > %s %s%s\n", x.Method, value(x.Request, ":authority"), value(x.Request, ":path"))
 	for _, h := range x.Request {
 		if !strings.HasPrefix(h.Name, ":") {
 			fmt.Fprintf(b, "  > %s: %s\n", h.Name, h.Value)
@@ -50,6 +68,10 @@ func (s *Stage) text(b *strings.Builder) {
 	}
 	if len(x.Counters) > 0 {
 		fmt.Fprintf(b, "    - counted in %s\n", strings.Join(x.Counters, ", "))
+	}
+	if s.Unknown {
+		b.WriteString("  < what upstream answers\n  browser\n    checks the CORS headers that upstream sends (-upstream-header names them)\n")
+		return
 	}
 	details := ""
 	if x.Details != "" {

@@ -270,3 +270,16 @@ func join(path, key string) string {
 	}
 	return path + "." + key
 }
+
+// Name is what the configuration is called on a command line: where it stands,
+// with the document's number in front where it is not the first.
+func (c Configuration) Name() string {
+	name := c.Place
+	if name == "" {
+		name = "."
+	}
+	if c.Document > 1 {
+		name = fmt.Sprintf("%d:%s", c.Document, name)
+	}
+	return name
+}

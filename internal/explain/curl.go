@@ -1,0 +1,233 @@
+package explain
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mvdan.cc/sh/v3/expand"
+	"mvdan.cc/sh/v3/syntax"
+
+	"corsfilter/internal/browser"
+)
+
+// Pasted is what can be told from a copied request or a console's message. What
+// is not in it is "".
+type Pasted struct {
+	Origin, URL, Method string
+	Headers             []browser.Header
+	Credentials         bool
+	// Preflight says that the browser sent one, though nothing here says why.
+	Preflight bool
+}
+
+// FromCurl reads a request that a browser's network panel copied as a command of
+// curl, in the form for a POSIX shell.
+func FromCurl(command string) (p Pasted, err error) {
+	words, err := shellWords(command)
+	if err != nil {
+		return p, err
+	}
+	if len(words) == 0 || words[0] != "curl" {
+		return p, errors.New("that is no curl command; in the network panel choose Copy as cURL (bash)")
+	}
+	c := curl{}
+	for rest := words[1:]; len(rest) > 0; {
+		if rest, err = c.option(rest); err != nil {
+			return p, err
+		}
+	}
+	return c.pasted()
+}
+
+// shellWords splits a command as a shell does; it runs nothing.
+func shellWords(command string) ([]string, error) {
+	// The panel's form for Windows breaks lines with a caret.
+	command = strings.ReplaceAll(command, "^\r\n", " ")
+	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(command), "")
+	if err != nil {
+		return nil, fmt.Errorf("the command can not be read: %w", err)
+	}
+	if len(file.Stmts) != 1 {
+		return nil, errors.New("write one curl command")
+	}
+	call, ok := file.Stmts[0].Cmd.(*syntax.CallExpr)
+	if !ok || len(file.Stmts[0].Redirs) > 0 {
+		return nil, errors.New("write the curl command alone, without pipes and redirections")
+	}
+	var words []string
+	for _, arg := range call.Args {
+		// Without an environment and without command substitution.
+		word, err := expand.Literal(&expand.Config{NoUnset: true}, arg)
+		if err != nil {
+			return nil, fmt.Errorf("the command can not be read: %w", err)
+		}
+		words = append(words, word)
+	}
+	return words, nil
+}
+
+// curl is a command's options, as far as they matter.
+type curl struct {
+	url, method  string
+	headers      []browser.Header
+	data, json   bool
+	form, get    bool
+	head, cookie bool
+}
+
+// Options of curl that take a value, and those that take none, with no effect on
+// what a browser would send.
+var (
+	ignoredWithValue = []string{"-o", "--output", "-w", "--write-out", "-m", "--max-time", "--connect-timeout", "-x", "--proxy", "--resolve",
+		"--cacert", "-E", "--cert", "--key", "--retry", "-c", "--cookie-jar", "-A", "--user-agent", "-e", "--referer", "--max-redirs", "--http2-settings"}
+	ignored = []string{"--compressed", "-k", "--insecure", "-s", "--silent", "-S", "--show-error", "-v", "--verbose", "-i", "--include", "-L",
+		"--location", "-f", "--fail", "--http1.1", "--http2", "--http3", "-g", "--globoff", "--path-as-is", "-N", "--no-buffer"}
+)
+
+// option reads the first option or argument and returns the rest.
+func (c *curl) option(words []string) (rest []string, err error) {
+	name, value, joined := words[0], "", false
+	if long, v, ok := strings.Cut(name, "="); ok && strings.HasPrefix(name, "--") {
+		name, value, joined = long, v, true
+	} else if len(name) > 2 && name[0] == '-' && name[1] != '-' && strings.IndexByte("XHdFbuAeo", name[1]) >= 0 {
+		name, value, joined = name[:2], name[2:], true
+	}
+	take := func() {
+		if joined {
+			rest = words[1:]
+			return
+		}
+		if len(words) < 2 {
+			err = fmt.Errorf("the option %s of curl has no value", name)
+			return
+		}
+		value, rest = words[1], words[2:]
+	}
+	switch {
+	case name == "-X" || name == "--request":
+		take()
+		c.method = value
+	case name == "-H" || name == "--header":
+		take()
+		if field, v, ok := strings.Cut(value, ":"); ok {
+			c.headers = append(c.headers, browser.Header{Name: strings.TrimSpace(field), Value: strings.TrimSpace(v)})
+		} else if field, ok := strings.CutSuffix(value, ";"); ok {
+			c.headers = append(c.headers, browser.Header{Name: field})
+		}
+	case slices.Contains([]string{"-d", "--data", "--data-raw", "--data-binary", "--data-ascii", "--data-urlencode"}, name):
+		take()
+		c.data = true
+	case name == "--json":
+		take()
+		c.data, c.json = true, true
+	case name == "-F" || name == "--form" || name == "--form-string":
+		take()
+		c.form = true
+	case name == "-b" || name == "--cookie":
+		take()
+		c.cookie = true
+	case name == "-u" || name == "--user":
+		take()
+		c.cookie = true // the browser's own credentials
+	case name == "--url":
+		take()
+		c.url = value
+	case name == "-I" || name == "--head":
+		c.head, rest = true, words[1:]
+	case name == "-G" || name == "--get":
+		c.get, rest = true, words[1:]
+	case slices.Contains(ignoredWithValue, name):
+		take()
+	case slices.Contains(ignored, name):
+		rest = words[1:]
+	case strings.HasPrefix(name, "-") && name != "-":
+		return nil, fmt.Errorf("the option %s of curl is not known here; leave it out", words[0])
+	default:
+		c.url, rest = words[0], words[1:]
+	}
+	return rest, err
+}
+
+func (c *curl) pasted() (p Pasted, err error) {
+	if c.url == "" {
+		return p, errors.New("the curl command has no URL")
+	}
+	p.URL, p.Credentials = c.url, c.cookie
+	p.Method = c.method
+	if p.Method == "" {
+		switch {
+		case c.head:
+			p.Method = "HEAD"
+		case (c.data || c.form) && !c.get:
+			p.Method = "POST"
+		default:
+			p.Method = "GET"
+		}
+	}
+	preflight := pastedPreflight{}
+	contentType := false
+	for _, h := range c.headers {
+		name := strings.ToLower(h.Name)
+		switch {
+		case name == "origin":
+			p.Origin = h.Value
+		case name == "cookie":
+			p.Credentials = true
+		case name == "access-control-request-method":
+			preflight.method = h.Value
+		case name == "access-control-request-headers":
+			preflight.headers = h.Value
+		case byTheBrowser(name):
+		default:
+			contentType = contentType || name == "content-type"
+			p.Headers = append(p.Headers, h)
+		}
+	}
+	if preflight.method != "" && strings.EqualFold(p.Method, "OPTIONS") {
+		preflight.become(&p)
+		return p, nil
+	}
+	if !contentType {
+		switch {
+		case c.json:
+			p.Headers = append(p.Headers, browser.Header{Name: "content-type", Value: "application/json"})
+		case c.data && !c.get:
+			p.Headers = append(p.Headers, browser.Header{Name: "content-type", Value: "application/x-www-form-urlencoded"})
+		}
+	}
+	return p, nil
+}
+
+// pastedPreflight is a copied preflight: it stands for the request to come.
+type pastedPreflight struct{ method, headers string }
+
+func (f pastedPreflight) become(p *Pasted) {
+	p.Method, p.Headers = f.method, nil
+	for name := range strings.SplitSeq(f.headers, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			p.Headers = append(p.Headers, browser.Header{Name: name, Value: ExampleValue(name)})
+		}
+	}
+}
+
+// exampleValues are values for headers that are given by name alone: with them
+// the browser needs consent, which is what the question is about.
+var exampleValues = map[string]string{
+	"content-type": "application/json", "accept": "(", "accept-language": "(", "content-language": "(", "range": "bytes=-1",
+}
+
+// ExampleValue is a value with which a header needs the server's consent.
+func ExampleValue(name string) string { return exampleValues[strings.ToLower(name)] }
+
+// byTheBrowser are headers that the browser adds by itself, also such as scripts
+// could set: the network panel shows both alike, and "Disable cache" adds two.
+func byTheBrowser(name string) bool {
+	switch name {
+	case "accept", "accept-encoding", "accept-language", "user-agent", "referer", "host", "connection", "content-length", "dnt", "te",
+		"priority", "pragma", "cache-control", "upgrade-insecure-requests", "save-data", "if-none-match", "if-modified-since", "alt-used", "keep-alive":
+		return true
+	}
+	return strings.HasPrefix(name, "sec-") || strings.HasPrefix(name, ":")
+}

@@ -1,0 +1,75 @@
+package explain
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	"golang.org/x/net/idna"
+
+	"corsfilter/internal/origin"
+)
+
+// CheckOrigin returns an error where no browser sends the value in an Origin
+// field; it says what a browser sends instead.
+func CheckOrigin(value string) error {
+	var buf origin.Buffer
+	if parsed, ok := origin.Parse(value, &buf); value == "null" || ok && parsed.Serialized() && value == strings.ToLower(value) {
+		return nil
+	}
+	if instead := browserForm(value); instead != "" {
+		return fmt.Errorf("%q is not what a browser sends as Origin; write %q", value, instead)
+	}
+	return fmt.Errorf("%q is not what a browser sends as Origin; write scheme, host and, where it is not the scheme's own, port, such as https://shop.example.com", value)
+}
+
+// browserForm is the origin as a browser serializes it (HTML, section 7.1.1), of
+// something that people take for one; "" where that can not be told.
+func browserForm(value string) string {
+	if strings.EqualFold(value, "null") {
+		return "null"
+	}
+	scheme, _, hasScheme := strings.Cut(value, ":")
+	switch strings.ToLower(scheme) {
+	case "about", "data", "file", "blob", "javascript":
+		if hasScheme {
+			return "null" // an opaque origin
+		}
+	}
+	if !strings.Contains(value, "://") {
+		value = "https://" + strings.TrimPrefix(value, "//")
+	}
+	u, err := url.Parse(strings.TrimSpace(value))
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	host, err := idna.Lookup.ToASCII(strings.ToLower(u.Hostname()))
+	if err != nil {
+		host = strings.ToLower(u.Hostname())
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	form := strings.ToLower(u.Scheme) + "://" + host
+	if port := u.Port(); port != "" && port != fmt.Sprint(origin.DefaultPort(strings.ToLower(u.Scheme))) {
+		form += ":" + port
+	}
+	var buf origin.Buffer
+	if parsed, ok := origin.Parse(form, &buf); !ok || !parsed.Serialized() {
+		return ""
+	}
+	return form
+}
+
+// Target takes a URL apart into what a request has of it. The error says what is
+// missing.
+func Target(target string) (scheme, host, path string, err error) {
+	u, err := url.Parse(target)
+	switch {
+	case err != nil:
+		return "", "", "", err
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return "", "", "", fmt.Errorf("%q is no URL of http or https; write one such as https://api.example.com/v1/orders", target)
+	}
+	return u.Scheme, strings.ToLower(u.Host), u.RequestURI(), nil
+}
