@@ -337,7 +337,8 @@ func (p Pattern) coversHost(q Pattern) bool {
 	if p.Host == q.Host && p.Subdomains == q.Subdomains {
 		return true
 	}
-	return p.Subdomains && strings.HasSuffix(q.Host, "."+p.Host)
+	front, ok := strings.CutSuffix(q.Host, p.Host)
+	return p.Subdomains && ok && strings.HasSuffix(front, ".")
 }
 
 // ParseHostPattern reads a host without a port, or "*." and a host for all hosts
