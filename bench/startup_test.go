@@ -53,12 +53,17 @@ func configuration(t testing.TB, nOrigins, nRules int) []byte {
 	return data
 }
 
-func newVM(t testing.TB) *host.VM {
+func compile(t testing.TB) *host.Module {
 	t.Helper()
 	module, err := host.Compile(t.Context(), wasmtest.Module(t))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return module
+}
+
+func newVM(t testing.TB, module *host.Module) *host.VM {
+	t.Helper()
 	vm, err := module.NewVM(t.Context(), host.VMConfig{Env: map[string]string{"GOGC": "off", "GOMEMLIMIT": "64MiB"}, LogLevel: host.LogError})
 	if err != nil {
 		t.Fatal(err)
@@ -71,11 +76,12 @@ func newVM(t testing.TB) *host.VM {
 func BenchmarkConfigure(b *testing.B) {
 	for _, size := range []struct{ origins, rules int }{{1, 0}, {1_000, 0}, {10_000, 0}, {1, 1_000}, {10_000, 1_000}} {
 		b.Run(fmt.Sprintf("origins=%d/rules=%d", size.origins, size.rules), func(b *testing.B) {
+			module := compile(b)
 			data := configuration(b, size.origins, size.rules)
 			memory := uint32(0)
 			for b.Loop() {
 				b.StopTimer()
-				vm := newVM(b)
+				vm := newVM(b, module)
 				b.StartTimer()
 				if _, err := vm.NewPlugin(b.Context(), host.PluginConfig{Name: "cors", Configuration: data}); err != nil {
 					b.Fatal(err)
@@ -93,7 +99,7 @@ func BenchmarkConfigure(b *testing.B) {
 
 // TestMemoryWithAThousandOrigins holds the budget of 6 MiB of linear memory.
 func TestMemoryWithAThousandOrigins(t *testing.T) {
-	vm := newVM(t)
+	vm := newVM(t, compile(t))
 	if _, err := vm.NewPlugin(t.Context(), host.PluginConfig{Name: "cors", Configuration: configuration(t, 1_000, 0)}); err != nil {
 		t.Fatal(err)
 	}

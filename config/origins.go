@@ -204,58 +204,12 @@ func (p *parser) warnOrigins(list []rawOrigin, o *Origins, patterns []placedPatt
 			p.warn(e.place, e.written, Covered, `"*" covers it`, "leave it out")
 		}
 	}
-	// Entries are grouped by what could cover them, so that a list of ten
-	// thousand is compared in one pass.
-	type place struct {
-		scheme, host string
-		below        bool
-	}
-	groups := make(map[place][]int, len(patterns))
-	for i, e := range patterns {
-		key := place{e.pattern.Scheme, e.pattern.Host, e.pattern.Subdomains}
-		groups[key] = append(groups[key], i)
-	}
-	for i, e := range patterns {
-		if o.Any {
-			p.warn(e.place, e.written, Covered, `"*" covers it`, "leave it out")
-			continue
-		}
-		p.warnCoveredPattern(patterns, i, func(scheme, host string, below bool) []int {
-			return groups[place{scheme, host, below}]
-		})
-	}
-}
-
-func (p *parser) warnCoveredPattern(patterns []placedPattern, i int, group func(scheme, host string, below bool) []int) {
-	e := patterns[i]
-	covers := func(candidates []int) bool {
-		for _, j := range candidates {
-			other := patterns[j]
-			if j == i || !other.pattern.Covers(e.pattern) {
-				continue
-			}
-			if e.pattern.Covers(other.pattern) {
-				if j > i {
-					continue // the later one of two equals is warned of
-				}
-				p.warn(e.place, e.written, Duplicate, "is the same as "+other.path(), "keep one")
-				return true
-			}
-			p.warn(e.place, e.written, Covered, other.written+" covers it", "leave it out")
-			return true
-		}
-		return false
-	}
-	scheme := e.pattern.Scheme
-	if covers(group(scheme, e.pattern.Host, e.pattern.Subdomains)) {
+	if !o.Any {
+		p.warnRedundant(patterns)
 		return
 	}
-	for host := e.pattern.Host; ; {
-		_, parent, more := strings.Cut(host, ".")
-		if !more || covers(group(scheme, parent, true)) {
-			return
-		}
-		host = parent
+	for _, e := range patterns {
+		p.warn(e.place, e.written, Covered, `"*" covers it`, "leave it out")
 	}
 }
 

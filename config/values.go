@@ -13,6 +13,8 @@ type parser struct {
 	mistakes tally
 	warnings tally
 	notes    tally
+
+	redundant redundant
 }
 
 func newParser() *parser {
