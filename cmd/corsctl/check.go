@@ -25,10 +25,8 @@ wrong or a file can not be read.
 
 `
 
-// stdin is replaced by tests.
-var stdin io.Reader = os.Stdin
-
-func check(_ context.Context, args []string, stdout, stderr io.Writer) int {
+func check(_ context.Context, args []string, std stdio) int {
+	stdout, stderr := std.out, std.err
 	flags := flag.NewFlagSet("check", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
@@ -56,7 +54,7 @@ func check(_ context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	findings := []lint.Finding{}
 	for _, name := range files {
-		data, err := read(&name)
+		data, err := read(std.in, &name)
 		if err != nil {
 			fmt.Fprintf(stderr, "corsctl check: %v\n", err)
 			return exitUsage
@@ -76,7 +74,7 @@ func check(_ context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 // read reads a file; "-" is standard input.
-func read(name *string) ([]byte, error) {
+func read(stdin io.Reader, name *string) ([]byte, error) {
 	if *name == "-" {
 		*name = "<stdin>"
 		return io.ReadAll(stdin)

@@ -57,7 +57,8 @@ func (l *headerLines) Set(line string) error {
 	return nil
 }
 
-func explainCommand(_ context.Context, args []string, stdout, stderr io.Writer) int {
+func explainCommand(_ context.Context, args []string, std stdio) int {
+	stdout, stderr := std.out, std.err
 	fail := func(err error) int {
 		fmt.Fprintln(stderr, "corsctl explain: "+err.Error())
 		return exitUsage

@@ -1,5 +1,6 @@
 // Command corsctl is the workbench of the CORS filter: it serves an envoy.yaml
-// without Envoy, checks configurations and explains decisions. It is not part of the module and may import what it likes.
+// without Envoy, checks configurations and explains decisions. It is not part of
+// the module and may import what it likes.
 package main
 
 import (
@@ -23,7 +24,13 @@ const (
 type command struct {
 	name    string
 	summary string
-	run     func(ctx context.Context, args []string, stdout, stderr io.Writer) int
+	run     func(ctx context.Context, args []string, std stdio) int
+}
+
+// stdio is what a command reads from and writes to.
+type stdio struct {
+	in       io.Reader
+	out, err io.Writer
 }
 
 var commands = []command{
@@ -36,28 +43,28 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The second Ctrl-C does not wait for requests in flight.
 	context.AfterFunc(ctx, stop)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := run(ctx, os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr})
 	stop()
 	os.Exit(code)
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, std stdio) int {
 	if len(args) == 0 {
-		usage(stderr)
+		usage(std.err)
 		return exitUsage
 	}
 	switch args[0] {
 	case "help", "-h", "-help", "--help":
-		usage(stdout)
+		usage(std.out)
 		return exitOK
 	}
 	for _, c := range commands {
 		if c.name == args[0] {
-			return c.run(ctx, args[1:], stdout, stderr)
+			return c.run(ctx, args[1:], std)
 		}
 	}
-	fmt.Fprintf(stderr, "corsctl: unknown command %q\n\n", args[0])
-	usage(stderr)
+	fmt.Fprintf(std.err, "corsctl: unknown command %q\n\n", args[0])
+	usage(std.err)
 	return exitUsage
 }
 

@@ -9,10 +9,12 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 
 	"corsfilter/internal/demo"
 	"corsfilter/internal/gateway"
 	"corsfilter/internal/host"
+	"corsfilter/internal/inforce"
 )
 
 const serveUsage = `usage: corsctl serve -c envoy.yaml [flags]
@@ -34,94 +36,129 @@ var logLevels = map[string]host.LogLevel{
 	"critical": host.LogCritical,
 }
 
-// demoPorts is replaced by tests.
-var demoPorts = demo.DefaultPorts
+// serveFlags are the command's flags.
+type serveFlags struct {
+	file, module string
+	workers      int
+	level        host.LogLevel
+	demo         bool
+	ports        demo.Ports
+}
 
-// listen is replaced by tests; nil: the addresses of the file.
-var listen func(name, address string) string
-
-func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func parseServeFlags(args []string, stderr io.Writer) (*serveFlags, error) {
+	f := &serveFlags{ports: demo.DefaultPorts}
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
 		fmt.Fprint(flags.Output(), serveUsage)
 		flags.PrintDefaults()
 	}
-	file := flags.String("c", "", "Envoy bootstrap to serve, in YAML or JSON (`file`)")
-	workers := flags.Int("workers", 1, "worker threads, each with its own VM (`number`)")
-	levelName := flags.String("log-level", "info", "least `level` to log: trace, debug, info, warning, error, critical")
-	modulePath := flags.String("module", "", "module to run in place of those that the bootstrap names (`file`)")
-	withDemo := flags.Bool("demo", false, "also start the demo: an upstream on port 9000 and a page on ports 8000 and 8001")
-	switch err := flags.Parse(args); {
+	flags.StringVar(&f.file, "c", "", "Envoy bootstrap to serve, in YAML or JSON (`file`)")
+	flags.IntVar(&f.workers, "workers", 1, "worker threads, each with its own VM (`number`)")
+	level := flags.String("log-level", "info", "least `level` to log: trace, debug, info, warning, error, critical")
+	flags.StringVar(&f.module, "module", "", "module to run in place of those that the bootstrap names (`file`)")
+	flags.BoolVar(&f.demo, "demo", false, "also start the demo: an upstream, and a page that comes from two origins")
+	flags.IntVar(&f.ports.Upstream, "demo-upstream-port", f.ports.Upstream, "`port` of the demo's upstream; clusters that name port 9000 of 127.0.0.1 go there")
+	flags.IntVar(&f.ports.Page, "demo-port", f.ports.Page, "`port` of the demo page")
+	flags.IntVar(&f.ports.Other, "demo-other-port", f.ports.Other, "`port` of the same page from another origin")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil, err
+		}
+		return nil, errFlags
+	}
+	var known bool
+	f.level, known = logLevels[*level]
+	switch {
+	case flags.NArg() > 0:
+		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	case f.file == "":
+		return nil, errors.New("-c is missing: name the bootstrap, for example -c envoy.yaml")
+	case f.workers < 1 || f.workers > 256:
+		return nil, fmt.Errorf("-workers %d: a number from 1 to 256", f.workers)
+	case !known:
+		return nil, fmt.Errorf("-log-level %q: one of trace, debug, info, warning, error, critical", *level)
+	}
+	for name, port := range map[string]int{"demo-upstream-port": f.ports.Upstream, "demo-port": f.ports.Page, "demo-other-port": f.ports.Other} {
+		if port < 0 || port > 65535 {
+			return nil, fmt.Errorf("-%s %d: a number from 0 (any that is free) to 65535", name, port)
+		}
+	}
+	return f, nil
+}
+
+func serve(ctx context.Context, args []string, std stdio) int {
+	f, err := parseServeFlags(args, std.err)
+	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return exitOK
 	case err != nil:
-		return exitUsage
-	}
-	level, known := logLevels[*levelName]
-	mistake := ""
-	switch {
-	case flags.NArg() > 0:
-		mistake = fmt.Sprintf("unexpected argument %q", flags.Arg(0))
-	case *file == "":
-		mistake = "-c is missing: name the bootstrap, for example -c envoy.yaml"
-	case *workers < 1 || *workers > 256:
-		mistake = fmt.Sprintf("-workers %d: a number from 1 to 256", *workers)
-	case !known:
-		mistake = fmt.Sprintf("-log-level %q: one of trace, debug, info, warning, error, critical", *levelName)
-	}
-	if mistake != "" {
-		fmt.Fprintln(stderr, "corsctl serve: "+mistake)
-		return exitUsage
-	}
-	fail := func(err error) int {
-		fmt.Fprintln(stderr, "corsctl serve: "+err.Error())
-		return exitError
-	}
-	config, err := load(*file, *modulePath)
-	if err != nil {
-		return fail(err)
-	}
-	var running *demo.Demo
-	var onStream func(gateway.Event)
-	live := demo.NewLive()
-	if *withDemo {
-		onStream = func(e gateway.Event) { live.Publish(e) }
-		if running, err = demo.Start(ctx, demoPorts, live); err != nil {
-			return fail(err)
+		if !errors.Is(err, errFlags) {
+			fmt.Fprintln(std.err, "corsctl serve: "+err.Error())
 		}
-		defer running.Close()
+		return exitUsage
 	}
-	g, err := gateway.Start(ctx, config, gateway.Options{
-		Workers:   *workers,
-		Listen:    listen,
-		AccessLog: stdout,
-		Log:       stderr,
-		LogLevel:  level,
-		OnStream:  onStream,
-	})
-	if err != nil {
-		return fail(err)
-	}
-	fmt.Fprintln(stdout, "This is a development and test tool; in production the module runs in Envoy.")
-	for _, name := range g.Listeners() {
-		fmt.Fprintf(stdout, "listener %s: http://%s\n", name, g.Addr(name))
-	}
-	if g.AdminAddr() != "" {
-		fmt.Fprintf(stdout, "admin: http://%s\n", g.AdminAddr())
-	}
-	if running != nil {
-		live.Show(counters(g.Metrics()), demo.Places{
-			Gateway: localURL(g.Addr(g.Listeners()[0])), Allowed: localURL(running.Allowed), Disallowed: localURL(running.Disallowed),
-		})
-		announce(stdout, running, g.Addr(g.Listeners()[0]))
-	}
-	<-g.Done()
-	if err := g.Close(ctx); err != nil {
-		return fail(err)
+	if err := f.serve(ctx, std); err != nil {
+		fmt.Fprintln(std.err, "corsctl serve: "+err.Error())
+		return exitError
 	}
 	return exitOK
 }
+
+func (f *serveFlags) serve(ctx context.Context, std stdio) error {
+	config, err := load(f.file, f.module)
+	if err != nil {
+		return err
+	}
+	options := gateway.Options{Workers: f.workers, AccessLog: std.out, Log: std.err, LogLevel: f.level}
+	live := demo.NewLive()
+	var policy atomic.Pointer[inforce.Policy]
+	var running *demo.Demo
+	var noDemo error
+	if f.demo {
+		options.OnStream = func(e gateway.Event) { live.Publish(policy.Load().Describe(e)) }
+		if running, noDemo = demo.Start(ctx, f.ports, live); noDemo == nil {
+			defer running.Close()
+			options.Endpoints = map[string][]string{}
+			for _, name := range config.ClustersAt(demoUpstream) {
+				options.Endpoints[name] = []string{running.Upstream}
+			}
+		} else {
+			noDemo = fmt.Errorf("%w; or choose other ports with -demo-upstream-port, -demo-port and -demo-other-port", noDemo)
+		}
+	}
+	// Both are tried, so that every port in use is told at once.
+	g, err := gateway.Start(ctx, config, options)
+	if err := errors.Join(noDemo, err); err != nil {
+		if g != nil {
+			g.Close(ctx)
+		}
+		return err
+	}
+	fmt.Fprintln(std.out, "This is a development and test tool; in production the module runs in Envoy.")
+	for _, name := range g.Listeners() {
+		fmt.Fprintf(std.out, "listener %s: http://%s\n", name, g.Addr(name))
+	}
+	if g.AdminAddr() != "" {
+		fmt.Fprintf(std.out, "admin: http://%s\n", g.AdminAddr())
+	}
+	if running != nil {
+		base := localURL(g.Addr(g.Listeners()[0]))
+		found := inforce.Find(config.Configurations(), base, localURL(running.Page), localURL(running.Other))
+		policy.Store(found)
+		var advise demo.Adviser
+		if found != nil {
+			advise = found.Advise
+		}
+		live.Show(counters(g.Metrics()), demo.Places{Gateway: base}, advise)
+		announce(std.out, found, running, base)
+	}
+	<-g.Done()
+	return g.Close(ctx)
+}
+
+// demoUpstream is where envoy.yaml expects the demo's upstream.
+var demoUpstream = fmt.Sprintf("127.0.0.1:%d", demo.DefaultPorts.Upstream)
 
 // counters returns what reads the values of all metrics.
 func counters(metrics *host.Metrics) func() map[string]uint64 {
@@ -167,18 +204,25 @@ func load(file, modulePath string) (*gateway.Config, error) {
 	return nil, errors.New(b.String())
 }
 
-// announce says what there is to see.
-func announce(w io.Writer, d *demo.Demo, listener string) {
-	base := localURL(listener)
+// announce says what there is to see. What it says of the policy follows from the
+// one in force.
+func announce(w io.Writer, policy *inforce.Policy, d *demo.Demo, base string) {
+	stands := func(page string) string {
+		if policy == nil {
+			return "no policy of the filter is in force"
+		}
+		return "by the policy, this origin is " + policy.Standing(page)
+	}
+	page, other := localURL(d.Page), localURL(d.Other)
 	fmt.Fprintf(w, `
-Open %s (an origin the policy allows)
- and %s (the same page, not allowed).
+Open %s (%s)
+ and %s (%s).
 
 Or try:
-  curl -i -X OPTIONS %[3]s/ -H 'origin: http://localhost:8000' -H 'access-control-request-method: PUT'
-  curl -i -X OPTIONS %[3]s/ -H 'origin: https://evil.example' -H 'access-control-request-method: PUT'
-  curl -i %[3]s/api/hello -H 'origin: http://localhost:8000'
+  curl -i -X OPTIONS %[5]s/ -H 'origin: %[1]s' -H 'access-control-request-method: PUT'
+  curl -i -X OPTIONS %[5]s/ -H 'origin: https://evil.example' -H 'access-control-request-method: PUT'
+  curl -i %[5]s/api/hello -H 'origin: %[1]s'
 
 Ctrl-C ends all of it.
-`, localURL(d.Allowed), localURL(d.Disallowed), base)
+`, page, stands(page), other, stands(other), base)
 }

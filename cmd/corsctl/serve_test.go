@@ -15,19 +15,16 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"corsfilter/internal/demo"
-	"corsfilter/internal/gateway"
 )
 
 // plain is a bootstrap without a wasm filter, so that these tests need no
 // module.
 const plain = `
-admin: {address: {socket_address: {address: 127.0.0.1, port_value: 9901}}}
+admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}
 static_resources:
   listeners:
   - name: main
-    address: {socket_address: {address: 127.0.0.1, port_value: 10000}}
+    address: {socket_address: {address: 127.0.0.1, port_value: 0}}
     filter_chains:
     - filters:
       - name: manager
@@ -45,66 +42,6 @@ func write(t *testing.T, text string) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-func TestUsage(t *testing.T) {
-	valid := write(t, plain)
-	tests := map[string]struct {
-		args   []string
-		code   int
-		stdout string
-		stderr string
-	}{
-		"no command":            {nil, exitUsage, "", "usage: corsctl <command>"},
-		"help":                  {[]string{"-h"}, exitOK, "serve     serve an envoy.yaml", ""},
-		"an unknown command":    {[]string{"server"}, exitUsage, "", `unknown command "server"`},
-		"help of serve":         {[]string{"serve", "-h"}, exitOK, "", "development and test tool; in production the module runs in Envoy"},
-		"an unknown flag":       {[]string{"serve", "-x"}, exitUsage, "", "flag provided but not defined: -x"},
-		"no file":               {[]string{"serve"}, exitUsage, "", "-c is missing"},
-		"an argument":           {[]string{"serve", "-c", valid, "more"}, exitUsage, "", `unexpected argument "more"`},
-		"no worker":             {[]string{"serve", "-c", valid, "-workers", "0"}, exitUsage, "", "-workers 0: a number from 1 to 256"},
-		"an unknown level":      {[]string{"serve", "-c", valid, "-log-level", "loud"}, exitUsage, "", `-log-level "loud": one of trace`},
-		"a file that is not":    {[]string{"serve", "-c", "nowhere.yaml"}, exitError, "", "open nowhere.yaml: no such file or directory; name the bootstrap with -c"},
-		"a module that is not":  {[]string{"serve", "-c", valid, "-module", "nowhere.wasm"}, exitError, "", "-module: open nowhere.wasm: no such file or directory; build it with make build"},
-		"a file with a mistake": {[]string{"serve", "-c", write(t, strings.Replace(plain, "stat_prefix", "via: me\n          stat_prefix", 1))}, exitError, "", "can not be served:\n  static_resources.listeners[0].filter_chains[0].filters[0].typed_config.via: not supported"},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			var stdout, stderr bytes.Buffer
-			if code := run(context.Background(), test.args, &stdout, &stderr); code != test.code {
-				t.Errorf("exit code %d, want %d", code, test.code)
-			}
-			if !strings.Contains(stdout.String(), test.stdout) || test.stdout == "" && stdout.Len() > 0 {
-				t.Errorf("stdout %q, want %q in it", stdout.String(), test.stdout)
-			}
-			if !strings.Contains(stderr.String(), test.stderr) || test.stderr == "" && stderr.Len() > 0 {
-				t.Errorf("stderr %q, want %q in it", stderr.String(), test.stderr)
-			}
-		})
-	}
-}
-
-// TestMissingModule pins what someone reads who has not built yet.
-func TestMissingModule(t *testing.T) {
-	text, err := os.ReadFile("../../envoy.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Chdir(t.TempDir())
-	if err := os.WriteFile("envoy.yaml", text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var stderr bytes.Buffer
-	if code := run(context.Background(), []string{"serve", "-c", "envoy.yaml"}, io.Discard, &stderr); code != exitError {
-		t.Errorf("exit code %d", code)
-	}
-	want := "corsctl serve: envoy.yaml can not be served:\n" +
-		"  static_resources.listeners[0].filter_chains[0].filters[0].typed_config.http_filters[0].typed_config.config.vm_config.code.local.filename: " +
-		"open dist/cors.wasm: no such file or directory; relative names are resolved against the working directory, as in Envoy; " +
-		"make build makes the module, and envoy.yaml finds it from the repository's root\n"
-	if stderr.String() != want {
-		t.Errorf("%s\nwant\n%s", stderr.String(), want)
-	}
 }
 
 // output can be read while serve still writes.
@@ -125,22 +62,13 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-// ephemeral keeps the tests off the ports of the file and of the demo.
-func ephemeral(t *testing.T) {
-	t.Helper()
-	ports, address := demoPorts, listen
-	t.Cleanup(func() { demoPorts, listen = ports, address })
-	demoPorts, listen = demo.Ports{}, gateway.Ephemeral
-}
-
 func TestServeDemo(t *testing.T) {
-	ephemeral(t)
 	ctx, interrupt := context.WithCancel(context.Background())
 	defer interrupt()
 	var stdout, stderr output
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, []string{"serve", "-c", write(t, plain), "-demo"}, &stdout, &stderr)
+		ended <- run(ctx, []string{"serve", "-c", write(t, plain), "-demo", "-demo-upstream-port", "0", "-demo-port", "0", "-demo-other-port", "0"}, stdio{out: &stdout, err: &stderr})
 	}()
 	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(stdout.String(), "Ctrl-C"); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -152,8 +80,8 @@ func TestServeDemo(t *testing.T) {
 listener main: http://(127\.0\.0\.1:(\d+))
 admin: http://(127\.0\.0\.1:\d+)
 
-Open (http://localhost:\d+) \(an origin the policy allows\)
- and (http://localhost:\d+) \(the same page, not allowed\)\.
+Open (http://localhost:\d+) \(no policy of the filter is in force\)
+ and (http://localhost:\d+) \(no policy of the filter is in force\)\.
 
 Or try:
 (?:  curl -i .*http://localhost:(?:\d+)/.*\n){3}
@@ -174,7 +102,7 @@ $`).FindStringSubmatch(text)
 		}
 	}
 	for path, want := range map[string]string{
-		"/places":   `{"gateway":"http://localhost:` + announced[2] + `","allowed":"` + announced[4] + `","disallowed":"` + announced[5] + `"}`,
+		"/places":   `{"gateway":"http://localhost:` + announced[2] + `"}`,
 		"/counters": `{}`, // plain has no module
 		"/events":   `"method":"GET","authority":"` + announced[1] + `","path":"/"`,
 	} {
@@ -226,38 +154,31 @@ func firstLine(t *testing.T, url string) string {
 	return ""
 }
 
-func TestServePortInUse(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// TestEveryPortInUseIsTold takes three ports away at once.
+func TestEveryPortInUseIsTold(t *testing.T) {
+	var ports []int
+	for range 3 {
+		taken, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer taken.Close()
+		ports = append(ports, taken.Addr().(*net.TCPAddr).Port)
 	}
-	defer taken.Close()
-	port := taken.Addr().(*net.TCPAddr).Port
-	file := write(t, plain)
-	tests := map[string]struct {
-		prepare func()
-		want    string
-	}{
-		"of the demo": {
-			func() { demoPorts.Upstream = port },
-			fmt.Sprintf("corsctl serve: port %d: needed by the demo upstream, but another process listens there; stop that process and start again\n", port),
-		},
-		"of the listener": {
-			func() { listen = func(string, string) string { return taken.Addr().String() } },
-			fmt.Sprintf("corsctl serve: listener main: 127.0.0.1:%d is in use by another process; stop that process, or change the address in the file\n", port),
-		},
+	file := write(t, strings.Replace(plain, "port_value: 0", fmt.Sprintf("port_value: %d", ports[0]), 1))
+	var stdout, stderr bytes.Buffer
+	code := run(context.Background(), []string{"serve", "-c", file, "-demo", "-demo-upstream-port", fmt.Sprint(ports[1]), "-demo-port", "0", "-demo-other-port", fmt.Sprint(ports[2])}, stdio{out: &stdout, err: &stderr})
+	if code != exitError || stdout.Len() > 0 {
+		t.Errorf("exit code %d, stdout %q", code, stdout.String())
 	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			ephemeral(t)
-			test.prepare()
-			var stdout, stderr bytes.Buffer
-			if code := run(context.Background(), []string{"serve", "-c", file, "-demo"}, &stdout, &stderr); code != exitError {
-				t.Errorf("exit code %d", code)
-			}
-			if stderr.String() != test.want || stdout.Len() > 0 {
-				t.Errorf("%q\nwant %q; stdout %q", stderr.String(), test.want, stdout.String())
-			}
-		})
+	for _, want := range []string{
+		fmt.Sprintf("port %d: needed by the demo upstream, but another process listens there", ports[1]),
+		fmt.Sprintf("port %d: needed by the demo page of another origin, but another process listens there", ports[2]),
+		"choose other ports with -demo-upstream-port, -demo-port and -demo-other-port",
+		fmt.Sprintf("admin listener: 127.0.0.1:%d is in use by another process", ports[0]),
+	} {
+		if !strings.Contains(stderr.String(), want) {
+			t.Errorf("%q is missing in %s", want, stderr.String())
+		}
 	}
 }

@@ -7,7 +7,9 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,16 +19,18 @@ import (
 
 	"corsfilter/internal/demo"
 	"corsfilter/internal/gateway"
+	"corsfilter/internal/inforce"
 	"corsfilter/internal/wasmtest"
 )
 
 // serveDemo starts what corsctl serve -demo starts, on free ports: envoy.yaml
-// with the origin of the allowed page put in place of the one it names.
-func serveDemo(t *testing.T) (allowed, disallowed string) {
+// with the origin of the first page put in place of the one it names, and the
+// given changes of its policy.
+func serveDemo(t *testing.T, changes ...string) (allowed, disallowed string) {
 	t.Helper()
 	live := demo.NewLive()
 	d := startDemo(t, live)
-	allowed, disallowed = localhost(d.Allowed), localhost(d.Disallowed)
+	allowed, disallowed = localhost(d.Page), localhost(d.Other)
 	text, err := os.ReadFile(filepath.Join(wasmtest.Root(), "envoy.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -34,42 +38,45 @@ func serveDemo(t *testing.T) (allowed, disallowed string) {
 	if !strings.Contains(string(text), `"http://localhost:8000"`) {
 		t.Fatal("envoy.yaml does not allow http://localhost:8000")
 	}
-	config, err := gateway.Load([]byte(strings.ReplaceAll(string(text), "http://localhost:8000", allowed)), gateway.LoadOptions{Module: wasmtest.Module(t)})
+	changed := strings.NewReplacer(append(changes, "http://localhost:8000", allowed)...).Replace(string(text))
+	config, err := gateway.Load([]byte(changed), gateway.LoadOptions{Module: wasmtest.Module(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
+	var policy atomic.Pointer[inforce.Policy]
 	g, err := gateway.Start(context.Background(), config, gateway.Options{
 		Listen: gateway.Ephemeral, Endpoints: map[string][]string{"api": {d.Upstream}}, AccessLog: io.Discard, Log: io.Discard,
-		OnStream: func(e gateway.Event) { live.Publish(e) },
+		OnStream: func(e gateway.Event) { live.Publish(policy.Load().Describe(e)) },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { g.Close(context.Background()) })
+	base := localhost(g.Addr("main"))
+	policy.Store(inforce.Find(config.Configurations(), base, allowed, disallowed))
 	live.Show(func() map[string]uint64 {
 		values := map[string]uint64{}
 		for _, m := range g.Metrics().All() {
 			values[m.Name] = m.Value
 		}
 		return values
-	}, demo.Places{Gateway: localhost(g.Addr("main")), Allowed: allowed, Disallowed: disallowed})
+	}, demo.Places{Gateway: base}, policy.Load().Advise)
 	return allowed, disallowed
 }
 
 // row is what the page shows of one request.
 type row struct {
-	Name              string
-	Asked, Sent, Read string
-	Browser, Readable string
-	Filter            string // exchange, words and counters, exchange by exchange
-	Advice            string
+	Name                  string
+	Preflight, Sent, Read string
+	Browser, Readable     string
+	Filter                string // exchange, words and counters, exchange by exchange
 }
 
 const readRows = `[...document.querySelectorAll("#matrix > li")].map((li) => {
   const text = (s) => li.querySelector(s).textContent;
   const step = (name) => { const e = li.querySelector("[data-step=" + name + "]"); return (e.className + " " + e.querySelector(".says").textContent).trim(); };
-  return { Name: text("h2"), Asked: step("asked"), Sent: step("sent"), Read: step("read"), Browser: text(".browser"), Readable: text(".readable"),
-    Filter: [...li.querySelectorAll(".filter > li")].map((e) => e.textContent).join("\n"), Advice: li.querySelector(".advice").hidden ? "" : text(".advice code") };
+  return { Name: text("h2"), Preflight: step("preflight"), Sent: step("sent"), Read: step("read"), Browser: text(".browser"), Readable: text(".readable"),
+    Filter: [...li.querySelectorAll(".filter > li")].map((e) => e.textContent).join("\n") };
 })`
 
 // runAll presses the button and waits until all rows are done.
@@ -89,8 +96,8 @@ func finished(t *testing.T, ctx context.Context) {
 
 // What the page says, in its words.
 const (
-	blocks    = "blocks: the script gets an error and nothing else."
-	lets      = "lets this page read the response: status 200."
+	blocks    = "Blocked: the script gets an error and nothing else. The browser's console has the reason."
+	lets      = "This page reads the response: status 200."
 	readable  = "Headers that it may read: content-length, content-type, x-demo-upstream"
 	goAhead   = "OPTIONS 204 cors_preflight The preflight was answered: go ahead. Counted: origin allowed, preflight allowed.\n"
 	mayRead   = " via_upstream Upstream answered, and the answer says that this page may read it. Counted: origin allowed, request allowed."
@@ -108,31 +115,41 @@ func TestTheDemoTellsWhatTheBrowserDoesAndWhy(t *testing.T) {
 	allowed, disallowed := serveDemo(t)
 	origins := `"allow_origins": ["` + allowed + `", "` + disallowed + `"]`
 	simple := func(name, says string) row {
-		return row{name, "not needed", "yes yes", "no no", blocks, "", says + noOrigins, origins}
+		return row{name, "not needed", "yes yes", "no no", blocks, "", says + noOrigins}
 	}
 	asked := func(name string) row {
-		return row{name, "no answer: no", "no no", "no no", blocks, "", refused, origins}
+		return row{name, "no denied", "no no", "no no", blocks, "", refused}
 	}
 	for _, c := range []struct {
 		name, page, status string
+		standing           string
+		remedies           []string
 		rows               []row
 	}{
-		{"the page that is allowed", allowed, "Done: this page could read 8 of 10 responses.", []row{
-			{"Simple GET", "not needed", "yes yes", "yes yes", lets, readable, "GET 200" + mayRead, ""},
-			{"Text POST", "not needed", "yes yes", "yes yes", lets, readable, "POST 200" + mayRead, ""},
-			{"JSON POST", "no answer: no", "no no", "no no", blocks, "", noContent, `"allow_headers": ["x-demo", "content-type"]`},
-			{"PUT", "yes answer: yes", "yes yes", "yes yes", lets, readable, goAhead + "PUT 200" + mayRead, ""},
-			{"Custom header", "yes answer: yes", "yes yes", "yes yes", lets, readable, goAhead + "GET 200" + mayRead, ""},
-			{"With credentials", "not needed", "yes yes", "yes yes", lets, readable, "GET 200" + mayRead, ""},
-			{"DELETE", "no answer: no", "no no", "no no", blocks, "", noDelete, `"allow_methods": ["PUT", "DELETE"]`},
-			{"Redirect", "not needed", "yes 2 times", "yes yes", lets, readable, mayFollow + "GET 200" + mayRead, ""},
-			{"401 from upstream", "not needed", "yes yes", "yes yes", "lets this page read the response: status 401.", readable, "GET 401" + mayRead, ""},
-			{"Preflight cached", "yes once for both", "yes 2 times", "yes yes", lets, readable, goAhead + "PUT 200" + mayRead + "\nPUT 200" + mayRead, ""},
-		}},
-		{"the page that is not allowed", disallowed, "Done: this page could read 0 of 10 responses.", []row{
-			simple("Simple GET", "GET 200"+mayNot), simple("Text POST", "POST 200"+mayNot+hasEffect), asked("JSON POST"), asked("PUT"), asked("Custom header"),
-			simple("With credentials", "GET 200"+mayNot), asked("DELETE"), simple("Redirect", "GET 302"+mayNot), simple("401 from upstream", "GET 401"+mayNot), asked("Preflight cached"),
-		}},
+		{"the page that is allowed", allowed, "Done: this page could read 8 of 10 responses.",
+			"The policy allows this page's origin. It may use GET, HEAD, POST and PUT, send x-demo, and use credentials.",
+			[]string{`"allow_headers": ["x-demo", "content-type"] lets it read: JSON POST`, `"allow_methods": ["PUT", "DELETE"] lets it read: DELETE`}, []row{
+				{"Simple GET", "not needed", "yes yes", "yes yes", lets, readable, "GET 200" + mayRead},
+				{"Text POST", "not needed", "yes yes", "yes yes", lets, readable, "POST 200" + mayRead},
+				{"JSON POST", "no denied", "no no", "no no", blocks, "", noContent},
+				{"PUT", "yes allowed", "yes yes", "yes yes", lets, readable, goAhead + "PUT 200" + mayRead},
+				{"Custom header", "yes allowed", "yes yes", "yes yes", lets, readable, goAhead + "GET 200" + mayRead},
+				{"With credentials", "not needed", "yes yes", "yes yes", lets, readable, "GET 200" + mayRead},
+				{"DELETE", "no denied", "no no", "no no", blocks, "", noDelete},
+				{"Redirect", "not needed", "yes 2 times", "yes yes", lets, readable, mayFollow + "GET 200" + mayRead},
+				{"401 from upstream", "not needed", "yes yes", "yes yes", "This page reads the response: status 401.", readable, "GET 401" + mayRead},
+				{"Preflight cached", "yes once for both", "yes 2 times", "yes yes", lets, readable, goAhead + "PUT 200" + mayRead + "\nPUT 200" + mayRead},
+			}},
+		{"the page that is not allowed", disallowed, "Done: this page could read 0 of 10 responses.",
+			"The policy does not allow this page's origin: the browser keeps every response from this page.",
+			[]string{
+				origins + " lets it read: Simple GET, Text POST, PUT, Custom header, With credentials, Redirect, 401 from upstream, Preflight cached",
+				origins + ` "allow_headers": ["x-demo", "content-type"] lets it read: JSON POST`,
+				origins + ` "allow_methods": ["PUT", "DELETE"] lets it read: DELETE`,
+			}, []row{
+				simple("Simple GET", "GET 200"+mayNot), simple("Text POST", "POST 200"+mayNot+hasEffect), asked("JSON POST"), asked("PUT"), asked("Custom header"),
+				simple("With credentials", "GET 200"+mayNot), asked("DELETE"), simple("Redirect", "GET 302"+mayNot), simple("401 from upstream", "GET 401"+mayNot), asked("Preflight cached"),
+			}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			do(t, ctx, chromedp.Navigate(c.page), chromedp.WaitVisible(chromedp.CSS("#matrix > li")))
@@ -141,6 +158,13 @@ func TestTheDemoTellsWhatTheBrowserDoesAndWhy(t *testing.T) {
 				if i >= len(rows) || i >= len(c.rows) || rows[i] != c.rows[i] {
 					t.Errorf("row %d\n%+v\nwant\n%+v", i, rows[min(i, len(rows)-1)], c.rows[min(i, len(c.rows)-1)])
 				}
+			}
+			if got := evaluate[string](t, ctx, `document.querySelector("#standing").textContent`); got != c.standing {
+				t.Errorf("the page stands: %q, want %q", got, c.standing)
+			}
+			remedies := evaluate[[]string](t, ctx, `[...document.querySelectorAll("#remedies li")].map((li) => [...li.children].map((e) => e.textContent).join(" "))`)
+			if !slices.Equal(remedies, c.remedies) {
+				t.Errorf("remedies %q, want %q", remedies, c.remedies)
 			}
 			if status := evaluate[string](t, ctx, `document.querySelector("#status").textContent`); status != c.status {
 				t.Errorf("status %q, want %q", status, c.status)
@@ -174,6 +198,57 @@ func TestTheDemoTellsWhatTheBrowserDoesAndWhy(t *testing.T) {
 	})
 }
 
+// TestTheDemoFollowsThePolicy serves other policies than the one in envoy.yaml:
+// whatever the page says of the policy must be true of those.
+func TestTheDemoFollowsThePolicy(t *testing.T) {
+	ctx := chromium(t)
+	say := func(selector string) string {
+		return evaluate[string](t, ctx, fmt.Sprintf(`document.querySelector(%q).textContent`, selector))
+	}
+	for _, c := range []struct {
+		name     string
+		changes  []string
+		standing string
+		nav      []string // of both pages
+		why      string   // of DELETE
+		status   string
+	}{
+		{"another method", []string{`"allow_methods": ["PUT"]`, `"allow_methods": ["DELETE"]`, `"x-demo"]`, `"x-demo", "content-type"]`},
+			"The policy allows this page's origin. It may use GET, HEAD, POST and DELETE, send x-demo, content-type, and use credentials.", []string{"allowed", "not allowed"},
+			"A preflight names the method DELETE. The policy lets this page read the response.", "Done: this page could read 8 of 10 responses."},
+		{"everyone, without credentials", []string{`["http://localhost:8000"]`, `["*"]`, `"allow_credentials": true`, `"allow_credentials": false`},
+			"The policy allows this page's origin. It may use GET, HEAD, POST and PUT, send x-demo, and use no credentials.", []string{"allowed", "allowed"},
+			"A preflight names the method DELETE. The policy does not let this page read the response: the method DELETE is not in Access-Control-Allow-Methods.", "Done: this page could read 7 of 10 responses."},
+		{"shadow", []string{`"allow_methods"`, `"mode": "shadow", "allow_methods"`},
+			"The policy is in mode shadow: the filter leaves this page's requests to upstream.", []string{"left to upstream", "left to upstream"},
+			"A preflight names the method DELETE. The policy leaves it to upstream.", ""},
+		{"rejecting", []string{`["http://localhost:8000"]`, `["https://shop.example.com"]`, `"allow_methods"`, `"disallowed_requests": "reject", "allow_methods"`},
+			"The policy does not allow this page's origin: the filter rejects its requests.", []string{"not allowed", "not allowed"},
+			"A preflight names the method DELETE. The policy does not let this page read the response: the response has no Access-Control-Allow-Origin header.", "Done: this page could read 0 of 10 responses."},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			page, _ := serveDemo(t, c.changes...)
+			do(t, ctx, chromedp.Navigate(page), chromedp.WaitVisible(chromedp.CSS("#matrix > li")))
+			if got := say("#standing"); got != c.standing {
+				t.Errorf("the page stands: %q, want %q", got, c.standing)
+			}
+			nav := evaluate[[]string](t, ctx, `[...document.querySelectorAll("#pages a")].map((a) => a.textContent.replace(/^.*, /, ""))`)
+			if !slices.Equal(nav, c.nav) {
+				t.Errorf("the pages are %q, want %q", nav, c.nav)
+			}
+			if got := say("#matrix > li:nth-child(7) .why"); got != c.why {
+				t.Errorf("DELETE: %q, want %q", got, c.why)
+			}
+			if text := say("#policy pre"); !strings.Contains(text, "allow_methods") {
+				t.Errorf("the policy shown is %q", text)
+			}
+			if runAll(t, ctx); c.status != "" && say("#status") != c.status {
+				t.Errorf("status %q, want %q", say("#status"), c.status)
+			}
+		})
+	}
+}
+
 // A request's headers are a stranger's data, and the page shows them.
 func TestTheDemoShowsAStrangersDataAsText(t *testing.T) {
 	ctx := chromium(t)
@@ -201,18 +276,18 @@ func TestTheDemoWorksWithTheKeyboardAlone(t *testing.T) {
 		return evaluate[string](t, ctx, `document.activeElement.id || document.activeElement.getAttribute("aria-label") || document.activeElement.className || document.activeElement.tagName`)
 	}
 	var order []string
-	for range 6 {
+	for range 8 {
 		do(t, ctx, chromedp.KeyEvent(kb.Tab))
 		order = append(order, focused())
 		if outline := evaluate[string](t, ctx, `getComputedStyle(document.activeElement).outlineStyle`); outline == "none" {
 			t.Errorf("the focus on %s is not visible", focused())
 		}
 	}
-	if want := []string{"skip", "allowed", "disallowed", "all", "Run: Simple GET", "Run: Text POST"}; strings.Join(order, ", ") != strings.Join(want, ", ") {
+	if want := []string{"skip", "A", "A", "SUMMARY", "all", "Run: Simple GET", "SUMMARY", "Run: Text POST"}; strings.Join(order, ", ") != strings.Join(want, ", ") {
 		t.Errorf("order of focus %v, want %v", order, want)
 	}
 	do(t, ctx, chromedp.KeyEvent(kb.Enter))
-	if _, err := chromedp.Run(limited(t, ctx), chromedp.Poll[chromedp.Void](`document.querySelector("#status").textContent.startsWith("Text POST: lets")`)); err != nil {
+	if _, err := chromedp.Run(limited(t, ctx), chromedp.Poll[chromedp.Void](`document.querySelector("#status").textContent.startsWith("Text POST: This page reads")`)); err != nil {
 		t.Fatal(err)
 	}
 	if focused() != "Run: Text POST" {
@@ -261,6 +336,12 @@ func TestTheDemoIsReadableOnAPhoneDarkAndLight(t *testing.T) {
 				runAll(t, ctx)
 				time.Sleep(500 * time.Millisecond) // until the counters are there
 				screenshot(t, ctx, fmt.Sprintf("%s-%d.png", scheme, width))
+				if height := evaluate[int](t, ctx, `document.documentElement.scrollHeight`); width == 360 && height > 4000 {
+					t.Errorf("on a phone the page is %d pixels long", height)
+				}
+				if broken := evaluate[int](t, ctx, `[...document.querySelectorAll(".readable code")].filter((e) => e.getClientRects().length > 1).length`); broken > 0 {
+					t.Errorf("%d header names break in the middle", broken)
+				}
 				evaluate[bool](t, ctx, `(document.querySelectorAll("details").forEach((d) => (d.open = true)), true)`)
 				if got := evaluate[int64](t, ctx, `document.documentElement.scrollWidth`); got > width {
 					t.Errorf("the page is %d pixels wide", got)

@@ -36,6 +36,7 @@ func Pages(live *Live) http.Handler {
 		mux.HandleFunc("GET /events", live.events)
 		mux.HandleFunc("GET /counters", live.counters)
 		mux.HandleFunc("GET /places", live.places)
+		mux.HandleFunc("POST /policy", live.policy)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// A page elsewhere can give its own name this machine's address, and would
@@ -63,19 +64,19 @@ func loopbackHost(host string) bool {
 
 // Ports are where the demo listens, on loopback only; 0: chosen by the system.
 type Ports struct {
-	Upstream   int
-	Allowed    int // the page, from an origin that the policy allows
-	Disallowed int // the same page, from one that it does not
+	Upstream int
+	// Page and Other serve the same page, so that it comes from two origins: what
+	// the policy says of each is the policy's business.
+	Page, Other int
 }
 
 // DefaultPorts are those that envoy.yaml speaks of.
-var DefaultPorts = Ports{Upstream: 9000, Allowed: 8000, Disallowed: 8001}
+var DefaultPorts = Ports{Upstream: 9000, Page: 8000, Other: 8001}
 
-// Demo is the running demo.
+// Demo is the running demo; its fields are addresses, host:port.
 type Demo struct {
-	Upstream   string // host:port
-	Allowed    string
-	Disallowed string
+	Upstream    string
+	Page, Other string
 
 	servers []*http.Server
 }
@@ -100,8 +101,8 @@ func Start(ctx context.Context, ports Ports, live *Live) (*Demo, error) {
 	}
 	var failures [3]error
 	d.Upstream, failures[0] = serve("the demo upstream", ports.Upstream, false, Upstream())
-	d.Allowed, failures[1] = serve("the demo page of the allowed origin", ports.Allowed, true, Pages(live))
-	d.Disallowed, failures[2] = serve("the demo page of the origin that is not allowed", ports.Disallowed, true, Pages(live))
+	d.Page, failures[1] = serve("the demo page", ports.Page, true, Pages(live))
+	d.Other, failures[2] = serve("the demo page of another origin", ports.Other, true, Pages(live))
 	if err := errors.Join(failures[:]...); err != nil {
 		for _, l := range listeners {
 			l.Close()

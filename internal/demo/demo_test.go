@@ -116,8 +116,8 @@ func TestUpstream(t *testing.T) {
 
 func TestPages(t *testing.T) {
 	d := running(t)
-	_, port, _ := net.SplitHostPort(d.Disallowed)
-	addresses := []string{d.Allowed, d.Disallowed}
+	_, port, _ := net.SplitHostPort(d.Other)
+	addresses := []string{d.Page, d.Other}
 	if probe, err := net.Listen("tcp", "[::1]:0"); err == nil {
 		probe.Close()
 		addresses = append(addresses, "[::1]:"+port)
@@ -145,8 +145,8 @@ func TestPortInUse(t *testing.T) {
 	}
 	upstream := free.Addr().(*net.TCPAddr).Port
 	free.Close()
-	_, err = Start(context.Background(), Ports{Upstream: upstream, Allowed: port}, nil)
-	want := fmt.Sprintf("port %d: needed by the demo page of the allowed origin, but another process listens there; stop that process and start again", port)
+	_, err = Start(context.Background(), Ports{Upstream: upstream, Page: port}, nil)
+	want := fmt.Sprintf("port %d: needed by the demo page, but another process listens there; stop that process and start again", port)
 	if err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}

@@ -26,23 +26,23 @@ type Live struct {
 	watchers map[chan []byte]struct{}
 	values   func() map[string]uint64
 	where    Places
+	advise   Adviser
 }
 
-// Places are the URLs that the page speaks of.
+// Places are the URLs that the page asks for before it knows anything.
 type Places struct {
-	Gateway    string `json:"gateway"`
-	Allowed    string `json:"allowed"`
-	Disallowed string `json:"disallowed"`
+	Gateway string `json:"gateway"`
 }
 
 // NewLive returns a Live without watchers.
 func NewLive() *Live { return &Live{watchers: map[chan []byte]struct{}{}} }
 
-// Show says where things are, and what reads the counters.
-func (l *Live) Show(values func() map[string]uint64, where Places) {
+// Show says where things are, what reads the counters, and what knows the policy
+// in force.
+func (l *Live) Show(values func() map[string]uint64, where Places, advise Adviser) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.values, l.where = values, where
+	l.values, l.where, l.advise = values, where, advise
 }
 
 // Publish tells all watchers. One who lags too far behind misses the event: the

@@ -109,8 +109,8 @@ func TestCountersAndPlaces(t *testing.T) {
 	if len(counters) != 0 {
 		t.Errorf("counters before the gateway runs: %v", counters)
 	}
-	want := Places{Gateway: "http://localhost:1", Allowed: "http://localhost:2", Disallowed: "http://localhost:3"}
-	live.Show(func() map[string]uint64 { return map[string]uint64{"cors.origin_valid": 7} }, want)
+	want := Places{Gateway: "http://localhost:1"}
+	live.Show(func() map[string]uint64 { return map[string]uint64{"cors.origin_valid": 7} }, want, nil)
 	get("/counters", &counters)
 	var places Places
 	get("/places", &places)
@@ -156,6 +156,41 @@ func TestThePageAnswersToItsOwnNamesAlone(t *testing.T) {
 		Pages(NewLive()).ServeHTTP(w, r)
 		if w.Code != want {
 			t.Errorf("Host %q: status %d, want %d", host, w.Code, want)
+		}
+	}
+}
+
+func TestThePolicyIsAskedOfWhoeverKnowsIt(t *testing.T) {
+	live := NewLive()
+	server := httptest.NewServer(Pages(live))
+	defer server.Close()
+	ask := func(body string) (*http.Response, Policy) {
+		t.Helper()
+		response, err := http.Post(server.URL+"/policy", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		var policy Policy
+		json.NewDecoder(response.Body).Decode(&policy)
+		return response, policy
+	}
+	const question = `{"origin": "http://localhost:1", "requests": [{"method": "PUT", "path": "/x", "headers": [["x-a", "1"]], "credentials": true}]}`
+	if response, _ := ask(question); response.StatusCode != http.StatusNotFound {
+		t.Errorf("without a gateway: %d", response.StatusCode)
+	}
+	live.Show(nil, Places{}, func(origin string, requests []Question) (Policy, error) {
+		if origin != "http://localhost:1" {
+			return Policy{}, fmt.Errorf("asked of %s", origin)
+		}
+		return Policy{Says: fmt.Sprintf("%+v", requests)}, nil
+	})
+	if response, policy := ask(question); response.StatusCode != http.StatusOK || policy.Says != "[{Method:PUT Path:/x Headers:[[x-a 1]] Credentials:true}]" {
+		t.Errorf("%d %+v", response.StatusCode, policy)
+	}
+	for _, body := range []string{"", "{", `{"origin": "null"}`, `{"origin": "` + strings.Repeat("x", maxQuestions) + `"}`} {
+		if response, _ := ask(body); response.StatusCode != http.StatusBadRequest {
+			t.Errorf("%.40s: %d", body, response.StatusCode)
 		}
 	}
 }

@@ -119,6 +119,9 @@ func Start(ctx context.Context, config *Config, options Options) (*Gateway, erro
 		for _, s := range g.servers {
 			s.listener.Close()
 		}
+		if g.admin != nil {
+			g.admin.listener.Close()
+		}
 		return nil, errors.Join(err, g.closeWorkers(context.WithoutCancel(ctx)))
 	}
 	for _, s := range g.servers {
@@ -140,24 +143,26 @@ func Start(ctx context.Context, config *Config, options Options) (*Gateway, erro
 }
 
 // listen binds every address before the first connection is served, so that a
-// port in use leaves nothing half started.
+// port in use leaves nothing half started. The error names all that are.
 func (g *Gateway) listen(ctx context.Context) error {
+	var failures []error
 	for _, l := range g.config.listeners {
 		bound, err := bind(ctx, "listener "+l.name, g.options.Listen(l.name, l.address))
 		if err != nil {
-			return err
+			failures = append(failures, err)
+			continue
 		}
 		g.servers = append(g.servers, newServer(g, l, bound))
 	}
-	if g.config.admin == "" {
-		return nil
+	if g.config.admin != "" {
+		bound, err := bind(ctx, "admin listener", g.options.Listen(AdminListener, g.config.admin))
+		if err != nil {
+			failures = append(failures, err)
+		} else {
+			g.admin = newAdmin(g, bound)
+		}
 	}
-	bound, err := bind(ctx, "admin listener", g.options.Listen(AdminListener, g.config.admin))
-	if err != nil {
-		return err
-	}
-	g.admin = newAdmin(g, bound)
-	return nil
+	return errors.Join(failures...)
 }
 
 func bind(ctx context.Context, who, address string) (net.Listener, error) {

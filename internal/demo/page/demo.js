@@ -1,47 +1,35 @@
 import { counterNames, describe } from "./words.js";
 
-// The policy that these requests try is that of envoy.yaml. Each attempt has a
-// number in its query, by which the gateway's events find their row.
+// What the page tries. What becomes of it is not written here: the gateway says
+// which policy is in force, and the sentences about it follow from that. Each
+// attempt has a number in its query, by which the gateway's events find their row.
 const requests = [
-  { name: "Simple GET", path: "/api/hello", why: "A form could send it too, so the browser does not ask first." },
+  { name: "Simple GET", path: "/api/hello", about: "A form could send it too, so there is no preflight." },
   { name: "Text POST", path: "/api/notes", options: { method: "POST", body: "a note", headers: { "content-type": "text/plain" } },
-    why: "Plain text is what forms send. The browser does not ask, and the request has its effect even if nobody may read the response." },
+    about: "Plain text is what forms send. There is no preflight, and the request has its effect even if nobody may read the response." },
   { name: "JSON POST", path: "/api/orders", options: { method: "POST", body: "{}", headers: { "content-type": "application/json" } },
-    why: "JSON is not what forms send, so the browser asks for the header content-type. The policy does not list it." },
-  { name: "PUT", path: "/api/orders/1", options: { method: "PUT", body: "x" }, why: "The browser asks for the method PUT. The policy lists it." },
-  { name: "Custom header", path: "/api/hello", options: { headers: { "x-demo": "1" } }, why: "The browser asks for the header x-demo. The policy lists it." },
+    about: "JSON is not what forms send, so a preflight names the header content-type." },
+  { name: "PUT", path: "/api/orders/1", options: { method: "PUT", body: "x" }, about: "A preflight names the method PUT." },
+  { name: "Custom header", path: "/api/hello", options: { headers: { "x-demo": "1" } }, about: "A preflight names the header x-demo." },
   { name: "With credentials", path: "/api/account", options: { credentials: "include" },
-    why: "The response has to say that pages with cookies may read it. The policy allows credentials." },
-  { name: "DELETE", path: "/api/orders/1", options: { method: "DELETE" }, why: "The browser asks for the method DELETE. The policy does not list it." },
-  { name: "Redirect", path: "/api/redirect", why: "Both responses need CORS headers, the redirect and the one behind it." },
-  { name: "401 from upstream", path: "/api/status/401", why: "An error has to carry the headers as well, or the page could not tell why it failed." },
+    about: "The response has to say that pages with cookies may read it." },
+  { name: "DELETE", path: "/api/orders/1", options: { method: "DELETE" }, about: "A preflight names the method DELETE." },
+  { name: "Redirect", path: "/api/redirect", about: "Both responses need CORS headers, the redirect and the one behind it." },
+  { name: "401 from upstream", path: "/api/status/401", about: "An error has to carry the headers as well, or the page could not tell why it failed." },
   { name: "Preflight cached", path: "/api/orders/2", options: { method: "PUT", body: "x" }, times: 2,
-    why: "The same PUT twice. The browser keeps the answer to the first preflight, and does not ask again." },
+    about: "The same PUT twice. The browser keeps the answer to the first preflight for as long as the policy says." },
 ];
 
 const $ = (selector, within = document) => within.querySelector(selector);
 const status = $("#status");
 const places = await get("/places").catch(() => null);
 const gateway = new URLSearchParams(location.search).get("gateway") || places?.gateway || "http://localhost:10000";
+const policy = await ask(requests).catch(() => null);
 const rows = requests.map(build);
 const attempts = new Map(); // number of an attempt -> row
 let running = false, counting = null;
 
-$("#origin").textContent = location.origin;
-$("#gateway").textContent = gateway;
-for (const side of ["allowed", "disallowed"]) {
-  const link = $("#" + side), url = places?.[side];
-  if (url) link.href = url + "/" + location.search;
-  link.append(` (${new URL(link.href).host})`);
-  if (new URL(link.href).origin === location.origin) {
-    link.setAttribute("aria-current", "page");
-    const standing = $("#standing");
-    standing.classList.add(side === "allowed" ? "yes" : "no");
-    standing.textContent = side === "allowed"
-      ? "The policy names this origin. It may use GET, POST and PUT, send the header x-demo, and use credentials."
-      : "The policy does not name this origin. The browser keeps every response from this page.";
-  }
-}
+introduce();
 $("#all").addEventListener("click", () => exclusively(async () => {
   for (const row of rows) await run(row);
   const read = rows.filter((row) => row.read).length;
@@ -49,6 +37,36 @@ $("#all").addEventListener("click", () => exclusively(async () => {
 }));
 watch();
 count();
+
+// introduce says where the page stands under the policy in force.
+function introduce() {
+  $("#origin").textContent = location.origin;
+  $("#gateway").textContent = gateway;
+  for (const page of policy?.pages ?? []) {
+    const here = new URL(page.url).origin === location.origin;
+    const link = node("a", "", `the page at ${new URL(page.url).host}, ${page.standing}`);
+    link.href = page.url + "/" + location.search;
+    if (here) link.setAttribute("aria-current", "page");
+    $("#pages").append(link);
+  }
+  $("#policy").hidden = !policy;
+  $("#standing").hidden = !policy;
+  if (!policy) return;
+  $("#standing").textContent = policy.says;
+  $("#standing").classList.add(policy.allowed ? "yes" : "no");
+  $("#policy pre").textContent = policy.text;
+}
+
+// ask asks what the policy in force says of this page and its requests.
+async function ask(requests) {
+  const questions = requests.map(({ path, options = {} }) => ({
+    method: options.method ?? "GET", path,
+    headers: Object.entries(options.headers ?? {}), credentials: options.credentials === "include",
+  }));
+  const response = await fetch("/policy", { method: "POST", body: JSON.stringify({ origin: location.origin, requests: questions }) });
+  if (!response.ok) throw new Error(response.statusText);
+  return response.json();
+}
 
 async function get(path) {
   const response = await fetch(path);
@@ -67,14 +85,17 @@ async function exclusively(work) {
     running = false;
     for (const button of document.querySelectorAll("button")) button.removeAttribute("aria-disabled");
     count();
+    advise();
   }
 }
 
-function build(request) {
+function build(request, index) {
   const element = $("#row").content.cloneNode(true).firstElementChild;
-  const row = { request, element, events: [] };
+  const row = { request, element, events: [], answer: policy?.answers[index] };
   $("h2", element).textContent = request.name;
-  $(".why", element).textContent = request.why;
+  $(".why", element).textContent = [request.about, row.answer?.says].filter(Boolean).join(" ");
+  // There is room beside each other on a wide screen, and none on a phone.
+  $(".more", element).open = matchMedia("(min-width: 58rem)").matches;
   const button = $(".run", element);
   button.setAttribute("aria-label", `Run: ${request.name}`);
   button.addEventListener("click", () => exclusively(async () => {
@@ -88,23 +109,24 @@ function build(request) {
 async function run(row) {
   const id = crypto.randomUUID();
   attempts.set(id, row);
-  Object.assign(row, { events: [], read: false, readable: "" });
+  Object.assign(row, { events: [], done: false, read: false, readable: [] });
   row.element.dataset.state = "running";
   say(`Running: ${row.request.name}`);
-  show(row, "is waiting…");
+  show(row, "…");
   const url = `${gateway}${row.request.path}?attempt=${id}`;
   try {
     let response;
     for (let i = 0; i < (row.request.times ?? 1); i++) response = await fetch(url, row.request.options);
     await response.text();
     row.read = true;
-    row.outcome = `lets this page read the response: status ${response.status}.`;
-    row.readable = [...response.headers.keys()].join(", ");
+    row.outcome = `This page reads the response: status ${response.status}.`;
+    row.readable = [...response.headers.keys()];
   } catch {
-    row.outcome = "blocks: the script gets an error and nothing else.";
+    row.outcome = "Blocked: the script gets an error and nothing else. The browser's console has the reason.";
   }
   await settled(row);
-  if (!row.read && !row.events.length && !(await reachable())) row.outcome = `reaches no gateway at ${gateway}.`;
+  if (!row.read && !row.events.length && !(await reachable())) row.outcome = `There is no gateway at ${gateway}.`;
+  row.done = true;
   row.element.dataset.state = row.read ? "read" : "blocked";
   show(row);
 }
@@ -136,23 +158,43 @@ function show(row, waiting) {
   const cell = (name) => $("." + name, row.element);
   cell("browser").textContent = waiting ?? row.outcome;
   cell("browser").className = "browser " + (waiting ? "" : row.read ? "yes" : "no");
-  cell("readable").textContent = !waiting && row.readable ? `Headers that it may read: ${row.readable}` : "";
+  cell("readable").replaceChildren();
+  if (!waiting && row.readable.length) {
+    cell("readable").append("Headers that it may read: ");
+    row.readable.forEach((name, i) => cell("readable").append(i ? ", " : "", node("code", "", name)));
+  }
 
   const preflights = row.events.filter((e) => e.preflight), sent = row.events.filter((e) => !e.preflight);
   const refused = preflights.find((e) => !e.passed);
-  if (preflights.length) step(row, "asked", refused ? "no" : "yes", refused ? "answer: no" : preflights.length === 1 && sent.length > 1 ? "once for both" : "answer: yes");
-  else step(row, "asked", "", waiting ? "…" : "not needed");
+  if (preflights.length) step(row, "preflight", refused ? "no" : "yes", refused ? "denied" : preflights.length === 1 && sent.length > 1 ? "once for both" : "allowed");
+  else step(row, "preflight", "", waiting ?? "not needed");
   if (sent.length) step(row, "sent", "yes", sent.length === 1 ? "yes" : `${sent.length} times`);
-  else step(row, "sent", waiting ? "" : "no", waiting ? "…" : "no");
-  step(row, "read", waiting ? "" : row.read ? "yes" : "no", waiting ? "…" : row.read ? "yes" : "no");
+  else step(row, "sent", waiting ? "" : "no", waiting ?? "no");
+  step(row, "read", waiting ? "" : row.read ? "yes" : "no", waiting ?? (row.read ? "yes" : "no"));
 
   cell("filter").replaceChildren(...row.events.map(decision));
-  if (!row.events.length) cell("filter").append(node("li", "", waiting ?? "sent no word of it"));
-  const line = row.events.find((e) => e.line)?.line;
-  cell("advice").hidden = !line;
-  cell("advice").replaceChildren("The policy would allow it with this line: ", node("code", "", line));
-  $("details", row.element).hidden = row.events.length === 0;
+  if (!row.events.length) cell("filter").append(node("li", "", waiting ?? "saw nothing of it"));
+  cell("headers").hidden = row.events.length === 0;
   cell("wire").replaceChildren(...row.events.map(wire));
+}
+
+// advise says each remedy once, with the requests that it is for. One request
+// may need several lines; they stand together.
+function advise() {
+  const remedies = new Map();
+  for (const row of rows) {
+    const lines = row.answer?.lines ?? [];
+    if (!row.done || row.read || !lines.length) continue;
+    const key = JSON.stringify(lines);
+    remedies.set(key, [...(remedies.get(key) ?? []), row.request.name]);
+  }
+  $("#remedies").hidden = remedies.size === 0;
+  $("#remedies ul").replaceChildren(...[...remedies].map(([key, names]) => {
+    const item = node("li", "");
+    for (const line of JSON.parse(key)) item.append(node("code", "line", line));
+    item.append(node("span", "for", `lets it read: ${names.join(", ")}`));
+    return item;
+  }));
 }
 
 function node(tag, className, text = "") {
@@ -175,7 +217,7 @@ function decision(event) {
 
 // wire shows an exchange as it went over the wire.
 function wire(event) {
-  const matters = ([name]) => /^(origin|access-control-|vary$|x-demo|sec-fetch-|content-type|location|timing-allow)/.test(name);
+  const matters = ([name]) => /^(origin|access-control-|vary$|x-demo|x-cors-|sec-fetch-|content-type|location|timing-allow)/.test(name);
   return node("pre", "", [
     `> ${event.method} ${event.path.replace(/\?attempt=.*/, "")}`,
     ...event.request.filter(matters).map(([n, v]) => `> ${n}: ${v}`),
@@ -195,7 +237,7 @@ function watch() {
     const event = JSON.parse(data);
     const row = attempts.get(/[?&]attempt=([0-9a-f-]+)/.exec(event.path)?.[1]);
     if (row) {
-      row.events.push(describe(event, places?.allowed));
+      row.events.push(describe(event));
       // An event is told when its stream ends, which is behind the response.
       row.events.sort((a, b) => Date.parse(a.time) - Date.parse(b.time) || b.preflight - a.preflight);
       if (row.element.dataset.state !== "running") show(row);
@@ -209,10 +251,11 @@ function count() {
   counting ??= setTimeout(async () => {
     counting = null;
     const values = await get("/counters").catch(() => ({}));
+    const value = (name) => Object.entries(values).find(([key]) => key.endsWith("." + name) && !key.endsWith(".shadow." + name))?.[1] ?? 0;
     $("#counters").replaceChildren(...Object.entries(counterNames).map(([name, words]) => {
-      const entry = node("div", ""), value = node("dd", "", values[`cors.${name}`] ?? 0);
-      value.dataset.counter = name;
-      entry.append(node("dt", "", words), value);
+      const entry = node("div", ""), number = node("dd", "", value(name));
+      number.dataset.counter = name;
+      entry.append(node("dt", "", words), number);
       return entry;
     }));
   }, 200);
