@@ -193,7 +193,7 @@ func TestCorsctlChecksThemAll(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, finding := range lint.Check(file, text) {
+		for _, finding := range lint.Check(file, text, true) {
 			t.Errorf("%s:%d: %s %s %s", finding.File, finding.Line, finding.Path, finding.Reason, finding.Remedy)
 		}
 	}

@@ -51,7 +51,7 @@ func TestModuleAndCheckGiveTheSameVerdict(t *testing.T) {
 				slices.Sort(said)
 				var checked []string
 				codes := map[config.Code]bool{}
-				for _, f := range lint.Check("policy.json", []byte(configuration)) {
+				for _, f := range lint.Check("policy.json", []byte(configuration), true) {
 					if f.Severity == lint.Error {
 						codes[f.Code] = true
 					}

@@ -7,70 +7,155 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"corsfilter/internal/lint"
 )
 
-const checkUsage = `usage: corsctl check [flags] [FILE...]
+const checkUsage = `usage: corsctl check [flags] [FILE|FOLDER...]
 
 Checks the configurations of the filter in files: a plugin configuration in JSON
 or YAML, an envoy.yaml, an Istio WasmPlugin or EnvoyFilter, an
-EnvoyExtensionPolicy, several documents in one file. Without a file, or for the
+EnvoyExtensionPolicy, several documents in one file. Of a folder every .json,
+.yaml and .yml file is read, those of its folders too. Without a file, or for the
 file "-", it reads standard input.
+
+A WasmPlugin or a wasm filter is checked where its configuration has one of the
+filter's keys, or where -plugin has its name. Of several files those without a
+configuration of the filter are skipped with a note; for one file alone, or with
+-require, that is an error, and with -require=false it never is.
 
 Exit codes: 0 no errors, 1 errors (with -strict also warnings), 2 the command is
 wrong or a file can not be read.
 
 `
 
-func check(_ context.Context, args []string, std stdio) int {
-	stdout, stderr := std.out, std.err
+// checkFlags are the command's flags.
+type checkFlags struct {
+	output, colour string
+	strict         bool
+	require        *bool // nil: where one file is given alone
+	plugins        []string
+	files          []string
+}
+
+func parseCheckFlags(args []string, stderr io.Writer) (*checkFlags, error) {
+	f := &checkFlags{}
 	flags := flag.NewFlagSet("check", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
 		fmt.Fprint(flags.Output(), checkUsage)
 		flags.PrintDefaults()
 	}
-	output := flags.String("o", "text", "`format`: text or json")
-	strict := flags.Bool("strict", false, "warnings count as errors")
-	colour := flags.String("color", "auto", "`when` to colour: auto (on a terminal, unless NO_COLOR is set), always, never")
-	switch err := flags.Parse(args); {
+	flags.StringVar(&f.output, "o", "text", "`format`: text or json")
+	flags.BoolVar(&f.strict, "strict", false, "warnings count as errors")
+	require := flags.Bool("require", false, "a file without a configuration of the filter is an error; unless told, where it is the only one")
+	flags.Func("plugin", "`name` of a WasmPlugin, or of a wasm filter of Envoy, that is this filter whatever its configuration holds; may be repeated", func(name string) error {
+		f.plugins = append(f.plugins, name)
+		return nil
+	})
+	flags.StringVar(&f.colour, "color", "auto", "`when` to colour: auto (on a terminal, unless NO_COLOR is set), always, never")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil, err
+		}
+		return nil, errFlags
+	}
+	switch {
+	case f.output != "text" && f.output != "json":
+		return nil, fmt.Errorf("-o %s is not known; write text or json", f.output)
+	case f.colour != "auto" && f.colour != "always" && f.colour != "never":
+		return nil, fmt.Errorf("-color %s is not known; write auto, always or never", f.colour)
+	}
+	flags.Visit(func(g *flag.Flag) {
+		if g.Name == "require" {
+			f.require = require
+		}
+	})
+	if f.files = flags.Args(); len(f.files) == 0 {
+		f.files = []string{"-"}
+	}
+	return f, nil
+}
+
+func check(_ context.Context, args []string, std stdio) int {
+	f, err := parseCheckFlags(args, std.err)
+	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return exitOK
 	case err != nil:
-		return exitUsage
-	case *output != "text" && *output != "json":
-		fmt.Fprintf(stderr, "corsctl check: -o %s is not known; write text or json\n", *output)
-		return exitUsage
-	case *colour != "auto" && *colour != "always" && *colour != "never":
-		fmt.Fprintf(stderr, "corsctl check: -color %s is not known; write auto, always or never\n", *colour)
+		if !errors.Is(err, errFlags) {
+			fmt.Fprintf(std.err, "corsctl check: %v\n", err)
+		}
 		return exitUsage
 	}
-	files := flags.Args()
-	if len(files) == 0 {
-		files = []string{"-"}
+	code := exitOK
+	fail := func(err error) { // one file that can not be read hides no other
+		fmt.Fprintf(std.err, "corsctl check: %v\n", err)
+		code = exitUsage
+	}
+	var files []string
+	for _, name := range f.files {
+		below, err := walk(name)
+		if err != nil {
+			fail(err)
+		}
+		files = append(files, below...)
+	}
+	required := len(f.files) == 1 && len(files) == 1 && files[0] == f.files[0]
+	if f.require != nil {
+		required = *f.require
 	}
 	findings := []lint.Finding{}
+	checked, skipped := 0, 0
 	for _, name := range files {
 		data, err := read(std.in, &name)
 		if err != nil {
-			fmt.Fprintf(stderr, "corsctl check: %v\n", err)
-			return exitUsage
+			fail(err)
+			continue
 		}
-		findings = append(findings, lint.Check(name, data)...)
-	}
-	if err := print(stdout, findings, *output, len(files), *colour == "always" || *colour == "auto" && isTerminal(stdout)); err != nil {
-		fmt.Fprintf(stderr, "corsctl check: %v\n", err)
-		return exitUsage
-	}
-	for _, f := range findings {
-		if f.Severity == lint.Error || *strict {
-			return exitError
+		of := lint.Check(name, data, required, f.plugins...)
+		if len(of) == 1 && of[0].Severity == lint.Note && of[0].Code == lint.NoneFound {
+			skipped++
+		} else {
+			checked++
 		}
+		findings = append(findings, of...)
 	}
-	return exitOK
+	if err := print(std.out, findings, f, checked, skipped); err != nil {
+		fail(err)
+	}
+	if code == exitOK && (lint.Count(findings, lint.Error) > 0 || f.strict && lint.Count(findings, lint.Warning) > 0) {
+		return exitError
+	}
+	return code
+}
+
+// walk returns the files that a name stands for: itself, or those of the folder.
+func walk(name string) (files []string, err error) {
+	info, err := os.Stat(name)
+	if name == "-" || err != nil || !info.IsDir() {
+		return []string{name}, nil // a file that is not there is told when it is read
+	}
+	err = filepath.WalkDir(name, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && path != name && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "node_modules"):
+			return filepath.SkipDir
+		case entry.IsDir():
+			return nil
+		}
+		switch filepath.Ext(path) {
+		case ".json", ".yaml", ".yml":
+			files = append(files, path)
+		}
+		return nil
+	})
+	return files, err
 }
 
 // read reads a file; "-" is standard input.
@@ -82,20 +167,23 @@ func read(stdin io.Reader, name *string) ([]byte, error) {
 	return os.ReadFile(*name)
 }
 
-func print(w io.Writer, findings []lint.Finding, format string, files int, colour bool) error {
-	if format == "json" {
+func print(w io.Writer, findings []lint.Finding, f *checkFlags, checked, skipped int) error {
+	if f.output == "json" {
 		e := json.NewEncoder(w)
 		e.SetEscapeHTML(false)
 		e.SetIndent("", "  ")
 		return e.Encode(findings)
 	}
+	colour := f.colour == "always" || f.colour == "auto" && isTerminal(w)
 	var b strings.Builder
-	count := map[lint.Severity]int{}
 	for _, f := range findings {
-		count[f.Severity]++
 		fmt.Fprintf(&b, "%s: %s\n", paint(colour, bold, fmt.Sprintf("%s:%d:%d", f.File, f.Line, f.Column)), finding(f, colour))
 	}
-	fmt.Fprintf(&b, "%s, %s in %s\n", plural(count[lint.Error], "error"), plural(count[lint.Warning], "warning"), plural(files, "file"))
+	fmt.Fprintf(&b, "%s, %s in %s", plural(lint.Count(findings, lint.Error), "error"), plural(lint.Count(findings, lint.Warning), "warning"), plural(checked, "file"))
+	if skipped > 0 {
+		fmt.Fprintf(&b, "; %s skipped", plural(skipped, "file"))
+	}
+	b.WriteByte('\n')
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -103,10 +191,7 @@ func print(w io.Writer, findings []lint.Finding, format string, files int, colou
 // finding is the message behind the place: severity, where the configuration
 // stands, path, value, reason, remedy.
 func finding(f lint.Finding, colour bool) string {
-	hue := yellow
-	if f.Severity == lint.Error {
-		hue = red
-	}
+	hue := map[lint.Severity]string{lint.Error: red, lint.Warning: yellow, lint.Note: faint}[f.Severity]
 	parts := []string{paint(colour, hue, string(f.Severity))}
 	path := f.Path
 	if f.Config != "" {

@@ -17,6 +17,8 @@ const (
 	exitOK    = 0
 	exitError = 1
 	exitUsage = 2
+	// exitInterrupted is what shells report of a command that SIGINT ended.
+	exitInterrupted = 130
 )
 
 // command is one subcommand. run returns the exit code; what went wrong has
@@ -25,6 +27,9 @@ type command struct {
 	name    string
 	summary string
 	run     func(ctx context.Context, args []string, std stdio) int
+	// ends says that the command ends by itself when ctx does; others are left
+	// where they are.
+	ends bool
 }
 
 // stdio is what a command reads from and writes to.
@@ -34,9 +39,9 @@ type stdio struct {
 }
 
 var commands = []command{
-	{"serve", "serve an envoy.yaml for development and tests", serve},
-	{"check", "check configurations before they ship", check},
-	{"explain", "tell what one request of a browser gets, and why", explainCommand},
+	{name: "serve", summary: "serve an envoy.yaml for development and tests", run: serve, ends: true},
+	{name: "check", summary: "check configurations before they ship", run: check},
+	{name: "explain", summary: "tell what one request of a browser gets, and why", run: explainCommand},
 }
 
 func main() {
@@ -60,12 +65,29 @@ func run(ctx context.Context, args []string, std stdio) int {
 	}
 	for _, c := range commands {
 		if c.name == args[0] {
-			return c.run(ctx, args[1:], std)
+			return c.start(ctx, args[1:], std)
 		}
 	}
 	fmt.Fprintf(std.err, "corsctl: unknown command %q\n\n", args[0])
 	usage(std.err)
 	return exitUsage
+}
+
+// start runs the command until it ends or is interrupted, whatever it is doing:
+// reading a file that has no end takes no look at ctx.
+func (c command) start(ctx context.Context, args []string, std stdio) int {
+	if c.ends {
+		return c.run(ctx, args, std)
+	}
+	code := make(chan int, 1)
+	go func() { code <- c.run(ctx, args, std) }()
+	select {
+	case code := <-code:
+		return code
+	case <-ctx.Done():
+		fmt.Fprintf(std.err, "corsctl %s: interrupted\n", c.name)
+		return exitInterrupted
+	}
 }
 
 func usage(w io.Writer) {

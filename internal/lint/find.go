@@ -1,7 +1,8 @@
 // Package lint finds configurations of the filter in the files that people have
 // (a bare configuration, an envoy.yaml, Kubernetes resources), and says for each
-// mistake in which line it stands. It knows what the module does not, such as the
-// public suffix list. It imports config and internal/origin, and YAML.
+// mistake in which line it stands. Which configurations are wrong is the module's
+// own parser's verdict; lint adds what only files have. It imports config, YAML
+// and the types of the resources' APIs.
 package lint
 
 import (
@@ -9,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -26,22 +28,34 @@ type Configuration struct {
 	// JSON is what the proxy hands to the module.
 	JSON []byte
 
-	source source
+	source   source
+	resource *yaml.Node // the WasmPlugin that it stands in
 }
 
-// source leads from a path in a configuration back to the file.
-type source interface {
-	locate(path string, last bool) position
+// Name is what the configuration is called on a command line: where it stands,
+// with the document's number in front where it is not the first.
+func (c Configuration) Name() string {
+	name := c.Place
+	if name == "" {
+		name = "."
+	}
+	if c.Document > 1 {
+		name = fmt.Sprintf("%d:%s", c.Document, name)
+	}
+	return name
 }
 
-// position is a place in a file; lines and columns count from 1.
-type position struct {
-	line, column int
-}
-
-// Find returns the configurations in a file. The error says what keeps the file
+// Find returns the configurations in a file. A WasmPlugin or a wasm filter of
+// Envoy is this filter's where its configuration has one of our keys or of the
+// dialects', or where plugins has its name. The error says what keeps the file
 // from being read at all, with its line.
-func Find(data []byte) (found []Configuration, err error) {
+func Find(data []byte, plugins ...string) (found []Configuration, err error) {
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("line 1: the file has %d bytes, and more than %d are not read", len(data), maxFile)
+	}
+	if line := tooDeep(data); line > 0 {
+		return nil, fmt.Errorf("line %d: nested deeper than %d levels; look for a bracket too many", line, maxDepth)
+	}
 	// A bare configuration in JSON goes to the parser byte for byte: it is
 	// stricter than any YAML parser, and says better what is wrong.
 	if text := bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\ufeff")), " \t\r\n"); bytes.HasPrefix(text, []byte("{")) && bareJSON(data) {
@@ -54,87 +68,118 @@ func Find(data []byte) (found []Configuration, err error) {
 		case errors.Is(err, io.EOF):
 			return found, nil
 		case err != nil:
-			return found, fmt.Errorf("document %d is not YAML: %s", document, strings.TrimPrefix(err.Error(), "yaml: "))
+			return found, unreadable(document, data, err)
 		}
-		f := &finder{document: document, lines: strings.Split(string(data), "\n")}
-		f.resource(resolve(&node))
+		f := &finder{document: document, lines: strings.Split(string(data), "\n"), plugins: plugins}
+		f.visit(resolve(&node))
+		if f.err != nil {
+			return found, f.err
+		}
 		found = append(found, f.found...)
 	}
 }
 
-// bareJSON reports whether a JSON text is a configuration and not a bootstrap or
-// a resource: it begins with a key of ours, or has no key of theirs.
+// unreadable says why a document is no YAML. Most that are none are templates.
+func unreadable(document int, data []byte, err error) error {
+	if bytes.Contains(data, []byte("{{")) {
+		return fmt.Errorf("document %d is a template and not YAML yet: render it first, for example with helm template CHART | corsctl check - (%s)", document, strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	return fmt.Errorf("document %d is not YAML: %s", document, strings.TrimPrefix(err.Error(), "yaml: "))
+}
+
+// bareJSON reports whether a JSON text is a configuration of this filter: it has
+// one of our keys at its top, or it is broken and mentions one.
 func bareJSON(data []byte) bool {
 	var node yaml.Node
 	if yaml.Unmarshal(data, &node) != nil {
-		return true // broken; the configuration's parser says where
+		return mentionsOurs(string(data)) && !mentionsTheirs(string(data))
 	}
 	root := resolve(&node)
-	if root.Kind != yaml.MappingNode {
-		return true
+	if root == nil || root.Kind != yaml.MappingNode {
+		return false
 	}
-	for _, key := range []string{"apiVersion", "kind", "static_resources", "staticResources", "@type", "resources"} {
+	for _, key := range theirKeys {
 		if child(root, key) != nil && !config.KnownKey(key) {
 			return false
 		}
 	}
-	return true
+	return looksLikeOurs(root)
+}
+
+// theirKeys are those of bootstraps and resources, which hold configurations.
+var theirKeys = []string{"apiVersion", "kind", "static_resources", "staticResources", "@type", "resources"}
+
+func mentionsTheirs(text string) bool {
+	return strings.Contains(text, `"apiVersion"`) || strings.Contains(text, "static_resources") || strings.Contains(text, "staticResources")
 }
 
 // finder collects the configurations of one document.
 type finder struct {
+	budget
 	document int
 	lines    []string
+	plugins  []string
 	found    []Configuration
 }
 
-// resource looks into a document by what it is.
-func (f *finder) resource(root *yaml.Node) {
-	if root == nil || root.Kind != yaml.MappingNode {
+// visit looks into a document, or an item of a list, by what it is.
+func (f *finder) visit(root *yaml.Node) {
+	if root == nil || root.Kind != yaml.MappingNode || !f.spend(root, 0) {
 		return
 	}
 	spec := child(root, "spec")
+	named := f.named(scalar(child(child(root, "metadata"), "name")))
 	switch kind := scalar(child(root, "kind")); {
 	case kind == "WasmPlugin":
-		f.add("spec.pluginConfig", child(spec, "pluginConfig"), true)
-		f.add("spec.defaultConfig", child(spec, "defaultConfig"), false) // Higress
+		before := len(f.found)
+		f.add("spec.pluginConfig", child(spec, "pluginConfig"), named)
+		f.add("spec.defaultConfig", child(spec, "defaultConfig"), named) // Higress
+		for i := before; i < len(f.found); i++ {
+			f.found[i].resource = root
+		}
 	case kind == "EnvoyExtensionPolicy":
 		if list := child(spec, "wasm"); list != nil {
 			for i, e := range list.Content {
-				f.add(fmt.Sprintf("spec.wasm[%d].config", i), child(resolve(e), "config"), false)
+				f.add(fmt.Sprintf("spec.wasm[%d].config", i), child(resolve(e), "config"), named || f.named(scalar(child(e, "name"))))
 			}
 		}
 	case kind == "List":
 		if list := child(root, "items"); list != nil {
 			for _, e := range list.Content {
-				f.resource(resolve(e))
+				f.visit(resolve(e))
 			}
 		}
 	case kind != "" && child(root, "apiVersion") != nil:
-		f.filters("", root) // an EnvoyFilter, or whatever else holds a wasm filter
+		f.filters("", root, 0, named) // an EnvoyFilter, or whatever else holds a wasm filter
 	case looksLikeOurs(root):
 		f.add("", root, true)
 	default:
-		f.filters("", root)
+		f.filters("", root, 0, named)
 	}
 }
 
+// named reports whether the command line names a plugin.
+func (f *finder) named(name string) bool { return name != "" && slices.Contains(f.plugins, name) }
+
 // filters looks for wasm filters anywhere below a node.
-func (f *finder) filters(path string, node *yaml.Node) {
+func (f *finder) filters(path string, node *yaml.Node, depth int, sure bool) {
 	node = resolve(node)
-	switch {
-	case node == nil:
-	case node.Kind == yaml.SequenceNode:
+	if node == nil || !f.spend(node, depth) {
+		return
+	}
+	switch node.Kind {
+	case yaml.SequenceNode:
 		for i, e := range node.Content {
-			f.filters(fmt.Sprintf("%s[%d]", path, i), e)
+			f.filters(fmt.Sprintf("%s[%d]", path, i), e, depth+1, sure)
 		}
-	case node.Kind == yaml.MappingNode:
+	case yaml.MappingNode:
 		if configuration, place := wasmFilter(node); configuration != nil {
-			f.payload(join(path, place), configuration)
+			f.payload(join(path, place), configuration, sure)
 			return
 		}
-		for i := 0; i+1 < len(node.Content); i += 2 {
-			f.filters(join(path, node.Content[i].Value), node.Content[i+1])
+		sure = sure || f.named(scalar(child(node, "name"))) && child(node, "typed_config") != nil
+		for _, m := range members(node) {
+			f.filters(join(path, m.key.Value), m.value, depth+1, sure)
 		}
 	}
 }
@@ -157,32 +202,32 @@ func wasmFilter(node *yaml.Node) (configuration *yaml.Node, place string) {
 
 // payload looks into the Any that holds a configuration: a StringValue with JSON
 // in it, or a Struct.
-func (f *finder) payload(place string, node *yaml.Node) {
+func (f *finder) payload(place string, node *yaml.Node, sure bool) {
 	if value := child(node, "value"); value != nil && child(node, "@type") != nil {
 		place, node = join(place, "value"), value
 	}
-	f.add(place, node, false)
+	f.add(place, node, sure)
 }
 
 // add takes a node as a configuration, unless it is somebody else's.
 func (f *finder) add(place string, node *yaml.Node, sure bool) {
 	node = resolve(node)
-	if node == nil {
+	if node == nil || f.err != nil {
 		return
 	}
 	c := Configuration{Document: f.document, Place: place}
 	if node.Kind == yaml.ScalarNode {
-		text := jsonSource{text: node.Value, at: position{node.Line, node.Column}, indent: f.indent(node)}
-		c.JSON, c.source = []byte(node.Value), text
+		c.JSON, c.source = []byte(node.Value), jsonSource{text: node.Value, at: position{node.Line, node.Column}, indent: f.indent(node)}
 		var inner yaml.Node
-		if yaml.Unmarshal([]byte(node.Value), &inner) == nil {
+		if tooDeep(c.JSON) == 0 && yaml.Unmarshal([]byte(node.Value), &inner) == nil {
 			sure = sure || looksLikeOurs(resolve(&inner))
 		} else {
 			sure = sure || mentionsOurs(node.Value)
 		}
-	} else {
-		c.JSON, c.source = toJSON(node), yamlSource{node}
-		sure = sure || looksLikeOurs(node)
+	} else if sure = sure || looksLikeOurs(node); sure {
+		made := converter{budget: &f.budget}
+		made.value(node, 0)
+		c.JSON, c.source = made.json, yamlSource{made.marks}
 	}
 	if sure {
 		f.found = append(f.found, c)
@@ -203,24 +248,38 @@ func (f *finder) indent(node *yaml.Node) int {
 	return 0
 }
 
+// common are keys of ours that other modules' configurations have as well: alone
+// they tell nothing.
+var common = []string{"@type", "debug", "mode", "rules", "max_age", "maxAge", "stat_prefix", "statPrefix"}
+
 // looksLikeOurs reports whether a mapping has a key that only this filter's
-// configuration has, or no other keys than such a configuration may have.
+// configuration has, or rules with policies in them, or a mode of ours alone.
 func looksLikeOurs(node *yaml.Node) bool {
 	if node == nil || node.Kind != yaml.MappingNode {
 		return false
 	}
-	known := 0
-	for i := 0; i < len(node.Content); i += 2 {
-		key := node.Content[i].Value
-		if !config.KnownKey(key) {
-			continue
-		}
-		known++
-		if key != "@type" && key != "debug" && key != "mode" && key != "rules" {
+	all := members(node)
+	for _, m := range all {
+		if config.KnownKey(m.key.Value) && !slices.Contains(common, m.key.Value) {
 			return true
 		}
 	}
-	return known > 0 && known == len(node.Content)/2
+	if rules := child(node, "rules"); rules != nil && rules.Kind == yaml.SequenceNode {
+		for _, rule := range rules.Content {
+			if policy := child(rule, "policy"); policy != nil && (looksLikeOurs(policy) || ourMode(policy)) {
+				return true
+			}
+		}
+	}
+	return ourMode(node) && !slices.ContainsFunc(all, func(m pair) bool { return !config.KnownKey(m.key.Value) })
+}
+
+func ourMode(node *yaml.Node) bool {
+	switch mode := child(node, "mode"); scalar(mode) {
+	case "enforce", "shadow", "off":
+		return true
+	}
+	return false
 }
 
 // mentionsOurs is looksLikeOurs for text that can not be read.
@@ -234,9 +293,9 @@ func child(node *yaml.Node, key string) (value *yaml.Node) {
 	if node == nil || node.Kind != yaml.MappingNode {
 		return nil
 	}
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		if node.Content[i].Value == key {
-			value = resolve(node.Content[i+1])
+	for _, m := range members(node) {
+		if m.key.Value == key {
+			value = resolve(m.value)
 		}
 	}
 	return value
@@ -269,17 +328,4 @@ func join(path, key string) string {
 		return key
 	}
 	return path + "." + key
-}
-
-// Name is what the configuration is called on a command line: where it stands,
-// with the document's number in front where it is not the first.
-func (c Configuration) Name() string {
-	name := c.Place
-	if name == "" {
-		name = "."
-	}
-	if c.Document > 1 {
-		name = fmt.Sprintf("%d:%s", c.Document, name)
-	}
-	return name
 }

@@ -5,20 +5,25 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
+
+	"golang.org/x/net/idna"
 
 	"corsfilter/config"
 )
 
-// Severity tells errors from warnings.
+// Severity tells errors, warnings and notes apart.
 type Severity string
 
-// The severities.
+// The severities. A Note asks for nothing: it says what somebody who moves a
+// policy here should know, or that a file was skipped.
 const (
 	Error   Severity = "error"
 	Warning Severity = "warning"
+	Note    Severity = "note"
 )
 
-// Finding is one mistake or warning, with its place in the file.
+// Finding is one mistake, warning or note, with its place in the file.
 type Finding struct {
 	File     string `json:"file"`
 	Line     int    `json:"line"`
@@ -26,34 +31,52 @@ type Finding struct {
 	Document int    `json:"document"`
 	// Config is where the configuration stands in the document.
 	Config string `json:"config,omitempty"`
-	// Path is the place in the configuration.
+	// Path is the place in the configuration, or in the resource around it.
 	Path     string      `json:"path,omitempty"`
 	Value    string      `json:"value,omitempty"`
 	Code     config.Code `json:"code"`
 	Severity Severity    `json:"severity"`
 	Reason   string      `json:"reason"`
 	Remedy   string      `json:"remedy,omitempty"`
+
+	// more is how many findings this one stands for beside itself.
+	more int
 }
 
 // Codes that only a file can have.
 const (
 	NotReadable config.Code = "not-readable"
 	NoneFound   config.Code = "no-configuration"
+	BadResource config.Code = "bad-resource"
 )
 
-// Check returns what is wrong with the configurations in a file, and what is worth
-// a warning, in the order of the lines. A file without any configuration is wrong.
-func Check(name string, data []byte) (findings []Finding) {
-	found, err := Find(data)
-	if err != nil {
-		findings = append(findings, Finding{File: name, Line: lineOf(err), Column: 1, Document: len(found) + 1, Code: NotReadable, Severity: Error, Reason: err.Error(), Remedy: "mend the YAML first"})
-	} else if len(found) == 0 {
-		findings = append(findings, Finding{File: name, Line: 1, Column: 1, Document: 1, Code: NoneFound, Severity: Error,
-			Reason: "no configuration of this filter is in the file",
-			Remedy: "name a file with a plugin configuration, a wasm filter of Envoy, a WasmPlugin, an EnvoyFilter or an EnvoyExtensionPolicy"})
+// Check returns what is wrong with the configurations in a file, what is worth a
+// warning and what a note, in the order of the lines. required says that a file
+// without any configuration is wrong; otherwise it gets a note. plugins are names
+// of WasmPlugins and wasm filters that are this filter's whatever they hold.
+func Check(name string, data []byte, required bool, plugins ...string) (findings []Finding) {
+	found, err := Find(data, plugins...)
+	missing := Note
+	if required {
+		missing = Error
+	}
+	switch {
+	case err != nil && len(found) == 0 && !required && !mentionsOurs(string(data)):
+		findings = append(findings, Finding{File: name, Line: lineOf(err), Column: 1, Document: 1, Code: NoneFound, Severity: Note,
+			Reason: "skipped: it can not be read, and does not mention a configuration of this filter: " + err.Error()})
+	case err != nil:
+		findings = append(findings, Finding{File: name, Line: lineOf(err), Column: 1, Document: len(found) + 1, Code: NotReadable, Severity: Error, Reason: err.Error(), Remedy: "fix that first"})
+	case len(found) == 0:
+		f := Finding{File: name, Line: 1, Column: 1, Document: 1, Code: NoneFound, Severity: missing, Reason: "no configuration of this filter is in the file"}
+		if required {
+			f.Remedy = "name a file with a plugin configuration, a wasm filter of Envoy, a WasmPlugin, an EnvoyFilter or an EnvoyExtensionPolicy; with -plugin NAME a plugin of that name is checked whatever it holds"
+		} else {
+			f.Reason = "skipped: " + f.Reason
+		}
+		findings = append(findings, f)
 	}
 	for _, c := range found {
-		for _, f := range c.check() {
+		for _, f := range append(c.check(), c.checkResource()...) {
 			f.File = name
 			findings = append(findings, f)
 		}
@@ -67,56 +90,79 @@ func Check(name string, data []byte) (findings []Finding) {
 	return findings
 }
 
+// Count returns how many findings there are of a severity, those that are not
+// listed included.
+func Count(findings []Finding, severity Severity) (n int) {
+	for _, f := range findings {
+		if f.Severity == severity {
+			n += 1 + f.more
+		}
+	}
+	return n
+}
+
 var yamlLine = regexp.MustCompile(`line (\d+)`)
 
-// lineOf takes the line out of a YAML parser's message.
+// lineOf takes the line out of a YAML parser's message, or out of one of ours.
 func lineOf(err error) int {
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
-		line, _ := strconv.Atoi(m[1])
-		return line
+		if line, _ := strconv.Atoi(m[1]); line > 0 {
+			return line
+		}
 	}
 	return 1
 }
 
 func (c Configuration) check() (findings []Finding) {
-	add := func(p config.Problem, severity Severity) {
-		at := c.source.locate(p.Path, p.Code == config.DuplicateKey)
-		if text, ok := c.source.(jsonSource); ok && p.Code == config.Malformed {
-			at = text.malformed(p.Reason)
+	add := func(problems config.Problems, severity Severity) {
+		for _, p := range problems {
+			at := c.source.locate(p.Offset)
+			f := Finding{
+				Line: at.line, Column: at.column, Document: c.Document, Config: c.Place,
+				Path: p.Path, Value: p.Value, Code: p.Code, Severity: severity, Reason: p.Reason, Remedy: p.Remedy,
+			}
+			if p.Code == config.More {
+				f.more = p.Rest - 1
+			}
+			if instead := punycode(p); instead != "" {
+				f.Remedy = "write " + strconv.Quote(instead)
+			}
+			findings = append(findings, f)
 		}
-		findings = append(findings, Finding{
-			Line: at.line, Column: at.column, Document: c.Document, Config: c.Place,
-			Path: p.Path, Value: p.Value, Code: p.Code, Severity: severity, Reason: p.Reason, Remedy: p.Remedy,
-		})
 	}
-	_, warnings, err := config.Parse(c.JSON)
+	parsed, warnings, err := config.Parse(c.JSON)
 	var problems config.Problems
 	if errors.As(err, &problems) {
-		for _, p := range problems {
-			add(p, Error)
-		}
+		add(problems, Error)
 	}
-	for _, p := range warnings {
-		add(p, Warning)
+	add(warnings, Warning)
+	if parsed != nil {
+		add(parsed.Notes, Note)
 	}
 	return findings
 }
 
-var lineColumn = regexp.MustCompile(`line (\d+), column (\d+)`)
+var label = regexp.MustCompile(`[^\s/:*.@\[\]"]*[^\x00-\x7f][^\s/:*.@\[\]"]*`)
 
-// malformed takes the place out of the message about broken JSON.
-func (s jsonSource) malformed(reason string) position {
-	m := lineColumn.FindStringSubmatch(reason)
-	if m == nil {
-		return s.position(0)
+// punycode returns an origin or a host with its international labels as browsers
+// send them; "" where there are none, or none that a domain may have. The module
+// does not do this: the tables would double it.
+func punycode(p config.Problem) string {
+	if p.Code != config.BadOrigin && p.Code != config.BadHost {
+		return ""
 	}
-	line, _ := strconv.Atoi(m[1])
-	column, _ := strconv.Atoi(m[2])
-	at := s.position(0)
-	if s.indent < 0 {
-		return at
+	value, err := strconv.Unquote(p.Value)
+	if err != nil || !label.MatchString(value) {
+		return ""
 	}
-	at.line += line - 1
-	at.column = column + s.indent
-	return at
+	fine := true
+	ascii := label.ReplaceAllStringFunc(value, func(s string) string {
+		converted, err := idna.Lookup.ToASCII(strings.ToLower(s))
+		fine = fine && err == nil
+		return converted
+	})
+	if !fine {
+		return ""
+	}
+	return ascii
 }

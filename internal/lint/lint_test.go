@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"corsfilter/config"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -30,7 +34,7 @@ func TestFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			var b strings.Builder
-			for _, f := range Check(filepath.Base(path), data) {
+			for _, f := range Check(filepath.Base(path), data, true) {
 				fmt.Fprintf(&b, "%s:%d:%d document %d %s\n  config %s\n  path   %s\n  value  %s\n  code   %s\n  %s\n  %s\n",
 					f.File, f.Line, f.Column, f.Document, f.Severity, f.Config, f.Path, f.Value, f.Code, f.Reason, f.Remedy)
 			}
@@ -72,12 +76,12 @@ func TestPlaces(t *testing.T) {
 			want := map[string]string{ // path -> what stands there
 				"allow_origins[1].regex":     "",
 				"allow_origins[1]":           `{"regex":`,
-				"max_age":                    `"max_age"`,
+				"max_age":                    `"soon"`,
 				"rules[0].hosts[1]":          `"b:1"`,
 				"rules[0].policy.mode":       `"mode": "shadow"`,
 				"rules[0].policy.odd.key[0]": `"odd.key[0]"`,
 			}
-			findings := Check("f", []byte(file.text))
+			findings := Check("f", []byte(file.text), true)
 			if len(findings) == 0 {
 				t.Fatal("nothing found")
 			}
@@ -124,29 +128,177 @@ func TestYAMLBecomesTheJSONThatTheProxyGets(t *testing.T) {
 	}
 }
 
-// TestAliasesCanNotBlowUp reads a document of a few lines that stands for
-// billions.
-func TestAliasesCanNotBlowUp(t *testing.T) {
-	text := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
-	for i := 1; i < 12; i++ {
-		text += fmt.Sprintf("a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10), ", "))
-	}
-	text += "allow_origins: *a11\n"
-	found, err := Find([]byte(text))
-	if err == nil && len(found) == 1 && len(found[0].JSON) > 32<<20 {
-		t.Errorf("%d bytes of JSON", len(found[0].JSON))
-	}
-}
-
 func FuzzCheck(f *testing.F) {
 	for _, seed := range []string{"{}", `{"allow_origins":["*"]}`, "a: [", "kind: WasmPlugin\nspec: {pluginConfig: {a: b}}", "- &a [*a]", "? [a]\n: b"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, finding := range Check("f", data) {
+		for _, finding := range Check("f", data, len(data)%2 == 0) {
 			if finding.Line < 1 || finding.Column < 1 || finding.Reason == "" {
 				t.Errorf("%+v", finding)
 			}
 		}
 	})
+}
+
+// TestWhatIsOurs tells configurations of this filter from those of others: a hook
+// sees every JSON and YAML file of a repository.
+func TestWhatIsOurs(t *testing.T) {
+	plugin := func(configuration string) string {
+		return "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: theirs}\nspec:\n  url: oci://a/b\n  pluginConfig: " + configuration + "\n"
+	}
+	filter := func(configuration string) string {
+		return "static_resources:\n  listeners:\n  - filters:\n    - name: theirs\n      typed_config:\n        \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n" +
+			"        config: {configuration: {\"@type\": type.googleapis.com/google.protobuf.StringValue, value: '" + configuration + "'}}\n"
+	}
+	for _, c := range []struct {
+		name, text string
+		ours       bool
+	}{
+		{"a package.json", `{"name": "shop", "version": "1.0.0", "scripts": {"test": "x"}}`, false},
+		{"a tsconfig.json with comments", "{\n  // strict\n  \"compilerOptions\": {}\n}", false},
+		{"a workflow", "on: push\njobs: {test: {runs-on: x}}\n", false},
+		{"a Deployment", "apiVersion: apps/v1\nkind: Deployment\nspec: {replicas: 1}\n", false},
+		{"a list", `["allow_origins"]`, false},
+		{"nothing", "", false},
+		{"rules of somebody else", `{"rules": [{"id": 1}], "debug": true}`, false},
+		{"a mode of somebody else", `{"mode": "production"}`, false},
+		{"a plugin of somebody else", plugin(`{header: x-a, rules: [{a: b}]}`), false},
+		{"a filter of somebody else", filter(`{"header": "x-a"}`), false},
+		{"a bare configuration", `{"allow_origins": []}`, true},
+		{"rules with policies", `{"rules": [{"policy": {"mode": "off"}}]}`, true},
+		{"a mode of ours", `{"mode": "off"}`, true},
+		{"a key of a dialect", plugin(`{allowOriginStringMatch: []}`), true},
+		{"a plugin of ours", plugin(`{allowOrigins: ["*"]}`), true},
+		{"a filter of ours", filter(`{"allow_origins": ["*"]}`), true},
+		{"broken, and ours", `{"allow_origins": [`, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			findings := Check("f", []byte(c.text), false)
+			skipped := len(findings) == 1 && findings[0].Severity == Note && findings[0].Code == NoneFound
+			if skipped == c.ours {
+				t.Errorf("%+v", findings)
+			}
+			if required := Check("f", []byte(c.text), true); !c.ours && (len(required) != 1 || required[0].Severity != Error) {
+				t.Errorf("required: %+v", required)
+			}
+		})
+	}
+	for _, text := range []string{plugin("{alow_origin: []}"), filter(`{"alow_origin": []}`)} {
+		if findings := Check("f", []byte(text), false, "theirs"); Count(findings, Error) == 0 || findings[0].Code != config.UnknownKey && findings[0].Code != config.Missing {
+			t.Errorf("named on the command line: %+v", findings)
+		}
+	}
+}
+
+// TestBounds reads files that stand for more than they look.
+func TestBounds(t *testing.T) {
+	bomb := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+	for i := 1; i < 12; i++ {
+		bomb += fmt.Sprintf("a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10), ", "))
+	}
+	for _, c := range []struct{ name, text, want string }{
+		{"aliases in a configuration", bomb + "allow_origins: *a11\n", "holds more than 1000000 values"},
+		{"aliases anywhere", bomb + "kind: X\napiVersion: allow_origin\n", "holds more than 1000000 values"},
+		{"brackets", "allow_origins: " + strings.Repeat("[", 100_000), "nested deeper than 1000 levels"},
+		{"brackets in JSON", `{"allow_origins": ` + strings.Repeat("[", 100_000), "nested deeper than 1000 levels"},
+		{"brackets in a value", "kind: WasmPlugin\nspec: {pluginConfig: '{\"allow_origins\": " + strings.Repeat("[", 100_000) + "'}", "nested deeper than 1000 levels"},
+		{"dashes", "allow_origins:\n" + strings.Repeat("- ", 100_000) + "x\n", "exceeded max depth"},
+		{"a document in itself", "allow_origins: &a [*a]\n", "nested deeper than 1000 levels, or in itself"},
+		{"a large file", "allow_origins: [a]\n" + strings.Repeat("#", maxFile), "and more than 8388608 are not read"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			began := time.Now()
+			findings := Check("f", []byte(c.text), false)
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("it took %s", took)
+			}
+			if Count(findings, Error) == 0 || !strings.Contains(findings[0].Reason, c.want) {
+				t.Errorf("%+v", findings)
+			}
+		})
+	}
+}
+
+func TestMergeKeys(t *testing.T) {
+	found, err := Find([]byte("base: &base {allow_methods: PUT, max_age: 1, allow_origins: [https://x.example]}\nmore: &more {debug: true, max_age: 2}\n" +
+		"allow_origins: [https://a.example]\n<<: [*base, *more]\nmax_age: 3\n"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%d found, %v", len(found), err)
+	}
+	if got, want := string(found[0].JSON), `{"base":{"allow_methods":"PUT","max_age":1,"allow_origins":["https://x.example"]},"more":{"debug":true,"max_age":2},`+
+		`"allow_origins":["https://a.example"],"max_age":3,"allow_methods":"PUT","debug":true}`; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	text := "x-base: &base\n  allow_origins: [https://a.example/]\nkind: WasmPlugin\nspec:\n  pluginConfig:\n    <<: *base\n    debug: 1\n"
+	findings := Check("f", []byte(text), true)
+	if len(findings) != 2 || findings[0].Line != 2 || findings[1].Line != 7 {
+		t.Errorf("%+v", findings)
+	}
+}
+
+func TestATemplateIsToBeRenderedFirst(t *testing.T) {
+	findings := Check("f", []byte("kind: WasmPlugin\nspec:\n  pluginConfig:\n    allow_origins: {{ .Values.origins | toJson }}\n    {{- if .Values.debug }}\n    debug: true\n    {{- end }}\n"), false)
+	if len(findings) != 1 || findings[0].Severity != Error || !strings.Contains(findings[0].Reason, "is a template and not YAML yet: render it first, for example with helm template") {
+		t.Errorf("%+v", findings)
+	}
+	if findings := Check("f", []byte("kind: Deployment\nspec:\n  {{- if .Values.debug }}\n  a: b\n  {{- end }}\n"), false); len(findings) != 1 || findings[0].Severity != Note {
+		t.Errorf("a template of something else: %+v", findings)
+	}
+}
+
+func TestTheResourceAroundIsDecodedStrictly(t *testing.T) {
+	const plugin = "apiVersion: extensions.%s/v1alpha1\nkind: WasmPlugin\nmetadata: {name: cors}\nspec:\n  url: oci://a/b\n  %s\n  %s: {allow_origins: [https://a.example]}\n"
+	for _, c := range []struct{ group, line, key, want string }{
+		{"istio.io", "phase: AUTHN", "pluginConfig", ""},
+		{"istio.io", "phase: AUTHNN", "pluginConfig", "AUTHNN"},
+		{"istio.io", "priorty: 10", "pluginConfig", `unknown field "priorty"`},
+		{"istio.io", "matchRules: []", "pluginConfig", `unknown field "matchRules"`},
+		{"higress.io", "matchRules: []", "defaultConfig", ""},
+		{"higress.io", "priorty: 10", "defaultConfig", `unknown field "priorty"`},
+	} {
+		findings := Check("f", []byte(fmt.Sprintf(plugin, c.group, c.line, c.key)), true)
+		if c.want == "" {
+			if len(findings) > 0 {
+				t.Errorf("%+v: %+v", c, findings)
+			}
+			continue
+		}
+		if len(findings) != 1 || findings[0].Code != BadResource || findings[0].Line != 6 || !strings.Contains(findings[0].Reason, c.want) {
+			t.Errorf("%+v: %+v", c, findings)
+		}
+	}
+}
+
+func TestInternationalNamesGetTheirPunycode(t *testing.T) {
+	for value, want := range map[string]string{
+		"https://bücher.example":          `write "https://xn--bcher-kva.example"`,
+		"https://*.Bücher.example:8443":   `write "https://*.xn--bcher-kva.example:8443"`,
+		"https://shop.例え.テスト":             `write "https://shop.xn--r8jz45g.xn--zckzah"`,
+		"https://a\u200d.example":         "", // no domain's name
+		"https://shop.example.com/bücher": "",
+	} {
+		findings := Check("f", []byte(`{"allow_origins": [`+strconv.Quote(value)+`]}`), true)
+		if len(findings) == 0 || want != "" && findings[0].Remedy != want || want == "" && strings.Contains(findings[0].Remedy, "xn--a") {
+			t.Errorf("%s: %+v", value, findings)
+		}
+	}
+	findings := Check("f", []byte(`{"rules": [{"hosts": ["api.bücher.example"], "policy": {"mode": "off"}}]}`), true)
+	if len(findings) != 1 || findings[0].Remedy != `write "api.xn--bcher-kva.example"` {
+		t.Errorf("%+v", findings)
+	}
+}
+
+func TestNotesAreNoWarnings(t *testing.T) {
+	findings := Check("f", []byte(`{"allow_origin_string_match": [{"exact": "https://a.example"}]}`), true)
+	if Count(findings, Note) != 1 || Count(findings, Warning) != 0 || Count(findings, Error) != 0 || findings[0].Code != config.Unmatched {
+		t.Errorf("%+v", findings)
+	}
+}
+
+func TestWhatIsNotListedIsCounted(t *testing.T) {
+	findings := Check("f", []byte(`{"allow_origins": [`+strings.TrimSuffix(strings.Repeat("1,", 250), ",")+`]}`), true)
+	if len(findings) != 101 || Count(findings, Error) != 250 {
+		t.Errorf("%d listed, %d counted", len(findings), Count(findings, Error))
+	}
 }

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+)
+
+// endless is standard input that nobody closes.
+type endless struct{ begun chan struct{} }
+
+func (e endless) Read([]byte) (int, error) {
+	close(e.begun)
+	select {}
+}
+
+// TestEveryCommandEndsWhenItIsInterrupted stops commands in the middle of what
+// has no end.
+func TestEveryCommandEndsWhenItIsInterrupted(t *testing.T) {
+	ctx, interrupt := context.WithCancel(context.Background())
+	in := endless{make(chan struct{})}
+	var stderr bytes.Buffer
+	code := make(chan int)
+	go func() { code <- run(ctx, []string{"check"}, stdio{in, io.Discard, &stderr}) }()
+	<-in.begun
+	interrupt()
+	select {
+	case code := <-code:
+		if code != exitInterrupted || stderr.String() != "corsctl check: interrupted\n" {
+			t.Errorf("exit code %d, %s", code, stderr.String())
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it goes on")
+	}
+	for _, c := range commands {
+		if c.ends != (c.name == "serve") {
+			t.Errorf("%s ends by itself: %v", c.name, c.ends)
+		}
+	}
+}
+
+// broken can not be written to.
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, errors.New("no room") }
+
+func TestWhatCanNotBePrintedFails(t *testing.T) {
+	var stderr bytes.Buffer
+	if code := run(context.Background(), []string{"check"}, stdio{strings.NewReader(`{"mode": "off"}`), broken{}, &stderr}); code != exitUsage || !strings.Contains(stderr.String(), "no room") {
+		t.Errorf("exit code %d, %s", code, stderr.String())
+	}
+}
