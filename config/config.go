@@ -16,6 +16,10 @@ type Config struct {
 	// policy is wrong.
 	Notes Problems
 	rules ruleIndex
+
+	text     []byte // what the strings here are parts of
+	policies []*Policy
+	used     int // of the policies
 }
 
 // HasRules reports whether Select looks at the host and the path.
@@ -37,55 +41,48 @@ func (c *Config) Policies() (all []*Policy) {
 // warnings concern settings that are accepted and can have no effect or better
 // be written otherwise.
 func Parse(data []byte) (c *Config, warnings Problems, err error) {
-	p := newParser()
-	c = p.config(data)
-	if p.mistakes.count > 0 {
-		return nil, p.warnings.all(), p.mistakes.all()
-	}
-	c.Notes = p.notes.all()
-	return c, p.warnings.all(), nil
+	return new(Parser).Parse(data)
 }
 
-func (p *parser) config(data []byte) *Config {
+func (p *parser) parse(data []byte) {
 	root, ok := p.parseJSON(data)
 	if !ok {
-		return nil
+		return
 	}
 	raw := p.rawPolicy(root, topKeys)
 	if !root.IsObject() {
-		return nil
+		return
 	}
-	c := &Config{StatPrefix: "cors", rules: p.compileRules(raw.rules)}
+	c := p.config
+	p.compileRules(raw.rules)
 	if raw.has("stat_prefix") {
 		c.StatPrefix = raw.statPrefix
 	}
-	list, given := raw.given["rules"]
-	ruled := len(raw.rules) > 0 || given && !list.clean
+	rules := raw.find("rules")
+	ruled := len(raw.rules) > 0 || rules != nil && !rules.clean
 	if !ruled || raw.policyKeys > 0 {
 		c.Default = p.compilePolicy(raw)
 	}
-	return c
 }
 
 // compilePolicy checks what a policy says as a whole and compiles it.
 func (p *parser) compilePolicy(raw *rawPolicy) *Policy {
-	policy := &raw.policy
+	policy := raw.policy
 	p.requireOrigins(raw)
-	waived := &waivers{given: raw.waived, used: map[Code]bool{}}
-	var patterns, timing []placedPattern
-	policy.Origins, patterns = p.compileOrigins(raw.origins, waived)
-	policy.Timing, timing = p.compileOrigins(raw.timing, waived)
-	p.checkOrigins(raw, patterns, waived)
-	p.checkLoose(raw, waived)
+	patterns := p.compileOrigins(&policy.Origins, p.patterns[0], raw.origins, &raw.waived)
+	timing := p.compileOrigins(&policy.Timing, p.patterns[1], raw.timing, &raw.waived)
+	p.patterns = [...][]placedPattern{patterns, timing}
+	p.checkOrigins(raw, patterns, &raw.waived)
+	p.checkLoose(raw, &raw.waived)
 	p.warnOrigins(raw.origins, &policy.Origins, patterns)
 	p.warnOrigins(raw.timing, &policy.Timing, timing)
 	p.warnPrivateNetwork(raw, patterns)
 	p.compileMethods(raw)
 	p.compileHeaders(raw)
 	p.compileExpose(raw)
-	for _, waiver := range Waivers {
-		if at, ok := raw.waived[waiver]; ok && !waived.used[waiver] {
-			p.warn(at, quote(string(waiver)), NoEffect, "nothing here needs this waiver", "leave it out")
+	for i, waiver := range raw.waived {
+		if waiver.given && !waiver.used {
+			p.warn(waiver.place, quote(string(waivable[i])), NoEffect, "nothing here needs this waiver", "leave it out")
 		}
 	}
 	p.noteUnmatched(raw, policy)
@@ -98,13 +95,12 @@ func (p *parser) requireOrigins(raw *rawPolicy) {
 	if len(raw.origins) > 0 || raw.policy.Mode == Off {
 		return
 	}
-	list, given := raw.given[allowOrigins]
-	patterns, more := raw.given[originPatterns]
+	list, patterns := raw.find(allowOrigins), raw.find(originPatterns)
 	switch {
-	case !given && !more:
+	case list == nil && patterns == nil:
 		p.fail(raw.object.inside(allowOrigins), "", Missing, "no origins", remedy)
-	case given && !list.clean, more && !patterns.clean: // what is wrong there was to be one
-	case given:
+	case list != nil && !list.clean, patterns != nil && !patterns.clean: // what is wrong there was to be one
+	case list != nil:
 		p.fail(list.place, list.Raw, Missing, "no origins", remedy)
 	default:
 		p.fail(patterns.place, patterns.Raw, Missing, "no origins", remedy)

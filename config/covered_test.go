@@ -24,13 +24,13 @@ func TestDroppedPatternsAreThoseThatChangeNothing(t *testing.T) {
 		return placedPattern{pattern: p}
 	})
 	set := func(patterns []placedPattern, leave func(i int) bool) origin.Set {
-		return origin.NewSet(func(yield func(origin.Pattern) bool) {
-			for i := range patterns {
-				if !leave(i) && !yield(patterns[i].pattern) {
-					return
-				}
+		var kept []origin.Pattern
+		for i := range patterns {
+			if !leave(i) {
+				kept = append(kept, patterns[i].pattern)
 			}
-		})
+		}
+		return origin.NewSet(kept)
 	}
 	same := func(a, b origin.Set) bool {
 		for _, host := range append(slices.Clone(hosts), "y.a", "y.b.a", "y.c.b.a", "y.b", "y.x.b", "y") {

@@ -51,7 +51,7 @@ var corsPolicyTypes = []string{
 }
 
 func readOrigins(p *parser, raw *rawPolicy, v value) {
-	raw.origins = append(raw.origins, p.rawOrigins(v)...)
+	raw.origins = p.rawOrigins(raw.origins, v)
 }
 
 // dialect is what tells in which project's words a policy is written.
@@ -60,16 +60,18 @@ type dialect struct {
 	place   place // of the key that tells
 }
 
+var allowOriginsInCamel = camel(allowOrigins)
+
 // see looks at one member of a policy. Beside the keys that only one project
 // has, Istio's allowOrigins are told by their matcher objects: strings there may
 // as well be the Gateway API's, or ours.
 func (d *dialect) see(f *Field, v value) {
 	project := f.Dialect
-	if v.name == camel(allowOrigins) && v.IsArray() && v.Get("0").IsObject() {
+	if v.name == allowOriginsInCamel && v.IsArray() && v.Get("0").IsObject() {
 		project = istio
 	}
 	if project != "" && d.project == "" {
-		*d = dialect{project, v.key}
+		*d = dialect{project, v.at}
 	}
 }
 
@@ -103,16 +105,17 @@ func (p *parser) unmatched(v value) (forward bool) {
 // modeFromFractions translates what Envoy decides for each request by chance.
 // Envoy's shadow policy only counts where the filter itself is not enabled.
 func (p *parser) modeFromFractions(raw *rawPolicy) {
-	first, enabled := raw.given[filterEnabled]
+	first := raw.find(filterEnabled)
+	enabled := first != nil
 	if !enabled {
-		var shadow bool
-		if first, shadow = raw.given[shadowEnabled]; !shadow {
-			return
-		}
+		first = raw.find(shadowEnabled)
+	}
+	if first == nil {
+		return
 	}
 	switch {
 	case raw.has("mode"):
-		p.fail(first.key, "", DuplicateKey, `means the same as "mode"`, "keep one of the two")
+		p.fail(first.at, "", DuplicateKey, `means the same as "mode"`, "keep one of the two")
 	case !enabled || raw.enabled:
 		raw.policy.Mode = Enforce
 	case raw.shadow:

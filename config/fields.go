@@ -41,11 +41,11 @@ const (
 var Fields = []Field{
 	{Name: "allow_origins", Type: originsType, Default: "required", Meaning: "who may read responses", read: readOrigins},
 	{Name: "allow_methods", Type: "list of methods, or one comma-separated string", Default: "none", Meaning: "sent as Access-Control-Allow-Methods; GET, HEAD and POST never need listing; `*` is any",
-		read: func(p *parser, raw *rawPolicy, v value) { raw.methods = p.namesOrText(v) }},
+		read: func(p *parser, raw *rawPolicy, v value) { raw.methods = p.namesOrText(raw.methods, v) }},
 	{Name: "allow_headers", Type: headersType, Default: "none", Meaning: "sent as Access-Control-Allow-Headers; `*` is any",
-		read: func(p *parser, raw *rawPolicy, v value) { raw.headers = p.namesOrText(v) }},
+		read: func(p *parser, raw *rawPolicy, v value) { raw.headers = p.namesOrText(raw.headers, v) }},
 	{Name: "expose_headers", Type: headersType, Default: "none", Meaning: "sent as Access-Control-Expose-Headers",
-		read: func(p *parser, raw *rawPolicy, v value) { raw.expose = p.namesOrText(v) }},
+		read: func(p *parser, raw *rawPolicy, v value) { raw.expose = p.namesOrText(raw.expose, v) }},
 	{Name: "allow_credentials", Type: flagType, Default: "`false`", Meaning: "sends Access-Control-Allow-Credentials: true",
 		read: func(p *parser, raw *rawPolicy, v value) { raw.policy.Credentials = p.boolean(v) }},
 	{Name: "max_age", Type: "seconds as number or string, or a duration such as `10m`", Default: "not sent", Meaning: "Access-Control-Max-Age; 0 or -1 sends `0`, do not cache",
@@ -67,13 +67,13 @@ var Fields = []Field{
 	{Name: "mode", Type: "`enforce`, `shadow` or `off`", Default: "`enforce`", Meaning: "shadow decides, counts and logs, and touches nothing",
 		read: func(p *parser, raw *rawPolicy, v value) { raw.policy.Mode = p.mode(v) }},
 	{Name: "timing_allow_origins", Type: "as `allow_origins`", Default: "none", Meaning: "stamps Timing-Allow-Origin for those origins",
-		read: func(p *parser, raw *rawPolicy, v value) { raw.timing = p.rawOrigins(v) }},
+		read: func(p *parser, raw *rawPolicy, v value) { raw.timing = p.rawOrigins(raw.timing, v) }},
 	{Name: "debug", Type: flagType, Default: "`false`", Meaning: "adds the decision as the response header x-cors-decision",
 		read: func(p *parser, raw *rawPolicy, v value) { raw.policy.Debug = p.boolean(v) }},
 	{Name: "dangerously_tolerate", Type: "list of waivers", Default: "none", Meaning: "lets through a setting that is refused otherwise; the refusal names the waiver",
 		read: func(p *parser, raw *rawPolicy, v value) { p.waivers(raw, v) }},
 	{Name: "rules", Type: "list of rules", Default: "none", Meaning: "policies by host and path; the first that matches wins, else the settings above", Top: true,
-		read: func(p *parser, raw *rawPolicy, v value) { raw.rules = p.rawRules(v) }},
+		read: func(p *parser, raw *rawPolicy, v value) { raw.rules = p.rawRules(raw.rules, v) }},
 	{Name: "stat_prefix", Type: "1 to 64 letters, digits, `_`, `-` and inner dots", Default: "`cors`", Meaning: "first part of the names of the counters", Top: true,
 		read: func(p *parser, raw *rawPolicy, v value) { raw.statPrefix = p.statPrefix(v) }},
 }
@@ -116,15 +116,15 @@ func SettingOf(key string) string { return policyKeys.keys[key].setting }
 // other setting is in the policy; what the settings mean together is not.
 type rawPolicy struct {
 	object  value
-	given   map[string]given // by setting
+	given   []given
 	dialect dialect
-	policy  Policy
+	policy  *Policy // what is made
 	origins []rawOrigin
 	timing  []rawOrigin
 	methods []rawName
 	headers []rawName
 	expose  []rawName
-	waived  map[Code]place
+	waived  waivers
 	enabled bool // Envoy's filter_enabled
 	shadow  bool // Envoy's shadow_enabled
 
@@ -137,19 +137,43 @@ type rawPolicy struct {
 // given is the value of a setting as written; clean says that no mistake was
 // found in it.
 type given struct {
+	setting string
 	value
 	clean bool
 }
 
-func (raw *rawPolicy) has(setting string) bool { _, ok := raw.given[setting]; return ok }
+// find returns what was written for a setting, or nil.
+func (raw *rawPolicy) find(setting string) *given {
+	i := slices.IndexFunc(raw.given, func(g given) bool { return g.setting == setting })
+	if i < 0 {
+		return nil
+	}
+	return &raw.given[i]
+}
+
+func (raw *rawPolicy) has(setting string) bool { return raw.find(setting) != nil }
+
+// reset empties it, and leaves the lists their memory.
+func (raw *rawPolicy) reset(object value, policy *Policy) {
+	*raw = rawPolicy{
+		object: object, policy: policy,
+		given: raw.given[:0], origins: raw.origins[:0], timing: raw.timing[:0],
+		methods: raw.methods[:0], headers: raw.headers[:0], expose: raw.expose[:0], rules: raw.rules[:0],
+	}
+}
 
 // rawPolicy reads a policy object, or the top level.
 func (p *parser) rawPolicy(object value, keys keySet) *rawPolicy {
-	raw := &rawPolicy{object: object, given: map[string]given{}, waived: map[Code]place{}, policy: Policy{PreflightStatus: 204}}
+	if p.used == len(p.policies) {
+		p.policies = append(p.policies, &rawPolicy{})
+	}
+	raw := p.policies[p.used]
+	p.used++
+	raw.reset(object, p.config.newPolicy())
 	p.members(object, keys, func(k key, v value) {
 		before := p.mistakes.count
 		k.field.read(p, raw, v)
-		raw.given[k.setting] = given{v, p.mistakes.count == before}
+		raw.given = append(raw.given, given{k.setting, v, p.mistakes.count == before})
 		if !k.field.Top {
 			raw.policyKeys++
 		}
@@ -187,22 +211,24 @@ func (p *parser) status(v value) uint32 {
 }
 
 func (p *parser) waivers(raw *rawPolicy, v value) {
-	known := make([]string, len(Waivers))
-	for i, waiver := range Waivers {
-		known[i] = string(waiver)
-	}
 	p.elements(v, func(v value) {
-		switch s, ok := p.text(v); {
-		case !ok:
-		case !slices.Contains(known, s):
-			if !p.mistakes.skip(v.place) {
-				p.fail(v.place, v.Raw, BadValue, "no waiver of this name", nearest(s, known))
-			}
-		default:
-			if _, again := raw.waived[Code(s)]; again {
+		s, ok := p.text(v)
+		if !ok {
+			return
+		}
+		w := raw.waived.find(Code(s))
+		switch {
+		case w != nil:
+			if w.given {
 				p.warn(v.place, v.Raw, Duplicate, "stands twice", "keep one")
 			}
-			raw.waived[Code(s)] = v.place
+			w.place, w.given = v.place, true
+		case !p.mistakes.skip(v.place):
+			known := make([]string, len(Waivers))
+			for i, waiver := range Waivers {
+				known[i] = string(waiver)
+			}
+			p.fail(v.place, v.Raw, BadValue, "no waiver of this name", nearest(s, known))
 		}
 	})
 }

@@ -16,7 +16,7 @@ const maxDepth = 64
 // gjson answers from whatever stands in truncated or trailing text, so nothing
 // is read before this.
 func (p *parser) parseJSON(data []byte) (value, bool) {
-	text := strings.TrimPrefix(string(data), "\ufeff")
+	text := strings.TrimPrefix(p.config.keep(data), "\ufeff")
 	before := len(data) - len(text)
 	// broken refuses the text for what stands at an offset.
 	broken := func(i int, reason, remedy string) (value, bool) {

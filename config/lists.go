@@ -8,8 +8,8 @@ import (
 
 // compileMethods checks the methods and makes what the response field says.
 func (p *parser) compileMethods(raw *rawPolicy) {
-	policy := &raw.policy
-	var list []string
+	policy := raw.policy
+	list := p.words[:0]
 	safelistedOnly, before := len(raw.methods) > 0, p.mistakes.count
 	for _, e := range raw.methods {
 		method := header.NormalizeMethod(e.name)
@@ -40,8 +40,9 @@ func (p *parser) compileMethods(raw *rawPolicy) {
 		list = append(list, method)
 	}
 	if safelistedOnly && p.mistakes.count == before {
-		p.warn(raw.given["allow_methods"].place, "", NoEffect, "GET, HEAD and POST are always allowed", "leave the key out")
+		p.warn(raw.find("allow_methods").place, "", NoEffect, "GET, HEAD and POST are always allowed", "leave the key out")
 	}
+	p.words = list
 	policy.AllowMethods = strings.Join(list, ", ")
 	if policy.anyMethod {
 		p.warnCovered(raw.methods, "*")
@@ -53,7 +54,7 @@ func (p *parser) compileMethods(raw *rawPolicy) {
 // compileHeaders checks the request headers and makes what the response field
 // says.
 func (p *parser) compileHeaders(raw *rawPolicy) {
-	policy := &raw.policy
+	policy := raw.policy
 	list, all := p.headerNames(raw.headers, &policy.headers, func(e rawName, name string) {
 		switch {
 		case header.ForbiddenRequestHeader(name):
@@ -83,8 +84,8 @@ func (p *parser) compileHeaders(raw *rawPolicy) {
 
 // compileExpose checks the response headers that scripts may read.
 func (p *parser) compileExpose(raw *rawPolicy) {
-	var set header.Set
-	list, all := p.headerNames(raw.expose, &set, func(e rawName, name string) {
+	p.exposed.Reset()
+	list, all := p.headerNames(raw.expose, &p.exposed, func(e rawName, name string) {
 		switch {
 		case header.ForbiddenResponseHeader(name):
 			p.warn(e.place, quote(e.name), NoEffect, "no script can read this header", "leave it out")
@@ -108,7 +109,9 @@ func (p *parser) compileExpose(raw *rawPolicy) {
 
 // headerNames checks a list of header names and returns it in lower case,
 // without duplicates and without "*", which is all where it is there.
+// It is good until the next list is checked.
 func (p *parser) headerNames(names []rawName, set *header.Set, each func(e rawName, name string)) (list []string, all *rawName) {
+	list = p.words[:0]
 	for i, e := range names {
 		name := strings.ToLower(e.name)
 		switch {
@@ -126,6 +129,7 @@ func (p *parser) headerNames(names []rawName, set *header.Set, each func(e rawNa
 			each(e, name)
 		}
 	}
+	p.words = list
 	return list, all
 }
 
@@ -156,10 +160,10 @@ func (p *parser) warnCovered(names []rawName, except ...string) {
 // that a user visits, and for pages that anyone on the path can write, which
 // browsers do not let in at all (Private Network Access, section 3.1.1).
 func (p *parser) warnPrivateNetwork(raw *rawPolicy, patterns []placedPattern) {
-	setting := raw.given["allow_private_network_access"]
 	if !raw.policy.PrivateNetwork {
 		return
 	}
+	setting := raw.find("allow_private_network_access")
 	if raw.policy.Origins.Any {
 		p.warn(setting.place, setting.Raw, PrivateNetwork, "any page on the web may reach into the private network through its visitors' browsers", "list the origins that need it")
 		return

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"slices"
 	"strings"
 
@@ -38,11 +37,12 @@ func (e *rawOrigin) isNull() bool {
 	return e.value == "null" && (e.kind == matchString || e.kind == matchExact)
 }
 
-func (p *parser) rawOrigins(v value) (list []rawOrigin) {
+// rawOrigins reads a list of origins, behind those that are there.
+func (p *parser) rawOrigins(list []rawOrigin, v value) []rawOrigin {
 	if v.IsArray() {
 		// A string and its comma take three bytes at least: what has more elements
 		// holds numbers, and they get no room.
-		list = make([]rawOrigin, 0, min(int(v.Get("#").Int()), len(v.Raw)/3))
+		list = slices.Grow(list, min(int(v.Get("#").Int()), len(v.Raw)/3))
 	}
 	p.elements(v, func(v value) {
 		o := rawOrigin{place: v.place, written: v.Raw}
@@ -118,8 +118,8 @@ func (p *parser) safeRegex(v value) (regex string) {
 
 // compileOrigins turns entries into a matcher. Its refusals concern single
 // entries; those that depend on credentials follow in checkOrigins.
-func (p *parser) compileOrigins(list []rawOrigin, waived *waivers) (o Origins, patterns []placedPattern) {
-	patterns = make([]placedPattern, 0, len(list))
+func (p *parser) compileOrigins(o *Origins, patterns []placedPattern, list []rawOrigin, waived *waivers) []placedPattern {
+	patterns = slices.Grow(patterns[:0], len(list))
 	var first *rawOrigin // the one that allows every origin
 	for i := range list {
 		e := &list[i]
@@ -162,12 +162,8 @@ func (p *parser) compileOrigins(list []rawOrigin, waived *waivers) (o Origins, p
 			p.warn(e.place, e.written, Duplicate, "allows every origin, as "+first.path()+" does", "keep one")
 		}
 	}
-	o.patterns = origin.NewSet(func(yield func(origin.Pattern) bool) {
-		for i := 0; i < len(patterns) && yield(patterns[i].pattern); {
-			i++
-		}
-	})
-	return o, patterns
+	o.patterns.Reset(len(patterns), func(i int) *origin.Pattern { return &patterns[i].pattern })
+	return patterns
 }
 
 // placedPattern is a pattern and the entry it comes from.
@@ -177,9 +173,9 @@ type placedPattern struct {
 }
 
 func (p *parser) pattern(e *rawOrigin) (pattern origin.Pattern, ok bool) {
-	pattern, err := origin.ParsePattern(e.value)
-	var bad *origin.PatternError
-	if errors.As(err, &bad) {
+	pattern, err := p.written.Parse(e.value)
+	if err != nil {
+		bad := err.(*origin.PatternError)
 		p.fail(e.place, e.written, BadOrigin, bad.Reason, bad.Remedy)
 		return pattern, false
 	}
@@ -250,17 +246,25 @@ func orWaive(c Code) string {
 
 // waivers are the named exceptions of one policy; used ones are marked, so that
 // those without effect can be warned of.
-type waivers struct {
-	given map[Code]place
-	used  map[Code]bool
+type waivers [len(waivable)]waiver
+
+type waiver struct {
+	place
+	given, used bool
+}
+
+// find returns the waiver of a name, or nil where there is none.
+func (w *waivers) find(c Code) *waiver {
+	if i := slices.Index(waivable[:], c); i >= 0 {
+		return &w[i]
+	}
+	return nil
 }
 
 // tolerates reports whether the policy waives the refusal, and marks the waiver
 // as needed.
 func (w *waivers) tolerates(c Code) bool {
-	_, ok := w.given[c]
-	if ok {
-		w.used[c] = true
-	}
-	return ok
+	e := w.find(c)
+	e.used = true
+	return e.given
 }

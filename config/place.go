@@ -10,26 +10,31 @@ import (
 // place is where something stands in a configuration: the path is for people,
 // the bytes are for tools.
 type place struct {
-	// base is the path of the value, or of the list that it is the index-th
-	// element of, counted from 1: most elements never need their path, which is
-	// put together for those that do.
-	base           string
+	// base is the path of the object, and key the member of it, that the value
+	// is, or that is the list of which the value is the index-th element, counted
+	// from 1: most values never need their path, which is put together for those
+	// that do.
+	base, key      string
 	index          int
 	offset, length int
 }
 
 func (p place) path() string {
-	if p.index == 0 {
-		return p.base
+	path := p.key
+	if p.base != "" {
+		path = p.base + "." + path
 	}
-	return p.base + "[" + strconv.Itoa(p.index-1) + "]"
+	if p.index == 0 {
+		return path
+	}
+	return path + "[" + strconv.Itoa(p.index-1) + "]"
 }
 
 // value is a JSON value and where it stands.
 type value struct {
 	gjson.Result
 	place
-	key  place  // of its key; the value's own for elements of a list
+	at   place  // of its key; the value's own for elements of a list
 	name string // the key as written
 }
 
@@ -40,26 +45,29 @@ func document(text string, before int) value {
 	root.Raw = strings.TrimRight(root.Raw, " \t\r\n") // gjson leaves what follows on the value
 	root.Index += before
 	here := placeOf(root)
-	return value{Result: root, place: here, key: here}
+	return value{Result: root, place: here, at: here}
 }
 
 // placeOf relies on an index that counts from the begin of the text: gjson adds
 // that of the surrounding value where ForEach walks.
 func placeOf(v gjson.Result) place { return place{offset: v.Index, length: len(v.Raw)} }
 
-// member is the value of a key of the object v.
-func (v value) member(key, member gjson.Result) value {
-	m := value{Result: member, place: placeOf(member), key: placeOf(key), name: key.String()}
-	m.base = join(v.path(), cut(m.name, maxValueLen))
-	m.key.base = m.base
+// member is the value of a key of the object at a path.
+func member(path string, key, v gjson.Result) value {
+	m := value{Result: v, place: placeOf(v), at: placeOf(key), name: key.String()}
+	m.base, m.key = path, cut(m.name, maxValueLen)
+	m.at.base, m.at.key = m.base, m.key
 	return m
 }
 
 // element is the i-th value of the list v.
 func (v value) element(i int, element gjson.Result) value {
 	here := placeOf(element)
-	here.base, here.index = v.path(), i+1
-	return value{Result: element, place: here, key: here}
+	here.base, here.key, here.index = v.base, v.key, i+1
+	if v.index > 0 { // a list in a list
+		here.base, here.key = "", v.path()
+	}
+	return value{Result: element, place: here, at: here}
 }
 
 // part is the place of the bytes of a string from i to j. Where the string holds
@@ -76,13 +84,6 @@ func (v value) part(i, j int) place {
 // key's path.
 func (v value) inside(key string) place {
 	at := v.place
-	at.base, at.index = join(v.path(), key), 0
+	at.base, at.key, at.index = v.path(), key, 0
 	return at
-}
-
-func join(path, key string) string {
-	if path == "" {
-		return key
-	}
-	return path + "." + key
 }

@@ -225,3 +225,5 @@ func TestBrokenJSONSaysWhere(t *testing.T) {
 		}
 	}
 }
+
+func join(path, key string) string { return place{base: path, key: key}.path() }

@@ -47,7 +47,9 @@ const (
 const Unmatched Code = "unmatched-preflights"
 
 // Waivers are the codes that dangerously_tolerate takes.
-var Waivers = []Code{AnyOrigin, InsecureOrigin, NullOrigin, LooseMatch, PublicSuffix}
+var Waivers = waivable[:]
+
+var waivable = [...]Code{AnyOrigin, InsecureOrigin, NullOrigin, LooseMatch, PublicSuffix}
 
 // Problem is one mistake in a configuration, or one warning. Its texts are fit
 // for a log: nothing in them breaks a line or is no printable character.
@@ -126,9 +128,11 @@ func (f *tally) add(at place, value string, code Code, reason, remedy string) {
 		return
 	}
 	f.count++
+	// The texts outlive the configuration that they quote, whose memory is used
+	// again.
 	f.list = append(f.list, Problem{
-		Path: line(at.path(), maxTextLen), Offset: at.offset, Length: at.length, Value: shorten(value),
-		Code: code, Reason: line(reason, maxTextLen), Remedy: line(remedy, maxTextLen),
+		Path: strings.Clone(line(at.path(), maxTextLen)), Offset: at.offset, Length: at.length, Value: strings.Clone(shorten(value)),
+		Code: code, Reason: strings.Clone(line(reason, maxTextLen)), Remedy: strings.Clone(line(remedy, maxTextLen)),
 	})
 }
 
@@ -152,7 +156,7 @@ func (f *tally) all() Problems {
 	}
 	rest := f.count - maxListed
 	return append(f.list, Problem{
-		Path: line(f.next.path(), maxTextLen), Offset: f.next.offset, Length: f.next.length,
+		Path: strings.Clone(line(f.next.path(), maxTextLen)), Offset: f.next.offset, Length: f.next.length,
 		Code: More, Reason: strconv.Itoa(rest) + " more " + f.noun + ", the first of them here", Remedy: "fix those above, then look again", Rest: rest,
 	})
 }

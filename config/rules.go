@@ -49,8 +49,36 @@ func (r *Rule) matchesPath(path string) bool {
 // of the host and the rules of that host, not all rules.
 type ruleIndex struct {
 	rules   []Rule
-	anyHost []int32
-	byHost  origin.HostMap[[]int32]
+	anyHost ruleList
+	byHost  origin.HostMap[ruleList]
+	links   []ruleLink
+}
+
+// ruleList is a list of rules, in their order: places in the links, from 1. One
+// slice holds the lists of all hosts, so that they cost no allocation each.
+type ruleList struct{ first, last int32 }
+
+type ruleLink struct{ rule, next int32 }
+
+// add puts a rule at the end of a list, where it does not stand there.
+func (x *ruleIndex) add(list *ruleList, rule int32) {
+	if list.last > 0 && x.links[list.last-1].rule == rule {
+		return
+	}
+	x.links = append(x.links, ruleLink{rule: rule})
+	place := int32(len(x.links))
+	if list.last > 0 {
+		x.links[list.last-1].next = place
+	} else {
+		list.first = place
+	}
+	list.last = place
+}
+
+// reset takes all rules out, and keeps their memory.
+func (x *ruleIndex) reset() {
+	x.byHost.Reset(0)
+	*x = ruleIndex{rules: x.rules[:0], byHost: x.byHost, links: x.links[:0]}
 }
 
 // find returns the first rule for the host (without port, in lower case) and
@@ -69,14 +97,16 @@ func (x *ruleIndex) find(host, path string) *Rule {
 
 // first returns the first rule of the list that matches the path, or before
 // where that one comes earlier.
-func (x *ruleIndex) first(list []int32, path string, before int32) int32 {
-	for _, i := range list {
-		if i >= before {
+func (x *ruleIndex) first(list ruleList, path string, before int32) int32 {
+	for at := list.first; at > 0; {
+		link := x.links[at-1]
+		if link.rule >= before {
 			break
 		}
-		if x.rules[i].matchesPath(path) {
-			return i
+		if x.rules[link.rule].matchesPath(path) {
+			return link.rule
 		}
+		at = link.next
 	}
 	return before
 }
@@ -92,13 +122,20 @@ type rawRule struct {
 
 var ruleKeys = keysOf("name", "hosts", "paths", "policy")
 
-func (p *parser) rawRules(v value) (rules []rawRule) {
+// rawRules reads a list of rules, behind those that are there.
+func (p *parser) rawRules(rules []rawRule, v value) []rawRule {
 	p.elements(v, func(v value) {
 		if !v.IsObject() {
 			p.wrongType(v, "an object")
 			return
 		}
-		rule := rawRule{place: v.place}
+		if len(rules) < cap(rules) {
+			rules = rules[:len(rules)+1] // with the memory of one of an earlier configuration
+		} else {
+			rules = append(rules, rawRule{})
+		}
+		rule := &rules[len(rules)-1]
+		rule.reset(v.place)
 		given := false
 		p.members(v, ruleKeys, func(k key, v value) {
 			switch k.name {
@@ -106,9 +143,9 @@ func (p *parser) rawRules(v value) (rules []rawRule) {
 				rule.name.place = v.place
 				rule.name.name, _ = p.text(v)
 			case "hosts":
-				rule.hosts = p.someNames(v)
+				rule.hosts = p.someNames(rule.hosts, v)
 			case "paths":
-				rule.paths = p.someNames(v)
+				rule.paths = p.someNames(rule.paths, v)
 			case "policy":
 				given = true
 				if policy := p.rawPolicy(v, policyKeys); v.IsObject() {
@@ -119,23 +156,34 @@ func (p *parser) rawRules(v value) (rules []rawRule) {
 		if !given {
 			p.fail(v.place, "", Missing, "the rule has no policy", `write "policy": {…}, or {"mode": "off"} for no CORS there`)
 		}
-		if given || rule.hosts != nil || rule.paths != nil { // else there is nothing to check
-			rules = append(rules, rule)
+		if !given && len(rule.hosts) == 0 && len(rule.paths) == 0 {
+			rules = rules[:len(rules)-1] // there is nothing to check
 		}
 	})
 	return rules
 }
 
+// reset empties it, and leaves the lists their memory.
+func (r *rawRule) reset(at place) {
+	*r = rawRule{place: at, hosts: r.hosts[:0], paths: r.paths[:0]}
+}
+
 // someNames reads a list of strings that must not be empty.
-func (p *parser) someNames(v value) []rawName {
+func (p *parser) someNames(names []rawName, v value) []rawName {
 	if v.IsArray() && v.Get("#").Int() == 0 {
 		p.fail(v.place, v.Raw, Missing, "an empty list matches nothing", "leave the key out to match everything")
 	}
-	return p.names(v)
+	return p.names(names, v)
 }
 
-func (p *parser) compileRules(raw []rawRule) (index ruleIndex) {
-	names := map[string]int{}
+func (p *parser) compileRules(raw []rawRule) {
+	index := &p.config.rules
+	index.makeRoom(raw)
+	if p.ruleOfName == nil {
+		p.ruleOfName = map[string]int{}
+	}
+	clear(p.ruleOfName)
+	names := p.ruleOfName
 	catchAll := ""
 	for i, e := range raw {
 		if first, again := names[e.name.name]; again {
@@ -147,7 +195,9 @@ func (p *parser) compileRules(raw []rawRule) (index ruleIndex) {
 		if catchAll != "" && !p.warnings.skip(e.place) {
 			p.warn(e.place, "", Unreachable, catchAll+" matches everything before it", "move that rule to the end")
 		}
-		rule := Rule{Name: e.name.name, Index: i}
+		index.rules = index.rules[:i+1]
+		rule := &index.rules[i]
+		*rule = Rule{Name: e.name.name, Index: i, paths: rule.paths[:0]}
 		if rule.Name == "" {
 			rule.Name = e.path()
 		}
@@ -163,14 +213,11 @@ func (p *parser) compileRules(raw []rawRule) (index ruleIndex) {
 				continue
 			}
 			if host, below, ok := p.hostPattern(h); ok {
-				list := index.byHost.At("", host, below)
-				if n := len(*list); n == 0 || (*list)[n-1] != int32(i) {
-					*list = append(*list, int32(i))
-				}
+				index.add(index.byHost.At("", host, below), int32(i))
 			}
 		}
 		if anyHost {
-			index.anyHost = append(index.anyHost, int32(i))
+			index.add(&index.anyHost, int32(i))
 		}
 		if anyHost && (len(e.paths) == 0 || slices.ContainsFunc(e.paths, func(p rawName) bool { return p.name == "/*" })) && catchAll == "" {
 			catchAll = e.path()
@@ -178,9 +225,18 @@ func (p *parser) compileRules(raw []rawRule) (index ruleIndex) {
 		if e.policy != nil {
 			rule.Policy = p.compilePolicy(e.policy)
 		}
-		index.rules = append(index.rules, rule)
 	}
-	return index
+}
+
+// makeRoom makes room for rules before there is any.
+func (x *ruleIndex) makeRoom(raw []rawRule) {
+	hosts := 0
+	for i := range raw {
+		hosts += len(raw[i].hosts)
+	}
+	x.rules = slices.Grow(x.rules[:0], len(raw))
+	x.links = slices.Grow(x.links[:0], hosts)
+	x.byHost.Reset(hosts)
 }
 
 func (p *parser) hostPattern(e rawName) (host string, below, ok bool) {

@@ -1,10 +1,14 @@
 package config
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"corsfilter/internal/header"
+	"corsfilter/internal/origin"
 )
 
 // parser reads a configuration and collects its mistakes, the warnings and the
@@ -14,11 +18,25 @@ type parser struct {
 	warnings tally
 	notes    tally
 
-	redundant redundant
+	config *Config // what is made
+
+	// What follows is used again for the next configuration: see Parser.
+	policies   []*rawPolicy
+	used       int // of the policies
+	patterns   [2][]placedPattern
+	written    origin.PatternParser
+	redundant  redundant
+	ruleOfName map[string]int
+	words      []string
+	exposed    header.Set
 }
 
-func newParser() *parser {
-	return &parser{mistakes: tally{noun: "mistakes"}, warnings: tally{noun: "warnings"}, notes: tally{noun: "notes"}}
+// begin makes ready for a configuration.
+func (p *parser) begin(c *Config) {
+	p.config = c
+	p.mistakes, p.warnings, p.notes = tally{noun: "mistakes"}, tally{noun: "warnings"}, tally{noun: "notes"}
+	p.used = 0
+	p.written.Reset()
 }
 
 func (p *parser) fail(at place, value string, code Code, reason, remedy string) {
@@ -79,8 +97,8 @@ next:
 	for v := range object.members {
 		k, ok := set.keys[v.name]
 		if !ok {
-			if !p.mistakes.skip(v.key) {
-				p.fail(v.key, "", UnknownKey, "unknown key", nearest(v.name, set.names))
+			if !p.mistakes.skip(v.at) {
+				p.fail(v.at, "", UnknownKey, "unknown key", nearest(v.name, set.names))
 			}
 			continue
 		}
@@ -92,7 +110,7 @@ next:
 			if first.name != v.name {
 				reason = "means the same as " + quote(first.name)
 			}
-			p.fail(v.key, v.Raw, DuplicateKey, reason, "keep one of the two")
+			p.fail(v.at, v.Raw, DuplicateKey, reason, "keep one of the two")
 			continue next
 		}
 		seen = append(seen, member{k.setting, v.name})
@@ -102,7 +120,8 @@ next:
 
 // members is the sequence of an object's members.
 func (v value) members(yield func(value) bool) {
-	v.ForEach(func(key, member gjson.Result) bool { return yield(v.member(key, member)) })
+	path := v.path()
+	v.ForEach(func(key, of gjson.Result) bool { return yield(member(path, key, of)) })
 }
 
 // elements walks a list.
@@ -181,8 +200,8 @@ type rawName struct {
 	name string
 }
 
-// names reads a list of strings.
-func (p *parser) names(v value) (names []rawName) {
+// names reads a list of strings, behind those that are there.
+func (p *parser) names(names []rawName, v value) []rawName {
 	p.elements(v, func(v value) {
 		if s, ok := p.text(v); ok {
 			names = append(names, rawName{v.place, s})
@@ -193,17 +212,17 @@ func (p *parser) names(v value) (names []rawName) {
 
 // namesOrText reads a list of strings, or one comma-separated string, into its
 // elements.
-func (p *parser) namesOrText(v value) (names []rawName) {
+func (p *parser) namesOrText(names []rawName, v value) []rawName {
 	switch {
 	case v.IsArray():
-		return p.names(v)
+		return p.names(names, v)
 	case v.Type != gjson.String:
 		p.wrongType(v, "a list of strings or one comma-separated string")
-		return nil
+		return names
 	case strings.TrimSpace(v.Str) == "":
-		return nil
+		return names
 	}
-	names = make([]rawName, 0, strings.Count(v.Str, ",")+1)
+	names = slices.Grow(names, strings.Count(v.Str, ",")+1)
 	for begin, rest, more := 0, v.Str, true; more; {
 		var part string
 		part, rest, more = strings.Cut(rest, ",")

@@ -20,24 +20,37 @@ func New(host Host) types.VMContext { return &vmContext{host: host} }
 
 type vmContext struct {
 	types.DefaultVMContext
-	host Host
+	host   Host
+	parser config.Parser
+	// What is over is used again, by any plugin.
+	streams []*stream
+	plugins []*pluginContext
 }
 
 func (v *vmContext) NewPluginContext(uint32) types.PluginContext {
-	return &pluginContext{host: v.host}
+	n := len(v.plugins)
+	if n == 0 {
+		return &pluginContext{vm: v, host: v.host}
+	}
+	c := v.plugins[n-1]
+	v.plugins = v.plugins[:n-1]
+	*c = pluginContext{vm: v, host: v.host}
+	return c
 }
 
 // pluginContext is one configuration in force. Several live in one VM, so that
 // nothing of it is global.
 type pluginContext struct {
 	types.DefaultPluginContext
+	vm     *vmContext
 	host   Host
 	config *config.Config
 	// counters are those of modes Enforce and Shadow, by mode.
 	counters        [2]counters
 	level           LogLevel
 	untilLevelCheck int
-	free            []*stream
+	open            int  // streams
+	deleted         bool // by the proxy
 
 	// What one callback works with. Callbacks do not overlap.
 	request  Request
@@ -61,7 +74,7 @@ func (c *pluginContext) OnPluginStart(int) (status types.OnPluginStartStatus) {
 		c.host.Log(LogError, "the plugin configuration can not be read: "+err.Error())
 		return types.OnPluginStartStatusFailed
 	}
-	parsed, warnings, err := config.Parse(data)
+	parsed, warnings, err := c.vm.parser.Parse(data)
 	for _, w := range warnings {
 		c.host.Log(LogWarn, "configuration: "+w.Error())
 	}
@@ -76,6 +89,7 @@ func (c *pluginContext) OnPluginStart(int) (status types.OnPluginStartStatus) {
 		c.host.Log(LogError, err.Error())
 		return types.OnPluginStartStatusFailed
 	}
+	c.recycle()
 	c.config = parsed
 	c.level = c.host.LogLevel()
 	c.host.Log(LogInfo, "in force: "+parsed.Summary())
@@ -84,12 +98,46 @@ func (c *pluginContext) OnPluginStart(int) (status types.OnPluginStartStatus) {
 
 // NewHttpContext starts a stream, in a used one where there is one.
 func (c *pluginContext) NewHttpContext(uint32) types.HttpContext {
-	if n := len(c.free); n > 0 {
-		s := c.free[n-1]
-		c.free = c.free[:n-1]
+	c.open++
+	if n := len(c.vm.streams); n > 0 {
+		s := c.vm.streams[n-1]
+		c.vm.streams = c.vm.streams[:n-1]
+		s.plugin = c
 		return s
 	}
 	return &stream{plugin: c}
+}
+
+// Deletable is implemented by plugin contexts; the SDK's interface has no such
+// callback.
+type Deletable interface {
+	// OnDelete is called when the proxy deletes the context.
+	OnDelete()
+}
+
+// OnDelete gives the configuration's memory to the next one. Proxies delete a
+// plugin after its streams; where one does not, its last stream does that.
+func (c *pluginContext) OnDelete() {
+	c.deleted = true
+	c.leave()
+}
+
+// leave gives the memory of a deleted plugin back once none of its streams is
+// open.
+func (c *pluginContext) leave() {
+	if c.deleted && c.open == 0 {
+		c.recycle()
+		c.vm.plugins = append(c.vm.plugins, c)
+	}
+}
+
+// recycle gives the configuration's memory back where no stream is open: streams
+// hold on to its policies, and one that is overwritten would let anyone in.
+func (c *pluginContext) recycle() {
+	if c.config != nil && c.open == 0 {
+		c.vm.parser.Recycle(c.config)
+		c.config = nil
+	}
 }
 
 func logPanic(host Host, callback string, p any) {

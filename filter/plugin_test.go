@@ -120,6 +120,98 @@ func TestPluginsInOneVMKeepApart(t *testing.T) {
 	}
 }
 
+// A proxy that deletes a plugin before its last stream is over must not make that
+// stream decide by the configuration that took the place of its own.
+func TestAnOpenStreamKeepsItsConfiguration(t *testing.T) {
+	policy := func(i int) string {
+		return fmt.Sprintf(`{"allow_origins":["https://a-%d.example"],"expose_headers":["x-%d"],"stat_prefix":"p%d"}`, i, i, i)
+	}
+	request := func(i int) []filter.Header {
+		return []filter.Header{{Name: ":method", Value: "GET"}, {Name: "origin", Value: fmt.Sprintf("https://a-%d.example", i)}}
+	}
+	h := &filtertest.Host{}
+	vm := filter.New(h)
+	start := func(i int) types.PluginContext {
+		h.Config = policy(i)
+		plugin := vm.NewPluginContext(uint32(i))
+		if plugin.OnPluginStart(len(h.Config)) != types.OnPluginStartStatusOK {
+			t.Fatal(h.Logs)
+		}
+		return plugin
+	}
+	first := start(1)
+	forwarded, fresh := first.NewHttpContext(10), first.NewHttpContext(11)
+	h.Request = request(1)
+	forwarded.OnHttpRequestHeaders(2, true)
+	first.(filter.Deletable).OnDelete()
+	second := start(2)
+	start(3)
+	fresh.OnHttpRequestHeaders(2, true) // the proxy was about to
+	for _, stream := range []types.HttpContext{forwarded, fresh} {
+		h.Response = nil
+		stream.OnHttpResponseHeaders(1, true)
+		if got, want := fmt.Sprint(h.Response), "[{access-control-allow-origin https://a-1.example} {access-control-expose-headers x-1} {vary origin}]"; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		stream.OnHttpStreamDone()
+	}
+	// The same where one context is configured again and again.
+	h.Request = request(2)
+	forwarded = second.NewHttpContext(13)
+	forwarded.OnHttpRequestHeaders(2, true)
+	for _, i := range []int{5, 6, 2} {
+		h.Config = policy(i)
+		second.OnPluginStart(len(h.Config))
+	}
+	h.Response = nil
+	forwarded.OnHttpResponseHeaders(1, true)
+	if got := fmt.Sprint(h.Response); !strings.Contains(got, "{access-control-expose-headers x-2}") {
+		t.Errorf("after a push to the same context: %s", got)
+	}
+	forwarded.OnHttpStreamDone()
+
+	fourth := start(4) // in the memory of the first
+	for i, plugin := range map[int]types.PluginContext{2: second, 4: fourth} {
+		for _, from := range []int{1, 2, 3, 4} {
+			h.Request, h.Response = request(from), nil
+			stream := plugin.NewHttpContext(12)
+			stream.OnHttpRequestHeaders(2, true)
+			stream.OnHttpResponseHeaders(1, true)
+			stream.OnHttpStreamDone()
+			if allowed := strings.Contains(fmt.Sprint(h.Response), "access-control-allow-origin"); allowed != (from == i) {
+				t.Errorf("plugin %d, origin %d: %v", i, from, h.Response)
+			}
+		}
+	}
+}
+
+// A configuration that is pushed again and again leaves little behind.
+func TestPushesAreRecycled(t *testing.T) {
+	h := &filtertest.Host{Quiet: true}
+	vm := filter.New(h)
+	var origins []string
+	for i := range 2_000 {
+		origins = append(origins, fmt.Sprintf("%q", fmt.Sprintf("https://app-%d.example", i)))
+	}
+	h.Config = `{"allow_origins":[` + strings.Join(origins, ",") + `]}`
+	var old types.PluginContext
+	push := func() {
+		plugin := vm.NewPluginContext(1)
+		if plugin.OnPluginStart(len(h.Config)) != types.OnPluginStartStatusOK {
+			t.Fatal(h.Logs)
+		}
+		stream := plugin.NewHttpContext(2)
+		if old != nil {
+			old.(filter.Deletable).OnDelete()
+		}
+		stream.OnHttpStreamDone()
+		old = plugin
+	}
+	if n := testing.AllocsPerRun(20, push); n > 100 {
+		t.Errorf("%v allocations for each", n)
+	}
+}
+
 // TestCounterNames holds the names that dashboards use.
 func TestCounterNames(t *testing.T) {
 	names := strings.Fields("origin_valid origin_invalid preflight_allowed preflight_denied_origin preflight_denied_method preflight_denied_headers preflight_forwarded request_allowed request_denied request_rejected")

@@ -116,7 +116,11 @@ func (s *stream) adoptOrphan() {
 // OnHttpStreamDone gives the stream back.
 func (s *stream) OnHttpStreamDone() {
 	s.decision = Decision{}
-	s.plugin.free = append(s.plugin.free, s)
+	c := s.plugin
+	s.plugin = nil
+	c.vm.streams = append(c.vm.streams, s)
+	c.open--
+	c.leave()
 }
 
 // rescue keeps a bug in this filter from failing the request: the stream goes

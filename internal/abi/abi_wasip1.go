@@ -146,9 +146,12 @@ func proxyOnResponseHeaders(id, headers, endOfStream uint32) uint32 {
 func proxyOnDelete(id uint32) {
 	if stream := streams.remove(id); stream != nil {
 		stream.OnHttpStreamDone()
-	} else {
-		delete(plugins, id)
+		return
 	}
+	if plugin, ok := plugins[id].(filter.Deletable); ok {
+		plugin.OnDelete()
+	}
+	delete(plugins, id)
 }
 
 func flag(b bool) uint32 {

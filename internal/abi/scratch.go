@@ -13,12 +13,14 @@ const (
 // scratch is the memory that the host writes values into during a callback. It
 // is used again for the next callback: the host keeps nothing, and what the
 // filter keeps it copies. What does not fit gets an allocation of its own, and
-// the area is made larger for the callbacks to come, up to maxScratch.
+// the area is made larger for the callbacks to come, up to maxScratch. Of larger
+// allocations, which are configurations, the largest is kept for the next one.
 type scratch struct {
 	area    []byte
 	used    int
 	pinned  [][]byte // keeps the collector off while the host fills them
 	missing int
+	large   []byte // free
 }
 
 // reset makes all of the area free again. It is called where a callback starts.
@@ -30,6 +32,11 @@ func (s *scratch) reset() {
 }
 
 func (s *scratch) regrow() {
+	for _, own := range s.pinned {
+		if cap(own) > max(maxScratch, len(s.large)) {
+			s.large = own[:cap(own)]
+		}
+	}
 	clear(s.pinned)
 	s.pinned = s.pinned[:0]
 	if want := len(s.area) + s.missing; want <= maxScratch {
@@ -61,10 +68,24 @@ func (s *scratch) allocate(n uint32) unsafe.Pointer {
 		s.used += size
 		return p
 	}
-	own := make([]byte, size)
+	own := s.large
+	if size > maxScratch && size <= len(own) {
+		own, s.large = own[:size], nil
+	} else {
+		own = make([]byte, size, s.room(size))
+	}
 	s.pinned = append(s.pinned, own)
 	s.missing += size
 	return unsafe.Pointer(&own[0])
+}
+
+// room is how many bytes an allocation of its own gets. A configuration that has
+// outgrown the largest one may grow again, by a little each time.
+func (s *scratch) room(size int) int {
+	if n := len(s.large); n > 0 && size > n {
+		return size + size/4
+	}
+	return size
 }
 
 // view returns the n bytes at an address that allocate gave out during this

@@ -69,6 +69,30 @@ func TestScratch(t *testing.T) {
 			t.Errorf("%d bytes", len(s.area))
 		}
 	})
+	t.Run("a large allocation is used for the next one", func(t *testing.T) {
+		var s scratch
+		push := func(n uint32) uintptr {
+			s.reset()
+			p := uintptr(s.allocate(n))
+			if s.view(p, n) == nil || s.view(p, n+8) != nil {
+				t.Fatalf("%d bytes can not be viewed, or more than that", n)
+			}
+			return p
+		}
+		first := push(2 * maxScratch)
+		if s.reset(); uintptr(s.allocate(300)) == first || push(2*maxScratch-100) != first || push(maxScratch+1) != first {
+			t.Error("the memory of the first one is not used again")
+		}
+		larger := push(2*maxScratch + 8)
+		if push(2*maxScratch+16) != larger || push(2*maxScratch) != larger {
+			t.Error("one that grows by a little needs new memory each time")
+		}
+		// Two in one callback do not get the same.
+		s.reset()
+		if a, b := s.allocate(maxScratch+8), s.allocate(maxScratch+8); a == b {
+			t.Error("two allocations in one place")
+		}
+	})
 	t.Run("the largest allocation can be had", func(t *testing.T) {
 		var s scratch
 		if s.allocate(maxAllocation) == nil {

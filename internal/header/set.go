@@ -21,6 +21,12 @@ func (s *Set) Add(name string) {
 	s.longest = max(s.longest, len(name))
 }
 
+// Reset takes all names out.
+func (s *Set) Reset() {
+	clear(s.names)
+	s.longest = 0
+}
+
 // Has reports whether name is in the set. A name longer than every name of the
 // set is refused by its length, so that a hostile one costs nothing.
 func (s *Set) Has(name string) bool {

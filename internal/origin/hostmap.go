@@ -30,21 +30,32 @@ const minSlots = 8
 // Reset takes everything out, and makes room for n entries: adding that many
 // allocates nothing more. What was there is overwritten.
 func (m *HostMap[T]) Reset(n int) {
-	size := minSlots
+	size := 0
+	if n > 0 {
+		size = minSlots
+	}
 	for size < 2*n {
 		size *= 2
 	}
-	if size <= cap(m.slots) {
-		m.slots = m.slots[:size]
-		clear(m.slots)
-	} else {
+	if size > cap(m.slots) {
 		m.slots = make([]hostSlot, size)
 	}
-	if n > cap(m.entries) {
-		m.entries = make([]hostEntry, 0, n)
-		m.values = make([]T, 0, n)
+	m.slots = m.slots[:size]
+	clear(m.slots)
+	m.entries, m.values, m.longest = room(m.entries, n), room(m.values, n), 0
+}
+
+// room returns an empty slice for n values, in the memory of the old one where it
+// fits. What has grown once may grow again, by a little each time, and so it gets
+// some more.
+func room[E any](old []E, n int) []E {
+	switch {
+	case n <= cap(old):
+		return old[:0]
+	case cap(old) == 0:
+		return make([]E, 0, n)
 	}
-	m.entries, m.values, m.longest = m.entries[:0], m.values[:0], 0
+	return make([]E, 0, n+n/4)
 }
 
 // Values returns the values, in the order in which they were added.

@@ -2,7 +2,6 @@ package origin
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 )
 
@@ -12,7 +11,7 @@ func BenchmarkSetHas(b *testing.B) {
 		for i := range n {
 			patterns = append(patterns, mustParse(b, fmt.Sprintf("https://app-%d.team-%d.example.org", i, i%97)))
 		}
-		set := NewSet(slices.Values(patterns))
+		set := NewSet(patterns)
 		for name, c := range map[string]struct {
 			origin string
 			want   bool

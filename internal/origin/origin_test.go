@@ -3,7 +3,6 @@ package origin
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 
@@ -339,9 +338,9 @@ func FuzzParse(f *testing.F) {
 }
 
 func TestParseAndLookUpDoNotAllocate(t *testing.T) {
-	set := NewSet(slices.Values([]Pattern{
+	set := NewSet([]Pattern{
 		mustParse(t, "https://*.example.com"), mustParse(t, "http://localhost:*"), mustParse(t, "https://[2001:db8::1]:[80,8080]"),
-	}))
+	})
 	for s, want := range map[string]bool{
 		"https://a.b.example.com":                              true,
 		"HTTPS://A.B.EXAMPLE.COM":                              true,

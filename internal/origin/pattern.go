@@ -42,7 +42,21 @@ func (e *PatternError) Error() string {
 // https://example.com:[8080,8443]. "*" and "null" are no patterns: what they
 // mean depends on the policy around them. The error is a *PatternError.
 func ParsePattern(s string) (Pattern, error) {
-	p, e := parsePattern(s)
+	var parser PatternParser
+	return parser.Parse(s)
+}
+
+// PatternParser parses many patterns, whose lists of ports share one piece of
+// memory.
+type PatternParser struct{ ports []uint16 }
+
+// Reset gives that memory to the patterns to come: those before must be out of
+// use.
+func (a *PatternParser) Reset() { a.ports = a.ports[:0] }
+
+// Parse is ParsePattern.
+func (a *PatternParser) Parse(s string) (Pattern, error) {
+	p, e := a.parse(s)
 	if e != nil {
 		e.Value = s
 		e.settle()
@@ -54,8 +68,9 @@ func ParsePattern(s string) (Pattern, error) {
 // settle follows the remedy for a string with several mistakes until what it
 // says to write has none.
 func (e *PatternError) settle() {
+	var parser PatternParser
 	for next := e; next.instead != "" && next.instead != "*" && next.instead != "null"; {
-		if _, next = parsePattern(next.instead); next == nil {
+		if _, next = parser.parse(next.instead); next == nil {
 			return
 		}
 		e.Remedy = next.Remedy
@@ -70,7 +85,7 @@ func writeInstead(reason, pattern string) *PatternError {
 	return &PatternError{Reason: reason, Remedy: "write " + strconv.Quote(pattern), instead: pattern}
 }
 
-func parsePattern(s string) (Pattern, *PatternError) {
+func (a *PatternParser) parse(s string) (Pattern, *PatternError) {
 	written := s
 	if e := checkCharacters(s); e != nil {
 		return Pattern{}, e
@@ -117,7 +132,7 @@ func parsePattern(s string) (Pattern, *PatternError) {
 		}
 		return Pattern{}, e
 	}
-	if e := p.setPorts(port, hasPort); e != nil {
+	if e := a.setPorts(&p, port, hasPort); e != nil {
 		return Pattern{}, e
 	}
 	if len(p.Scheme)+len("://")+len(p.Host) > MaxLen {
@@ -227,12 +242,13 @@ func (p *Pattern) setIPv6(host string) *PatternError {
 	if !closed || !ok {
 		return &PatternError{Reason: "not an IPv6 address in brackets", Remedy: "write one such as " + strconv.Quote(p.Scheme+"://[2001:db8::1]")}
 	}
-	canonical := "[" + string(appendIPv6(nil, pieces)) + "]"
+	var buf [40]byte
+	canonical := appendIPv6(buf[:0], pieces)
 	switch {
 	case p.Subdomains:
-		return writeInstead("an IP address has no subdomains", p.Scheme+"://"+canonical)
-	case canonical != host:
-		return writeInstead("browsers write this IPv6 address in its shortest form", p.Scheme+"://"+canonical)
+		return writeInstead("an IP address has no subdomains", p.Scheme+"://["+string(canonical)+"]")
+	case string(canonical) != address:
+		return writeInstead("browsers write this IPv6 address in its shortest form", p.Scheme+"://["+string(canonical)+"]")
 	}
 	p.Host = host
 	return nil
@@ -241,7 +257,7 @@ func (p *Pattern) setIPv6(host string) *PatternError {
 // defaultPort is shared by the many patterns that name no port.
 var defaultPort = []uint16{0}
 
-func (p *Pattern) setPorts(port string, hasPort bool) *PatternError {
+func (a *PatternParser) setPorts(p *Pattern, port string, hasPort bool) *PatternError {
 	switch {
 	case !hasPort:
 		p.Ports = defaultPort
@@ -250,26 +266,26 @@ func (p *Pattern) setPorts(port string, hasPort bool) *PatternError {
 		p.AnyPort = true
 		return nil
 	case strings.HasPrefix(port, "["):
-		return p.setPortList(port[1 : len(port)-1])
+		return a.setPortList(p, port[1:len(port)-1])
 	}
 	number, ok := parsePort(port)
-	without := p.Scheme + "://" + p.hostPattern()
 	switch {
 	case port == "":
-		return writeInstead("a colon without a port", without)
+		return writeInstead("a colon without a port", p.withoutPort())
 	case !ok:
-		return &PatternError{Reason: "a port is a number from 1 to 65535", Remedy: "write one, or " + strconv.Quote(without+":*") + " for any port"}
+		return &PatternError{Reason: "a port is a number from 1 to 65535", Remedy: "write one, or " + strconv.Quote(p.withoutPort()+":*") + " for any port"}
 	case number == DefaultPort(p.Scheme):
-		return writeInstead("browsers leave out the default port of "+p.Scheme, without)
+		return writeInstead("browsers leave out the default port of "+p.Scheme, p.withoutPort())
 	}
-	p.Ports = []uint16{number}
+	a.ports = append(a.ports, number)
+	p.Ports = a.ports[len(a.ports)-1 : len(a.ports) : len(a.ports)]
 	return nil
 }
 
 // setPortList takes the scheme's default port as well: in a list there is no
 // other way to name it.
-func (p *Pattern) setPortList(list string) *PatternError {
-	p.Ports = make([]uint16, 0, 1+strings.Count(list, ","))
+func (a *PatternParser) setPortList(p *Pattern, list string) *PatternError {
+	begin := len(a.ports)
 	for more := true; more; {
 		var port string
 		port, list, more = strings.Cut(list, ",")
@@ -280,23 +296,24 @@ func (p *Pattern) setPortList(list string) *PatternError {
 		if number == DefaultPort(p.Scheme) {
 			number = 0
 		}
-		p.Ports = append(p.Ports, number)
+		a.ports = append(a.ports, number)
 	}
-	slices.Sort(p.Ports)
-	p.Ports = slices.Compact(p.Ports)
+	slices.Sort(a.ports[begin:])
+	a.ports = a.ports[:begin+len(slices.Compact(a.ports[begin:]))]
+	p.Ports = a.ports[begin:len(a.ports):len(a.ports)]
 	return nil
 }
 
-func (p Pattern) hostPattern() string {
+func (p Pattern) withoutPort() string {
 	if p.Subdomains {
-		return "*." + p.Host
+		return p.Scheme + "://*." + p.Host
 	}
-	return p.Host
+	return p.Scheme + "://" + p.Host
 }
 
 // String returns the pattern as a configuration writes it.
 func (p Pattern) String() string {
-	s := p.Scheme + "://" + p.hostPattern()
+	s := p.withoutPort()
 	switch {
 	case p.AnyPort:
 		return s + ":*"

@@ -452,3 +452,42 @@ func TestParseHostPattern(t *testing.T) {
 		}
 	}
 }
+
+// Parsing leaves nothing behind but what its strings need, and lists of ports
+// stay apart in the memory that they share.
+func TestPatternsShareMemory(t *testing.T) {
+	var parser PatternParser
+	texts := []string{"https://example.com", "https://*.example.com:8443", "http://[2001:db8::1]:[81,80,82]", "http://a.example:*", "http://127.0.0.1:3000"}
+	parse := func() (all []string) {
+		var patterns [5]Pattern
+		parser.Reset()
+		for i, s := range texts {
+			p, err := parser.Parse(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			patterns[i] = p
+		}
+		for _, p := range patterns {
+			_ = append(p.Ports, 1) // must not run into the next list
+		}
+		for _, p := range patterns {
+			all = append(all, p.String())
+		}
+		return all
+	}
+	want := []string{"https://example.com", "https://*.example.com:8443", "http://[2001:db8::1]:[80,81,82]", "http://a.example:*", "http://127.0.0.1:3000"}
+	for range 2 {
+		if got := parse(); !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if n := testing.AllocsPerRun(10, func() {
+		parser.Reset()
+		for _, s := range texts {
+			_, _ = parser.Parse(s)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

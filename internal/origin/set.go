@@ -1,9 +1,6 @@
 package origin
 
-import (
-	"iter"
-	"slices"
-)
+import "slices"
 
 // Set is a set of patterns. The zero Set is empty. It must not be changed once
 // origins are matched against it.
@@ -20,21 +17,20 @@ type portSet struct {
 	from, count uint32 // the others, in the set's list, ascending
 }
 
-// NewSet returns a set of the patterns, which are gone through more than once.
-// It keeps their strings, and of Ports nothing.
-func NewSet(patterns iter.Seq[Pattern]) (s Set) {
-	s.Reset(patterns)
+// NewSet returns a set of the patterns. It keeps their strings, and of Ports
+// nothing.
+func NewSet(patterns []Pattern) (s Set) {
+	s.Reset(len(patterns), func(i int) *Pattern { return &patterns[i] })
 	return s
 }
 
-// Reset makes it a set of other patterns, in the memory it has.
-func (s *Set) Reset(patterns iter.Seq[Pattern]) {
-	s.size = 0
-	for range patterns {
-		s.size++
-	}
-	s.hosts.Reset(s.size)
-	for p := range patterns {
+// Reset makes it a set of n other patterns, in the memory it has. Each of them is
+// asked for more than once.
+func (s *Set) Reset(n int, pattern func(i int) *Pattern) {
+	s.size = n
+	s.hosts.Reset(n)
+	for i := range n {
+		p := pattern(i)
 		ports := s.hosts.At(p.Scheme, p.Host, p.Subdomains)
 		ports.any = ports.any || p.AnyPort
 		for _, port := range p.Ports {
@@ -45,24 +41,18 @@ func (s *Set) Reset(patterns iter.Seq[Pattern]) {
 			}
 		}
 	}
-	s.fillPorts(patterns)
-}
-
-// fillPorts gives each host its part of the list of ports.
-func (s *Set) fillPorts(patterns iter.Seq[Pattern]) {
+	// Each host gets its part of the list of ports.
 	total := uint32(0)
 	all := s.hosts.Values()
 	for i := range all {
 		all[i].from, total, all[i].count = total, total+all[i].count, 0
 	}
-	if int(total) > cap(s.ports) {
-		s.ports = make([]uint16, total)
-	}
-	s.ports = s.ports[:total]
+	s.ports = room(s.ports, int(total))[:total]
 	if total == 0 {
 		return
 	}
-	for p := range patterns {
+	for i := range n {
+		p := pattern(i)
 		if len(p.Ports) == 0 || len(p.Ports) == 1 && p.Ports[0] == 0 {
 			continue
 		}

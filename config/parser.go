@@ -1,0 +1,89 @@
+package config
+
+import "corsfilter/internal/header"
+
+// Parser reads configurations one after the other. What one leaves behind is
+// used for the next, so that the memory of a long-lived proxy to which thousands
+// of configurations are pushed does not grow, and nothing has to be collected.
+// The zero Parser is ready. It must not be used by two goroutines at once.
+type Parser struct {
+	parser parser
+	spare  []*Config
+}
+
+// Parse is the function of that name, in the memory of what was recycled.
+func (r *Parser) Parse(data []byte) (c *Config, warnings Problems, err error) {
+	c = r.take(len(data))
+	p := &r.parser
+	p.begin(c)
+	p.parse(data)
+	if p.mistakes.count > 0 {
+		r.Recycle(c)
+		return nil, p.warnings.all(), p.mistakes.all()
+	}
+	c.Notes = p.notes.all()
+	return c, p.warnings.all(), nil
+}
+
+// Recycle takes back a configuration that this Parser made. Nobody may use it
+// any more, nor a policy, a rule or a string of it: the next one overwrites them.
+func (r *Parser) Recycle(c *Config) { r.spare = append(r.spare, c) }
+
+// take returns an empty configuration: the smallest spare one with room for a
+// text of that size, else the largest one, else a new one.
+func (r *Parser) take(size int) *Config {
+	if len(r.spare) == 0 {
+		return &Config{StatPrefix: defaultStatPrefix}
+	}
+	best := 0
+	for i, c := range r.spare {
+		room, most := cap(c.text), cap(r.spare[best].text)
+		if most < size && room > most || room >= size && room < most {
+			best = i
+		}
+	}
+	c := r.spare[best]
+	end := len(r.spare) - 1
+	r.spare[best], r.spare[end] = r.spare[end], nil
+	r.spare = r.spare[:end]
+	c.reset()
+	return c
+}
+
+const defaultStatPrefix = "cors"
+
+// reset empties the configuration and keeps its memory.
+func (c *Config) reset() {
+	c.rules.reset()
+	*c = Config{StatPrefix: defaultStatPrefix, rules: c.rules, text: c.text, policies: c.policies}
+}
+
+// keep copies the text of the configuration.
+func (c *Config) keep(text []byte) string {
+	c.text = append(c.text[:0], text...)
+	return header.AsString(c.text)
+}
+
+// newPolicy returns a policy with the defaults.
+func (c *Config) newPolicy() *Policy {
+	if c.used == len(c.policies) {
+		c.policies = append(c.policies, &Policy{})
+	}
+	p := c.policies[c.used]
+	c.used++
+	clear(p.methods)
+	p.headers.Reset()
+	*p = Policy{
+		PreflightStatus: 204,
+		Origins:         p.Origins.emptied(), Timing: p.Timing.emptied(),
+		methods: p.methods, headers: p.headers,
+	}
+	return p
+}
+
+// emptied returns no origins, in the memory of these.
+func (o *Origins) emptied() Origins {
+	clear(o.loose)
+	o.patterns.Reset(0, nil)
+	return Origins{patterns: o.patterns, loose: o.loose[:0]}
+}
