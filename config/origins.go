@@ -201,11 +201,40 @@ func (p *parser) warnOrigins(list []rawOrigin, o *Origins, patterns []placedPatt
 		}
 	}
 	if !o.Any {
-		p.warnRedundant(patterns)
+		p.warnRedundant(&o.patterns, patterns)
 		return
 	}
 	for _, e := range patterns {
 		p.warn(e.place, e.written, Covered, `"*" covers it`, "leave it out")
+	}
+}
+
+// warnRedundant warns of the patterns that have no effect beside others.
+func (p *parser) warnRedundant(set *origin.Set, patterns []placedPattern) {
+	if len(patterns) < 2 {
+		return
+	}
+	r := &p.redundant
+	r.Find(set, func(i int) *origin.Pattern { return &patterns[i].pattern })
+	for i := range patterns {
+		e := &patterns[i]
+		if !r.Dropped(i) || p.warnings.skip(e.place) {
+			continue
+		}
+		// Only so many are listed, so that looking for the other one costs no
+		// more than going through the list so many times.
+		other := 0
+		for other < len(patterns) && (r.Dropped(other) || !patterns[other].pattern.Covers(e.pattern)) {
+			other++
+		}
+		switch {
+		case other == len(patterns):
+			p.warn(e.place, e.written, Covered, "other entries accept all of its ports", "leave it out")
+		case e.pattern.Covers(patterns[other].pattern):
+			p.warn(e.place, e.written, Duplicate, "is the same as "+patterns[other].path(), "keep one")
+		default:
+			p.warn(e.place, e.written, Covered, patterns[other].written+" covers it", "leave it out")
+		}
 	}
 }
 

@@ -50,7 +50,8 @@ func (r *Rule) matchesPath(path string) bool {
 type ruleIndex struct {
 	rules   []Rule
 	anyHost ruleList
-	byHost  origin.HostMap[ruleList]
+	hosts   origin.HostMap
+	byHost  []ruleList // of the hosts
 	links   []ruleLink
 }
 
@@ -77,17 +78,17 @@ func (x *ruleIndex) add(list *ruleList, rule int32) {
 
 // reset takes all rules out, and keeps their memory.
 func (x *ruleIndex) reset() {
-	x.byHost.Reset(0)
-	*x = ruleIndex{rules: x.rules[:0], byHost: x.byHost, links: x.links[:0]}
+	x.hosts.Reset(0)
+	x.rules, x.anyHost, x.byHost, x.links = x.rules[:0], ruleList{}, x.byHost[:0], x.links[:0]
 }
 
 // find returns the first rule for the host (without port, in lower case) and
 // path (without query), or nil.
 func (x *ruleIndex) find(host, path string) *Rule {
 	best := x.first(x.anyHost, path, int32(len(x.rules)))
-	search := x.byHost.Search("", host)
-	for list := search.Next(); list != nil; list = search.Next() {
-		best = x.first(*list, path, best)
+	search := x.hosts.Search("", host)
+	for i := search.Next(); i >= 0; i = search.Next() {
+		best = x.first(x.byHost[i], path, best)
 	}
 	if int(best) == len(x.rules) {
 		return nil
@@ -213,7 +214,11 @@ func (p *parser) compileRules(raw []rawRule) {
 				continue
 			}
 			if host, below, ok := p.hostPattern(h); ok {
-				index.add(index.byHost.At("", host, below), int32(i))
+				at := index.hosts.Index("", host, below)
+				if at == len(index.byHost) {
+					index.byHost = append(index.byHost, ruleList{})
+				}
+				index.add(&index.byHost[at], int32(i))
 			}
 		}
 		if anyHost {
@@ -234,9 +239,10 @@ func (x *ruleIndex) makeRoom(raw []rawRule) {
 	for i := range raw {
 		hosts += len(raw[i].hosts)
 	}
-	x.rules = slices.Grow(x.rules[:0], len(raw))
-	x.links = slices.Grow(x.links[:0], hosts)
-	x.byHost.Reset(hosts)
+	x.rules = origin.Room(x.rules, len(raw))
+	x.links = origin.Room(x.links, hosts)
+	x.byHost = origin.Room(x.byHost, hosts)
+	x.hosts.Reset(hosts)
 }
 
 func (p *parser) hostPattern(e rawName) (host string, below, ok bool) {

@@ -25,7 +25,7 @@ type parser struct {
 	used       int // of the policies
 	patterns   [2][]placedPattern
 	written    origin.PatternParser
-	redundant  redundant
+	redundant  origin.Redundant
 	ruleOfName map[string]int
 	words      []string
 	exposed    header.Set

@@ -2,16 +2,16 @@ package origin
 
 import "hash/maphash"
 
-// HostMap maps hosts, and all hosts below a name, to values, each under a
-// scheme. A look-up reads the host once, from its end, and asks a hash table at
-// each dot, so that it costs the length of the host and not the number of
-// entries; an entry takes the same memory however many labels it has. (A tree
-// over the labels was tried: ten thousand names of 120 labels made it a million
-// nodes.) The zero HostMap is empty; it must not be changed once it is searched.
-type HostMap[T any] struct {
+// HostMap numbers hosts, and all hosts below a name, each under a scheme, in the
+// order in which they are added: what belongs to them stands in slices beside it.
+// A look-up reads the host once, from its end, and asks a hash table at each dot,
+// so that it costs the length of the host and not the number of entries; an entry
+// takes the same memory however many labels it has. (A tree over the labels was
+// tried: ten thousand names of 120 labels made it a million nodes.) The zero
+// HostMap is empty; it must not be changed while it is searched.
+type HostMap struct {
 	slots   []hostSlot // a power of two, at most half of them taken
 	entries []hostEntry
-	values  []T // of the entries
 	longest int
 }
 
@@ -29,7 +29,7 @@ const minSlots = 8
 
 // Reset takes everything out, and makes room for n entries: adding that many
 // allocates nothing more. What was there is overwritten.
-func (m *HostMap[T]) Reset(n int) {
+func (m *HostMap) Reset(n int) {
 	size := 0
 	if n > 0 {
 		size = minSlots
@@ -42,13 +42,13 @@ func (m *HostMap[T]) Reset(n int) {
 	}
 	m.slots = m.slots[:size]
 	clear(m.slots)
-	m.entries, m.values, m.longest = room(m.entries, n), room(m.values, n), 0
+	m.entries, m.longest = Room(m.entries, n), 0
 }
 
-// room returns an empty slice for n values, in the memory of the old one where it
+// Room returns an empty slice for n values, in the memory of the old one where it
 // fits. What has grown once may grow again, by a little each time, and so it gets
 // some more.
-func room[E any](old []E, n int) []E {
+func Room[E any](old []E, n int) []E {
 	switch {
 	case n <= cap(old):
 		return old[:0]
@@ -58,19 +58,12 @@ func room[E any](old []E, n int) []E {
 	return make([]E, 0, n+n/4)
 }
 
-// Values returns the values, in the order in which they were added.
-func (m *HostMap[T]) Values() []T { return m.values }
+// Len returns how many entries there are.
+func (m *HostMap) Len() int { return len(m.entries) }
 
-// At returns the value of the host, or of all hosts below it where below is
-// set, to be filled in; it is made where it was not there. The pointer is good
-// until the next call. Scheme and host are kept, not copied.
-func (m *HostMap[T]) At(scheme, host string, below bool) *T {
-	i := m.Index(scheme, host, below)
-	return &m.values[i]
-}
-
-// Index is At, for the place of the value in Values.
-func (m *HostMap[T]) Index(scheme, host string, below bool) int {
+// Index returns the number of the host, or of all hosts below it where below is
+// set, and adds it where it was not there. Scheme and host are kept, not copied.
+func (m *HostMap) Index(scheme, host string, below bool) int {
 	if len(m.slots) == 0 {
 		m.slots = make([]hostSlot, minSlots)
 	}
@@ -79,43 +72,38 @@ func (m *HostMap[T]) Index(scheme, host string, below bool) int {
 		h = h.add(host[i])
 	}
 	hash := h.sum(below)
-	i := hash & m.mask()
-	for ; m.slots[i].entry != 0; i = (i + 1) & m.mask() {
-		if m.slots[i].hash == hash && m.entries[m.slots[i].entry-1] == (hostEntry{scheme, host, below}) {
-			return int(m.slots[i].entry - 1)
-		}
+	if found := m.find(hash, scheme, host, below); found >= 0 {
+		return found
 	}
-	var empty T
 	m.entries = append(m.entries, hostEntry{scheme, host, below})
-	m.values = append(m.values, empty)
-	m.slots[i] = hostSlot{hash, int32(len(m.entries))}
 	m.longest = max(m.longest, len(host))
+	m.take(hostSlot{hash, int32(len(m.entries))})
 	if 2*len(m.entries) > len(m.slots) {
-		m.grow()
+		old := m.slots
+		m.slots = make([]hostSlot, 2*len(old))
+		for _, slot := range old {
+			if slot.entry != 0 {
+				m.take(slot)
+			}
+		}
 	}
-	return len(m.values) - 1
+	return len(m.entries) - 1
 }
 
-func (m *HostMap[T]) mask() uint32 { return uint32(len(m.slots) - 1) }
+func (m *HostMap) mask() uint32 { return uint32(len(m.slots) - 1) }
 
-func (m *HostMap[T]) grow() {
-	old := m.slots
-	m.slots = make([]hostSlot, 2*len(old))
-	for _, slot := range old {
-		if slot.entry == 0 {
-			continue
-		}
-		i := slot.hash & m.mask()
-		for m.slots[i].entry != 0 {
-			i = (i + 1) & m.mask()
-		}
-		m.slots[i] = slot
+// take puts an entry into a free slot.
+func (m *HostMap) take(slot hostSlot) {
+	i := slot.hash & m.mask()
+	for m.slots[i].entry != 0 {
+		i = (i + 1) & m.mask()
 	}
+	m.slots[i] = slot
 }
 
-// find returns the place of the entry, or -1. Comparing the hosts is what makes
+// find returns the number of the entry, or -1. Comparing the hosts is what makes
 // it certain: hashes can be equal by chance, or because somebody wants them to.
-func (m *HostMap[T]) find(hash uint32, scheme, host string, below bool) int {
+func (m *HostMap) find(hash uint32, scheme, host string, below bool) int {
 	for i := hash & m.mask(); m.slots[i].entry != 0; i = (i + 1) & m.mask() {
 		if m.slots[i].hash != hash {
 			continue
@@ -130,8 +118,8 @@ func (m *HostMap[T]) find(hash uint32, scheme, host string, below bool) int {
 
 // Search starts a look-up of the host, which must be in lower case, as the
 // scheme must be.
-func (m *HostMap[T]) Search(scheme, host string) HostSearch[T] {
-	s := HostSearch[T]{of: m, scheme: scheme, host: host, at: len(host)}
+func (m *HostMap) Search(scheme, host string) HostSearch {
+	s := HostSearch{of: m, scheme: scheme, host: host, at: len(host)}
 	if len(m.entries) == 0 {
 		s.at = -1
 	} else {
@@ -140,26 +128,19 @@ func (m *HostMap[T]) Search(scheme, host string) HostSearch[T] {
 	return s
 }
 
-// HostSearch goes through the values that apply to one host, from the widest
+// HostSearch goes through the entries that apply to one host, from the widest
 // wildcard to the host itself. It remembers how far it has come as a number: a
 // string stored through a pointer would move the host to the heap.
-type HostSearch[T any] struct {
-	of           *HostMap[T]
+type HostSearch struct {
+	of           *HostMap
 	scheme, host string
 	at           int // what is behind it was read; -1: the search is over
 	hash         hostHash
 }
 
-// Next returns the next value that applies, or nil when there is none left.
-func (s *HostSearch[T]) Next() *T {
-	if i := s.NextIndex(); i >= 0 {
-		return &s.of.values[i]
-	}
-	return nil
-}
-
-// NextIndex is Next, for the place of the value in Values, or -1.
-func (s *HostSearch[T]) NextIndex() int {
+// Next returns the number of the next entry that applies, or -1 when there is
+// none left.
+func (s *HostSearch) Next() int {
 	// What does not fit any entry is not read: the longest one bounds it.
 	h, at, end := s.hash, s.at, max(0, len(s.host)-s.of.longest-1)
 	for at > end {

@@ -9,49 +9,56 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestHostMap(t *testing.T) {
-	var hosts HostMap[string]
-	if search := hosts.Search("", "a.com"); search.Next() != nil {
-		t.Error("the zero map has a value")
+// found is what a search finds.
+func found(hosts *HostMap, scheme, host string) (all []int) {
+	search := hosts.Search(scheme, host)
+	for i := search.Next(); i >= 0; i = search.Next() {
+		all = append(all, i)
 	}
-	for _, e := range []struct {
+	if search.Next() >= 0 {
+		all = append(all, -1) // it goes on behind its end
+	}
+	return all
+}
+
+func TestHostMap(t *testing.T) {
+	var hosts HostMap
+	if all := found(&hosts, "", "a.com"); all != nil {
+		t.Errorf("the zero map has %d", all)
+	}
+	const comBelow, a, aBelow, ba, six, x = 0, 1, 2, 3, 4, 5
+	for want, e := range []struct {
 		host  string
 		below bool
-		value string
 	}{
-		{"com", true, "*.com"}, {"a.com", false, "a.com"}, {"a.com", true, "*.a.com"}, {"b.a.com", false, "b.a.com"}, {"[::1]", false, "[::1]"}, {"x", false, "x"},
+		{"com", true}, {"a.com", false}, {"a.com", true}, {"b.a.com", false}, {"[::1]", false}, {"x", false},
 	} {
-		value := hosts.At("", e.host, e.below)
-		if *value != "" {
-			t.Errorf("At(%q, %v) holds %q before it was filled", e.host, e.below, *value)
+		for range 2 {
+			if got := hosts.Index("", e.host, e.below); got != want {
+				t.Errorf("Index(%q, %v) = %d, want %d", e.host, e.below, got, want)
+			}
 		}
-		*value = e.value
 	}
-	if got := *hosts.At("", "a.com", true); got != "*.a.com" {
-		t.Errorf("At gives %q the second time", got)
+	if hosts.Len() != 6 {
+		t.Errorf("Len() = %d", hosts.Len())
 	}
-	for host, want := range map[string][]string{
+	for host, want := range map[string][]int{
 		"com":       nil,
-		"a.com":     {"*.com", "a.com"},
-		"b.a.com":   {"*.com", "*.a.com", "b.a.com"},
-		"c.b.a.com": {"*.com", "*.a.com"},
-		"ba.com":    {"*.com"},
+		"a.com":     {comBelow, a},
+		"b.a.com":   {comBelow, aBelow, ba},
+		"c.b.a.com": {comBelow, aBelow},
+		"ba.com":    {comBelow},
 		"a.com.":    nil,
 		"":          nil,
-		"[::1]":     {"[::1]"},
-		"x":         {"x"},
+		"[::1]":     {six},
+		"x":         {x},
 		"y.x":       nil,
 	} {
-		var got []string
-		search := hosts.Search("", host)
-		for value := search.Next(); value != nil; value = search.Next() {
-			got = append(got, *value)
+		if got := found(&hosts, "", host); !slices.Equal(got, want) {
+			t.Errorf("for %q: %d, want %d", host, got, want)
 		}
-		if !slices.Equal(got, want) {
-			t.Errorf("values for %q: %q, want %q", host, got, want)
-		}
-		if search.Next() != nil {
-			t.Errorf("the search of %q goes on behind its end", host)
+		if got := found(&hosts, "https", host); got != nil {
+			t.Errorf("for %q of another scheme: %d", host, got)
 		}
 	}
 }
@@ -66,18 +73,21 @@ func TestHostMapAgreesWithAList(t *testing.T) {
 		return strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"", "a", "b", "ab", "ba", "com"}), 1, 5).Draw(t, "labels"), ".")
 	})
 	rapid.Check(t, func(t *rapid.T) {
-		var hosts HostMap[entry]
+		var hosts HostMap
 		for range 2 { // the second time in the memory of the first
 			entries := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) entry {
 				return entry{scheme.Draw(t, "scheme"), host.Draw(t, "host"), rapid.Bool().Draw(t, "below")}
 			}), 0, 30).Draw(t, "entries")
 			hosts.Reset(rapid.IntRange(0, 30).Draw(t, "room"))
+			var values []entry
 			for _, e := range entries {
-				value := hosts.At(e.scheme, e.host, e.below)
-				if *value != e && *value != (entry{}) {
-					t.Fatalf("At(%+v) is that of %+v", e, *value)
+				i := hosts.Index(e.scheme, e.host, e.below)
+				if i == len(values) {
+					values = append(values, e)
 				}
-				*value = e
+				if values[i] != e {
+					t.Fatalf("Index(%+v) is that of %+v", e, values[i])
+				}
 			}
 			s, h := scheme.Draw(t, "scheme searched"), host.Draw(t, "host searched")
 			var want []entry
@@ -93,9 +103,8 @@ func TestHostMapAgreesWithAList(t *testing.T) {
 				return len(a.host) - len(b.host)
 			})
 			var got []entry
-			search := hosts.Search(s, h)
-			for value := search.Next(); value != nil; value = search.Next() {
-				got = append(got, *value)
+			for _, i := range found(&hosts, s, h) {
+				got = append(got, values[i])
 			}
 			if !slices.Equal(got, want) {
 				t.Fatalf("values for %q %q: %v, want %v", s, h, got, want)
@@ -120,16 +129,14 @@ func TestHostsOfTheSameHashStayApart(t *testing.T) {
 		first[h.sum(false)] = host
 	}
 	for _, pair := range same {
-		var hosts HostMap[string]
-		*hosts.At("", pair[0], false) = pair[0]
-		search := hosts.Search("", pair[1])
-		if value := search.Next(); value != nil {
-			t.Errorf("%q is found for %q", *value, pair[1])
+		var hosts HostMap
+		hosts.Index("", pair[0], false)
+		if all := found(&hosts, "", pair[1]); all != nil {
+			t.Errorf("%q is found for %q", pair[0], pair[1])
 		}
-		*hosts.At("", pair[1], false) = pair[1]
-		for _, host := range pair {
-			search := hosts.Search("", host)
-			if value := search.Next(); value == nil || *value != host {
+		hosts.Index("", pair[1], false)
+		for i, host := range pair {
+			if got := found(&hosts, "", host); !slices.Equal(got, []int{i}) {
 				t.Errorf("another host is found for %q", host)
 			}
 		}

@@ -5,8 +5,9 @@ import "slices"
 // Set is a set of patterns. The zero Set is empty. It must not be changed once
 // origins are matched against it.
 type Set struct {
-	hosts HostMap[portSet]
-	ports []uint16 // of all hosts, other than the default ones
+	hosts HostMap
+	sets  []portSet // of the hosts
+	ports []uint16  // of all hosts, other than the default ones
 	size  int
 }
 
@@ -29,46 +30,58 @@ func NewSet(patterns []Pattern) (s Set) {
 func (s *Set) Reset(n int, pattern func(i int) *Pattern) {
 	s.size = n
 	s.hosts.Reset(n)
+	s.sets = Room(s.sets, n)
 	for i := range n {
 		p := pattern(i)
-		ports := s.hosts.At(p.Scheme, p.Host, p.Subdomains)
-		ports.any = ports.any || p.AnyPort
+		host := s.hosts.Index(p.Scheme, p.Host, p.Subdomains)
+		if host == len(s.sets) {
+			s.sets = append(s.sets, portSet{})
+		}
+		set := &s.sets[host]
+		set.any = set.any || p.AnyPort
 		for _, port := range p.Ports {
 			if port == 0 {
-				ports.plain = true
+				set.plain = true
 			} else {
-				ports.count++
+				set.count++
 			}
 		}
 	}
 	// Each host gets its part of the list of ports.
 	total := uint32(0)
-	all := s.hosts.Values()
-	for i := range all {
-		all[i].from, total, all[i].count = total, total+all[i].count, 0
+	for i := range s.sets {
+		set := &s.sets[i]
+		set.from = total
+		total += set.count
+		set.count = 0
 	}
-	s.ports = room(s.ports, int(total))[:total]
+	s.ports = Room(s.ports, int(total))[:total]
 	if total == 0 {
 		return
 	}
 	for i := range n {
 		p := pattern(i)
-		if len(p.Ports) == 0 || len(p.Ports) == 1 && p.Ports[0] == 0 {
+		if p.plain() {
 			continue
 		}
-		ports := s.hosts.At(p.Scheme, p.Host, p.Subdomains)
+		set := &s.sets[s.hosts.Index(p.Scheme, p.Host, p.Subdomains)]
 		for _, port := range p.Ports {
 			if port != 0 {
-				s.ports[ports.from+ports.count] = port
-				ports.count++
+				s.ports[set.from+set.count] = port
+				set.count++
 			}
 		}
 	}
-	for i := range all {
-		list := s.list(&all[i])
+	for i := range s.sets {
+		list := s.list(&s.sets[i])
 		slices.Sort(list)
-		all[i].count = uint32(len(slices.Compact(list)))
+		s.sets[i].count = uint32(len(slices.Compact(list)))
 	}
+}
+
+// plain reports whether the pattern has the default port alone, or any.
+func (p *Pattern) plain() bool {
+	return len(p.Ports) == 0 || len(p.Ports) == 1 && p.Ports[0] == 0
 }
 
 func (s *Set) list(p *portSet) []uint16 { return s.ports[p.from:][:p.count] }
@@ -80,14 +93,15 @@ func (s *Set) Len() int { return s.size }
 // returned it. It does not allocate. The origin must be Serialized.
 func (s *Set) Has(o Origin) bool {
 	search := s.hosts.Search(o.Scheme, o.Host)
-	for ports := search.Next(); ports != nil; ports = search.Next() {
-		if ports.any || o.Port == 0 && ports.plain {
+	for host := search.Next(); host >= 0; host = search.Next() {
+		set := &s.sets[host]
+		if set.any || o.Port == 0 && set.plain {
 			return true
 		}
-		if o.Port == 0 || ports.count == 0 {
+		if o.Port == 0 || set.count == 0 {
 			continue
 		}
-		if _, found := slices.BinarySearch(s.list(ports), o.Port); found {
+		if _, found := slices.BinarySearch(s.list(set), o.Port); found {
 			return true
 		}
 	}

@@ -1,0 +1,63 @@
+package origin
+
+import (
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// What is left without the dropped patterns accepts what all of them accept, and
+// every one of them is needed for that.
+func TestDroppedPatternsAreThoseThatChangeNothing(t *testing.T) {
+	hosts := []string{"a", "b.a", "c.b.a", "b", "x.b"}
+	ports := []string{"", ":1", ":2", ":3", ":[1,2]", ":[2,3]", ":[443,1]", ":[1,2,3]", ":*"}
+	pattern := rapid.Custom(func(t *rapid.T) Pattern {
+		star := rapid.SampledFrom([]string{"", "*."}).Draw(t, "star")
+		p, err := ParsePattern("https://" + star + rapid.SampledFrom(hosts).Draw(t, "host") + rapid.SampledFrom(ports).Draw(t, "ports"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	})
+	set := func(patterns []Pattern, leave func(i int) bool) Set {
+		var kept []Pattern
+		for i := range patterns {
+			if !leave(i) {
+				kept = append(kept, patterns[i])
+			}
+		}
+		return NewSet(kept)
+	}
+	same := func(a, b Set) bool {
+		for _, host := range append(slices.Clone(hosts), "y.a", "y.b.a", "y.c.b.a", "y.b", "y.x.b", "y") {
+			for _, port := range []uint16{0, 1, 2, 3, 4} {
+				o := Origin{Scheme: "https", Host: host, Port: port}
+				if a.Has(o) != b.Has(o) {
+					return false
+				}
+			}
+		}
+		return true
+	}
+	var r Redundant // used again and again, as a parser does
+	found := 0
+	rapid.Check(t, func(t *rapid.T) {
+		patterns := rapid.SliceOfN(pattern, 0, 10).Draw(t, "patterns")
+		all := set(patterns, func(int) bool { return false })
+		r.Find(&all, func(i int) *Pattern { return &patterns[i] })
+		if !same(all, set(patterns, r.Dropped)) {
+			t.Fatalf("something is lost without %v", r.own)
+		}
+		for i := range patterns {
+			if r.Dropped(i) {
+				found++
+			} else if same(all, set(patterns, func(j int) bool { return r.Dropped(j) || j == i })) {
+				t.Fatalf("%d could be dropped too, beside %v", i, r.own)
+			}
+		}
+	})
+	if found < 50 {
+		t.Errorf("%d patterns dropped in all", found)
+	}
+}
