@@ -42,7 +42,12 @@ func (p *parser) rawOrigins(list []rawOrigin, v value) []rawOrigin {
 	if v.IsArray() {
 		// A string and its comma take three bytes at least: what has more elements
 		// holds numbers, and they get no room.
-		list = slices.Grow(list, min(int(v.Get("#").Int()), len(v.Raw)/3))
+		n := min(int(v.Get("#").Int()), len(v.Raw)/3)
+		if len(list) == 0 {
+			list = origin.Room(list, n)
+		} else {
+			list = slices.Grow(list, n)
+		}
 	}
 	p.elements(v, func(v value) {
 		o := rawOrigin{place: v.place, written: v.Raw}
@@ -119,7 +124,7 @@ func (p *parser) safeRegex(v value) (regex string) {
 // compileOrigins turns entries into a matcher. Its refusals concern single
 // entries; those that depend on credentials follow in checkOrigins.
 func (p *parser) compileOrigins(o *Origins, patterns []placedPattern, list []rawOrigin, waived *waivers) []placedPattern {
-	patterns = slices.Grow(patterns[:0], len(list))
+	patterns = origin.Room(patterns, len(list))
 	var first *rawOrigin // the one that allows every origin
 	for i := range list {
 		e := &list[i]
