@@ -19,7 +19,7 @@ var settings = map[string]map[string]string{
 // under that ends after it. It returns the VM's memory after each push.
 func pushes(t testing.TB, module *host.Module, env map[string]string, n, times int) (sizes []uint32) {
 	t.Helper()
-	vm, err := module.NewVM(t.Context(), host.VMConfig{Env: env, LogLevel: host.LogError})
+	vm, err := module.NewVM(t.Context(), host.VMConfig{Env: env, LogLevel: host.LogError.Always})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ func compile(t testing.TB) *host.Module {
 
 func newVM(t testing.TB, module *host.Module) *host.VM {
 	t.Helper()
-	vm, err := module.NewVM(t.Context(), host.VMConfig{Env: map[string]string{"GOGC": "off", "GOMEMLIMIT": "64MiB"}, LogLevel: host.LogError})
+	vm, err := module.NewVM(t.Context(), host.VMConfig{Env: map[string]string{"GOGC": "off", "GOMEMLIMIT": "64MiB"}, LogLevel: host.LogError.Always})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 func logged(t *testing.T, module *host.Module, level host.LogLevel, configuration string, requests ...[][2]string) (lines []string, err error) {
 	t.Helper()
 	vm, err := module.NewVM(t.Context(), host.VMConfig{
-		Env: environment, LogLevel: level,
+		Env: environment, LogLevel: level.Always,
 		Log: func(level host.LogLevel, _, message string) { lines = append(lines, level.String()+": "+message) },
 	})
 	if err != nil {
@@ -63,7 +63,7 @@ func TestLogLines(t *testing.T) {
 func TestARefusedConfigurationTakesNoEffect(t *testing.T) {
 	var lines []string
 	vm, err := compile(t).NewVM(t.Context(), host.VMConfig{
-		Env: environment, LogLevel: host.LogInfo,
+		Env: environment, LogLevel: host.LogInfo.Always,
 		Log: func(level host.LogLevel, _, message string) { lines = append(lines, level.String()+": "+message) },
 	})
 	if err != nil {

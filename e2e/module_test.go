@@ -29,7 +29,7 @@ func start(t testing.TB, module *host.Module, configuration string, metrics *hos
 	t.Helper()
 	var log []string
 	vm, err := module.NewVM(t.Context(), host.VMConfig{
-		Env: environment, Metrics: metrics, LogLevel: host.LogInfo,
+		Env: environment, Metrics: metrics, LogLevel: host.LogInfo.Always,
 		Log: func(level host.LogLevel, _, message string) { log = append(log, level.String()+" "+message) },
 	})
 	if err != nil {

@@ -12,9 +12,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"corsfilter/internal/locked"
 )
 
 // plain is a bootstrap without a wasm filter, so that these tests need no
@@ -44,28 +45,10 @@ func write(t *testing.T, text string) string {
 	return path
 }
 
-// output can be read while serve still writes.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
 func TestServeDemo(t *testing.T) {
 	ctx, interrupt := context.WithCancel(context.Background())
 	defer interrupt()
-	var stdout, stderr output
+	var stdout, stderr locked.Buffer
 	ended := make(chan int, 1)
 	go func() {
 		ended <- run(ctx, []string{"serve", "-c", write(t, plain), "-demo", "-demo-upstream-port", "0", "-demo-port", "0", "-demo-other-port", "0"}, stdio{out: &stdout, err: &stderr})

@@ -92,7 +92,7 @@ func Start(ctx context.Context, ports Ports, live *Live) (*Demo, error) {
 			return "", err
 		}
 		listeners = append(listeners, bound...)
-		server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+		server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 		d.servers = append(d.servers, server)
 		for _, l := range bound {
 			all = append(all, func() { server.Serve(l) })

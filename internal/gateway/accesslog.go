@@ -126,7 +126,8 @@ func headerOperator(argument string, get func(*stream, string) (string, bool)) f
 	}
 }
 
-// limited cuts a value to a length in bytes and stands a dash in for none.
+// limited cuts a value to a length in bytes, stands a dash in for none, and
+// escapes what would make of the line something else than one line.
 func limited(render func(*stream) string, limit string) func(*stream) string {
 	n, err := strconv.Atoi(limit)
 	return func(st *stream) string {
@@ -137,7 +138,7 @@ func limited(render func(*stream) string, limit string) func(*stream) string {
 		if err == nil && len(value) > n {
 			value = value[:n]
 		}
-		return value
+		return printable(value)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"time"
 
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,7 +29,7 @@ func newAdmin(g *Gateway, bound net.Listener) *admin {
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		text(w, http.StatusOK, "/config_dump\n/ready\n/stats\n/stats/prometheus\n")
+		text(w, http.StatusOK, "/config_dump\n/logging\n/ready\n/stats\n/stats/prometheus\n")
 	})
 	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) {
 		if g.draining.Load() {
@@ -58,10 +57,35 @@ func newAdmin(g *Gateway, bound net.Listener) *admin {
 		w.Header().Set("Content-Type", "application/json")
 		w.Write(dump)
 	})
+	mux.HandleFunc("POST /logging", g.logging)
 	return &admin{
 		listener: bound,
-		http:     &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: g.log.standard()},
+		http: &http.Server{
+			Handler: loopbackOnly(mux), ReadHeaderTimeout: g.options.HeaderTimeout, IdleTimeout: idleTimeout, ErrorLog: g.log.standard(),
+		},
 	}
+}
+
+// loopbackOnly answers requests for names of this machine. A page elsewhere can
+// give its own name this machine's address (DNS rebinding), and would be of this
+// origin then: it could read /config_dump and set log levels.
+func loopbackOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !loopbackName(r.Host) {
+			text(w, http.StatusForbidden, "the admin listener answers to localhost and loopback addresses alone, not to "+printable(r.Host)+"\n")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func loopbackName(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.ToLower(strings.Trim(host, "[]"))
+	address := net.ParseIP(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || address != nil && address.IsLoopback()
 }
 
 // configDump is the bootstrap as it was loaded, in the form of Envoy's

@@ -38,6 +38,7 @@ type manager struct {
 	serverName           string
 	serverHeader         hcmv3.HttpConnectionManager_ServerHeaderTransformation
 	maxHeaderBytes       int
+	path                 pathOptions
 	accessLogs           []logFormat
 	suppressEnvoyHeaders bool
 }
@@ -135,6 +136,11 @@ func (c *compiler) manager(path string, message *hcmv3.HttpConnectionManager) *m
 		serverName:        message.GetServerName(),
 		serverHeader:      message.GetServerHeaderTransformation(),
 		maxHeaderBytes:    defaultMaxHeaderKB << 10,
+		path: pathOptions{
+			escapedSlashes: message.GetPathWithEscapedSlashesAction(),
+			normalize:      message.GetNormalizePath().GetValue(),
+			mergeSlashes:   message.GetMergeSlashes(),
+		},
 	}
 	if message.GetCodecType() == hcmv3.HttpConnectionManager_HTTP3 {
 		c.problems.add(field(path, "codec_type"), "HTTP3 is "+refusal)

@@ -43,15 +43,25 @@ func (st *stream) event() Event {
 			e.Path = value
 		case ":scheme":
 		default:
-			e.Request = append(e.Request, [2]string{name, value})
+			e.Request = append(e.Request, [2]string{name, shown(name, value)})
 		}
 	}
 	if st.response != nil {
 		for name, value := range st.response.All() {
 			if name != ":status" {
-				e.Response = append(e.Response, [2]string{name, value})
+				e.Response = append(e.Response, [2]string{name, shown(name, value)})
 			}
 		}
 	}
 	return e
+}
+
+// shown is a header's value as watchers get it: those that log people in are kept
+// back, since a watcher may be a page.
+func shown(name, value string) string {
+	switch name {
+	case "cookie", "set-cookie", "authorization", "proxy-authorization":
+		return "(not shown)"
+	}
+	return value
 }

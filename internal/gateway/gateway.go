@@ -45,6 +45,9 @@ type Options struct {
 	// OnStream is told of every stream that has ended; nil: nobody is, and nothing
 	// is noted. It is called on the stream's goroutine.
 	OnStream func(Event)
+	// HeaderTimeout bounds how long a client may take to send a request's headers;
+	// 0: ten seconds.
+	HeaderTimeout time.Duration
 	// Drain bounds the graceful shutdown after the context of Start ends;
 	// 0: ten seconds.
 	Drain time.Duration
@@ -54,7 +57,13 @@ type Options struct {
 // that the system chooses.
 func Ephemeral(string, string) string { return "127.0.0.1:0" }
 
-const defaultDrain = 10 * time.Second
+const (
+	defaultDrain         = 10 * time.Second
+	defaultHeaderTimeout = 10 * time.Second
+	// idleTimeout ends connections that wait for their next request. Envoy's is an
+	// hour; this process is not made to run for days.
+	idleTimeout = 5 * time.Minute
+)
 
 // Gateway is a configuration being served.
 type Gateway struct {
@@ -95,6 +104,9 @@ func Start(ctx context.Context, config *Config, options Options) (*Gateway, erro
 	if options.Log == nil {
 		options.Log = os.Stderr
 	}
+	if options.HeaderTimeout <= 0 {
+		options.HeaderTimeout = defaultHeaderTimeout
+	}
 	if options.Drain <= 0 {
 		options.Drain = defaultDrain
 	}
@@ -103,7 +115,7 @@ func Start(ctx context.Context, config *Config, options Options) (*Gateway, erro
 		config:   config,
 		options:  options,
 		metrics:  host.NewMetrics(),
-		log:      &logger{w: &lockedWriter{w: options.Log}, level: options.LogLevel},
+		log:      newLogger(options.Log, options.LogLevel),
 		pools:    map[string]*pool{},
 		hijacked: map[net.Conn]struct{}{},
 		closed:   make(chan struct{}),

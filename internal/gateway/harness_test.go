@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"corsfilter/internal/host"
+	"corsfilter/internal/locked"
 )
 
 // file is a bootstrap put together from the parts that a test is about.
@@ -65,30 +65,12 @@ const api = `{name: api, load_assignment: {cluster_name: api, endpoints: [{lb_en
 
 const apiRoute = `{name: api-route, match: {prefix: /}, route: {cluster: api}}`
 
-// buffer collects lines written by several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // live is a gateway on loopback, with the file's surroundings replaced.
 type live struct {
 	*Gateway
 	base      string
-	accessLog *buffer
-	log       *buffer
+	accessLog *locked.Buffer
+	log       *locked.Buffer
 }
 
 func start(t *testing.T, f file, module []byte, adapt ...func(*Options)) live {
@@ -97,7 +79,7 @@ func start(t *testing.T, f file, module []byte, adapt ...func(*Options)) live {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := live{accessLog: &buffer{}, log: &buffer{}}
+	l := live{accessLog: &locked.Buffer{}, log: &locked.Buffer{}}
 	options := Options{Listen: Ephemeral, AccessLog: l.accessLog, Log: l.log, LogLevel: host.LogInfo}
 	for _, change := range adapt {
 		change(&options)

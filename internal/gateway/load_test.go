@@ -63,7 +63,7 @@ func TestLoadRefuses(t *testing.T) {
 		},
 		"fields that only Envoy can honour": {
 			file: file{
-				manager:  "normalize_path: true\ncommon_http_protocol_options: {idle_timeout: 1s}",
+				manager:  "via: me\ncommon_http_protocol_options: {idle_timeout: 1s}",
 				routes:   `{match: {prefix: /, headers: [{name: a, present_match: true}]}, direct_response: {status: 200}}, {match: {safe_regex: {regex: .*}}, route: {cluster: api, retry_policy: {}}}`,
 				clusters: strings.Replace(api, "name: api,", "name: api, health_checks: [], outlier_detection: {},", 1),
 				rest:     "layered_runtime: {layers: [{name: a, admin_layer: {}}]}",
@@ -75,7 +75,7 @@ func TestLoadRefuses(t *testing.T) {
 				managerPath + ".route_config.virtual_hosts[0].routes[1].match.safe_regex",
 				managerPath + ".route_config.virtual_hosts[0].routes[1].route.retry_policy",
 				managerPath + ".common_http_protocol_options",
-				managerPath + ".normalize_path",
+				managerPath + ".via",
 			},
 			reason: "development tool",
 		},

@@ -30,7 +30,11 @@ func newServer(g *Gateway, l *listener, bound net.Listener) *server {
 		Handler:        s,
 		Protocols:      protocols,
 		MaxHeaderBytes: l.manager.maxHeaderBytes + headerSlack,
-		ErrorLog:       g.log.standard(),
+		// The listeners stand on all interfaces where the file says so, and Envoy's
+		// own default, no limit, lets anyone hold connections for nothing.
+		ReadHeaderTimeout: g.options.HeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		ErrorLog:          g.log.standard(),
 		// OPTIONS * is answered by the filters and the router.
 		DisableGeneralOptionsHandler: true,
 		ConnState:                    s.stats.connection,

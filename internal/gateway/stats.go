@@ -41,9 +41,8 @@ func (s *listenerStats) response(status int) {
 }
 
 // wasmStatPrefix is the namespace that Envoy keeps the metrics of modules in.
-// /stats shows it. /stats/prometheus of Envoy strips it, since it is a registered
-// custom namespace; stats sinks and other proxies do not, and there the names
-// begin with it. Dashboards are written for both, so both are exposed here.
+// /stats shows it; /stats/prometheus strips it, since it is a registered custom
+// namespace.
 const wasmStatPrefix = "wasmcustom"
 
 // writeStats prints the counters in the form of Envoy's /stats.
@@ -118,14 +117,12 @@ func (c collector) Collect(metrics chan<- prometheus.Metric) {
 			kind = prometheus.CounterValue
 		}
 		name := sanitize(metric.Name)
-		for _, name := range []string{name, wasmStatPrefix + "_" + name} {
-			if seen[name] { // two names that differ in replaced characters only
-				continue
-			}
-			seen[name] = true
-			desc := prometheus.NewDesc(name, "Defined by the wasm module as "+metric.Name+".", nil, nil)
-			metrics <- prometheus.MustNewConstMetric(desc, kind, float64(metric.Value))
+		if seen[name] { // two names that differ in replaced characters only
+			continue
 		}
+		seen[name] = true
+		desc := prometheus.NewDesc(name, "Defined by the wasm module as "+metric.Name+".", nil, nil)
+		metrics <- prometheus.MustNewConstMetric(desc, kind, float64(metric.Value))
 	}
 }
 

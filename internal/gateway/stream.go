@@ -126,7 +126,7 @@ func (st *stream) refuse() *reply {
 	case !strings.HasPrefix(path, "/"):
 		return &reply{status: http.StatusNotFound, details: "absolute_path_rejected"}
 	}
-	return nil
+	return st.normalizePath()
 }
 
 func (st *stream) findRoute() {

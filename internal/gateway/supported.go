@@ -33,7 +33,7 @@ var supported = map[protoreflect.FullName][]protoreflect.Name{
 	"envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager": {
 		"codec_type", "stat_prefix", "route_config", "http_filters", "access_log", "upgrade_configs",
 		"use_remote_address", "generate_request_id", "server_name", "server_header_transformation",
-		"max_request_headers_kb",
+		"max_request_headers_kb", "normalize_path", "merge_slashes", "path_with_escaped_slashes_action",
 	},
 	"envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig": {"upgrade_type", "enabled"},
 	"envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter":                          {"name", "typed_config"},

@@ -169,7 +169,7 @@ func (g *Gateway) startWorkers(ctx context.Context, n int) error {
 				Configuration: spec.config,
 				Env:           spec.env,
 				Log:           g.log.wasm,
-				LogLevel:      g.options.LogLevel,
+				LogLevel:      func() host.LogLevel { return g.log.levelOf("wasm") },
 				Metrics:       g.metrics,
 			})
 			if err != nil {

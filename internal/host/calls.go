@@ -78,14 +78,14 @@ func (vm *VM) proxyLog(p []uint64) status {
 	if p[0] > uint64(LogCritical) {
 		return statusBadArgument
 	}
-	if level := LogLevel(p[0]); level >= vm.config.LogLevel {
+	if level := LogLevel(p[0]); level >= vm.logLevel() {
 		vm.log(level, string(message))
 	}
 	return statusOK
 }
 
 func (vm *VM) proxyGetLogLevel(p []uint64) status {
-	return written(vm.writeUint32(p[0], uint32(vm.config.LogLevel)))
+	return written(vm.writeUint32(p[0], uint32(vm.logLevel())))
 }
 
 func (vm *VM) proxyGetTime(p []uint64) status {

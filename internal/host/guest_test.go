@@ -67,7 +67,7 @@ func (r *recorder) take() []string {
 func newGuest(t *testing.T, script string, change ...func(*VMConfig)) (*Plugin, *recorder) {
 	t.Helper()
 	r := &recorder{}
-	c := VMConfig{Log: r.log, LogLevel: LogInfo}
+	c := VMConfig{Log: r.log, LogLevel: LogInfo.Always}
 	for _, f := range change {
 		f(&c)
 	}
@@ -195,7 +195,7 @@ func TestOrderOfAStream(t *testing.T) {
 
 func TestBuffersPropertiesAndLevels(t *testing.T) {
 	r := &recorder{}
-	vm, err := compileGuest(t).NewVM(t.Context(), VMConfig{Configuration: []byte("vm text"), Log: r.log, LogLevel: LogInfo})
+	vm, err := compileGuest(t).NewVM(t.Context(), VMConfig{Configuration: []byte("vm text"), Log: r.log, LogLevel: LogInfo.Always})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +338,7 @@ func TestWorkersKeepApart(t *testing.T) {
 }
 
 func TestHostCallsAndAllocationsAreCounted(t *testing.T) {
-	p, _ := newGuest(t, "request: get request :path; get request x-none; get request x-empty", func(c *VMConfig) { c.LogLevel = LogError })
+	p, _ := newGuest(t, "request: get request :path; get request x-none; get request x-empty", func(c *VMConfig) { c.LogLevel = LogError.Always })
 	calls, allocations := p.VM().HostCalls(), p.VM().AllocatorCalls()
 	exchange(p, simple)
 	if got := p.VM().HostCalls() - calls; got != 6 { // three questions, three lines

@@ -27,6 +27,9 @@ const (
 
 var levelNames = []string{"trace", "debug", "info", "warning", "error", "critical"}
 
+// Always returns the level itself: a VMConfig.LogLevel that does not change.
+func (l LogLevel) Always() LogLevel { return l }
+
 func (l LogLevel) String() string {
 	if int(l) < len(levelNames) {
 		return levelNames[l]
@@ -45,8 +48,9 @@ type VMConfig struct {
 	// Log takes the lines that the module logs, with the name of the plugin; nil
 	// discards them. It is called while a callback runs and must not call back.
 	Log func(level LogLevel, plugin, message string)
-	// LogLevel is the least severe level that is logged.
-	LogLevel LogLevel
+	// LogLevel returns the least severe level that is logged, which may change
+	// while the VM runs; nil: LogTrace.
+	LogLevel func() LogLevel
 	// Metrics is shared between the VMs of all workers; nil: the VM has its own.
 	Metrics *Metrics
 }
@@ -190,8 +194,15 @@ func (vm *VM) copyToGuest(data []byte) uint32 {
 	return uint32(address)
 }
 
+func (vm *VM) logLevel() LogLevel {
+	if vm.config.LogLevel == nil {
+		return LogTrace
+	}
+	return vm.config.LogLevel()
+}
+
 func (vm *VM) log(level LogLevel, message string) {
-	if vm.config.Log == nil || level < vm.config.LogLevel {
+	if vm.config.Log == nil || level < vm.logLevel() {
 		return
 	}
 	name := ""
