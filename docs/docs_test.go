@@ -1,10 +1,8 @@
 // Package docs holds the documentation to the code: its configurations are
-// accepted, its tables say what the code says, and its queries ask for counters
-// that exist.
+// accepted, and its tables say what the code says.
 package docs
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -169,88 +167,6 @@ func anchors(text string) (all []string) {
 	return all
 }
 
-// counterNames are the names under which a policy counts in both modes, as a
-// scrape sees them.
-func counterNames(t *testing.T) (names []string) {
-	t.Helper()
-	for _, mode := range []string{"enforce", "shadow"} {
-		c, _, err := config.Parse([]byte(`{"allow_origins": ["https://example.com"], "mode": "` + mode + `"}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range filter.Counters(c) {
-			scraped := strings.ReplaceAll(name, ".", "_")
-			names = append(names, scraped, "wasmcustom_"+scraped)
-		}
-	}
-	return names
-}
-
-var selector = regexp.MustCompile(`\{__name__=~"([^"]*)"\}`)
-
-// checkQuery holds a PromQL query to the counters that exist: every selector
-// finds some, under both spellings.
-func checkQuery(t *testing.T, where, query string, names []string) {
-	t.Helper()
-	selectors := selector.FindAllStringSubmatch(query, -1)
-	if len(selectors) == 0 || strings.Count(query, "cors") != len(selectors) {
-		t.Errorf("%s: asks for counters in another way than by __name__: %s", where, query)
-	}
-	for _, s := range selectors {
-		pattern, err := regexp.Compile("^(?:" + s[1] + ")$") // as Prometheus anchors it
-		if err != nil {
-			t.Errorf("%s: %v", where, err)
-			continue
-		}
-		plain, prefixed := 0, 0
-		for _, name := range names {
-			switch {
-			case !pattern.MatchString(name):
-			case strings.HasPrefix(name, "wasmcustom_"):
-				prefixed++
-			default:
-				plain++
-			}
-		}
-		if plain == 0 || plain != prefixed {
-			t.Errorf("%s: %s finds %d counters without and %d with the prefix", where, s[0], plain, prefixed)
-		}
-	}
-	for _, pair := range []string{"()", "{}", "[]"} {
-		if strings.Count(query, pair[:1]) != strings.Count(query, pair[1:]) {
-			t.Errorf("%s: unbalanced %s in %s", where, pair, query)
-		}
-	}
-}
-
-func TestEveryQueryAsksForCountersThatExist(t *testing.T) {
-	names := counterNames(t)
-	var dashboard struct {
-		Panels []struct {
-			Title   string
-			Targets []struct{ Expr string }
-		}
-	}
-	if err := json.Unmarshal([]byte(read(t, "dashboards/cors.json")), &dashboard); err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range dashboard.Panels {
-		if len(p.Targets) == 0 {
-			t.Errorf("the panel %q has no query", p.Title)
-		}
-		for _, target := range p.Targets {
-			checkQuery(t, "panel "+p.Title, target.Expr, names)
-		}
-	}
-	alerts := blocks(read(t, "operations.md"), "promql")
-	if len(alerts) < 3 {
-		t.Errorf("operations.md holds %d queries, want those of three alerts", len(alerts))
-	}
-	for i, query := range alerts {
-		checkQuery(t, fmt.Sprintf("operations.md, query %d", i), query, names)
-	}
-}
-
 // TestEveryCounterIsShownAndExplained finds each counter in the dashboard and in
 // the table of the operations page.
 func TestEveryCounterIsShownAndExplained(t *testing.T) {
@@ -265,7 +181,7 @@ func TestEveryCounterIsShownAndExplained(t *testing.T) {
 		if !strings.Contains(page, "| `"+short+"` |") {
 			t.Errorf("operations.md does not explain %s", short)
 		}
-		if !strings.Contains(dashboard, "cors_"+short) && !strings.Contains(dashboard, "cors_origin_(valid|invalid)") {
+		if !strings.Contains(dashboard, "cors_"+short) {
 			t.Errorf("the dashboard does not show %s", short)
 		}
 	}
