@@ -69,7 +69,7 @@ func serve(t *testing.T) string {
 	}
 	g, err := gateway.Start(t.Context(), config, gateway.Options{
 		Listen:    gateway.Ephemeral,
-		Endpoints: map[string][]string{"api": {upstream.Listener.Addr().String()}},
+		Endpoints: map[string]string{"api": upstream.Listener.Addr().String()},
 		AccessLog: io.Discard,
 		Log:       io.Discard,
 	})

@@ -103,7 +103,7 @@ func serve(t *testing.T, wasm []byte, configuration string) *live {
 	}
 	l.gateway, err = gateway.Start(t.Context(), config, gateway.Options{
 		Listen:    gateway.Ephemeral,
-		Endpoints: map[string][]string{"api": {upstream.Listener.Addr().String()}},
+		Endpoints: map[string]string{"api": upstream.Listener.Addr().String()},
 		AccessLog: l.details,
 		Log:       io.Discard,
 		LogLevel:  host.LogInfo,

@@ -40,7 +40,7 @@ func serveFile(t *testing.T, policy string, log io.Writer, changes ...string) (g
 		t.Fatal(err)
 	}
 	g, err = gateway.Start(t.Context(), config, gateway.Options{
-		Listen: gateway.Ephemeral, Endpoints: map[string][]string{"api": {upstream.Listener.Addr().String()}}, AccessLog: io.Discard, Log: log, LogLevel: host.LogInfo,
+		Listen: gateway.Ephemeral, Endpoints: map[string]string{"api": upstream.Listener.Addr().String()}, AccessLog: io.Discard, Log: log, LogLevel: host.LogInfo,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -65,7 +65,7 @@ func TestShadowTouchesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		g, err := gateway.Start(t.Context(), config, gateway.Options{
-			Listen: gateway.Ephemeral, Endpoints: map[string][]string{"api": {upstream.Listener.Addr().String()}}, AccessLog: io.Discard, Log: io.Discard,
+			Listen: gateway.Ephemeral, Endpoints: map[string]string{"api": upstream.Listener.Addr().String()}, AccessLog: io.Discard, Log: io.Discard,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -119,9 +119,9 @@ func (f *serveFlags) serve(ctx context.Context, std stdio) error {
 		options.OnStream = func(e gateway.Event) { live.Publish(policy.Load().Describe(e)) }
 		if running, noDemo = demo.Start(ctx, f.ports, live); noDemo == nil {
 			defer running.Close()
-			options.Endpoints = map[string][]string{}
+			options.Endpoints = map[string]string{}
 			for _, name := range config.ClustersAt(demoUpstream) {
-				options.Endpoints[name] = []string{running.Upstream}
+				options.Endpoints[name] = running.Upstream
 			}
 		} else {
 			noDemo = fmt.Errorf("%w; or choose other ports with -demo-upstream-port, -demo-port and -demo-other-port", noDemo)

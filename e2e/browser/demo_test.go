@@ -45,7 +45,7 @@ func serveDemo(t *testing.T, changes ...string) (allowed, disallowed string) {
 	}
 	var policy atomic.Pointer[inforce.Policy]
 	g, err := gateway.Start(context.Background(), config, gateway.Options{
-		Listen: gateway.Ephemeral, Endpoints: map[string][]string{"api": {d.Upstream}}, AccessLog: io.Discard, Log: io.Discard,
+		Listen: gateway.Ephemeral, Endpoints: map[string]string{"api": d.Upstream}, AccessLog: io.Discard, Log: io.Discard,
 		OnStream: func(e gateway.Event) { live.Publish(policy.Load().Describe(e)) },
 	})
 	if err != nil {

@@ -206,7 +206,7 @@ func serveAll(t *testing.T, policy, upstream string) (address string, events <-c
 	}
 	ended := make(chan gateway.Event, 64)
 	g, err := gateway.Start(context.Background(), config, gateway.Options{
-		Listen: gateway.Ephemeral, Endpoints: map[string][]string{"api": {upstream}}, AccessLog: io.Discard, Log: io.Discard,
+		Listen: gateway.Ephemeral, Endpoints: map[string]string{"api": upstream}, AccessLog: io.Discard, Log: io.Discard,
 		OnStream: func(e gateway.Event) {
 			select {
 			case ended <- e:

@@ -189,7 +189,7 @@ func serve(t *testing.T, policy, upstream string) string {
 		t.Fatal(err)
 	}
 	g, err := gateway.Start(context.Background(), config, gateway.Options{
-		Listen: gateway.Ephemeral, Endpoints: map[string][]string{"api": {upstream}}, AccessLog: io.Discard, Log: io.Discard,
+		Listen: gateway.Ephemeral, Endpoints: map[string]string{"api": upstream}, AccessLog: io.Discard, Log: io.Discard,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -113,7 +113,7 @@ func serve(t *testing.T) *gateway.Gateway {
 	}
 	upstream := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(upstream.Close)
-	g, err := gateway.Start(t.Context(), config, gateway.Options{Listen: gateway.Ephemeral, Endpoints: map[string][]string{"api": {upstream.Listener.Addr().String()}}, AccessLog: io.Discard, Log: io.Discard})
+	g, err := gateway.Start(t.Context(), config, gateway.Options{Listen: gateway.Ephemeral, Endpoints: map[string]string{"api": upstream.Listener.Addr().String()}, AccessLog: io.Discard, Log: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"fmt"
-	"net"
 	"regexp"
 	"strconv"
 	"strings"
@@ -12,51 +11,18 @@ import (
 // logFormat is a compiled format string: each part renders a piece of the line.
 type logFormat []func(*stream) string
 
-// defaultLogFormat is Envoy's.
-const defaultLogFormat = `[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" ` +
-	`%RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% ` +
-	`%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" ` +
-	`"%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"` + "\n"
-
 // logOperators are the command operators that take no argument.
 var logOperators = map[string]func(*stream) string{
 	"START_TIME":            func(st *stream) string { return st.start.UTC().Format("2006-01-02T15:04:05.000Z") },
-	"PROTOCOL":              func(st *stream) string { return protocolName(st) },
+	"PROTOCOL":              func(st *stream) string { return strings.TrimSuffix(st.r.Proto, ".0") },
 	"RESPONSE_CODE":         func(st *stream) string { return strconv.Itoa(st.status) },
 	"RESPONSE_CODE_DETAILS": func(st *stream) string { return strings.ReplaceAll(st.details, " ", "_") },
-	"RESPONSE_FLAGS":        func(st *stream) string { return st.flags },
-	"BYTES_RECEIVED":        func(st *stream) string { return strconv.FormatInt(st.received.Load(), 10) },
-	"BYTES_SENT":            func(st *stream) string { return strconv.FormatInt(st.sent.Load(), 10) },
 	"DURATION":              func(st *stream) string { return strconv.FormatInt(time.Since(st.start).Milliseconds(), 10) },
 	"UPSTREAM_HOST":         func(st *stream) string { return st.upstreamHost },
-	"UPSTREAM_CLUSTER": func(st *stream) string {
-		if st.route == nil || st.route.cluster == nil {
-			return ""
-		}
-		return st.route.cluster.name
-	},
-	"ROUTE_NAME": func(st *stream) string {
-		if st.route == nil {
-			return ""
-		}
-		return st.route.name
-	},
-	"VIRTUAL_HOST_NAME": func(st *stream) string {
-		if st.route == nil {
-			return ""
-		}
-		return st.route.virtualHost
-	},
-	"DOWNSTREAM_REMOTE_ADDRESS": func(st *stream) string { return st.r.RemoteAddr },
-	"DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT": func(st *stream) string {
-		address, _, _ := net.SplitHostPort(st.r.RemoteAddr)
-		return address
-	},
-	"DOWNSTREAM_LOCAL_ADDRESS": (*stream).localAddress,
 }
 
-// operator is %NAME%, %NAME(argument)% or %NAME(argument):limit%.
-var operator = regexp.MustCompile(`%%|%([A-Z0-9_]+)(?:\(([^)]*)\))?(?::([0-9]+))?%`)
+// operator is %NAME% or %NAME(argument)%.
+var operator = regexp.MustCompile(`%%|%([A-Z0-9_]+)(?:\(([^)]*)\))?%`)
 
 func (c *compiler) logFormat(path, text string) logFormat {
 	var format logFormat
@@ -77,7 +43,7 @@ func (c *compiler) logFormat(path, text string) logFormat {
 			literal(rest[:at[0]])
 		}
 		groups := operator.FindStringSubmatch(rest)
-		whole, name, argument, limit := groups[0], groups[1], groups[2], groups[3]
+		whole, name, argument := groups[0], groups[1], groups[2]
 		rest = rest[at[1]:]
 		if whole == "%%" {
 			format = append(format, func(*stream) string { return "%" })
@@ -88,16 +54,16 @@ func (c *compiler) logFormat(path, text string) logFormat {
 			c.problems.add(path, fmt.Sprintf("%s is %s", whole, refusal))
 			continue
 		}
-		format = append(format, limited(render, limit))
+		format = append(format, shownInLine(render))
 	}
 	return format
 }
 
 func logOperator(name, argument string) func(*stream) string {
 	switch name {
-	case "REQ", "REQUEST_HEADER":
+	case "REQ":
 		return headerOperator(argument, func(st *stream, name string) (string, bool) { return st.request.Get(name) })
-	case "RESP", "RESPONSE_HEADER":
+	case "RESP":
 		return headerOperator(argument, func(st *stream, name string) (string, bool) {
 			if st.response == nil {
 				return "", false
@@ -126,17 +92,13 @@ func headerOperator(argument string, get func(*stream, string) (string, bool)) f
 	}
 }
 
-// limited cuts a value to a length in bytes, stands a dash in for none, and
-// escapes what would make of the line something else than one line.
-func limited(render func(*stream) string, limit string) func(*stream) string {
-	n, err := strconv.Atoi(limit)
+// shownInLine stands a dash in for no value, and escapes what would make of the
+// line something else than one line.
+func shownInLine(render func(*stream) string) func(*stream) string {
 	return func(st *stream) string {
 		value := render(st)
 		if value == "" {
 			return "-"
-		}
-		if err == nil && len(value) > n {
-			value = value[:n]
 		}
 		return printable(value)
 	}
@@ -148,11 +110,4 @@ func (f logFormat) line(st *stream) string {
 		b.WriteString(render(st))
 	}
 	return b.String()
-}
-
-func protocolName(st *stream) string {
-	if st.r.ProtoMajor == 2 {
-		return "HTTP/2"
-	}
-	return st.r.Proto
 }

@@ -1,17 +1,17 @@
 package gateway
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 
-	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/types/known/anypb"
-	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"corsfilter/internal/host"
 )
 
 // admin is the admin listener at work: the part of Envoy's that is read by
@@ -23,16 +23,15 @@ type admin struct {
 
 func newAdmin(g *Gateway, bound net.Listener) *admin {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collector{g})
+	registry.MustRegister(collector{g.metrics})
 	exposition := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
-	started := timestamppb.Now()
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		text(w, http.StatusOK, "/config_dump\n/logging\n/ready\n/stats\n/stats/prometheus\n")
+		text(w, http.StatusOK, "/logging\n/ready\n/stats\n/stats/prometheus\n")
 	})
 	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) {
-		if g.draining.Load() {
+		if g.drain.Err() != nil {
 			text(w, http.StatusServiceUnavailable, "DRAINING\n")
 			return
 		}
@@ -44,19 +43,12 @@ func newAdmin(g *Gateway, bound net.Listener) *admin {
 			return
 		}
 		var b strings.Builder
-		g.writeStats(&b)
+		for _, metric := range g.metrics.All() {
+			fmt.Fprintf(&b, "%s.%s: %d\n", wasmStatPrefix, metric.Name, metric.Value)
+		}
 		text(w, http.StatusOK, b.String())
 	})
 	mux.Handle("GET /stats/prometheus", exposition)
-	mux.HandleFunc("GET /config_dump", func(w http.ResponseWriter, _ *http.Request) {
-		dump, err := g.configDump(started)
-		if err != nil {
-			text(w, http.StatusInternalServerError, err.Error()+"\n")
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Write(dump)
-	})
 	mux.HandleFunc("POST /logging", g.logging)
 	return &admin{
 		listener: bound,
@@ -68,7 +60,7 @@ func newAdmin(g *Gateway, bound net.Listener) *admin {
 
 // loopbackOnly answers requests for names of this machine. A page elsewhere can
 // give its own name this machine's address (DNS rebinding), and would be of this
-// origin then: it could read /config_dump and set log levels.
+// origin then: it could read the counters and set log levels.
 func loopbackOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !loopbackName(r.Host) {
@@ -88,15 +80,32 @@ func loopbackName(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || address != nil && address.IsLoopback()
 }
 
-// configDump is the bootstrap as it was loaded, in the form of Envoy's
-// /config_dump.
-func (g *Gateway) configDump(started *timestamppb.Timestamp) ([]byte, error) {
-	bootstrap, err := anypb.New(&adminv3.BootstrapConfigDump{Bootstrap: g.config.bootstrap, LastUpdated: started})
-	if err != nil {
-		return nil, err
+// wasmStatPrefix is the namespace that Envoy keeps the metrics of modules in.
+// /stats shows it; /stats/prometheus strips it, since it is a registered custom
+// namespace.
+const wasmStatPrefix = "wasmcustom"
+
+// collector gathers the metrics for Prometheus. It is unchecked (it describes
+// nothing beforehand): modules define them while running.
+type collector struct{ metrics *host.Metrics }
+
+func (collector) Describe(chan<- *prometheus.Desc) {}
+
+func (c collector) Collect(metrics chan<- prometheus.Metric) {
+	seen := map[string]bool{}
+	for _, metric := range c.metrics.All() {
+		name := notInNames.ReplaceAllString(metric.Name, "_")
+		if seen[name] { // two names that differ in replaced characters only
+			continue
+		}
+		seen[name] = true
+		desc := prometheus.NewDesc(name, "Defined by the wasm module as "+metric.Name+".", nil, nil)
+		metrics <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(metric.Value))
 	}
-	return protojson.MarshalOptions{Indent: " ", UseProtoNames: true}.Marshal(&adminv3.ConfigDump{Configs: []*anypb.Any{bootstrap}})
 }
+
+// notInNames is what a Prometheus name may not hold.
+var notInNames = regexp.MustCompile(`[^a-zA-Z0-9_]`)
 
 func text(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "text/plain; charset=UTF-8")

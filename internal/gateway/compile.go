@@ -28,26 +28,12 @@ type listener struct {
 
 // manager is a compiled HTTP connection manager.
 type manager struct {
-	statPrefix           string
-	http1, http2         bool
-	routes               *routeTable
-	plugins              []*pluginSpec // in request order; the router stands behind them
-	websocket            bool
-	useRemoteAddress     bool
-	generateRequestID    bool
-	serverName           string
-	serverHeader         hcmv3.HttpConnectionManager_ServerHeaderTransformation
-	maxHeaderBytes       int
-	path                 pathOptions
-	accessLogs           []logFormat
-	suppressEnvoyHeaders bool
+	routes     []*route
+	plugins    []*pluginSpec // in request order; the router stands behind them
+	websocket  bool
+	path       pathOptions
+	accessLogs []logFormat
 }
-
-// Envoy's defaults.
-const (
-	defaultMaxHeaderKB = 60
-	defaultServerName  = "envoy"
-)
 
 // compiler turns checked messages into the gateway's own form. Like the checks
 // before it, it goes on after a problem, so that all are reported at once; what
@@ -59,7 +45,7 @@ type compiler struct {
 }
 
 func (c *compiler) bootstrap(b *bootstrapv3.Bootstrap) *Config {
-	c.config = &Config{bootstrap: b, clusters: map[string]*cluster{}}
+	c.config = &Config{clusters: map[string]*cluster{}}
 	if b.GetAdmin() != nil {
 		c.config.admin = c.address("admin.address", b.GetAdmin().GetAddress())
 	}
@@ -127,35 +113,16 @@ func (c *compiler) listener(path string, message *listenerv3.Listener) *listener
 }
 
 func (c *compiler) manager(path string, message *hcmv3.HttpConnectionManager) *manager {
-	m := &manager{
-		statPrefix:        message.GetStatPrefix(),
-		http1:             message.GetCodecType() != hcmv3.HttpConnectionManager_HTTP2,
-		http2:             message.GetCodecType() != hcmv3.HttpConnectionManager_HTTP1,
-		useRemoteAddress:  message.GetUseRemoteAddress().GetValue(),
-		generateRequestID: message.GetGenerateRequestId() == nil || message.GetGenerateRequestId().GetValue(),
-		serverName:        message.GetServerName(),
-		serverHeader:      message.GetServerHeaderTransformation(),
-		maxHeaderBytes:    defaultMaxHeaderKB << 10,
-		path: pathOptions{
-			escapedSlashes: message.GetPathWithEscapedSlashesAction(),
-			normalize:      message.GetNormalizePath().GetValue(),
-			mergeSlashes:   message.GetMergeSlashes(),
-		},
-	}
-	if message.GetCodecType() == hcmv3.HttpConnectionManager_HTTP3 {
-		c.problems.add(field(path, "codec_type"), "HTTP3 is "+refusal)
-	}
-	if m.serverName == "" {
-		m.serverName = defaultServerName
-	}
-	if kb := message.GetMaxRequestHeadersKb(); kb != nil {
-		m.maxHeaderBytes = int(kb.GetValue()) << 10
-	}
+	m := &manager{path: pathOptions{
+		escapedSlashes: message.GetPathWithEscapedSlashesAction(),
+		normalize:      message.GetNormalizePath().GetValue(),
+		mergeSlashes:   message.GetMergeSlashes(),
+	}}
 	for i, upgrade := range message.GetUpgradeConfigs() {
 		if !strings.EqualFold(upgrade.GetUpgradeType(), "websocket") {
 			c.problems.add(field(index(field(path, "upgrade_configs"), i), "upgrade_type"), fmt.Sprintf("%q is %s", upgrade.GetUpgradeType(), refusal))
 		}
-		m.websocket = upgrade.GetEnabled() == nil || upgrade.GetEnabled().GetValue()
+		m.websocket = true
 	}
 	if message.GetRouteConfig() == nil {
 		c.problems.add(field(path, "route_config"), "missing: routes must be in the file")
@@ -183,7 +150,6 @@ func (c *compiler) httpFilters(m *manager, path string, filters []*hcmv3.HttpFil
 		switch message := message.(type) {
 		case *routerv3.Router:
 			routed = true
-			m.suppressEnvoyHeaders = message.GetSuppressEnvoyHeaders()
 		case *httpwasmv3.Wasm:
 			m.plugins = append(m.plugins, c.plugin(field(at, "config"), message.GetConfig()))
 		default:
@@ -201,17 +167,13 @@ func (c *compiler) accessLog(path string, log *accesslogv3.AccessLog) logFormat 
 	if !ok {
 		return nil
 	}
-	format := message.GetLogFormat()
-	if format == nil {
-		return c.logFormat(path, defaultLogFormat)
+	source := message.GetLogFormat().GetTextFormatSource()
+	path = field(path, "log_format.text_format_source")
+	if source == nil {
+		c.problems.add(path, "missing: Envoy's own format is "+refusal)
+		return nil
 	}
-	path = field(path, "log_format")
-	if source := format.GetTextFormatSource(); source != nil {
-		path = field(path, "text_format_source")
-		return c.logFormat(path, string(c.dataSource(path, source)))
-	}
-	//lint:ignore SA1019 Envoy still takes it, and so do the files that people have
-	return c.logFormat(field(path, "text_format"), format.GetTextFormat())
+	return c.logFormat(path, string(c.dataSource(path, source)))
 }
 
 // dataSource reads bytes that stand in the file or in another one.

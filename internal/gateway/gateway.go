@@ -1,8 +1,11 @@
 // Package gateway serves an Envoy bootstrap (envoy.yaml) over live HTTP, with
-// proxy-wasm filters run by internal/host. It is a development and test tool:
-// whatever of the bootstrap it can not do as Envoy does is refused with its
-// path in the file. It sees wasm bytes and the wire only and imports nothing of
-// the filter.
+// proxy-wasm filters run by internal/host. It is for `corsctl serve` and for the
+// tests that send real requests, browsers' ones above all, and offers what they
+// need and no more: listeners with one connection manager, wasm filters, routes to
+// a cluster of one endpoint, direct responses, WebSockets, path normalization, an
+// access log, and the part of the admin port that the roll-out uses. Whatever else
+// a bootstrap asks for is refused with its path in the file, never left out. The
+// package sees wasm bytes and the wire, and imports nothing of the filter.
 package gateway
 
 import (
@@ -11,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -34,8 +38,8 @@ type Options struct {
 	// Listen replaces the address (host:port) of a listener, or keeps it by
 	// returning it. nil: all are kept. See [Ephemeral].
 	Listen func(name, address string) string
-	// Endpoints replaces the endpoints (host:port) of clusters, by name.
-	Endpoints map[string][]string
+	// Endpoints replaces the endpoint (host:port) of clusters, by name.
+	Endpoints map[string]string
 	// AccessLog takes the access logs; nil: os.Stdout.
 	AccessLog io.Writer
 	// Log takes the gateway's and the modules' own lines; nil: os.Stderr.
@@ -48,6 +52,9 @@ type Options struct {
 	// HeaderTimeout bounds how long a client may take to send a request's headers;
 	// 0: ten seconds.
 	HeaderTimeout time.Duration
+	// UpstreamTimeout bounds how long a response may take, but for WebSockets; 0:
+	// fifteen seconds, which is what Envoy gives a route.
+	UpstreamTimeout time.Duration
 	// Drain bounds the graceful shutdown after the context of Start ends;
 	// 0: ten seconds.
 	Drain time.Duration
@@ -60,6 +67,8 @@ func Ephemeral(string, string) string { return "127.0.0.1:0" }
 const (
 	defaultDrain         = 10 * time.Second
 	defaultHeaderTimeout = 10 * time.Second
+
+	defaultUpstreamTimeout = 15 * time.Second
 	// idleTimeout ends connections that wait for their next request. Envoy's is an
 	// hour; this process is not made to run for days.
 	idleTimeout = 5 * time.Minute
@@ -72,17 +81,16 @@ type Gateway struct {
 	metrics *host.Metrics
 	log     *logger
 
-	modules []*host.Module
-	workers []*worker
-	turn    atomic.Uint64 // of the worker for the next connection
-	pools   map[string]*pool
-	servers []*server
-	admin   *admin
+	modules    []*host.Module
+	workers    []*worker
+	turn       atomic.Uint64 // of the worker for the next connection
+	transports map[string]*http.Transport
+	servers    []*server
+	admin      *admin
 
-	draining  atomic.Bool
-	serving   sync.WaitGroup // streams, those on hijacked connections included
-	mu        sync.Mutex
-	hijacked  map[net.Conn]struct{}
+	drain     context.Context // done when the gateway begins to end
+	stop      context.CancelFunc
+	serving   sync.WaitGroup // streams, WebSockets included
 	closeOnce sync.Once
 	closed    chan struct{}
 	closeErr  error
@@ -110,19 +118,22 @@ func Start(ctx context.Context, config *Config, options Options) (*Gateway, erro
 	if options.Drain <= 0 {
 		options.Drain = defaultDrain
 	}
+	if options.UpstreamTimeout <= 0 {
+		options.UpstreamTimeout = defaultUpstreamTimeout
+	}
 	options.AccessLog = &lockedWriter{w: options.AccessLog}
 	g := &Gateway{
-		config:   config,
-		options:  options,
-		metrics:  host.NewMetrics(),
-		log:      newLogger(options.Log, options.LogLevel),
-		pools:    map[string]*pool{},
-		hijacked: map[net.Conn]struct{}{},
-		closed:   make(chan struct{}),
+		config:     config,
+		options:    options,
+		metrics:    host.NewMetrics(),
+		log:        newLogger(options.Log, options.LogLevel),
+		transports: map[string]*http.Transport{},
+		closed:     make(chan struct{}),
 	}
 	for name, c := range config.clusters {
-		g.pools[name] = newPool(c, options.Endpoints[name])
+		g.transports[name] = newTransport(c)
 	}
+	g.drain, g.stop = context.WithCancel(context.WithoutCancel(ctx))
 	// What a module allocates must outlive ctx: it is still needed to drain.
 	if err := g.startWorkers(context.WithoutCancel(ctx), options.Workers); err != nil {
 		return nil, errors.Join(err, g.closeWorkers(context.WithoutCancel(ctx)))
@@ -253,8 +264,7 @@ func (g *Gateway) Close(ctx context.Context) error {
 }
 
 func (g *Gateway) close(ctx context.Context) error {
-	g.draining.Store(true)
-	g.breakHijacked()
+	g.stop()
 	var wait sync.WaitGroup
 	for _, s := range g.servers {
 		wait.Go(func() {
@@ -264,11 +274,9 @@ func (g *Gateway) close(ctx context.Context) error {
 		})
 	}
 	wait.Wait()
-	// A handshake may have been on its way at the first call.
-	g.breakHijacked()
 	g.serving.Wait()
-	for _, p := range g.pools {
-		p.transport.CloseIdleConnections()
+	for _, transport := range g.transports {
+		transport.CloseIdleConnections()
 	}
 	if g.admin != nil {
 		g.admin.http.Close()
@@ -276,25 +284,10 @@ func (g *Gateway) close(ctx context.Context) error {
 	return g.closeWorkers(context.WithoutCancel(ctx))
 }
 
-// hijack remembers a connection that net/http no longer closes at shutdown.
-func (g *Gateway) hijack(conn net.Conn) (release func()) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.draining.Load() {
-		conn.Close()
+// endpoint is where requests for the cluster go; empty: nowhere.
+func (g *Gateway) endpoint(c *cluster) string {
+	if replaced, ok := g.options.Endpoints[c.name]; ok {
+		return replaced
 	}
-	g.hijacked[conn] = struct{}{}
-	return func() {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		delete(g.hijacked, conn)
-	}
-}
-
-func (g *Gateway) breakHijacked() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for conn := range g.hijacked {
-		conn.Close()
-	}
+	return c.address
 }

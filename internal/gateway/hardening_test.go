@@ -43,7 +43,7 @@ func TestTheAdminListenerAnswersLoopbackNamesAlone(t *testing.T) {
 		"localhost": 200, "localhost:9901": 200, "LOCALHOST": 200, "envoy.localhost": 200, "127.0.0.1": 200, "127.8.9.10:1": 200, "[::1]:9901": 200, "[::1]": 200,
 		"evil.example": 403, "localhost.evil.example": 403, "evil.example:9901": 403, "192.0.2.1": 403, "[2001:db8::1]:9901": 403, "127.0.0.1.evil.example": 403,
 	} {
-		if a := do(t, client(), http.MethodGet, "http://"+l.AdminAddr()+"/config_dump", "host: "+host); a.status != want || want == 403 && !strings.Contains(a.body, "localhost and loopback addresses alone") {
+		if a := do(t, client(), http.MethodGet, "http://"+l.AdminAddr()+"/ready", "host: "+host); a.status != want || want == 403 && !strings.Contains(a.body, "localhost and loopback addresses alone") {
 			t.Errorf("%s: %d %.80s", host, a.status, a.body)
 		}
 	}
@@ -52,7 +52,7 @@ func TestTheAdminListenerAnswersLoopbackNamesAlone(t *testing.T) {
 func TestNoControlCharactersReachTheLogs(t *testing.T) {
 	const bidi, c1, separator = "\u202e", "\u009b", "\u2028"
 	l := start(t, file{
-		manager: `access_log: [{name: out, typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog, log_format: {text_format_source: {inline_string: "%REQ(X-A)%|%REQ(X-B):8%\n"}}}}]`,
+		manager: `access_log: [{name: out, typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog, log_format: {text_format_source: {inline_string: "%REQ(X-A)%\n"}}}}]`,
 		routes:  `{match: {path: /}, direct_response: {status: 200}}`,
 	}, nil)
 	// By hand: the client of net/http would not send them.
@@ -61,11 +61,11 @@ func TestNoControlCharactersReachTheLogs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: a\r\nX-A: a%s%s%s\xff\xc2é\r\nX-B: 1234567%s\r\nConnection: close\r\n\r\n", bidi, c1, separator, c1)
+	fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: a\r\nX-A: a%s%s%s\xff\xc2é\r\nConnection: close\r\n\r\n", bidi, c1, separator)
 	if response, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || response.StatusCode != 200 {
 		t.Fatalf("%v, %v", response, err)
 	}
-	const want = `a\u202e\u009b\u2028\xff\xc2é|1234567\xc2` + "\n"
+	const want = `a\u202e\u009b\u2028\xff\xc2é` + "\n"
 	eventually(t, "the access log", func() bool { return l.accessLog.String() != "" })
 	if got := l.accessLog.String(); got != want {
 		t.Errorf("%q, want %q", got, want)

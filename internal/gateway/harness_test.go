@@ -75,7 +75,7 @@ type live struct {
 
 func start(t *testing.T, f file, module []byte, adapt ...func(*Options)) live {
 	t.Helper()
-	config, err := Load(f.yaml(), LoadOptions{Module: module, LookupEnv: func(string) (string, bool) { return "", false }})
+	config, err := Load(f.yaml(), LoadOptions{Module: module})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,8 +99,12 @@ func start(t *testing.T, f file, module []byte, adapt ...func(*Options)) live {
 	return l
 }
 
-func withUpstream(addresses ...string) func(*Options) {
-	return func(o *Options) { o.Endpoints = map[string][]string{"api": addresses} }
+func withUpstream(address string) func(*Options) {
+	return func(o *Options) { o.Endpoints = map[string]string{"api": address} }
+}
+
+func withTimeout(timeout time.Duration) func(*Options) {
+	return func(o *Options) { o.UpstreamTimeout = timeout }
 }
 
 // upstream serves handler and returns its host:port.

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -28,7 +27,7 @@ func TestGracefulShutdown(t *testing.T) {
 	defer cancel()
 	g, err := Start(ctx, config, Options{
 		Listen: Ephemeral, AccessLog: io.Discard, Log: io.Discard,
-		Endpoints: map[string][]string{"api": {upstream(t, handler)}},
+		Endpoints: map[string]string{"api": upstream(t, handler)},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +137,6 @@ func TestAdmin(t *testing.T) {
 	for _, path := range []string{"/", "/", "/none"} {
 		l.get(t, path)
 	}
-	eventually(t, "the counters", func() bool { return l.servers[0].stats.requests.Load() == 3 })
 	admin := func(path string) answer { return do(t, client(), http.MethodGet, "http://"+l.AdminAddr()+path) }
 
 	if a := admin("/ready"); a.status != 200 || a.body != "LIVE\n" {
@@ -147,25 +145,16 @@ func TestAdmin(t *testing.T) {
 	if a := admin("/quitquitquit"); a.status != 404 {
 		t.Errorf("an unknown path: %d", a.status)
 	}
-	stats := strings.Split(strings.TrimSpace(admin("/stats").body), "\n")
-	for _, want := range []string{
-		"http.test.downstream_cx_total: 3", "http.test.downstream_rq_total: 3", "http.test.downstream_rq_2xx: 2",
-		"http.test.downstream_rq_4xx: 1", "http.test.downstream_rq_5xx: 0", "wasmcustom.guest.requests: 3",
-	} {
-		if !slices.Contains(stats, want) {
-			t.Errorf("/stats lacks %q:\n%s", want, strings.Join(stats, "\n"))
-		}
+	if a := admin("/config_dump"); a.status != 404 {
+		t.Errorf("/config_dump: %d", a.status)
+	}
+	if a := admin("/stats"); a.body != "wasmcustom.guest.requests: 3\n" {
+		t.Errorf("/stats: %q", a.body)
 	}
 	for _, path := range []string{"/stats/prometheus", "/stats?format=prometheus"} {
 		a := admin(path)
 		lines := strings.Split(a.body, "\n")
-		for _, want := range []string{
-			"# TYPE guest_requests counter",
-			"guest_requests 3",
-			`envoy_http_downstream_rq_total{envoy_http_conn_manager_prefix="test"} 3`,
-			`envoy_http_downstream_rq_xx{envoy_http_conn_manager_prefix="test",envoy_response_code_class="2"} 2`,
-			`envoy_http_downstream_cx_total{envoy_http_conn_manager_prefix="test"} 3`,
-		} {
+		for _, want := range []string{"# TYPE guest_requests counter", "guest_requests 3"} {
 			if !slices.Contains(lines, want) {
 				t.Errorf("%s lacks %q:\n%s", path, want, a.body)
 			}
@@ -173,22 +162,5 @@ func TestAdmin(t *testing.T) {
 		if strings.Contains(a.body, "wasmcustom") {
 			t.Errorf("%s shows the namespace that Envoy strips:\n%s", path, a.body)
 		}
-	}
-	var dump struct {
-		Configs []struct {
-			Type      string `json:"@type"`
-			Bootstrap struct {
-				StaticResources struct {
-					Listeners []struct{ Name string }
-				} `json:"static_resources"`
-			}
-		}
-	}
-	if err := json.Unmarshal([]byte(admin("/config_dump").body), &dump); err != nil {
-		t.Fatal(err)
-	}
-	if len(dump.Configs) != 1 || dump.Configs[0].Type != "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump" ||
-		len(dump.Configs[0].Bootstrap.StaticResources.Listeners) != 1 || dump.Configs[0].Bootstrap.StaticResources.Listeners[0].Name != "main" {
-		t.Errorf("/config_dump: %+v", dump)
 	}
 }

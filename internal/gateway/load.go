@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -18,11 +18,31 @@ import (
 // Config is a bootstrap that was checked and compiled. It does not change any
 // more and may be started any number of times.
 type Config struct {
-	bootstrap *bootstrapv3.Bootstrap
 	admin     string // address; empty: no admin listener
 	listeners []*listener
 	clusters  map[string]*cluster
-	vms       []*vmSpec
+}
+
+// Configurations returns the configurations of the wasm filters of the first
+// listener, in the order of the filters.
+func (c *Config) Configurations() (all [][]byte) {
+	if len(c.listeners) == 0 {
+		return nil
+	}
+	for _, plugin := range c.listeners[0].manager.plugins {
+		all = append(all, plugin.config.Configuration)
+	}
+	return all
+}
+
+// ClustersAt returns the names of the clusters with the endpoint (host:port).
+func (c *Config) ClustersAt(endpoint string) (names []string) {
+	for name, cluster := range c.clusters {
+		if cluster.address == endpoint {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // LoadOptions replace parts of the file's surroundings. The zero value takes
@@ -34,9 +54,6 @@ type LoadOptions struct {
 	// ReadFile reads the files that the bootstrap names; nil: os.ReadFile,
 	// relative to the working directory as in Envoy.
 	ReadFile func(name string) ([]byte, error)
-	// LookupEnv answers vm_config.environment_variables.host_env_keys; nil:
-	// os.LookupEnv.
-	LookupEnv func(key string) (string, bool)
 }
 
 // Load reads an Envoy bootstrap (API v3) in YAML or JSON. The error is a
@@ -45,9 +62,6 @@ type LoadOptions struct {
 func Load(text []byte, options LoadOptions) (*Config, error) {
 	if options.ReadFile == nil {
 		options.ReadFile = os.ReadFile
-	}
-	if options.LookupEnv == nil {
-		options.LookupEnv = os.LookupEnv
 	}
 	bootstrap, err := decode(text)
 	if err != nil {
@@ -87,7 +101,7 @@ func decode(text []byte) (*bootstrapv3.Bootstrap, error) {
 	}
 	var problems Problems
 	for range maxDecodeProblems {
-		document, err = json.Marshal(tree)
+		document, err = json.MarshalIndent(tree, "", " ")
 		if err != nil {
 			return nil, Problems{{Reason: err.Error()}}
 		}
@@ -108,18 +122,18 @@ func decode(text []byte) (*bootstrapv3.Bootstrap, error) {
 	return nil, problems
 }
 
-// positioned is how protojson reports a place; the documents decoded here have
-// one line.
-var positioned = regexp.MustCompile(`\(line 1:(\d+)\): (.*)$`)
+// positioned is how protojson reports a place.
+var positioned = regexp.MustCompile(`\(line (\d+):\d+\): (.*)$`)
 
-// locate finds the field that an error of protojson speaks of.
+// locate finds the field that an error of protojson speaks of, in a document with
+// a line for each.
 func locate(document []byte, err error) (place []any, reason string) {
 	match := positioned.FindStringSubmatch(err.Error())
 	if match == nil {
 		return nil, err.Error()
 	}
-	column, _ := strconv.Atoi(match[1])
-	place = placeAt(document, byteOffset(document, column-1))
+	line, _ := strconv.Atoi(match[1])
+	place = placeAt(strings.Split(string(document), "\n"), line-1)
 	reason = match[2]
 	if n := len(place); n > 0 && place[n-1] == "@type" {
 		place = place[:n-1]
@@ -131,81 +145,34 @@ func locate(document []byte, err error) (place []any, reason string) {
 	return place, reason
 }
 
-func byteOffset(document []byte, runes int) int {
-	offset := 0
-	for range runes {
-		_, size := utf8.DecodeRune(document[offset:])
-		offset += size
-	}
-	return offset
-}
-
-// placeAt returns the keys (strings) and indexes (ints) that lead to the token
-// at offset in a JSON document without white space.
-func placeAt(document []byte, offset int) []any {
-	type frame struct {
-		object, inKey bool
-		at            any
-	}
-	var stack []*frame
-	path := func() []any {
-		var keys []any
-		for _, f := range stack {
-			if f.at != nil {
-				keys = append(keys, f.at)
+// placeAt returns the keys (strings) and indexes (ints) that lead to a line of an
+// indented JSON document: those of the lines that it is indented under.
+func placeAt(lines []string, at int) (place []any) {
+	depth := func(i int) int { return len(lines[i]) - len(strings.TrimLeft(lines[i], " ")) }
+	closes := func(i int) bool { return strings.ContainsAny(strings.TrimLeft(lines[i], " ")[:1], "}]") }
+	for at < len(lines) && depth(at) > 0 {
+		parent, before := at-1, 0
+		for depth(parent) >= depth(at) {
+			if depth(parent) == depth(at) && !closes(parent) {
+				before++
 			}
+			parent--
 		}
-		return keys
-	}
-	decoder := json.NewDecoder(bytes.NewReader(document))
-	decoder.UseNumber()
-	for {
-		start := int(decoder.InputOffset())
-		for start < len(document) && (document[start] == ',' || document[start] == ':') {
-			start++
-		}
+		decoder := json.NewDecoder(strings.NewReader(lines[at]))
 		token, err := decoder.Token()
-		if err != nil {
-			return path()
+		rest := lines[at][decoder.InputOffset():]
+		switch key, isText := token.(string); {
+		case err == nil && isText && strings.HasPrefix(rest, ":"):
+			place = append(place, key)
+		case closes(at):
+			place = append(place, before-1)
+		default:
+			place = append(place, before)
 		}
-		delimiter, _ := token.(json.Delim)
-		var top *frame
-		if len(stack) > 0 {
-			top = stack[len(stack)-1]
-		}
-		switch {
-		case delimiter == '}' || delimiter == ']':
-			stack = stack[:len(stack)-1]
-			if start >= offset {
-				return path()
-			}
-			if len(stack) > 0 {
-				stack[len(stack)-1].inKey = stack[len(stack)-1].object
-			}
-			continue
-		case top != nil && top.inKey:
-			top.at, top.inKey = token, false
-			if start >= offset {
-				return path()
-			}
-			continue
-		case top != nil && !top.object:
-			previous, _ := top.at.(int)
-			if top.at != nil {
-				previous++
-			}
-			top.at = previous
-		}
-		if start >= offset {
-			return path()
-		}
-		switch {
-		case delimiter != 0:
-			stack = append(stack, &frame{object: delimiter == '{', inKey: delimiter == '{'})
-		case top != nil:
-			top.inKey = top.object
-		}
+		at = parent
 	}
+	slices.Reverse(place)
+	return place
 }
 
 // cut removes the field at place from the tree; of a list the whole field that

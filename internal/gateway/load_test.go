@@ -38,8 +38,8 @@ func TestLoadRefuses(t *testing.T) {
 			reason: "unknown field",
 		},
 		"a value of the wrong type": {
-			file:   file{manager: "use_remote_address: 7", routes: `{match: {prefix: /}, direct_response: {status: many}}`},
-			paths:  []string{managerPath + ".route_config.virtual_hosts[0].routes[0].direct_response.status", managerPath + ".use_remote_address"},
+			file:   file{manager: "normalize_path: 7", routes: `{match: {prefix: /}, direct_response: {status: many}}`},
+			paths:  []string{managerPath + ".route_config.virtual_hosts[0].routes[0].direct_response.status", managerPath + ".normalize_path"},
 			reason: "invalid value for uint32",
 		},
 		"an extension that is not known": {
@@ -79,36 +79,59 @@ func TestLoadRefuses(t *testing.T) {
 			},
 			reason: "development tool",
 		},
-		"values that only Envoy can honour": {
+		"what was served once": {
 			file: file{
-				manager:  "codec_type: HTTP3\nupgrade_configs: [{upgrade_type: CONNECT}]",
-				routes:   `{match: {prefix: /}, direct_response: {status: 200}, response_headers_to_add: [{header: {key: a, value: "%PROTOCOL%"}}]}`,
-				clusters: `{name: a, type: EDS, lb_policy: MAGLEV}`,
+				manager: "codec_type: HTTP1\nuse_remote_address: true\ngenerate_request_id: false\nserver_name: me\nserver_header_transformation: PASS_THROUGH\nmax_request_headers_kb: 96\nupgrade_configs: [{upgrade_type: websocket, enabled: true}]",
+				vhosts: `[{name: all, domains: ["*"], response_headers_to_add: [{header: {key: a, value: b}}], routes: [
+ {match: {path_separated_prefix: /a}, route: {cluster: api, timeout: 1s, prefix_rewrite: /b, host_rewrite_literal: c}},
+ {match: {prefix: /, case_sensitive: false}, redirect: {host_redirect: b, strip_query: true}, response_headers_to_remove: [a]}]}]`,
+				clusters: strings.Replace(api, "name: api,", "name: api, type: STRICT_DNS, dns_lookup_family: V4_ONLY, lb_policy: RANDOM,", 1),
+				filters:  plugin("a", ", environment_variables: {host_env_keys: [A]}", ""),
 			},
 			paths: []string{
-				"static_resources.clusters[0].type",
-				"static_resources.clusters[0].lb_policy",
-				managerPath + ".codec_type",
-				managerPath + ".upgrade_configs[0].upgrade_type",
-				managerPath + ".route_config.virtual_hosts[0].routes[0].response_headers_to_add[0].header.value",
+				managerPath + ".codec_type", managerPath + ".use_remote_address", managerPath + ".generate_request_id",
+				managerPath + ".server_name", managerPath + ".server_header_transformation", managerPath + ".max_request_headers_kb",
+				managerPath + ".upgrade_configs[0].enabled",
+				managerPath + ".route_config.virtual_hosts[0].response_headers_to_add",
+				managerPath + ".route_config.virtual_hosts[0].routes[0].match.path_separated_prefix",
+				managerPath + ".route_config.virtual_hosts[0].routes[0].route.timeout",
+				managerPath + ".route_config.virtual_hosts[0].routes[0].route.prefix_rewrite",
+				managerPath + ".route_config.virtual_hosts[0].routes[0].route.host_rewrite_literal",
+				managerPath + ".route_config.virtual_hosts[0].routes[1].match.case_sensitive",
+				managerPath + ".route_config.virtual_hosts[0].routes[1].redirect.host_redirect",
+				managerPath + ".route_config.virtual_hosts[0].routes[1].redirect.strip_query",
+				managerPath + ".route_config.virtual_hosts[0].routes[1].redirect.path_redirect",
+				managerPath + ".route_config.virtual_hosts[0].routes[1].response_headers_to_remove",
+				"static_resources.clusters[0].type", "static_resources.clusters[0].dns_lookup_family", "static_resources.clusters[0].lb_policy",
+				managerPath + ".http_filters[0].typed_config.config.vm_config.environment_variables.host_env_keys",
+				managerPath + ".http_filters[0].typed_config.config.vm_config.code.local.filename",
 			},
-			reason: "EDS",
+			reason: "not supported",
+		},
+		"one of several": {
+			file: file{
+				manager:  "upgrade_configs: [{upgrade_type: CONNECT}]\n" + `access_log: [{name: a, typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog}}]`,
+				vhosts:   `[{name: a, domains: ["*"]}, {name: b, domains: [b.example]}]`,
+				clusters: strings.Replace(api, "]}]}}", "]}, {lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 2}}}}, {}]}]}}", 1),
+			},
+			paths: []string{
+				managerPath + ".upgrade_configs[0].upgrade_type",
+				managerPath + ".access_log[0].typed_config.log_format.text_format_source",
+				managerPath + ".route_config.virtual_hosts[1]",
+				managerPath + ".route_config.virtual_hosts[1].domains",
+				"static_resources.clusters[0].load_assignment.endpoints[1].lb_endpoints[0]",
+				"static_resources.clusters[0].load_assignment.endpoints[1].lb_endpoints[1]",
+			},
+			reason: "a second endpoint",
 		},
 		"TLS": {
 			text:   strings.Replace(string(file{}.yaml()), "- filters:", "- transport_socket: {name: tls}\n      filters:", 1),
 			paths:  []string{"static_resources.listeners[0].filter_chains[0].transport_socket"},
 			reason: "not supported",
 		},
-		"references that lead nowhere": {
-			file: file{
-				vhosts: `[{name: a, domains: ["a.example", "A.example"], routes: [{match: {prefix: /}, route: {cluster: missing}}]}, {name: b, domains: ["a*b", "a.example"]}]`,
-			},
-			paths: []string{
-				managerPath + ".route_config.virtual_hosts[0].routes[0].route.cluster",
-				managerPath + ".route_config.virtual_hosts[0].domains[1]",
-				managerPath + ".route_config.virtual_hosts[1].domains[0]",
-				managerPath + ".route_config.virtual_hosts[1].domains[1]",
-			},
+		"a reference that leads nowhere": {
+			file:   file{routes: `{match: {prefix: /}, route: {cluster: missing}}`},
+			paths:  []string{managerPath + ".route_config.virtual_hosts[0].routes[0].route.cluster"},
 			reason: `"missing" is not among static_resources.clusters`,
 		},
 		"a wasm filter without code": {
@@ -129,7 +152,7 @@ func TestLoadRefuses(t *testing.T) {
 		"a static cluster with a name for an endpoint": {
 			file:   file{clusters: strings.Replace(api, "127.0.0.1", "upstream.example", 1)},
 			paths:  []string{"static_resources.clusters[0].load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address"},
-			reason: "STRICT_DNS",
+			reason: "names are not supported",
 		},
 		"a log format with unknown operators": {
 			file: file{manager: `access_log: [{name: a, typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog, log_format: {text_format_source: {inline_string: "%HOSTNAME%"}}}}]`},
@@ -140,13 +163,13 @@ func TestLoadRefuses(t *testing.T) {
 		},
 		"what a wasm filter can not be": {
 			file: file{filters: strings.NewReplacer("envoy.wasm.runtime.v8", "envoy.wasm.runtime.null").Replace(
-				plugin("a", `, allow_precompiled: true, environment_variables: {host_env_keys: [A], key_values: {A: b}}`, `, fail_open: true, failure_policy: FAIL_CLOSED, reload_config: {}`)) +
+				plugin("a", `, allow_precompiled: true, environment_variables: {host_env_keys: [A]}`, `, fail_open: true, failure_policy: FAIL_CLOSED, reload_config: {}`)) +
 				strings.Replace(plugin("b", "", ", failure_policy: FAIL_RELOAD"), "StringValue, value: b", "Duration, value: 1s", 1)},
 			paths: []string{
 				managerPath + ".http_filters[0].typed_config.config.vm_config.allow_precompiled",
 				managerPath + ".http_filters[0].typed_config.config.reload_config",
 				managerPath + ".http_filters[0].typed_config.config.fail_open",
-				managerPath + ".http_filters[0].typed_config.config.vm_config.environment_variables.host_env_keys[0]",
+				managerPath + ".http_filters[0].typed_config.config.vm_config.environment_variables.host_env_keys",
 				managerPath + ".http_filters[0].typed_config.config.vm_config.runtime",
 				managerPath + ".http_filters[0].typed_config.config.vm_config.code.local.filename",
 				managerPath + ".http_filters[1].typed_config.config.configuration",
@@ -191,35 +214,6 @@ func TestProblemText(t *testing.T) {
 	want := managerPath + ".via: not supported by this gateway, which is a development tool; remove it, or run the file in Envoy"
 	if err == nil || err.Error() != want {
 		t.Errorf("%v\nwant %s", err, want)
-	}
-}
-
-func TestLoadShares(t *testing.T) {
-	module := []byte("code")
-	count := func(t *testing.T, f string) int {
-		t.Helper()
-		config, err := Load(file{filters: f}.yaml(), LoadOptions{Module: module})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(config.vms)
-	}
-	tests := map[string]struct {
-		filters string
-		vms     int
-	}{
-		"equal vm_config":               {plugin("a", ", vm_id: one", "") + plugin("b", ", vm_id: one", ""), 1},
-		"another vm_id":                 {plugin("a", ", vm_id: one", "") + plugin("b", ", vm_id: two", ""), 2},
-		"other environment variables":   {plugin("a", "", "") + plugin("b", ", environment_variables: {key_values: {A: b}}", ""), 2},
-		"another vm configuration":      {plugin("a", "", "") + plugin("b", `, configuration: {"@type": type.googleapis.com/google.protobuf.StringValue, value: x}`, ""), 2},
-		"an unset variable of the host": {plugin("a", "", "") + plugin("b", ", environment_variables: {host_env_keys: [SURELY_NOT_SET_ANYWHERE]}", ""), 1},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			if got := count(t, test.filters); got != test.vms {
-				t.Errorf("%d VMs per worker, want %d", got, test.vms)
-			}
-		})
 	}
 }
 

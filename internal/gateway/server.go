@@ -12,24 +12,23 @@ type server struct {
 	spec     *listener
 	listener net.Listener
 	http     *http.Server
-	stats    listenerStats
 }
 
 type workerKey struct{}
 
-// headerSlack is how much net/http may read beyond the configured limit, so
+// headerSlack is how much net/http may read beyond the limit, so
 // that the answer to a request just above it is ours and passes the filters.
 const headerSlack = 64 << 10
 
 func newServer(g *Gateway, l *listener, bound net.Listener) *server {
 	s := &server{gateway: g, spec: l, listener: bound}
 	protocols := &http.Protocols{}
-	protocols.SetHTTP1(l.manager.http1)
-	protocols.SetUnencryptedHTTP2(l.manager.http2)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
 	s.http = &http.Server{
 		Handler:        s,
 		Protocols:      protocols,
-		MaxHeaderBytes: l.manager.maxHeaderBytes + headerSlack,
+		MaxHeaderBytes: maxHeaderBytes + headerSlack,
 		// The listeners stand on all interfaces where the file says so, and Envoy's
 		// own default, no limit, lets anyone hold connections for nothing.
 		ReadHeaderTimeout: g.options.HeaderTimeout,
@@ -37,7 +36,6 @@ func newServer(g *Gateway, l *listener, bound net.Listener) *server {
 		ErrorLog:          g.log.standard(),
 		// OPTIONS * is answered by the filters and the router.
 		DisableGeneralOptionsHandler: true,
-		ConnState:                    s.stats.connection,
 		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
 			turn := g.turn.Add(1) - 1
 			return context.WithValue(ctx, workerKey{}, g.workers[turn%uint64(len(g.workers))])

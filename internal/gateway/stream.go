@@ -2,11 +2,9 @@ package gateway
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"corsfilter/internal/host"
@@ -27,41 +25,14 @@ type stream struct {
 	// What the access log says.
 	status       int // 0: nothing was sent
 	details      string
-	flags        string
 	response     *host.HeaderMap
 	upstreamHost string
-	received     atomic.Int64
-	sent         atomic.Int64
 
 	counters []string // what Options.OnStream is told
 }
 
-// Response flags of Envoy's access log.
-const (
-	flagNoRoute               = "NR"
-	flagNoHealthyUpstream     = "UH"
-	flagConnectionFailure     = "UF"
-	flagConnectionTermination = "UC"
-	flagUpstreamProtocolError = "UPE"
-	flagUpstreamTimeout       = "UT"
-	flagDownstreamClosed      = "DC"
-	flagDownstreamProtocol    = "DPE"
-	flagStreamIdleTimeout     = "SI"
-)
-
-// streamIdleTimeout is Envoy's default. Here it ends only streams that a
-// filter has paused: nothing could ever resume them.
-const streamIdleTimeout = 5 * time.Minute
-
 func newStream(s *server, worker *worker, w http.ResponseWriter, r *http.Request) *stream {
-	return &stream{
-		server:  s,
-		worker:  worker,
-		w:       w,
-		r:       r,
-		start:   time.Now(),
-		request: requestHeaders(s.spec.manager, r),
-	}
+	return &stream{server: s, worker: worker, w: w, r: r, start: time.Now(), request: requestHeaders(r)}
 }
 
 func (st *stream) serve() {
@@ -70,36 +41,47 @@ func (st *stream) serve() {
 		st.reply(reply)
 		return
 	}
-	st.findRoute()
 	for _, f := range st.filters {
-		action, reply := f.OnRequestHeaders(st.request, st.r.Body == http.NoBody)
-		if reply != nil {
-			st.reply(localReply(reply))
+		action, failure := f.OnRequestHeaders(st.request, st.r.Body == http.NoBody)
+		switch {
+		case failure != nil:
+			st.reply(localReply(failure))
 			return
-		}
-		if action == host.ActionPause {
-			st.hold()
+		case action == host.ActionPause:
+			st.reply(paused)
 			return
 		}
 	}
-	// Envoy drops its cached route when a module changes request headers.
-	st.findRoute()
+	path, _ := st.request.Get(":path")
+	st.route = st.server.spec.manager.route(path)
 	switch {
 	case st.route == nil:
-		st.reply(&reply{status: http.StatusNotFound, details: "route_not_found", flags: flagNoRoute})
+		st.reply(&reply{status: http.StatusNotFound, details: "route_not_found"})
 	case st.route.direct != nil:
-		st.reply(&reply{status: st.route.direct.status, body: st.route.direct.body, details: "direct_response"})
-	case st.route.redirect != nil:
-		target := st.route.redirect.location(st.request, st.route.match)
-		st.reply(&reply{
-			status:  st.route.redirect.status,
-			details: "direct_response",
-			headers: host.NewHeaderMap([2]string{"location", target}),
-		})
+		st.reply(st.route.direct)
+	case st.route.redirect != "":
+		scheme, _ := st.request.Get("x-forwarded-proto")
+		authority, _ := st.request.Get(":authority")
+		location := host.NewHeaderMap([2]string{"location", scheme + "://" + authority + st.route.redirect})
+		st.reply(&reply{status: http.StatusMovedPermanently, headers: location, details: "direct_response"})
 	default:
 		st.proxy()
 	}
 }
+
+// paused answers for a filter that stops a stream without a reply: what it may
+// wait for, a call or a queue, is not offered here.
+var paused = &reply{
+	status:  http.StatusServiceUnavailable,
+	body:    []byte("a filter paused this stream, and nothing here could resume it\n"),
+	details: "paused_by_filter",
+}
+
+// Limits of Envoy for the headers of a request, in bytes and in fields.
+const (
+	maxHeaderBytes = 60 << 10
+	maxHeaderCount = 100
+)
 
 // refuse answers what Envoy's codec and connection manager turn away before
 // the filters see the request. The reply passes their response callbacks.
@@ -109,19 +91,16 @@ func (st *stream) refuse() *reply {
 		bytes += len(name) + len(value)
 		count++
 	}
-	codec := "http1"
-	if st.r.ProtoMajor == 2 {
-		codec = "http2"
-	}
 	path, _ := st.request.Get(":path")
+	_, upgrade := st.request.Get("upgrade")
 	switch {
 	case st.r.ProtoMajor == 1 && st.r.ProtoMinor == 0:
 		return &reply{status: http.StatusUpgradeRequired, details: "low_version"}
-	case bytes > st.server.spec.manager.maxHeaderBytes:
-		return &reply{status: http.StatusRequestHeaderFieldsTooLarge, details: codec + ".headers_too_large", flags: flagDownstreamProtocol}
+	case bytes > maxHeaderBytes:
+		return &reply{status: http.StatusRequestHeaderFieldsTooLarge, details: "http1.headers_too_large"}
 	case count > maxHeaderCount:
-		return &reply{status: http.StatusRequestHeaderFieldsTooLarge, details: codec + ".too_many_headers", flags: flagDownstreamProtocol}
-	case st.r.Method == http.MethodConnect, isUpgrade(st.request) && !st.isWebSocket():
+		return &reply{status: http.StatusRequestHeaderFieldsTooLarge, details: "http1.too_many_headers"}
+	case st.r.Method == http.MethodConnect, upgrade && !st.isWebSocket():
 		return &reply{status: http.StatusForbidden, details: "upgrade_failed"}
 	case !strings.HasPrefix(path, "/"):
 		return &reply{status: http.StatusNotFound, details: "absolute_path_rejected"}
@@ -129,14 +108,13 @@ func (st *stream) refuse() *reply {
 	return st.normalizePath()
 }
 
-func (st *stream) findRoute() {
-	authority, _ := st.request.Get(":authority")
-	path, _ := st.request.Get(":path")
-	st.route = st.server.spec.manager.routes.find(authority, path)
+func (st *stream) isWebSocket() bool {
+	protocol, _ := st.request.Get("upgrade")
+	return st.server.spec.manager.websocket && strings.EqualFold(protocol, "websocket")
 }
 
 func (st *stream) openFilters() {
-	info := host.StreamInfo{Property: st.property}
+	info := host.StreamInfo{}
 	if st.watched() {
 		info.OnCount = st.count
 	}
@@ -145,55 +123,12 @@ func (st *stream) openFilters() {
 	}
 }
 
-// property answers the properties that depend on the route; there are none
-// without one.
-func (st *stream) property(path []string) ([]byte, bool) {
-	if st.route == nil {
-		return nil, false
-	}
-	switch strings.Join(path, ".") {
-	case "xds.route_name":
-		return []byte(st.route.name), true
-	case "xds.virtual_host_name":
-		return []byte(st.route.virtualHost), true
-	case "xds.cluster_name":
-		if st.route.cluster != nil {
-			return []byte(st.route.cluster.name), true
-		}
-	}
-	return nil, false
-}
-
-// hold keeps a stream that a filter paused without a reply. Nothing that the
-// host offers could resume it, so it ends as an idle stream does.
-func (st *stream) hold() {
-	idle := time.NewTimer(streamIdleTimeout)
-	defer idle.Stop()
-	select {
-	case <-st.r.Context().Done():
-		st.disconnected()
-	case <-idle.C:
-		st.reply(&reply{
-			status:  http.StatusGatewayTimeout,
-			body:    []byte("stream timeout"),
-			details: "stream_idle_timeout",
-			flags:   flagStreamIdleTimeout,
-		})
-	}
-}
-
-// disconnected records that the client went away.
-func (st *stream) disconnected() {
-	st.details, st.flags = "downstream_remote_disconnect", flagDownstreamClosed
-}
-
 // reply is a response made here.
 type reply struct {
 	status  int
 	headers *host.HeaderMap // nil: none of its own
 	body    []byte
 	details string
-	flags   string
 }
 
 func localReply(r *host.LocalReply) *reply {
@@ -223,64 +158,39 @@ func (r *reply) head() *host.HeaderMap {
 // reply sends a response made here. It passes the response callbacks of all
 // filters, that of the sender included, as in Envoy.
 func (st *stream) reply(r *reply) {
-	st.details, st.flags = r.details, r.flags
+	st.details = r.details
 	head := r.head()
-	st.applyRoute(head)
-	if st.encode(head, len(r.body) == 0) {
-		st.sendReply(head, r.body)
+	if failure := st.encode(head, len(r.body) == 0); failure != nil {
+		r, head = failure, failure.head()
+		st.details = r.details
 	}
+	st.send(head, r.body)
 }
 
-// applyRoute applies response_headers_to_add and _to_remove, which Envoy does
-// before the filters see the response.
-func (st *stream) applyRoute(head *host.HeaderMap) {
-	if st.route == nil {
-		return
-	}
-	for _, change := range st.route.headers {
-		change.apply(head)
-	}
-}
-
-// encode runs the response callbacks, last filter first. It reports whether
-// the response may be sent: not if a filter has failed and its own reply went
-// out instead, which no further filter sees.
-func (st *stream) encode(head *host.HeaderMap, end bool) bool {
+// encode runs the response callbacks, last filter first. What it returns goes
+// out instead of the response, seen by no further filter: the reply for a filter
+// that has failed.
+func (st *stream) encode(head *host.HeaderMap, end bool) *reply {
 	for i := len(st.filters) - 1; i >= 0; i-- {
 		action, failure := st.filters[i].OnResponseHeaders(head, end)
-		if failure != nil {
-			r := localReply(failure)
-			st.details, st.flags = r.details, ""
-			st.sendReply(r.head(), r.body)
-			return false
-		}
-		if action == host.ActionPause {
-			select {
-			case <-st.r.Context().Done():
-			case <-time.After(streamIdleTimeout):
-			}
-			st.disconnected()
-			panic(http.ErrAbortHandler)
+		switch {
+		case failure != nil:
+			return localReply(failure)
+		case action == host.ActionPause:
+			return paused
 		}
 	}
-	return true
+	return nil
 }
 
-func (st *stream) sendReply(head *host.HeaderMap, body []byte) {
-	st.sendHead(head)
-	if st.r.Method == http.MethodHead {
-		return
-	}
-	n, _ := st.w.Write(body)
-	st.sent.Add(int64(n))
-}
-
-// sendHead writes status and headers downstream.
-func (st *stream) sendHead(head *host.HeaderMap) {
-	st.status = finishHead(st.server.spec.manager, head)
-	st.response = head
-	writeHeaders(st.w.Header(), head)
+// send writes a response made here.
+func (st *stream) send(head *host.HeaderMap, body []byte) {
+	st.finishHead(head)
+	writeHeaders(st.w.Header(), head.All())
 	st.w.WriteHeader(st.status)
+	if st.r.Method != http.MethodHead {
+		st.w.Write(body)
+	}
 }
 
 // finish ends the filters' contexts and writes the access log. It runs after a
@@ -289,19 +199,10 @@ func (st *stream) finish() {
 	for _, f := range st.filters {
 		f.OnDone()
 	}
-	st.server.stats.response(st.status)
 	for _, format := range st.server.spec.manager.accessLogs {
 		io.WriteString(st.server.gateway.options.AccessLog, format.line(st))
 	}
 	if st.watched() {
 		st.server.gateway.options.OnStream(st.event())
 	}
-}
-
-func (st *stream) localAddress() string {
-	address, _ := st.r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	if address == nil {
-		return ""
-	}
-	return address.String()
 }

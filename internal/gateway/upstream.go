@@ -1,183 +1,153 @@
 package gateway
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
-	"io"
+	"maps"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
 	"corsfilter/internal/host"
 )
 
-var errTimeout = errors.New("route timeout")
+var errTimeout = errors.New("upstream request timeout")
 
-// proxy forwards the request to the route's cluster and streams the response.
+// proxy forwards the request to the route's cluster and streams the response,
+// through the response callbacks of the filters.
 func (st *stream) proxy() {
-	p := st.server.gateway.pools[st.route.cluster.name]
-	address, ok := p.pick(st.r.Context())
-	if !ok {
-		st.reply(&reply{
-			status:  http.StatusServiceUnavailable,
-			body:    []byte("no healthy upstream"),
-			details: "no_healthy_upstream",
-			flags:   flagNoHealthyUpstream,
-		})
+	g := st.server.gateway
+	cluster := st.route.cluster
+	if st.upstreamHost = g.endpoint(cluster); st.upstreamHost == "" {
+		st.reply(&reply{status: http.StatusServiceUnavailable, body: []byte("no healthy upstream"), details: "no_healthy_upstream"})
 		return
 	}
-	st.upstreamHost = address
 	ctx, cancel := context.WithCancelCause(st.r.Context())
 	defer cancel(nil)
-	body := &requestBody{from: st.r.Body, received: &st.received}
-	// The transport may still be reading when the response is complete.
-	defer body.Close()
-	websocket := st.isWebSocket()
-	if timeout := st.route.timeout; timeout > 0 && !websocket {
-		// Envoy's clock starts when the whole request is here.
-		var timer atomic.Pointer[time.Timer]
-		body.complete = func() { timer.Store(time.AfterFunc(timeout, func() { cancel(errTimeout) })) }
-		defer func() {
-			if running := timer.Load(); running != nil {
-				running.Stop()
-			}
-		}()
-	}
-	if st.r.Body == http.NoBody {
-		body.finished()
-	} else if st.r.ProtoMajor == 1 {
-		// net/http would otherwise read the whole request before the response.
-		http.NewResponseController(st.w).EnableFullDuplex()
-	}
-	request, err := st.upstreamRequest(ctx, address, body)
-	if err != nil {
-		st.reply(&reply{status: http.StatusServiceUnavailable, details: "upstream_reset_before_response_started{protocol_error}", flags: flagUpstreamProtocolError})
-		return
+	if st.isWebSocket() {
+		// It would never finish by itself, and net/http forgets such connections.
+		defer context.AfterFunc(g.drain, func() { cancel(nil) })()
+	} else {
+		defer time.AfterFunc(g.options.UpstreamTimeout, func() { cancel(errTimeout) }).Stop()
 	}
 	sent := time.Now()
-	response, err := p.transport.RoundTrip(request)
-	if err != nil {
-		st.upstreamFailed(ctx, body, err)
-		return
+	proxy := httputil.ReverseProxy{
+		Rewrite:       st.rewrite,
+		Transport:     g.transports[cluster.name],
+		FlushInterval: -1, // each chunk as it comes
+		ErrorLog:      g.log.standard(),
+		ModifyResponse: func(response *http.Response) error {
+			return st.encodeUpstream(response, time.Since(sent))
+		},
+		ErrorHandler: func(_ http.ResponseWriter, request *http.Request, err error) {
+			st.upstreamFailed(request.Context(), err)
+		},
 	}
-	defer response.Body.Close()
-	head := responseHeaders(response)
-	st.details = "via_upstream"
-	if !st.server.spec.manager.suppressEnvoyHeaders {
-		head.Replace("x-envoy-upstream-service-time", strconv.FormatInt(time.Since(sent).Milliseconds(), 10))
-	}
-	st.applyRoute(head)
-	if !st.encode(head, response.Body == http.NoBody) {
-		return
-	}
-	if response.StatusCode == http.StatusSwitchingProtocols {
-		st.tunnel(head, response)
-		return
-	}
-	st.sendHead(head)
-	st.stream(ctx, body, response.Body)
+	complete := false
+	defer func() {
+		if !complete { // it panics, so that a response cut off does not look complete
+			st.cutOff(ctx)
+		}
+	}()
+	proxy.ServeHTTP(&lowerCase{ResponseWriter: st.w, header: http.Header{}}, st.filtered(ctx))
+	complete = true
 }
 
-// upstreamRequest builds the request from the headers as the filters left them.
-func (st *stream) upstreamRequest(ctx context.Context, address string, body *requestBody) (*http.Request, error) {
-	authority, _ := st.request.Get(":authority")
-	if st.route.hostRewrite != "" {
-		authority = st.route.hostRewrite
-	}
-	method, _ := st.request.Get(":method")
-	original, _ := st.request.Get(":path")
-	path := st.route.rewrite(original)
-	suppress := st.server.spec.manager.suppressEnvoyHeaders
-	if path != original && !suppress {
-		st.request.Replace("x-envoy-original-path", original)
-	}
-	if timeout := st.route.timeout; timeout > 0 && !suppress {
-		st.request.Replace("x-envoy-expected-rq-timeout-ms", strconv.FormatInt(timeout.Milliseconds(), 10))
-	}
-	target := &url.URL{Scheme: "http", Host: address, Opaque: path}
-	if strings.HasPrefix(path, "//") {
-		// Opaque would be taken for an authority here.
-		parsed, err := url.ParseRequestURI(path)
-		if err != nil {
-			return nil, err
+// forwarded are the fields that ReverseProxy takes out of what it sends, and that
+// Envoy lets pass.
+var forwarded = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"}
+
+// rewrite makes the request for upstream.
+func (st *stream) rewrite(p *httputil.ProxyRequest) {
+	for _, name := range forwarded {
+		if values, ok := p.In.Header[name]; ok {
+			p.Out.Header[name] = values
 		}
-		target.Opaque, target.Path, target.RawPath, target.RawQuery = "", parsed.Path, parsed.RawPath, parsed.RawQuery
 	}
-	request := &http.Request{
-		Method:        method,
-		URL:           target,
-		Host:          authority,
-		Header:        http.Header{},
-		Body:          body,
-		ContentLength: st.r.ContentLength,
+	path, _ := st.request.Get(":path")
+	p.Out.URL = &url.URL{Scheme: "http", Host: st.upstreamHost, Opaque: path}
+	if parsed, err := url.ParseRequestURI(path); err == nil && strings.HasPrefix(path, "//") {
+		// Opaque would be taken for an authority here.
+		p.Out.URL = parsed
+		p.Out.URL.Scheme, p.Out.URL.Host = "http", st.upstreamHost
 	}
-	if st.r.Body == http.NoBody {
-		request.Body, request.ContentLength = nil, 0
-	}
-	request.Header["User-Agent"] = nil // none of Go's own
+}
+
+// filtered is the request as the filters left it.
+func (st *stream) filtered(ctx context.Context) *http.Request {
+	request := st.r.WithContext(ctx)
+	request.Method, _ = st.request.Get(":method")
+	request.Host, _ = st.request.Get(":authority")
+	request.Header = http.Header{}
 	for name, value := range st.request.All() {
 		if !strings.HasPrefix(name, ":") {
 			request.Header.Add(name, value)
 		}
 	}
-	return request.WithContext(ctx), nil
+	return request
 }
 
-func responseHeaders(response *http.Response) *host.HeaderMap {
-	h := host.NewHeaderMap([2]string{":status", strconv.Itoa(response.StatusCode)})
-	names := make([]string, 0, len(response.Header))
-	for name := range response.Header {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+// encodeUpstream runs the response callbacks over upstream's response.
+func (st *stream) encodeUpstream(response *http.Response, took time.Duration) error {
+	head := host.NewHeaderMap([2]string{":status", strconv.Itoa(response.StatusCode)})
+	for _, name := range slices.Sorted(maps.Keys(response.Header)) {
 		for _, value := range response.Header[name] {
-			h.Add(strings.ToLower(name), value)
+			head.Add(name, value)
 		}
 	}
-	stripHopByHop(h)
-	if response.StatusCode != http.StatusSwitchingProtocols {
-		h.Remove("connection")
-		h.Remove("upgrade")
+	head.Replace("x-envoy-upstream-service-time", strconv.FormatInt(took.Milliseconds(), 10))
+	st.details = "via_upstream"
+	if failure := st.encode(head, response.Body == http.NoBody); failure != nil {
+		return failedReply{failure}
 	}
-	return h
+	st.finishHead(head)
+	response.StatusCode, response.Status = st.status, ""
+	response.Header = http.Header{}
+	for name, value := range head.All() {
+		if !strings.HasPrefix(name, ":") {
+			response.Header.Add(name, value)
+		}
+	}
+	return nil
 }
+
+// failedReply is the reply that stands in for a response whose filter has
+// failed. No further filter sees it.
+type failedReply struct{ *reply }
+
+func (failedReply) Error() string { return "a filter has failed" }
 
 // upstreamFailed answers for an upstream that gave no response, in Envoy's
 // words.
-func (st *stream) upstreamFailed(ctx context.Context, body *requestBody, err error) {
-	if errors.Is(context.Cause(ctx), errTimeout) {
-		st.reply(&reply{
-			status:  http.StatusGatewayTimeout,
-			body:    []byte("upstream request timeout"),
-			details: "upstream_response_timeout",
-			flags:   flagUpstreamTimeout,
-		})
+func (st *stream) upstreamFailed(ctx context.Context, err error) {
+	if failed, ok := err.(failedReply); ok {
+		st.details = failed.details
+		head := failed.head()
+		st.send(head, failed.body)
 		return
 	}
-	if st.r.Context().Err() != nil || body.broken.Load() {
-		st.disconnected()
+	if errors.Is(context.Cause(ctx), errTimeout) {
+		st.reply(&reply{status: http.StatusGatewayTimeout, body: []byte("upstream request timeout"), details: "upstream_response_timeout"})
+		return
+	}
+	if st.r.Context().Err() != nil {
 		panic(http.ErrAbortHandler)
 	}
-	status, reason, failure, flags := http.StatusServiceUnavailable, "connection termination", "", flagConnectionTermination
+	status, reason, failure := http.StatusServiceUnavailable, "connection termination", ""
 	var operation *net.OpError
 	switch {
 	case errors.As(err, &operation) && operation.Op == "dial" && operation.Timeout():
-		reason, flags = "connection timeout", flagConnectionFailure
+		reason = "connection timeout"
 	case errors.As(err, &operation) && operation.Op == "dial":
-		reason, flags = "remote connection failure", flagConnectionFailure
-		failure = "delayed connect error: " + cause(err)
+		reason, failure = "remote connection failure", "delayed connect error: "+cause(err)
 	case strings.Contains(err.Error(), "malformed"): // net/http has no type for it
-		status, reason, flags = http.StatusBadGateway, "protocol error", flagUpstreamProtocolError
+		status, reason = http.StatusBadGateway, "protocol error"
 	}
 	text := "upstream connect error or disconnect/reset before headers. reset reason: " + reason
 	details := reason
@@ -185,12 +155,19 @@ func (st *stream) upstreamFailed(ctx context.Context, body *requestBody, err err
 		text += ", transport failure reason: " + failure
 		details += "|" + failure
 	}
-	st.reply(&reply{
-		status:  status,
-		body:    []byte(text),
-		details: "upstream_reset_before_response_started{" + strings.ReplaceAll(details, " ", "_") + "}",
-		flags:   flags,
-	})
+	st.reply(&reply{status: status, body: []byte(text), details: "upstream_reset_before_response_started{" + strings.ReplaceAll(details, " ", "_") + "}"})
+}
+
+// cutOff records why a response ended before its end.
+func (st *stream) cutOff(ctx context.Context) {
+	switch {
+	case errors.Is(context.Cause(ctx), errTimeout):
+		st.details = "upstream_response_timeout"
+	case st.r.Context().Err() != nil:
+		st.details = "downstream_remote_disconnect"
+	default:
+		st.details = "upstream_reset_after_response_started{connection_termination}"
+	}
 }
 
 // cause is the system's text of an error, with the capital that C libraries
@@ -202,114 +179,4 @@ func cause(err error) string {
 		text = number.Error()
 	}
 	return strings.ToUpper(text[:1]) + text[1:]
-}
-
-// stream copies the response body, each chunk as it comes.
-func (st *stream) stream(ctx context.Context, request *requestBody, body io.Reader) {
-	controller := http.NewResponseController(st.w)
-	buffer := make([]byte, 32<<10)
-	for {
-		n, err := body.Read(buffer)
-		if n > 0 {
-			written, failed := st.w.Write(buffer[:n])
-			st.sent.Add(int64(written))
-			if failed == nil {
-				failed = controller.Flush()
-			}
-			if failed != nil && !errors.Is(failed, http.ErrBodyNotAllowed) {
-				st.disconnected()
-				panic(http.ErrAbortHandler)
-			}
-		}
-		switch {
-		case err == nil:
-			continue
-		case err == io.EOF:
-			return
-		case errors.Is(context.Cause(ctx), errTimeout):
-			st.details, st.flags = "upstream_response_timeout", flagUpstreamTimeout
-		case st.r.Context().Err() != nil || request.broken.Load():
-			st.disconnected()
-		default:
-			st.details, st.flags = "upstream_reset_after_response_started{connection_termination}", flagConnectionTermination
-		}
-		// A response that was cut off must not look complete.
-		panic(http.ErrAbortHandler)
-	}
-}
-
-// tunnel completes a WebSocket handshake and copies both ways until one side
-// is done.
-func (st *stream) tunnel(head *host.HeaderMap, response *http.Response) {
-	upstream, ok := response.Body.(io.ReadWriteCloser)
-	if !ok {
-		panic(http.ErrAbortHandler)
-	}
-	conn, buffered, err := http.NewResponseController(st.w).Hijack()
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	defer conn.Close()
-	defer st.server.gateway.hijack(conn)()
-	st.status = finishHead(st.server.spec.manager, head)
-	st.response = head
-	if err := writeHandshake(conn, st.status, head); err != nil {
-		st.disconnected()
-		return
-	}
-	var both sync.WaitGroup
-	both.Go(func() {
-		n, _ := io.Copy(upstream, buffered.Reader)
-		st.received.Add(n)
-		upstream.Close()
-	})
-	both.Go(func() {
-		n, _ := io.Copy(conn, upstream)
-		st.sent.Add(n)
-		conn.Close()
-	})
-	both.Wait()
-}
-
-func writeHandshake(conn net.Conn, status int, head *host.HeaderMap) error {
-	w := bufio.NewWriter(conn)
-	fmt.Fprintf(w, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
-	for name, value := range head.All() {
-		if !strings.HasPrefix(name, ":") {
-			fmt.Fprintf(w, "%s: %s\r\n", name, value)
-		}
-	}
-	w.WriteString("\r\n")
-	return w.Flush()
-}
-
-// requestBody counts what the client sends and knows how it ended.
-type requestBody struct {
-	from     io.ReadCloser
-	received *atomic.Int64
-	complete func() // nil: none; called once
-	once     sync.Once
-	broken   atomic.Bool // the client went away in the middle
-}
-
-func (b *requestBody) Read(p []byte) (int, error) {
-	n, err := b.from.Read(p)
-	b.received.Add(int64(n))
-	switch {
-	case err == io.EOF:
-		b.finished()
-	case err != nil && !errors.Is(err, http.ErrBodyReadAfterClose):
-		b.broken.Store(true)
-	}
-	return n, err
-}
-
-func (b *requestBody) Close() error { return b.from.Close() }
-
-func (b *requestBody) finished() {
-	b.once.Do(func() {
-		if b.complete != nil {
-			b.complete()
-		}
-	})
 }

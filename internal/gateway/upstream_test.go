@@ -8,16 +8,15 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
 )
 
-const detailsLog = "%RESPONSE_CODE% %RESPONSE_CODE_DETAILS% %RESPONSE_FLAGS%"
+const detailsLog = "%RESPONSE_CODE% %RESPONSE_CODE_DETAILS%"
 
-// TestUpstreamFailures asserts Envoy's bodies, details and flags.
+// TestUpstreamFailures asserts Envoy's bodies and details.
 func TestUpstreamFailures(t *testing.T) {
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -33,21 +32,17 @@ func TestUpstreamFailures(t *testing.T) {
 	}{
 		"a cluster without endpoints": {
 			clusters: "{name: api}",
-			status:   503, body: "no healthy upstream", log: "503 no_healthy_upstream UH\n",
-		},
-		"a name that does not resolve": {
-			clusters: strings.Replace(strings.Replace(api, "127.0.0.1", "nothing.invalid", 1), "{name: api,", "{name: api, type: STRICT_DNS, connect_timeout: 2s,", 1),
-			status:   503, body: "no healthy upstream", log: "503 no_healthy_upstream UH\n",
+			status:   503, body: "no healthy upstream", log: "503 no_healthy_upstream\n",
 		},
 		"nothing listens": {
 			address: closed.Addr().String(),
 			status:  503, body: connect + "remote connection failure, transport failure reason: delayed connect error: Connection refused",
-			log: "503 upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused} UF\n",
+			log: "503 upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}\n",
 		},
 		"closed before the response": {
 			handler: func(w http.ResponseWriter, _ *http.Request) { hijack(w).Close() },
 			status:  503, body: connect + "connection termination",
-			log: "503 upstream_reset_before_response_started{connection_termination} UC\n",
+			log: "503 upstream_reset_before_response_started{connection_termination}\n",
 		},
 		"no HTTP": {
 			handler: func(w http.ResponseWriter, _ *http.Request) {
@@ -56,11 +51,11 @@ func TestUpstreamFailures(t *testing.T) {
 				conn.Close()
 			},
 			status: 502, body: connect + "protocol error",
-			log: "502 upstream_reset_before_response_started{protocol_error} UPE\n",
+			log: "502 upstream_reset_before_response_started{protocol_error}\n",
 		},
 		"too slow": {
 			handler: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
-			status:  504, body: "upstream request timeout", log: "504 upstream_response_timeout UT\n",
+			status:  504, body: "upstream request timeout", log: "504 upstream_response_timeout\n",
 		},
 	}
 	for name, test := range tests {
@@ -77,9 +72,9 @@ func TestUpstreamFailures(t *testing.T) {
 			}
 			l := start(t, file{
 				manager:  accessLog(detailsLog),
-				routes:   `{match: {prefix: /}, route: {cluster: api, timeout: 0.2s}}`,
+				routes:   apiRoute,
 				clusters: test.clusters,
-			}, nil, adapt...)
+			}, nil, append(adapt, withTimeout(200*time.Millisecond))...)
 			got := l.get(t, "/")
 			if got.status != test.status || got.body != test.body || got.header.Get("Content-Type") != "text/plain" {
 				t.Errorf("%d %q\nwant %d %q", got.status, got.body, test.status, test.body)
@@ -95,34 +90,6 @@ func hijack(w http.ResponseWriter) net.Conn {
 		panic(err)
 	}
 	return conn
-}
-
-func TestRoundRobin(t *testing.T) {
-	name := func(name string) string {
-		return upstream(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, name) })
-	}
-	l := start(t, file{routes: apiRoute, clusters: api}, nil, withUpstream(name("a"), name("b")))
-	got := ""
-	for range 4 {
-		got += l.get(t, "/").body
-	}
-	if got != "abab" {
-		t.Errorf("asked %q, want abab", got)
-	}
-}
-
-func TestDNS(t *testing.T) {
-	_, port, _ := net.SplitHostPort(upstream(t, echo))
-	for _, kind := range []string{"STRICT_DNS", "LOGICAL_DNS"} {
-		t.Run(kind, func(t *testing.T) {
-			cluster := strings.NewReplacer("127.0.0.1", "localhost", "port_value: 1}", "port_value: "+port+"}",
-				"{name: api,", "{name: api, dns_lookup_family: V4_ONLY, type: "+kind+",").Replace(api)
-			l := start(t, file{routes: apiRoute, clusters: cluster}, nil)
-			if got := l.get(t, "/"); got.status != 200 {
-				t.Errorf("%d %s", got.status, got.body)
-			}
-		})
-	}
 }
 
 // TestStreaming lets each side wait for the other's last chunk, which only a
@@ -172,34 +139,6 @@ func TestStreaming(t *testing.T) {
 	}
 }
 
-// TestTimeoutStartsWithTheWholeRequest sends a body for longer than the
-// route's timeout.
-func TestTimeoutStartsWithTheWholeRequest(t *testing.T) {
-	l := start(t, file{
-		routes:   `{match: {prefix: /}, route: {cluster: api, timeout: 0.3s}}`,
-		clusters: api,
-	}, nil, withUpstream(upstream(t, func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		w.Write(body)
-	})))
-	reader, writer := io.Pipe()
-	go func() {
-		for range 5 {
-			io.WriteString(writer, "x")
-			time.Sleep(100 * time.Millisecond)
-		}
-		writer.Close()
-	}()
-	response, err := client().Post(l.base, "text/plain", reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if body, _ := io.ReadAll(response.Body); response.StatusCode != 200 || string(body) != "xxxxx" {
-		t.Errorf("%d %q", response.StatusCode, body)
-	}
-}
-
 func TestResponseCutOff(t *testing.T) {
 	tests := map[string]struct {
 		handler http.HandlerFunc
@@ -211,24 +150,24 @@ func TestResponseCutOff(t *testing.T) {
 				http.NewResponseController(w).Flush()
 				panic(http.ErrAbortHandler)
 			},
-			"200 upstream_reset_after_response_started{connection_termination} UC\n",
+			"200 upstream_reset_after_response_started{connection_termination}\n",
 		},
-		"by the route's timeout": {
+		"by the timeout": {
 			func(w http.ResponseWriter, r *http.Request) {
 				io.WriteString(w, "half")
 				http.NewResponseController(w).Flush()
 				<-r.Context().Done()
 			},
-			"200 upstream_response_timeout UT\n",
+			"200 upstream_response_timeout\n",
 		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			l := start(t, file{
 				manager:  accessLog(detailsLog),
-				routes:   `{match: {prefix: /}, route: {cluster: api, timeout: 0.3s}}`,
+				routes:   apiRoute,
 				clusters: api,
-			}, nil, withUpstream(upstream(t, test.handler)))
+			}, nil, withTimeout(300*time.Millisecond), withUpstream(upstream(t, test.handler)))
 			response, err := client().Get(l.base)
 			if err != nil {
 				t.Fatal(err)
@@ -247,8 +186,8 @@ func TestCancellation(t *testing.T) {
 		begin bool // the response, before the client goes away
 		log   string
 	}{
-		"before the response": {false, "0 downstream_remote_disconnect DC\n"},
-		"during the response": {true, "200 downstream_remote_disconnect DC\n"},
+		"before the response": {false, "0 downstream_remote_disconnect\n"},
+		"during the response": {true, "200 downstream_remote_disconnect\n"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -291,13 +230,13 @@ func TestCancellation(t *testing.T) {
 
 func TestWebSocket(t *testing.T) {
 	f := file{
-		manager: "upgrade_configs: [{upgrade_type: WebSocket}]\n" + accessLog(detailsLog+" %BYTES_RECEIVED% %BYTES_SENT%"),
-		// Longer lived than the timeout, which does not count for an upgrade.
-		routes:   `{match: {prefix: /}, route: {cluster: api, timeout: 0.1s}}`,
+		manager:  "upgrade_configs: [{upgrade_type: WebSocket}]\n" + accessLog(detailsLog),
+		routes:   apiRoute,
 		clusters: api,
 	}
 	serve := func(t *testing.T) live {
-		return start(t, f, nil, withUpstream(upstream(t, func(w http.ResponseWriter, r *http.Request) {
+		// Longer lived than the timeout, which does not count for an upgrade.
+		return start(t, f, nil, withTimeout(100*time.Millisecond), withUpstream(upstream(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/refuse" {
 				http.Error(w, "no", http.StatusTeapot)
 				return
@@ -340,8 +279,7 @@ func TestWebSocket(t *testing.T) {
 		if err := conn.Close(websocket.StatusNormalClosure, ""); err != nil {
 			t.Error(err)
 		}
-		// 3 masked frames of 2 bytes and the close; 3 of 7 and the close.
-		l.expectLog(t, "", "101 via_upstream - 32 31\n")
+		l.expectLog(t, "", "101 via_upstream\n")
 	})
 	t.Run("upstream may refuse", func(t *testing.T) {
 		l := serve(t)

@@ -17,18 +17,16 @@ import (
 	"corsfilter/internal/host"
 )
 
-// pluginSpec is a compiled wasm filter: one plugin context in each worker's VM.
+// pluginSpec is a compiled wasm filter: one plugin context in each worker.
 type pluginSpec struct {
 	path   string
-	vm     *vmSpec
+	vm     vmSpec
 	config host.PluginConfig
 }
 
-// vmSpec is a compiled vm_config. Filters whose vm_config is equal share one
-// spec, and so one VM per worker.
+// vmSpec is a compiled vm_config. Each filter has a VM of its own in each worker;
+// in Envoy equal ones share it, which a module can not tell.
 type vmSpec struct {
-	key    string
-	path   string // of the filter that came first
 	id     string
 	config []byte
 	env    map[string]string
@@ -62,12 +60,11 @@ func (c *compiler) plugin(path string, message *wasmv3.PluginConfig) *pluginSpec
 	return spec
 }
 
-func (c *compiler) vm(path string, message *wasmv3.VmConfig) *vmSpec {
-	vm := &vmSpec{
-		path:   path,
+func (c *compiler) vm(path string, message *wasmv3.VmConfig) vmSpec {
+	vm := vmSpec{
 		id:     message.GetVmId(),
 		config: c.payload(field(path, "configuration"), message.GetConfiguration()),
-		env:    c.environment(field(path, "environment_variables"), message.GetEnvironmentVariables()),
+		env:    message.GetEnvironmentVariables().GetKeyValues(),
 	}
 	if runtime := message.GetRuntime(); message != nil && !slices.Contains(runtimes, runtime) {
 		c.problems.add(field(path, "runtime"), fmt.Sprintf("%q: write one of %s", runtime, strings.Join(runtimes, ", ")))
@@ -81,32 +78,7 @@ func (c *compiler) vm(path string, message *wasmv3.VmConfig) *vmSpec {
 			c.problems.add(at, "no code")
 		}
 	}
-	vm.key = fmt.Sprintf("%q %q %q %q %x", vm.id, vm.config, message.GetRuntime(), vm.env, sha256.Sum256(vm.code))
-	for _, known := range c.config.vms {
-		if known.key == vm.key {
-			return known
-		}
-	}
-	c.config.vms = append(c.config.vms, vm)
 	return vm
-}
-
-func (c *compiler) environment(path string, message *wasmv3.EnvironmentVariables) map[string]string {
-	env := map[string]string{}
-	for key, value := range message.GetKeyValues() {
-		env[key] = value
-	}
-	for i, key := range message.GetHostEnvKeys() {
-		if _, ok := env[key]; ok {
-			c.problems.add(index(field(path, "host_env_keys"), i), fmt.Sprintf("%q is in key_values as well", key))
-			continue
-		}
-		// A variable that is not set is left out, as in Envoy.
-		if value, ok := c.options.LookupEnv(key); ok {
-			env[key] = value
-		}
-	}
-	return env
 }
 
 // payload is what the module reads as its configuration: a string or bytes as
@@ -136,10 +108,18 @@ func (c *compiler) payload(path string, packed *anypb.Any) []byte {
 }
 
 // worker is what one worker thread is in Envoy: an instance of every VM, with
-// every plugin configured in it.
+// its plugin configured in it.
 type worker struct {
 	vms     []*host.VM
 	plugins map[*pluginSpec]*host.Plugin
+}
+
+// plugins are those of all listeners.
+func (c *Config) plugins() (all []*pluginSpec) {
+	for _, l := range c.listeners {
+		all = append(all, l.manager.plugins...)
+	}
+	return all
 }
 
 // startWorkers compiles each distinct code once and instantiates it for every
@@ -147,47 +127,36 @@ type worker struct {
 // not: that flag is for modules that break later.
 func (g *Gateway) startWorkers(ctx context.Context, n int) error {
 	modules := map[[sha256.Size]byte]*host.Module{}
-	for _, vm := range g.config.vms {
-		sum := sha256.Sum256(vm.code)
-		if modules[sum] != nil {
-			continue
-		}
-		module, err := host.Compile(ctx, vm.code)
-		if err != nil {
-			return fmt.Errorf("%s.code: %w", vm.path, err)
-		}
-		modules[sum] = module
-		g.modules = append(g.modules, module)
-	}
 	for range n {
 		w := &worker{plugins: map[*pluginSpec]*host.Plugin{}}
 		g.workers = append(g.workers, w)
-		vms := map[*vmSpec]*host.VM{}
-		for _, spec := range g.config.vms {
-			vm, err := modules[sha256.Sum256(spec.code)].NewVM(ctx, host.VMConfig{
-				ID:            spec.id,
-				Configuration: spec.config,
-				Env:           spec.env,
+		for _, spec := range g.config.plugins() {
+			sum := sha256.Sum256(spec.vm.code)
+			if modules[sum] == nil {
+				module, err := host.Compile(ctx, spec.vm.code)
+				if err != nil {
+					return fmt.Errorf("%s.vm_config.code: %w", spec.path, err)
+				}
+				modules[sum] = module
+				g.modules = append(g.modules, module)
+			}
+			vm, err := modules[sum].NewVM(ctx, host.VMConfig{
+				ID:            spec.vm.id,
+				Configuration: spec.vm.config,
+				Env:           spec.vm.env,
 				Log:           g.log.wasm,
 				LogLevel:      func() host.LogLevel { return g.log.levelOf("wasm") },
 				Metrics:       g.metrics,
 			})
 			if err != nil {
-				return fmt.Errorf("%s: %w", spec.path, err)
+				return fmt.Errorf("%s.vm_config: %w", spec.path, err)
 			}
-			vms[spec] = vm
 			w.vms = append(w.vms, vm)
-		}
-		for _, l := range g.config.listeners {
-			for _, spec := range l.manager.plugins {
-				plugin, err := vms[spec.vm].NewPlugin(ctx, spec.config)
-				if errors.Is(err, host.ErrRejected) {
-					return fmt.Errorf("%s.configuration: %w; the module's log says why", spec.path, err)
-				}
-				if err != nil {
-					return fmt.Errorf("%s: %w", spec.path, err)
-				}
-				w.plugins[spec] = plugin
+			switch w.plugins[spec], err = vm.NewPlugin(ctx, spec.config); {
+			case errors.Is(err, host.ErrRejected):
+				return fmt.Errorf("%s.configuration: %w; the module's log says why", spec.path, err)
+			case err != nil:
+				return fmt.Errorf("%s: %w", spec.path, err)
 			}
 		}
 	}

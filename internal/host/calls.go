@@ -3,46 +3,49 @@ package host
 import (
 	"bytes"
 	"strings"
-	"time"
 	"unsafe"
 )
 
-// Numbers of maps and buffers in the ABI.
+// Numbers of maps, buffers and kinds of metrics in the ABI.
 const (
 	mapRequestHeaders  = 0
 	mapResponseHeaders = 2
 
 	bufferVMConfiguration     = 6
 	bufferPluginConfiguration = 7
+
+	metricCounter   = 0
+	metricHistogram = 2
 )
 
 // always are the phases in which nearly nothing is allowed.
 var always = []phase{phaseInitialize, phaseAllocate}
 
 // calls are the functions of the ABI, version 0.2.1. Those without run answer
-// Unimplemented: a module may import them, and finds out when it calls.
+// Unimplemented: a module may import them, and finds out when it calls. With one
+// are those that the filter calls, and those that a test asks how Envoy answers.
 var calls = []call{
 	{name: "proxy_log", params: "log_level message_data message_size", allowed: always, run: (*VM).proxyLog},
 	{name: "proxy_get_log_level", params: "return_log_level", run: (*VM).proxyGetLogLevel},
-	{name: "proxy_get_current_time_nanoseconds", params: "return_time", run: (*VM).proxyGetTime},
-	{name: "proxy_get_property", params: "path_data path_size return_value_data return_value_size", run: (*VM).proxyGetProperty},
+	{name: "proxy_get_current_time_nanoseconds", params: "return_time"},
+	{name: "proxy_get_property", params: "path_data path_size return_value_data return_value_size"},
 	{name: "proxy_get_buffer_bytes", params: "buffer_id offset max_size return_value_data return_value_size", run: (*VM).proxyGetBufferBytes},
-	{name: "proxy_get_buffer_status", params: "buffer_id return_buffer_size return_flags", run: (*VM).proxyGetBufferStatus},
+	{name: "proxy_get_buffer_status", params: "buffer_id return_buffer_size return_flags"},
 
 	{name: "proxy_get_header_map_value", params: "map_id key_data key_size return_value_data return_value_size", run: (*VM).proxyGetHeaderMapValue},
 	{name: "proxy_get_header_map_pairs", params: "map_id return_map_data return_map_size", run: (*VM).proxyGetHeaderMapPairs},
-	{name: "proxy_get_header_map_size", params: "map_id return_size", run: (*VM).proxyGetHeaderMapSize},
+	{name: "proxy_get_header_map_size", params: "map_id return_size"},
 	{name: "proxy_add_header_map_value", params: "map_id key_data key_size value_data value_size", run: (*VM).proxyAddHeaderMapValue},
 	{name: "proxy_replace_header_map_value", params: "map_id key_data key_size value_data value_size", run: (*VM).proxyReplaceHeaderMapValue},
 	{name: "proxy_remove_header_map_value", params: "map_id key_data key_size", run: (*VM).proxyRemoveHeaderMapValue},
-	{name: "proxy_set_header_map_pairs", params: "map_id map_data map_size", run: (*VM).proxySetHeaderMapPairs},
+	{name: "proxy_set_header_map_pairs", params: "map_id map_data map_size"},
 
 	{name: "proxy_send_local_response", params: "status_code status_code_details_data status_code_details_size body_data body_size headers_data headers_size grpc_status", run: (*VM).proxySendLocalResponse},
 
 	{name: "proxy_define_metric", params: "metric_type name_data name_size return_metric_id", run: (*VM).proxyDefineMetric},
 	{name: "proxy_increment_metric", params: "metric_id offset:64", run: (*VM).proxyIncrementMetric},
-	{name: "proxy_record_metric", params: "metric_id value:64", run: (*VM).proxyRecordMetric},
-	{name: "proxy_get_metric", params: "metric_id return_value", run: (*VM).proxyGetMetric},
+	{name: "proxy_record_metric", params: "metric_id value:64"},
+	{name: "proxy_get_metric", params: "metric_id return_value"},
 
 	// The host runs a stream's callbacks one after the other, so that there is no
 	// other context to be effective and nothing to wake up.
@@ -88,30 +91,11 @@ func (vm *VM) proxyGetLogLevel(p []uint64) status {
 	return written(vm.writeUint32(p[0], uint32(vm.logLevel())))
 }
 
-func (vm *VM) proxyGetTime(p []uint64) status {
-	return written(vm.memory.WriteUint64Le(uint32(p[0]), uint64(time.Now().UnixNano())))
-}
-
 func written(ok bool) status {
 	if !ok {
 		return statusInvalidMemoryAccess
 	}
 	return statusOK
-}
-
-func (vm *VM) proxyGetProperty(p []uint64) status {
-	path, ok := vm.read(p[0], p[1])
-	if !ok {
-		return statusInvalidMemoryAccess
-	}
-	if vm.stream == nil || vm.stream.info.Property == nil {
-		return statusNotFound
-	}
-	value, ok := vm.stream.info.Property(strings.Split(string(bytes.TrimSuffix(path, []byte{0})), "\x00"))
-	if !ok {
-		return statusNotFound
-	}
-	return vm.give(value, p[2], p[3])
 }
 
 // buffer returns a buffer, readable inside the callback that it belongs to.
@@ -133,14 +117,6 @@ func (vm *VM) proxyGetBufferBytes(p []uint64) status {
 	offset := min(uint64(uint32(p[1])), uint64(len(b)))
 	end := min(offset+uint64(uint32(p[2])), uint64(len(b)))
 	return vm.give(b[offset:end], p[3], p[4])
-}
-
-func (vm *VM) proxyGetBufferStatus(p []uint64) status {
-	b, ok := vm.buffer(p[0])
-	if !ok {
-		return statusNotFound
-	}
-	return written(vm.writeUint32(p[1], uint32(len(b))) && vm.writeUint32(p[2], 0))
 }
 
 // headers returns a header map, or nil where it is not available: each map
@@ -190,18 +166,6 @@ func (vm *VM) proxyGetHeaderMapPairs(p []uint64) status {
 	return vm.give(vm.scratch, p[1], p[2])
 }
 
-func (vm *VM) proxyGetHeaderMapSize(p []uint64) status {
-	h := vm.headers(p[0])
-	if h == nil {
-		return statusBadArgument
-	}
-	size := 0
-	for name, value := range h.All() {
-		size += len(name) + len(value)
-	}
-	return written(vm.writeUint32(p[1], uint32(size)))
-}
-
 func (vm *VM) proxyAddHeaderMapValue(p []uint64) status { return vm.change(p, (*HeaderMap).Add) }
 
 func (vm *VM) proxyReplaceHeaderMapValue(p []uint64) status {
@@ -229,19 +193,6 @@ func (vm *VM) proxyRemoveHeaderMapValue(p []uint64) status {
 	return s
 }
 
-func (vm *VM) proxySetHeaderMapPairs(p []uint64) status {
-	h := vm.headers(p[0])
-	if h == nil {
-		return statusBadArgument
-	}
-	data, ok := vm.read(p[1], p[2])
-	if !ok {
-		return statusInvalidMemoryAccess
-	}
-	*h = *parsePairs(data)
-	return statusOK
-}
-
 func (vm *VM) proxySendLocalResponse(p []uint64) status {
 	details, ok1 := vm.read(p[1], p[2])
 	body, ok2 := vm.read(p[3], p[4])
@@ -267,10 +218,13 @@ func (vm *VM) proxyDefineMetric(p []uint64) status {
 	if !ok {
 		return statusInvalidMemoryAccess
 	}
-	if p[0] > uint64(Histogram) {
+	switch {
+	case p[0] > metricHistogram:
 		return statusBadArgument
+	case p[0] != metricCounter:
+		return statusUnimplemented
 	}
-	return written(vm.writeUint32(p[3], vm.metrics.define(MetricKind(p[0]), string(name))))
+	return written(vm.writeUint32(p[3], vm.metrics.define(string(name))))
 }
 
 func (vm *VM) proxyIncrementMetric(p []uint64) status {
@@ -278,7 +232,7 @@ func (vm *VM) proxyIncrementMetric(p []uint64) status {
 	switch {
 	case m == nil:
 		return statusNotFound
-	case m.kind == Counter && offset <= 0, m.kind == Histogram:
+	case offset <= 0: // a counter only grows
 		return statusBadArgument
 	}
 	m.value.Add(uint64(offset))
@@ -286,24 +240,4 @@ func (vm *VM) proxyIncrementMetric(p []uint64) status {
 		vm.stream.info.OnCount(m.name)
 	}
 	return statusOK
-}
-
-func (vm *VM) proxyRecordMetric(p []uint64) status {
-	m := vm.metrics.get(uint32(p[0]))
-	switch {
-	case m == nil:
-		return statusNotFound
-	case m.kind == Counter:
-		return statusBadArgument
-	}
-	m.value.Store(p[1])
-	return statusOK
-}
-
-func (vm *VM) proxyGetMetric(p []uint64) status {
-	m := vm.metrics.get(uint32(p[0]))
-	if m == nil {
-		return statusNotFound
-	}
-	return written(vm.memory.WriteUint64Le(uint32(p[1]), m.value.Load()))
 }

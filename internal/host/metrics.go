@@ -7,24 +7,13 @@ import (
 	"sync/atomic"
 )
 
-// MetricKind is a kind of metric, with its number in the ABI.
-type MetricKind uint32
-
-// The kinds of metrics.
-const (
-	Counter MetricKind = iota
-	Gauge
-	Histogram
-)
-
-// Metric is the state of one metric. A histogram's Value is its last sample.
+// Metric is the state of one counter.
 type Metric struct {
 	Name  string
-	Kind  MetricKind
 	Value uint64
 }
 
-// Metrics are the metrics that modules define, by name. It is safe for
+// Metrics are the counters that modules define, by name. It is safe for
 // concurrent use; VMs that share it add up, as Envoy's workers do.
 type Metrics struct {
 	mu   sync.RWMutex
@@ -34,7 +23,6 @@ type Metrics struct {
 
 type metric struct {
 	name  string
-	kind  MetricKind
 	value atomic.Uint64
 }
 
@@ -42,14 +30,14 @@ type metric struct {
 func NewMetrics() *Metrics { return &Metrics{byID: make(map[string]uint32)} }
 
 // define returns the id of the metric, the same for the same name.
-func (m *Metrics) define(kind MetricKind, name string) uint32 {
+func (m *Metrics) define(name string) uint32 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if id, ok := m.byID[name]; ok {
 		return id
 	}
 	id := uint32(len(m.all))
-	m.all = append(m.all, &metric{name: name, kind: kind})
+	m.all = append(m.all, &metric{name: name})
 	m.byID[name] = id
 	return id
 }
@@ -69,7 +57,7 @@ func (m *Metrics) Counter(name string) (value uint64, ok bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	id, ok := m.byID[name]
-	if !ok || m.all[id].kind != Counter {
+	if !ok {
 		return 0, false
 	}
 	return m.all[id].value.Load(), true
@@ -81,7 +69,7 @@ func (m *Metrics) All() []Metric {
 	defer m.mu.RUnlock()
 	all := make([]Metric, len(m.all))
 	for i, e := range m.all {
-		all[i] = Metric{e.name, e.kind, e.value.Load()}
+		all[i] = Metric{e.name, e.value.Load()}
 	}
 	slices.SortFunc(all, func(a, b Metric) int { return strings.Compare(a.Name, b.Name) })
 	return all

@@ -65,8 +65,6 @@ func (p *Plugin) VM() *VM { return p.vm }
 
 // StreamInfo is what the proxy knows of a stream beside its headers.
 type StreamInfo struct {
-	// Property answers proxy_get_property; nil: there is none.
-	Property func(path []string) ([]byte, bool)
 	// OnCount is told the name of each counter that the module increments during
 	// the stream; nil: nobody is.
 	OnCount func(name string)

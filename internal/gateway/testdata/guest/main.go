@@ -29,9 +29,6 @@ func proxyReplaceHeader(kind uint32, name unsafe.Pointer, nameSize uint32, value
 //go:wasmimport env proxy_send_local_response
 func proxySend(status uint32, details unsafe.Pointer, detailsSize uint32, body unsafe.Pointer, bodySize uint32, headers unsafe.Pointer, headersSize uint32, grpc int32) uint32
 
-//go:wasmimport env proxy_get_property
-func proxyGetProperty(path unsafe.Pointer, pathSize uint32, data, length unsafe.Pointer) uint32
-
 //go:wasmimport env proxy_define_metric
 func proxyDefineMetric(kind uint32, name unsafe.Pointer, nameSize uint32, id unsafe.Pointer) uint32
 
@@ -107,16 +104,13 @@ func onRequest(id, _, _ uint32) uint32 {
 
 //go:wasmexport proxy_on_response_headers
 func onResponse(id, _, _ uint32) uint32 {
+	if header(responseHeaders, "x-break") != "" {
+		panic("asked for")
+	}
 	change(proxyAddHeader, responseHeaders, "x-stamp", tags[parents[id]])
 	change(proxyReplaceHeader, responseHeaders, "x-plugins", strconv.Itoa(len(tags)))
 	change(proxyReplaceHeader, responseHeaders, "x-requests", strconv.Itoa(requests))
 	change(proxyReplaceHeader, responseHeaders, "x-env", os.Getenv("GUEST"))
-	path := "xds\x00route_name"
-	var data unsafe.Pointer
-	var size uint32
-	if proxyGetProperty(pointer(path), uint32(len(path)), unsafe.Pointer(&data), unsafe.Pointer(&size)) == 0 {
-		change(proxyReplaceHeader, responseHeaders, "x-route", text(data, size))
-	}
 	return 0
 }
 

@@ -39,17 +39,11 @@ func proxyRemoveHeaderMapValue(mapType uint32, key unsafe.Pointer, keySize uint3
 //go:wasmimport env proxy_send_local_response
 func proxySendLocalResponse(status uint32, details unsafe.Pointer, detailsSize uint32, body unsafe.Pointer, bodySize uint32, headers unsafe.Pointer, headersSize uint32, grpcStatus int32) uint32
 
-//go:wasmimport env proxy_get_property
-func proxyGetProperty(path unsafe.Pointer, pathSize uint32, value, valueSize unsafe.Pointer) uint32
-
 //go:wasmimport env proxy_define_metric
 func proxyDefineMetric(kind uint32, name unsafe.Pointer, nameSize uint32, id unsafe.Pointer) uint32
 
 //go:wasmimport env proxy_increment_metric
 func proxyIncrementMetric(id uint32, offset int64) uint32
-
-//go:wasmimport env proxy_record_metric
-func proxyRecordMetric(id uint32, value uint64) uint32
 
 //go:wasmimport wasi_snapshot_preview1 proc_exit
 func procExit(code uint32)
@@ -200,17 +194,11 @@ func do(words []string) string {
 			binary.LittleEndian.PutUint32(b, 0xffffffff)
 		}
 		status = proxySendLocalResponse(uint32(number(1)), ptr("some_details"), 12, nil, 0, unsafe.Pointer(&b[0]), uint32(len(b)), -1)
-	case "property":
-		path := strings.Join(words[1:], "\x00")
-		status = proxyGetProperty(ptr(path), size(path), first(), second())
-		result = fmt.Sprintf("%q", value())
 	case "define":
 		status = proxyDefineMetric(uint32(number(1)), ptr(arg(2)), size(arg(2)), first())
 		result = fmt.Sprint(cells[1])
 	case "increment":
 		status = proxyIncrementMetric(uint32(number(1)), number(2))
-	case "record":
-		status = proxyRecordMetric(uint32(number(1)), uint64(number(2)))
 	case "buffer":
 		status = proxyGetBufferBytes(uint32(number(1)), uint32(number(2)), uint32(number(3)), first(), second())
 		result = fmt.Sprintf("%q", value())
