@@ -1,8 +1,9 @@
 package config
 
 import (
-	"strconv"
 	"strings"
+
+	"corsfilter/internal/fieldpath"
 
 	"github.com/tidwall/gjson"
 )
@@ -20,14 +21,11 @@ type place struct {
 }
 
 func (p place) path() string {
-	path := p.key
-	if p.base != "" {
-		path = p.base + "." + path
-	}
+	path := fieldpath.Key(p.base, p.key)
 	if p.index == 0 {
 		return path
 	}
-	return path + "[" + strconv.Itoa(p.index-1) + "]"
+	return fieldpath.Index(path, p.index-1)
 }
 
 // value is a JSON value and where it stands.

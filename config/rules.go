@@ -304,9 +304,7 @@ func (c *Config) Select(authority, path string) (policy *Policy, rule *Rule) {
 // buf where it must. A name with the dot is the same host, spelled as absolute
 // (RFC 3986, section 3.2.2), and must meet the same rule.
 func hostOf(authority string, buf *[maxHostLen]byte) string {
-	if i := strings.LastIndexByte(authority, ':'); i >= 0 && strings.LastIndexByte(authority, ']') < i {
-		authority = authority[:i]
-	}
+	authority, _, _ = origin.SplitPort(authority)
 	authority = strings.TrimSuffix(authority, ".")
 	for i := 0; i < len(authority); i++ {
 		if c := authority[i]; 'A' <= c && c <= 'Z' {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"corsfilter/config"
+	"corsfilter/internal/header"
 )
 
 // counters are the numbers under which the host knows the counters of a mode.
@@ -136,7 +137,7 @@ func (c *pluginContext) observe(r *Request, d *Decision) {
 	c.host.Increment(ids[d.originCounter()])
 	c.host.Increment(ids[d.outcomeCounter()])
 	if c.level <= LogDebug {
-		c.host.Log(LogDebug, bytesAsString(d.appendLine(c.line[:0], r)))
+		c.host.Log(LogDebug, header.AsString(d.appendLine(c.line[:0], r)))
 	}
 }
 

@@ -1,8 +1,6 @@
 package filter
 
 import (
-	"unsafe"
-
 	"corsfilter/config"
 	"corsfilter/internal/header"
 	"corsfilter/internal/origin"
@@ -466,7 +464,5 @@ func (b *Buffer) free() []byte { return b.bytes[b.used:b.used] }
 
 func (b *Buffer) text(s []byte) string {
 	b.used += len(s)
-	return bytesAsString(s)
+	return header.AsString(s)
 }
-
-func bytesAsString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

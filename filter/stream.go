@@ -4,6 +4,7 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
 	"corsfilter/config"
+	"corsfilter/internal/header"
 	"corsfilter/internal/origin"
 )
 
@@ -67,7 +68,7 @@ func (s *stream) keep() {
 
 // copy is given the Origin and nothing else, so that two fields share the place.
 func (s *stream) copy(value string) string {
-	return bytesAsString(s.origin[:copy(s.origin[:], value)])
+	return header.AsString(s.origin[:copy(s.origin[:], value)])
 }
 
 // OnHttpResponseHeaders applies the decision to the response, whoever made it:

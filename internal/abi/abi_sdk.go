@@ -1,16 +1,9 @@
 //go:build !wasip1 || tinygo
 
-// Package abi is the seam between the filter and the proxy: the contexts that
-// the proxy's callbacks drive, and the Host through which the filter calls back.
-// There are two variants with the same functions. This one goes through the SDK:
-// it is what TinyGo builds, and what runs under the SDK's emulator in tests; the
-// other one speaks the ABI directly. The package imports filter, for the
-// interface it implements.
 package abi
 
 import (
 	"errors"
-	"unsafe"
 
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm"
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
@@ -122,5 +115,3 @@ func logFailure(err error) {
 		proxywasm.LogError(err.Error())
 	}
 }
-
-func asString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

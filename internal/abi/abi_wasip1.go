@@ -1,10 +1,5 @@
 //go:build wasip1 && !tinygo
 
-// Package abi is the seam between the filter and the proxy: the contexts that
-// the proxy's callbacks drive, and the Host through which the filter calls back.
-// There are two variants with the same functions. This one speaks the ABI
-// directly and is what the official compiler builds; the other one goes through
-// the SDK. The package imports filter, for the interface it implements.
 package abi
 
 import (
@@ -14,6 +9,7 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
 	"corsfilter/filter"
+	"corsfilter/internal/header"
 )
 
 // Status codes, map and buffer types of the ABI, version 0.2.1.
@@ -172,7 +168,7 @@ func (Host) RequestHeader(name string) string {
 	if proxyGetHeaderMapValue(mapRequestHeaders, data(name), size(name), unsafe.Pointer(&resultAddress), unsafe.Pointer(&resultSize)) != statusOK {
 		return ""
 	}
-	return asString(memory.view(uintptr(resultAddress), resultSize))
+	return header.AsString(memory.view(uintptr(resultAddress), resultSize))
 }
 
 // RequestHeaders implements filter.Host.
@@ -266,4 +262,3 @@ func check(status uint32) error {
 
 func data(s string) unsafe.Pointer { return unsafe.Pointer(unsafe.StringData(s)) }
 func size(s string) uint32         { return uint32(len(s)) }
-func asString(b []byte) string     { return unsafe.String(unsafe.SliceData(b), len(b)) }

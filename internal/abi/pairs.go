@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"corsfilter/filter"
+	"corsfilter/internal/header"
 )
 
 // Header maps cross the ABI as one buffer: the number of entries, then for each
@@ -48,7 +49,7 @@ func visitPairs(b []byte, v filter.HeaderVisitor) bool {
 		if name+value+2 > uint64(len(text)) {
 			return false
 		}
-		v.VisitHeader(asString(text[:name]), asString(text[name+1:name+1+value]))
+		v.VisitHeader(header.AsString(text[:name]), header.AsString(text[name+1:name+1+value]))
 		text = text[name+value+2:]
 	}
 	return true

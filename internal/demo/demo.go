@@ -1,3 +1,6 @@
+// Package demo is what `corsctl serve -demo` shows the filter on: a small API
+// that plays the upstream, and a page that calls it from two origins. Both are
+// for trying out only. The package knows nothing of the gateway or the filter.
 package demo
 
 import (

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"corsfilter/internal/fieldpath"
+
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 )
@@ -28,12 +30,12 @@ func (c *compiler) cluster(path string, message *clusterv3.Cluster) *cluster {
 		cl.connectTimeout = message.GetConnectTimeout().AsDuration()
 	}
 	if kind := message.GetType(); kind != clusterv3.Cluster_STATIC {
-		c.problems.add(field(path, "type"), kind.String()+" is "+refusal)
+		c.problems.add(fieldpath.Key(path, "type"), kind.String()+" is "+refusal)
 	}
-	path = field(field(path, "load_assignment"), "endpoints")
+	path = fieldpath.Key(fieldpath.Key(path, "load_assignment"), "endpoints")
 	for i, locality := range message.GetLoadAssignment().GetEndpoints() {
 		for j, lb := range locality.GetLbEndpoints() {
-			at := index(field(index(path, i), "lb_endpoints"), j)
+			at := fieldpath.Index(fieldpath.Key(fieldpath.Index(path, i), "lb_endpoints"), j)
 			if cl.address != "" {
 				c.problems.add(at, "a second endpoint is "+refusal)
 				continue
@@ -51,7 +53,7 @@ func (c *compiler) endpoint(path string, lb *endpointv3.LbEndpoint) string {
 		return ""
 	}
 	if _, err := netip.ParseAddr(socket.GetAddress()); err != nil {
-		c.problems.add(field(path, "endpoint.address.socket_address.address"),
+		c.problems.add(fieldpath.Key(path, "endpoint.address.socket_address.address"),
 			fmt.Sprintf("%q is not an IP address, which type STATIC needs; names are %s", socket.GetAddress(), refusal))
 	}
 	return net.JoinHostPort(socket.GetAddress(), strconv.Itoa(int(socket.GetPortValue())))

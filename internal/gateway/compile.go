@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"corsfilter/internal/fieldpath"
+
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -51,23 +53,23 @@ func (c *compiler) bootstrap(b *bootstrapv3.Bootstrap) *Config {
 	}
 	const resources = "static_resources"
 	for i, message := range b.GetStaticResources().GetClusters() {
-		path := index(field(resources, "clusters"), i)
+		path := fieldpath.Index(fieldpath.Key(resources, "clusters"), i)
 		compiled := c.cluster(path, message)
 		if c.config.clusters[compiled.name] != nil {
-			c.problems.add(field(path, "name"), fmt.Sprintf("%q is taken by another cluster", compiled.name))
+			c.problems.add(fieldpath.Key(path, "name"), fmt.Sprintf("%q is taken by another cluster", compiled.name))
 		}
 		c.config.clusters[compiled.name] = compiled
 	}
 	listeners := b.GetStaticResources().GetListeners()
 	if len(listeners) == 0 {
-		c.problems.add(field(resources, "listeners"), "no listener: there is nothing to serve")
+		c.problems.add(fieldpath.Key(resources, "listeners"), "no listener: there is nothing to serve")
 	}
 	names := map[string]bool{AdminListener: true}
 	for i, message := range listeners {
-		path := index(field(resources, "listeners"), i)
+		path := fieldpath.Index(fieldpath.Key(resources, "listeners"), i)
 		compiled := c.listener(path, message)
 		if names[compiled.name] {
-			c.problems.add(field(path, "name"), fmt.Sprintf("%q is taken by another listener", compiled.name))
+			c.problems.add(fieldpath.Key(path, "name"), fmt.Sprintf("%q is taken by another listener", compiled.name))
 		}
 		names[compiled.name] = true
 		c.config.listeners = append(c.config.listeners, compiled)
@@ -79,33 +81,33 @@ func (c *compiler) bootstrap(b *bootstrapv3.Bootstrap) *Config {
 // for the endpoints of DNS clusters.
 func (c *compiler) address(path string, message *corev3.Address) string {
 	socket := message.GetSocketAddress()
-	at := field(path, "socket_address")
+	at := fieldpath.Key(path, "socket_address")
 	if socket.GetProtocol() != corev3.SocketAddress_TCP {
-		c.problems.add(field(at, "protocol"), "only TCP is "+refusal)
+		c.problems.add(fieldpath.Key(at, "protocol"), "only TCP is "+refusal)
 	}
 	if _, err := netip.ParseAddr(socket.GetAddress()); err != nil && socket != nil {
-		c.problems.add(field(at, "address"), fmt.Sprintf("%q is not an IP address", socket.GetAddress()))
+		c.problems.add(fieldpath.Key(at, "address"), fmt.Sprintf("%q is not an IP address", socket.GetAddress()))
 	}
 	return net.JoinHostPort(socket.GetAddress(), strconv.Itoa(int(socket.GetPortValue())))
 }
 
 func (c *compiler) listener(path string, message *listenerv3.Listener) *listener {
-	l := &listener{name: message.GetName(), address: c.address(field(path, "address"), message.GetAddress())}
+	l := &listener{name: message.GetName(), address: c.address(fieldpath.Key(path, "address"), message.GetAddress())}
 	if l.name == "" {
 		l.name = l.address
 	}
 	chains := message.GetFilterChains()
 	if len(chains) != 1 {
-		c.problems.add(field(path, "filter_chains"), fmt.Sprintf("%d filter chains: without filter_chain_match there must be exactly one", len(chains)))
+		c.problems.add(fieldpath.Key(path, "filter_chains"), fmt.Sprintf("%d filter chains: without filter_chain_match there must be exactly one", len(chains)))
 		return l
 	}
-	path = index(field(path, "filter_chains"), 0)
+	path = fieldpath.Index(fieldpath.Key(path, "filter_chains"), 0)
 	filters := chains[0].GetFilters()
 	if len(filters) != 1 {
-		c.problems.add(field(path, "filters"), fmt.Sprintf("%d network filters: there must be one, the HTTP connection manager", len(filters)))
+		c.problems.add(fieldpath.Key(path, "filters"), fmt.Sprintf("%d network filters: there must be one, the HTTP connection manager", len(filters)))
 		return l
 	}
-	path = field(index(field(path, "filters"), 0), "typed_config")
+	path = fieldpath.Key(fieldpath.Index(fieldpath.Key(path, "filters"), 0), "typed_config")
 	if message, ok := content[*hcmv3.HttpConnectionManager](c, path, filters[0].GetTypedConfig()); ok {
 		l.manager = c.manager(path, message)
 	}
@@ -120,38 +122,38 @@ func (c *compiler) manager(path string, message *hcmv3.HttpConnectionManager) *m
 	}}
 	for i, upgrade := range message.GetUpgradeConfigs() {
 		if !strings.EqualFold(upgrade.GetUpgradeType(), "websocket") {
-			c.problems.add(field(index(field(path, "upgrade_configs"), i), "upgrade_type"), fmt.Sprintf("%q is %s", upgrade.GetUpgradeType(), refusal))
+			c.problems.add(fieldpath.Key(fieldpath.Index(fieldpath.Key(path, "upgrade_configs"), i), "upgrade_type"), fmt.Sprintf("%q is %s", upgrade.GetUpgradeType(), refusal))
 		}
 		m.websocket = true
 	}
 	if message.GetRouteConfig() == nil {
-		c.problems.add(field(path, "route_config"), "missing: routes must be in the file")
+		c.problems.add(fieldpath.Key(path, "route_config"), "missing: routes must be in the file")
 	}
-	m.routes = c.routes(field(path, "route_config"), message.GetRouteConfig())
+	m.routes = c.routes(fieldpath.Key(path, "route_config"), message.GetRouteConfig())
 	for i, log := range message.GetAccessLog() {
-		m.accessLogs = append(m.accessLogs, c.accessLog(index(field(path, "access_log"), i), log))
+		m.accessLogs = append(m.accessLogs, c.accessLog(fieldpath.Index(fieldpath.Key(path, "access_log"), i), log))
 	}
-	c.httpFilters(m, field(path, "http_filters"), message.GetHttpFilters())
+	c.httpFilters(m, fieldpath.Key(path, "http_filters"), message.GetHttpFilters())
 	return m
 }
 
 func (c *compiler) httpFilters(m *manager, path string, filters []*hcmv3.HttpFilter) {
 	routed := false
 	for i, filter := range filters {
-		at := field(index(path, i), "typed_config")
+		at := fieldpath.Key(fieldpath.Index(path, i), "typed_config")
 		message, err := filter.GetTypedConfig().UnmarshalNew()
 		if err != nil {
 			c.problems.add(at, "missing or unreadable: "+err.Error())
 			continue
 		}
 		if routed {
-			c.problems.add(index(path, i), "stands behind the router and is never reached; put it before")
+			c.problems.add(fieldpath.Index(path, i), "stands behind the router and is never reached; put it before")
 		}
 		switch message := message.(type) {
 		case *routerv3.Router:
 			routed = true
 		case *httpwasmv3.Wasm:
-			m.plugins = append(m.plugins, c.plugin(field(at, "config"), message.GetConfig()))
+			m.plugins = append(m.plugins, c.plugin(fieldpath.Key(at, "config"), message.GetConfig()))
 		default:
 			c.unexpected(at, message)
 		}
@@ -162,13 +164,13 @@ func (c *compiler) httpFilters(m *manager, path string, filters []*hcmv3.HttpFil
 }
 
 func (c *compiler) accessLog(path string, log *accesslogv3.AccessLog) logFormat {
-	path = field(path, "typed_config")
+	path = fieldpath.Key(path, "typed_config")
 	message, ok := content[*streamv3.StdoutAccessLog](c, path, log.GetTypedConfig())
 	if !ok {
 		return nil
 	}
 	source := message.GetLogFormat().GetTextFormatSource()
-	path = field(path, "log_format.text_format_source")
+	path = fieldpath.Key(path, "log_format.text_format_source")
 	if source == nil {
 		c.problems.add(path, "missing: Envoy's own format is "+refusal)
 		return nil
@@ -182,7 +184,7 @@ func (c *compiler) dataSource(path string, source *corev3.DataSource) []byte {
 	case *corev3.DataSource_Filename:
 		data, err := c.options.ReadFile(from.Filename)
 		if err != nil {
-			c.problems.add(field(path, "filename"), err.Error()+"; relative names are resolved against the working directory, as in Envoy")
+			c.problems.add(fieldpath.Key(path, "filename"), err.Error()+"; relative names are resolved against the working directory, as in Envoy")
 		}
 		return data
 	case *corev3.DataSource_InlineBytes:

@@ -1,9 +1,6 @@
 package gateway
 
-import (
-	"strconv"
-	"strings"
-)
+import "strings"
 
 // Problem is one place of the bootstrap that can not be served.
 type Problem struct {
@@ -50,15 +47,4 @@ func (p Problems) err() error {
 		return nil
 	}
 	return p
-}
-
-func field(path, name string) string {
-	if path == "" {
-		return name
-	}
-	return path + "." + name
-}
-
-func index(path string, i int) string {
-	return path + "[" + strconv.Itoa(i) + "]"
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"corsfilter/internal/fieldpath"
+
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 )
 
@@ -32,17 +34,17 @@ func (m *manager) route(path string) *route {
 }
 
 func (c *compiler) routes(path string, message *routev3.RouteConfiguration) (routes []*route) {
-	path = field(path, "virtual_hosts")
+	path = fieldpath.Key(path, "virtual_hosts")
 	for i, vhost := range message.GetVirtualHosts() {
-		at := index(path, i)
+		at := fieldpath.Index(path, i)
 		if i > 0 {
 			c.problems.add(at, "a second virtual host is "+refusal)
 		}
 		if !slices.Equal(vhost.GetDomains(), []string{"*"}) {
-			c.problems.add(field(at, "domains"), `write ["*"]: other domains are `+refusal)
+			c.problems.add(fieldpath.Key(at, "domains"), `write ["*"]: other domains are `+refusal)
 		}
 		for j, r := range vhost.GetRoutes() {
-			routes = append(routes, c.route(index(field(at, "routes"), j), r))
+			routes = append(routes, c.route(fieldpath.Index(fieldpath.Key(at, "routes"), j), r))
 		}
 	}
 	return routes
@@ -60,17 +62,17 @@ func (c *compiler) route(path string, message *routev3.Route) *route {
 	case *routev3.Route_Route:
 		name := action.Route.GetCluster()
 		if r.cluster = c.config.clusters[name]; r.cluster == nil && name != "" {
-			c.problems.add(field(path, "route.cluster"), fmt.Sprintf("%q is not among static_resources.clusters", name))
+			c.problems.add(fieldpath.Key(path, "route.cluster"), fmt.Sprintf("%q is not among static_resources.clusters", name))
 		}
 	case *routev3.Route_DirectResponse:
 		r.direct = &reply{
 			status:  int(action.DirectResponse.GetStatus()),
-			body:    c.dataSource(field(path, "direct_response.body"), action.DirectResponse.GetBody()),
+			body:    c.dataSource(fieldpath.Key(path, "direct_response.body"), action.DirectResponse.GetBody()),
 			details: "direct_response",
 		}
 	case *routev3.Route_Redirect:
 		if r.redirect = action.Redirect.GetPathRedirect(); r.redirect == "" {
-			c.problems.add(field(path, "redirect.path_redirect"), "missing: other redirects are "+refusal)
+			c.problems.add(fieldpath.Key(path, "redirect.path_redirect"), "missing: other redirects are "+refusal)
 		}
 	}
 	return r

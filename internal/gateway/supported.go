@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 
+	"corsfilter/internal/fieldpath"
+
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -88,7 +90,7 @@ func checkSupported(problems *Problems, path string, message protoreflect.Messag
 		return
 	}
 	for _, fd := range populated(message) {
-		at := field(path, string(fd.Name()))
+		at := fieldpath.Key(path, string(fd.Name()))
 		if !slices.Contains(fields, fd.Name()) {
 			problems.add(at, refusal)
 			continue
@@ -98,7 +100,7 @@ func checkSupported(problems *Problems, path string, message protoreflect.Messag
 		case fd.Message() == nil || fd.IsMap(): // the maps of the supported messages hold strings
 		case fd.IsList():
 			for i := range value.List().Len() {
-				checkSupported(problems, index(at, i), value.List().Get(i).Message())
+				checkSupported(problems, fieldpath.Index(at, i), value.List().Get(i).Message())
 			}
 		default:
 			checkSupported(problems, at, value.Message())
@@ -157,7 +159,7 @@ func flatten(problems *Problems, path string, err error) {
 		Reason() string
 		Cause() error
 	}:
-		at := field(path, snakeCase(err.Field()))
+		at := fieldpath.Key(path, snakeCase(err.Field()))
 		if err.Cause() != nil {
 			flatten(problems, at, err.Cause())
 			return

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"corsfilter/internal/fieldpath"
 	"corsfilter/internal/host"
 )
 
@@ -42,37 +43,37 @@ func (c *compiler) plugin(path string, message *wasmv3.PluginConfig) *pluginSpec
 	spec := &pluginSpec{path: path, config: host.PluginConfig{
 		Name:          message.GetName(),
 		RootID:        message.GetRootId(),
-		Configuration: c.payload(field(path, "configuration"), message.GetConfiguration()),
+		Configuration: c.payload(fieldpath.Key(path, "configuration"), message.GetConfiguration()),
 		FailOpen:      failOpen,
 	}}
 	switch policy := message.GetFailurePolicy(); {
 	case policy != wasmv3.FailurePolicy_UNSPECIFIED && failOpen:
-		c.problems.add(field(path, "fail_open"), "contradicts failure_policy; keep failure_policy, which replaces it")
+		c.problems.add(fieldpath.Key(path, "fail_open"), "contradicts failure_policy; keep failure_policy, which replaces it")
 	case policy == wasmv3.FailurePolicy_FAIL_OPEN:
 		spec.config.FailOpen = true
 	case policy == wasmv3.FailurePolicy_FAIL_RELOAD:
-		c.problems.add(field(path, "failure_policy"), policy.String()+" is "+refusal)
+		c.problems.add(fieldpath.Key(path, "failure_policy"), policy.String()+" is "+refusal)
 	}
 	if message.GetVmConfig() == nil {
-		c.problems.add(field(path, "vm_config"), "missing: it names the module's code")
+		c.problems.add(fieldpath.Key(path, "vm_config"), "missing: it names the module's code")
 	}
-	spec.vm = c.vm(field(path, "vm_config"), message.GetVmConfig())
+	spec.vm = c.vm(fieldpath.Key(path, "vm_config"), message.GetVmConfig())
 	return spec
 }
 
 func (c *compiler) vm(path string, message *wasmv3.VmConfig) vmSpec {
 	vm := vmSpec{
 		id:     message.GetVmId(),
-		config: c.payload(field(path, "configuration"), message.GetConfiguration()),
+		config: c.payload(fieldpath.Key(path, "configuration"), message.GetConfiguration()),
 		env:    message.GetEnvironmentVariables().GetKeyValues(),
 	}
 	if runtime := message.GetRuntime(); message != nil && !slices.Contains(runtimes, runtime) {
-		c.problems.add(field(path, "runtime"), fmt.Sprintf("%q: write one of %s", runtime, strings.Join(runtimes, ", ")))
+		c.problems.add(fieldpath.Key(path, "runtime"), fmt.Sprintf("%q: write one of %s", runtime, strings.Join(runtimes, ", ")))
 	}
 	if c.options.Module != nil {
 		vm.code = c.options.Module
 	} else if message != nil {
-		at, before := field(path, "code.local"), len(*c.problems)
+		at, before := fieldpath.Key(path, "code.local"), len(*c.problems)
 		vm.code = c.dataSource(at, message.GetCode().GetLocal())
 		if len(vm.code) == 0 && len(*c.problems) == before {
 			c.problems.add(at, "no code")

@@ -1,8 +1,3 @@
-// Package lint finds configurations of the filter in the files that people have
-// (a bare configuration, an envoy.yaml, Kubernetes resources), and says for each
-// mistake in which line it stands. Which configurations are wrong is the module's
-// own parser's verdict; lint adds what only files have. It imports config, YAML
-// and the types of the resources' APIs.
 package lint
 
 import (
@@ -16,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"corsfilter/config"
+	"corsfilter/internal/fieldpath"
 )
 
 // Configuration is a plugin configuration found in a file.
@@ -174,12 +170,12 @@ func (f *finder) filters(path string, node *yaml.Node, depth int, sure bool) {
 		}
 	case yaml.MappingNode:
 		if configuration, place := wasmFilter(node); configuration != nil {
-			f.payload(join(path, place), configuration, sure)
+			f.payload(fieldpath.Key(path, place), configuration, sure)
 			return
 		}
 		sure = sure || f.named(scalar(child(node, "name"))) && child(node, "typed_config") != nil
 		for _, m := range members(node) {
-			f.filters(join(path, m.key.Value), m.value, depth+1, sure)
+			f.filters(fieldpath.Key(path, m.key.Value), m.value, depth+1, sure)
 		}
 	}
 }
@@ -204,7 +200,7 @@ func wasmFilter(node *yaml.Node) (configuration *yaml.Node, place string) {
 // in it, or a Struct.
 func (f *finder) payload(place string, node *yaml.Node, sure bool) {
 	if value := child(node, "value"); value != nil && child(node, "@type") != nil {
-		place, node = join(place, "value"), value
+		place, node = fieldpath.Key(place, "value"), value
 	}
 	f.add(place, node, sure)
 }
@@ -321,11 +317,4 @@ func scalar(node *yaml.Node) string {
 		return ""
 	}
 	return node.Value
-}
-
-func join(path, key string) string {
-	if path == "" {
-		return key
-	}
-	return path + "." + key
 }

@@ -1,3 +1,8 @@
+// Package lint finds configurations of the filter in the files that people have
+// (a bare configuration, an envoy.yaml, Kubernetes resources), and says for each
+// mistake in which line it stands. Which configurations are wrong is the module's
+// own parser's verdict; lint adds what only files have. It imports config, YAML
+// and the types of the resources' APIs.
 package lint
 
 import (

@@ -3,7 +3,6 @@ package origin
 import (
 	"strconv"
 	"strings"
-	"unsafe"
 )
 
 // net/netip would do, but it brings package unique along, whose clean-up runs
@@ -180,5 +179,3 @@ func loopback(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || host == "[::1]" ||
 		canonicalIPv4(host) && strings.HasPrefix(host, "127.")
 }
-
-func bytesAsString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -5,7 +5,11 @@
 // never on substrings. It does no I/O and imports nothing of this module.
 package origin
 
-import "strings"
+import (
+	"strings"
+
+	"corsfilter/internal/header"
+)
 
 // MaxLen is the longest Origin, in bytes, that can match anything. A host name
 // has at most 253 bytes (RFC 1035, section 2.3.4); the rest is room for schemes
@@ -43,7 +47,7 @@ func Parse(s string, buf *Buffer) (o Origin, ok bool) {
 	if !found || !validScheme(scheme) {
 		return Origin{}, false
 	}
-	host, port, hasPort := splitPort(rest)
+	host, port, hasPort := SplitPort(rest)
 	if !validHost(scheme, host) {
 		return Origin{}, false
 	}
@@ -78,7 +82,7 @@ func (o Origin) Serialized() bool {
 // or without a port; default ports may be spelled out on either side. scheme
 // and authority are compared without regard to case.
 func (o Origin) Is(scheme, authority string) bool {
-	host, port, hasPort := splitPort(authority)
+	host, port, hasPort := SplitPort(authority)
 	var number uint16
 	if hasPort {
 		var ok bool
@@ -97,9 +101,9 @@ func effectivePort(port uint16, scheme string) uint16 {
 	return port
 }
 
-// splitPort cuts ":port" off an authority. The colons inside the brackets of an
+// SplitPort cuts ":port" off an authority. The colons inside the brackets of an
 // IPv6 address do not count.
-func splitPort(s string) (host, port string, hasPort bool) {
+func SplitPort(s string) (host, port string, hasPort bool) {
 	i := strings.LastIndexByte(s, ':')
 	if i < 0 || strings.LastIndexByte(s, ']') > i {
 		return s, "", false
@@ -171,7 +175,7 @@ func lower(s string, buf *Buffer) string {
 			for j := i; j < n; j++ {
 				buf[j] = lowerByte(buf[j])
 			}
-			return bytesAsString(buf[:n])
+			return header.AsString(buf[:n])
 		}
 	}
 	return s

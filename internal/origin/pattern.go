@@ -119,7 +119,7 @@ func (a *PatternParser) parse(s string) (Pattern, *PatternError) {
 	if _, ok := parseIPv6(rest); ok {
 		return Pattern{}, writeInstead("an IPv6 address stands in brackets", scheme+"://["+rest+"]")
 	}
-	host, port, hasPort := splitPort(rest)
+	host, port, hasPort := SplitPort(rest)
 	if strings.HasPrefix(port, "[") {
 		return Pattern{}, writeInstead("the brackets of the port list are not closed", s+"]")
 	}
@@ -230,8 +230,9 @@ func (p *Pattern) setHost(host string) *PatternError {
 	return nil
 }
 
-// examples is a remedy; it is put together only where something is wrong, since
-// in the module every byte of garbage stays.
+// examples is a remedy. It is put together only where something is wrong: the
+// module runs without a collector, so what a good configuration allocates is kept
+// until the VM ends.
 func (p *Pattern) examples() string {
 	return "write " + strconv.Quote(p.Scheme+"://example.com") + " or " + strconv.Quote(p.Scheme+"://*.example.com")
 }
@@ -375,13 +376,13 @@ func ParseHostPattern(s string) (host string, below bool, err *PatternError) {
 	}
 	if _, rest, found := strings.Cut(host, "://"); found {
 		rest, _, _ = strings.Cut(rest, "/")
-		rest, _, _ = splitPort(rest)
+		rest, _, _ = SplitPort(rest)
 		return bad("a host has no scheme", "write "+strconv.Quote(prefix+rest))
 	}
 	if strings.Contains(host, "*") {
 		return bad("\"*\" may stand for whole labels at the front of the host only", example)
 	}
-	if name, _, hasPort := splitPort(host); hasPort && strings.Count(name, ":") == 0 {
+	if name, _, hasPort := SplitPort(host); hasPort && strings.Count(name, ":") == 0 {
 		return bad("hosts are compared without the port", "write "+strconv.Quote(prefix+name))
 	}
 	if below && endsInNumber(host) || !validHost("https", host) {

@@ -2,7 +2,7 @@
 // Decide says what a policy makes of a request, Decision.Reply what is answered,
 // Decision.Edits what is done to a response. words.go says it in words,
 // counters.go in counters. stream.go applies it to one HTTP stream, through the
-// Host it is given; plugin.go holds what streams share. The package implements
+// Host it is given; this file holds what streams share. The package implements
 // the contexts of the proxy-wasm SDK and imports config, internal/header and
 // internal/origin, and of the SDK the types alone.
 package filter

@@ -1,0 +1,18 @@
+// Package fieldpath writes the path of a field in a document, as messages name it:
+// rules[0].policy.allow_origins. It imports strconv alone, since the module needs
+// it too.
+package fieldpath
+
+import "strconv"
+
+// Key is the path of the member of that name; path is the object's, empty for the
+// whole document.
+func Key(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+// Index is the path of an element, counted from 0.
+func Index(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
