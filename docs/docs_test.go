@@ -87,7 +87,7 @@ func pages(t *testing.T) []string {
 	if err != nil || err2 != nil {
 		t.Fatal(err, err2)
 	}
-	return append(append(all, more...), readme)
+	return append(append(all, more...), readme, "../CONTRIBUTING.md")
 }
 
 // TestEveryConfigurationOnThePagesIsAccepted parses each JSON block.
@@ -183,6 +183,55 @@ func TestEveryCounterIsShownAndExplained(t *testing.T) {
 		}
 		if !strings.Contains(dashboard, "cors_"+short) {
 			t.Errorf("the dashboard does not show %s", short)
+		}
+	}
+}
+
+// TestTheHousePlanIsTrue compares the folders in CONTRIBUTING.md with those that
+// hold code, and looks for every file that it names.
+func TestTheHousePlanIsTrue(t *testing.T) {
+	text := read(t, "../CONTRIBUTING.md")
+	_, plan, _ := strings.Cut(text, "| folder |")
+	plan, _, _ = strings.Cut(plan, "\n\n")
+	named := map[string]bool{}
+	for line := range strings.Lines(plan) {
+		first, _, _ := strings.Cut(strings.TrimPrefix(line, "| "), " | ")
+		for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(first, -1) {
+			named[m[1]] = true
+			if _, err := os.Stat(filepath.Join("..", m[1])); err != nil {
+				t.Errorf("the house plan has %s, which is not there", m[1])
+			}
+		}
+	}
+	err := filepath.WalkDir("..", func(path string, d os.DirEntry, err error) error {
+		folder, _ := filepath.Rel("..", filepath.Dir(path))
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "testdata" || d.Name() == ".git" || d.Name() == "dist"):
+			return filepath.SkipDir
+		case strings.HasSuffix(path, ".go") && !named[folder] && folder != "internal/suffix/gen":
+			t.Errorf("the house plan lacks %s", folder)
+			named[folder] = true
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range regexp.MustCompile(`[\w./]+\.(?:go|md|txt|mjs|yaml)\b`).FindAllString(text, -1) {
+		found := false
+		for folder := range named {
+			_, err := os.Stat(filepath.Join("..", folder, file))
+			found = found || err == nil
+		}
+		if !found {
+			t.Errorf("CONTRIBUTING.md speaks of %s, which is nowhere", file)
+		}
+	}
+	for _, m := range regexp.MustCompile(`(\w+/[\w/]+\.go)[^|.]*?`+"`(\\w+)`").FindAllStringSubmatch(text, -1) {
+		if !strings.Contains(read(t, "../"+m[1]), m[2]) {
+			t.Errorf("%s has no %s", m[1], m[2])
 		}
 	}
 }
