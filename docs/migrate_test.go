@@ -1,0 +1,68 @@
+package docs
+
+import (
+	"errors"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"corsfilter/config"
+)
+
+// TestTheMigrationPagesSayWhatTheyWereReadIn looks for the commit or release that
+// a page is true for.
+func TestTheMigrationPagesSayWhatTheyWereReadIn(t *testing.T) {
+	all, err := filepath.Glob("migrate/*.md")
+	if err != nil || len(all) < 4 {
+		t.Fatalf("%v, %v", all, err)
+	}
+	for _, page := range all {
+		if !regexp.MustCompile(`\b(commit [0-9a-f]{8}|release [0-9.]+)\b`).MatchString(strings.ReplaceAll(read(t, page), "\n", " ")) {
+			t.Errorf("%s does not say what it was read in", page)
+		}
+	}
+}
+
+// TestWhatTheMigrationPagesSayOfThisFilter tries what their tables say is refused
+// or accepted here.
+func TestWhatTheMigrationPagesSayOfThisFilter(t *testing.T) {
+	for _, c := range []struct {
+		policy string
+		want   config.Code // "" is accepted
+	}{
+		// Envoy
+		{`{"allow_methods": "PUT, DELETE"}`, config.Missing},
+		{`{"allow_origin_string_match": [{"prefix": "*"}], "allow_credentials": true}`, config.AnyOrigin},
+		{`{"allow_origin_string_match": [{"prefix": "*"}]}`, ""},
+		{`{"allow_origin_string_match": [{"prefix": "https://shop"}]}`, config.LooseMatch},
+		{`{"allow_origin_string_match": [{"safe_regex": {"regex": "https://.*example.com"}}], "allow_credentials": true}`, config.AnyOrigin},
+		{`{"allow_origin_string_match": [{"exact": "https://shop.example.com"}], "filter_enabled": {"default_value": {"numerator": 50}}}`, config.OutOfRange},
+		{`{"allow_origin_string_match": [{"exact": "https://shop.example.com"}], "forward_not_matching_preflights": true}`, ""},
+		// Istio
+		{`{"allowOrigins": [{"exact": "https://shop.example.com"}], "allowMethods": ["BREW"], "unmatchedPreflights": "FORWARD"}`, ""},
+		{`{"allowOrigins": [{"exact": "https://shop.example.com"}], "maxAge": "1.5s"}`, config.BadValue},
+		{`{"allowOrigins": [{"regex": "https://(shop"}]}`, config.BadRegex},
+		// Gateway API
+		{`{"allowOrigins": ["https://*"]}`, config.BadOrigin},
+		{`{"allowOrigins": ["https://shop.*"]}`, config.BadOrigin},
+		{`{"allowOrigins": ["*"], "allowCredentials": true}`, config.AnyOrigin},
+		{`{"allowOrigins": ["https://shop.example.com"], "allowCredentials": true, "exposeHeaders": ["*"]}`, config.ExposeAny},
+		{`{"allowOrigins": ["https://shop.example.com"], "allowCredentials": true, "allowHeaders": ["*"], "allowMethods": ["*"]}`, ""},
+		// Higress
+		{`{"allow_methods": ["PUT"], "allow_credentials": false}`, config.Missing},
+		{`{"allow_origin_patterns": ["*"], "allow_credentials": true}`, config.AnyOrigin},
+		{`{"allow_origins": ["http://shop.example.com"], "allow_credentials": true}`, config.InsecureOrigin},
+		{`{"allow_origins": ["http://localhost:3000"], "allow_credentials": true}`, ""},
+		{`{"allow_origins": ["https://shop.example.com/"]}`, config.BadOrigin},
+		{`{"allow_origins": ["https://shop.example.com"], "allow_private_network": true}`, ""},
+	} {
+		_, _, err := config.Parse([]byte(c.policy))
+		var problems config.Problems
+		errors.As(err, &problems)
+		switch {
+		case c.want == "" && err != nil, c.want != "" && (len(problems) != 1 || problems[0].Code != c.want):
+			t.Errorf("%s: %v, want %q", c.policy, err, c.want)
+		}
+	}
+}
