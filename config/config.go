@@ -69,14 +69,14 @@ func (p *parser) parse(data []byte) {
 func (p *parser) compilePolicy(raw *rawPolicy) *Policy {
 	policy := raw.policy
 	p.requireOrigins(raw)
-	patterns := p.compileOrigins(&policy.Origins, p.patterns[0], raw.origins, &raw.waived)
-	timing := p.compileOrigins(&policy.Timing, p.patterns[1], raw.timing, &raw.waived)
-	p.patterns = [...][]placedPattern{patterns, timing}
-	p.checkOrigins(raw, patterns, &raw.waived)
-	p.checkLoose(raw, &raw.waived)
-	p.warnOrigins(raw.origins, &policy.Origins, patterns)
-	p.warnOrigins(raw.timing, &policy.Timing, timing)
-	p.warnPrivateNetwork(raw, patterns)
+	origins, timing := &p.entries[0], &p.entries[1]
+	p.compileOrigins(&policy.Origins, origins, raw.origins, &raw.waived)
+	p.compileOrigins(&policy.Timing, timing, raw.timing, &raw.waived)
+	p.checkOrigins(raw, origins.patterns, &raw.waived)
+	p.checkMatchers(raw, origins, &raw.waived)
+	p.warnOrigins(raw.origins, &policy.Origins, origins.patterns)
+	p.warnOrigins(raw.timing, &policy.Timing, timing.patterns)
+	p.warnPrivateNetwork(raw, origins.patterns)
 	p.compileMethods(raw)
 	p.compileHeaders(raw)
 	p.compileExpose(raw)

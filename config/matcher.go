@@ -1,40 +1,74 @@
 package config
 
 import (
-	"regexp"
-	"regexp/syntax"
+	"errors"
 	"strings"
+
+	"corsfilter/internal/automaton"
+	"corsfilter/internal/reach"
 )
 
-// looseMatcher compares the origin as a whole string: a regex, or a prefix,
-// suffix or part of it. Whatever it compares was parsed strictly before, so that
+// matcher is a matcher object that is neither exact nor "*", as an automaton over
+// the text of an origin. Whatever it compares was parsed strictly before, so that
 // nothing but scheme, host and port can hide in it.
-type looseMatcher struct {
-	raw   rawOrigin
-	kind  matchKind
-	value string // for prefix, suffix and contains
-	fold  bool
-	regex *regexp.Regexp
-	tree  *syntax.Regexp
+type matcher struct {
+	raw *rawOrigin
+	*automaton.Automaton
 }
 
-// maxRegexLen bounds a regex, in bytes: its cost for a request is its length
-// times the origin's.
-const maxRegexLen = 2048
+// Bounds of matchers. What one may cost is said by package automaton; all of a
+// configuration together may take maxMatcherSteps, so that thousands of them can
+// not hold up the proxy's start.
+const (
+	maxRegexLen     = 2048
+	maxMatcherSteps = 4_000_000
+	// matcherSteps is what each of them takes at least: reading a regex is no step
+	// of its automaton, and takes time all the same.
+	matcherSteps = 2000
+)
+
+const patternRemedy = "list the origins as patterns such as \"https://*.example.com\": a look-up costs the same however many there are"
 
 // compileMatcher compiles a matcher object that is not exact.
-func (p *parser) compileMatcher(e *rawOrigin) (looseMatcher, bool) {
-	m := looseMatcher{raw: *e, kind: e.kind, value: e.value, fold: e.ignoreCase}
+func (p *parser) compileMatcher(e *rawOrigin) (*automaton.Automaton, bool) {
 	if e.value == "" {
 		p.fail(e.place, e.written, BadValue, "empty, so it would match every origin", `write "*" for every origin, or the origins themselves`)
-		return m, false
+		return nil, false
 	}
-	if e.kind != matchRegex {
-		return m, true
+	if len(e.value) > maxRegexLen {
+		p.fail(e.place, e.written, Costly, "a matcher of more than 2,048 bytes", patternRemedy)
+		return nil, false
 	}
-	var ok bool
-	m.tree, m.regex, ok = p.compileRegex(e)
-	return m, ok
+	if p.steps += matcherSteps; p.steps > maxMatcherSteps {
+		p.failAltogether(e)
+		return nil, false
+	}
+	before := p.automata.Steps
+	var a *automaton.Automaton
+	var err error
+	switch e.kind {
+	case matchRegex:
+		a, err = p.automata.Regex(e.value, e.ignoreCase)
+	case matchPrefix:
+		a, err = p.automata.Part(e.value, false, true, e.ignoreCase)
+	case matchSuffix:
+		a, err = p.automata.Part(e.value, true, false, e.ignoreCase)
+	default:
+		a, err = p.automata.Part(e.value, true, true, e.ignoreCase)
+	}
+	p.steps += p.automata.Steps - before
+	var limit *automaton.LimitError
+	switch {
+	case errors.As(err, &limit):
+		p.fail(e.place, e.written, Costly, limit.Limit, patternRemedy)
+	case err != nil:
+		p.fail(e.place, e.written, BadRegex, strings.TrimPrefix(err.Error(), "error "), "write a regex in RE2 syntax, or a pattern such as \"https://*.example.com\"")
+	}
+	return a, err == nil
+}
+
+func (p *parser) failAltogether(e *rawOrigin) {
+	p.fail(e.place, e.written, Costly, "takes more than 4,000,000 steps to decide, together with the other matchers", patternRemedy)
 }
 
 // mayBeLoose refuses a matcher of a part of an origin, unless that is waived.
@@ -47,48 +81,153 @@ func (p *parser) mayBeLoose(e *rawOrigin, waived *waivers) bool {
 	return false
 }
 
-func (p *parser) compileRegex(e *rawOrigin) (tree *syntax.Regexp, regex *regexp.Regexp, ok bool) {
-	if len(e.value) > maxRegexLen {
-		p.fail(e.place, e.written, BadRegex, "a regex of more than 2,048 bytes", "list the origins as patterns: a look-up costs the same however many there are")
-		return nil, nil, false
+// checkMatchers refuses or warns of matchers that let in more than they say. What
+// they let in is decided on their automata, not tried.
+func (p *parser) checkMatchers(raw *rawPolicy, list *entries, waived *waivers) {
+	for i := range list.matchers {
+		m := &list.matchers[i]
+		e := m.raw
+		if raw.policy.Origins.Any {
+			p.warn(e.place, e.written, Covered, `"*" covers it`, "leave it out")
+			continue
+		}
+		if p.steps > maxMatcherSteps {
+			p.failAltogether(e)
+			return
+		}
+		found, err := p.reach.Explore(m.Automaton, SpelledIn(e.value))
+		p.steps += p.reach.Steps()
+		if err != nil {
+			p.fail(e.place, e.written, Costly, err.Error(), patternRemedy)
+			continue
+		}
+		p.checkReach(raw, e, found, waived)
+		p.warnPattern(e, found)
+		p.warnCoveredBy(m, list.matchers[:i], list.patterns)
 	}
-	flags, prefix := syntax.Perl, `\A(?:`
-	if e.ignoreCase {
-		flags, prefix = syntax.Perl|syntax.FoldCase, `\A(?i:`
-	}
-	// Alone first: what only compiles inside the anchors, such as "a)|(b", is
-	// not what its author meant.
-	tree, err := syntax.Parse(e.value, flags)
-	if err == nil {
-		// Anchored as a whole: in `a|b` both alternatives are.
-		regex, err = regexp.Compile(prefix + e.value + `)\z`)
-	}
-	if err != nil {
-		p.fail(e.place, e.written, BadRegex, strings.TrimPrefix(err.Error(), "error "), "write a regex in RE2 syntax, or a pattern such as \"https://*.example.com\"")
-		return nil, nil, false
-	}
-	return tree, regex, true
 }
 
-// match does not allocate: a regexp keeps its working memory between calls.
-func (m *looseMatcher) match(value string) bool {
-	n := len(m.value)
-	switch m.kind {
-	case matchRegex:
-		return m.regex.MatchString(value)
-	case matchPrefix:
-		return len(value) >= n && m.same(value[:n])
-	case matchSuffix:
-		return len(value) >= n && m.same(value[len(value)-n:])
+func (p *parser) checkReach(raw *rawPolicy, e *rawOrigin, found reach.Reach, waived *waivers) {
+	const remedy = "write a pattern such as \"https://*.example.com\", which matches by component"
+	if len(found.Domains) == 0 && !found.Any {
+		p.warn(e.place, e.written, NoEffect, "no origin matches it: browsers send a scheme, \"://\", a host in lower case, and a port where it is not the scheme's own", "write it for the whole origin, such as \"https://([a-z]+\\\\.)?example\\\\.com\"")
+		return
 	}
-	for i := 0; i+n <= len(value); i++ {
-		if m.same(value[i : i+n]) {
-			return true
+	refused := false
+	if found.Any {
+		owners := found.Owners()
+		reason := "lets in " + orAnyone(found.Stranger) + ", and origins of " + owners + " in all"
+		switch {
+		case raw.policy.Credentials && !waived.tolerates(AnyOrigin):
+			p.fail(e.place, e.written, AnyOrigin, reason+", which could read with their visitors' credentials", remedy+orWaive(AnyOrigin))
+			refused = true
+		case !raw.policy.Credentials:
+			p.warn(e.place, e.written, MatchesAnything, reason, remedy)
 		}
 	}
-	return false
+	// What lets in anyone is no worse for plain http.
+	if found.Insecure == "" || found.Any && (refused || found.Count < 0) {
+		return
+	}
+	if raw.policy.Credentials && !waived.tolerates(InsecureOrigin) {
+		p.fail(e.place, e.written, InsecureOrigin, "lets in the origin "+found.Insecure+": anyone on the network path can forge a page of it and read with its visitors' credentials", "write https"+orWaive(InsecureOrigin))
+	}
+	if raw.policy.PrivateNetwork {
+		p.warn(e.place, e.written, PrivateNetwork, "lets in the origin "+found.Insecure+": "+insecurePage, "write https")
+	}
 }
 
-func (m *looseMatcher) same(part string) bool {
-	return part == m.value || m.fold && strings.EqualFold(part, m.value)
+// orAnyone is how a message begins that names a stranger.
+func orAnyone(stranger string) string {
+	if stranger == "" {
+		return "strangers"
+	}
+	return "the origin " + stranger
+}
+
+// warnPattern names the pattern that says the same.
+func (p *parser) warnPattern(e *rawOrigin, found reach.Reach) {
+	if e.kind != matchRegex {
+		return
+	}
+	if pattern, ok := p.reach.Pattern(found); ok {
+		p.warn(e.place, e.written, BetterAsPattern, "a pattern says the same by component", "write "+quote(pattern.String()))
+	}
+}
+
+// maxCompared bounds the entries that matchers are compared with: a hint is not
+// worth more.
+const maxCompared = 16
+
+// warnCoveredBy looks for an entry that accepts all that the matcher accepts, and
+// for patterns that the matcher makes needless.
+func (p *parser) warnCoveredBy(m *matcher, before []matcher, patterns []placedPattern) {
+	if len(patterns) <= maxCompared {
+		for i := range patterns {
+			o := &patterns[i]
+			switch within, includes := p.reach.Compare(o.pattern); {
+			case within:
+				p.warn(m.raw.place, m.raw.written, Covered, o.written+" covers it", "leave it out")
+				return
+			case includes:
+				p.warn(o.place, o.written, Covered, m.raw.path()+" covers it", "leave it out")
+			}
+		}
+	}
+	if len(before) > maxCompared {
+		return
+	}
+	for i := range before {
+		o := &before[i]
+		switch joined, err := p.automata.Union([]*automaton.Automaton{o.Automaton, m.Automaton}); {
+		case err != nil || len(joined) != 1:
+		case joined[0].Equal(o.Automaton):
+			p.warn(m.raw.place, m.raw.written, Covered, o.raw.path()+" covers it", "leave it out")
+			return
+		case joined[0].Equal(m.Automaton):
+			p.warn(o.raw.place, o.raw.written, Covered, m.raw.path()+" covers it", "leave it out")
+		}
+	}
+}
+
+// SpelledIn tells which registrable domains stand in a matcher's text, and so were
+// meant by its author.
+func SpelledIn(text string) func(domain string) bool {
+	text = strings.ToLower(strings.ReplaceAll(text, `\`, ""))
+	return func(domain string) bool {
+		for rest, at := text, 0; ; {
+			i := strings.Index(rest[at:], domain)
+			if i < 0 {
+				return false
+			}
+			at += i
+			if (at == 0 || !inLabel(rest[at-1])) && (at+len(domain) == len(rest) || !inLabel(rest[at+len(domain)])) {
+				return true
+			}
+			at++
+		}
+	}
+}
+
+func inLabel(c byte) bool {
+	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_'
+}
+
+// unite makes the automata of a list one, where that fits the bounds.
+func (p *parser) unite(o *Origins, matchers []matcher) {
+	if len(matchers) == 0 || p.mistakes.count > 0 { // nothing of a wrong configuration is used
+		return
+	}
+	p.list = p.list[:0]
+	for i := range matchers {
+		p.list = append(p.list, matchers[i].Automaton)
+	}
+	united, err := p.automata.Union(p.list)
+	if err != nil {
+		e := matchers[len(matchers)-1].raw
+		p.fail(e.place, e.written, Costly, err.Error(), patternRemedy)
+	}
+	o.matchers = len(matchers)
+	o.automata = append(o.automata[:0], united...)
+	clear(p.list)
 }

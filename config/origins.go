@@ -121,10 +121,18 @@ func (p *parser) safeRegex(v value) (regex string) {
 	return regex
 }
 
-// compileOrigins turns entries into a matcher. Its refusals concern single
+// entries are those of a list that are no "*" and no null, compiled.
+type entries struct {
+	patterns []placedPattern
+	matchers []matcher
+}
+
+// compileOrigins compiles the entries of a list. Its refusals concern single
 // entries; those that depend on credentials follow in checkOrigins.
-func (p *parser) compileOrigins(o *Origins, patterns []placedPattern, list []rawOrigin, waived *waivers) []placedPattern {
-	patterns = origin.Room(patterns, len(list))
+func (p *parser) compileOrigins(o *Origins, to *entries, list []rawOrigin, waived *waivers) {
+	patterns := origin.Room(to.patterns, len(list))
+	clear(to.matchers)
+	matchers := to.matchers[:0]
 	var first *rawOrigin // the one that allows every origin
 	for i := range list {
 		e := &list[i]
@@ -144,14 +152,14 @@ func (p *parser) compileOrigins(o *Origins, patterns []placedPattern, list []raw
 				patterns = append(patterns, placedPattern{e, pattern})
 			}
 		default:
-			m, ok := p.compileMatcher(e)
+			a, ok := p.compileMatcher(e)
 			if !ok {
 				break
 			}
 			// Envoy asks each matcher for the text "*" first, and so policies
 			// say "any origin" in this way.
-			if e.any = m.match("*"); !e.any && p.mayBeLoose(e, waived) {
-				o.loose = append(o.loose, m)
+			if e.any = a.Match("*"); !e.any && p.mayBeLoose(e, waived) {
+				matchers = append(matchers, matcher{e, a})
 			}
 		}
 		if !e.any {
@@ -168,7 +176,8 @@ func (p *parser) compileOrigins(o *Origins, patterns []placedPattern, list []raw
 		}
 	}
 	o.patterns.Reset(len(patterns), func(i int) *origin.Pattern { return &patterns[i].pattern })
-	return patterns
+	*to = entries{patterns, matchers}
+	p.unite(o, matchers)
 }
 
 // placedPattern is a pattern and the entry it comes from.

@@ -83,7 +83,7 @@ func (c *Config) newPolicy() *Policy {
 
 // emptied returns no origins, in the memory of these.
 func (o *Origins) emptied() Origins {
-	clear(o.loose)
+	clear(o.automata)
 	o.patterns.Reset(0, nil)
-	return Origins{patterns: o.patterns, loose: o.loose[:0]}
+	return Origins{patterns: o.patterns, automata: o.automata[:0]}
 }

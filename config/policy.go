@@ -1,6 +1,7 @@
 package config
 
 import (
+	"corsfilter/internal/automaton"
 	"corsfilter/internal/header"
 	"corsfilter/internal/origin"
 )
@@ -105,12 +106,13 @@ type Origins struct {
 	// Null is set by "null".
 	Null     bool
 	patterns origin.Set
-	loose    []looseMatcher
+	automata []*automaton.Automaton // of all matchers, one if that fits the bounds
+	matchers int                    // how many there are
 }
 
 // Empty reports whether there is no origin in the list.
 func (o *Origins) Empty() bool {
-	return !o.Any && !o.Null && o.patterns.Len() == 0 && len(o.loose) == 0
+	return !o.Any && !o.Null && o.patterns.Len() == 0 && o.matchers == 0
 }
 
 // Match decides about the value of a request's Origin field. It does not
@@ -130,8 +132,12 @@ func (o *Origins) Match(value string) Match {
 	case o.Any || o.patterns.Has(parsed):
 		return Matches
 	}
-	for i := range o.loose {
-		if o.loose[i].match(value) {
+	if len(o.automata) == 0 {
+		return NoMatch
+	}
+	value = origin.Lower(value, &buf)
+	for _, a := range o.automata {
+		if a.Match(value) {
 			return Matches
 		}
 	}

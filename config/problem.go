@@ -23,6 +23,7 @@ const (
 	BadHost         Code = "bad-host"
 	BadPath         Code = "bad-path"
 	BadRegex        Code = "bad-regex"
+	Costly          Code = "costly-matcher"
 	ExposeAny       Code = "expose-any-with-credentials"
 	AnyOrigin       Code = "any-origin-with-credentials"
 	InsecureOrigin  Code = "insecure-origin"

@@ -29,7 +29,7 @@ func (p *Policy) summary() string {
 	case p.Origins.Any:
 		parts = append(parts, "any origin")
 	default:
-		n := p.Origins.patterns.Len() + len(p.Origins.loose)
+		n := p.Origins.patterns.Len() + p.Origins.matchers
 		if p.Origins.Null {
 			n++
 		}

@@ -7,8 +7,10 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"corsfilter/internal/automaton"
 	"corsfilter/internal/header"
 	"corsfilter/internal/origin"
+	"corsfilter/internal/reach"
 )
 
 // parser reads a configuration and collects its mistakes, the warnings and the
@@ -22,10 +24,14 @@ type parser struct {
 
 	// What follows is used again for the next configuration: see Parser.
 	policies   []*rawPolicy
-	used       int // of the policies
-	patterns   [2][]placedPattern
+	used       int        // of the policies
+	entries    [2]entries // of origins and of timing
 	written    origin.PatternParser
 	redundant  origin.Redundant
+	automata   automaton.Builder
+	reach      reach.Explorer
+	steps      int // that matchers took
+	list       []*automaton.Automaton
 	ruleOfName map[string]int
 	words      []string
 	exposed    header.Set
@@ -35,7 +41,7 @@ type parser struct {
 func (p *parser) begin(c *Config) {
 	p.config = c
 	p.mistakes, p.warnings, p.notes = tally{noun: "mistakes"}, tally{noun: "warnings"}, tally{noun: "notes"}
-	p.used = 0
+	p.used, p.steps = 0, 0
 	p.written.Reset()
 }
 

@@ -235,3 +235,28 @@ func TestTheHousePlanIsTrue(t *testing.T) {
 		}
 	}
 }
+
+// TestTheREADMEExplainsMatchersAsCorsctlDoes runs the README's commands.
+func TestTheREADMEExplainsMatchersAsCorsctlDoes(t *testing.T) {
+	runs := 0
+	for _, block := range blocks(read(t, readme), "console") {
+		for _, run := range strings.Split(block, "$ ")[1:] {
+			command, want, _ := strings.Cut(run, "\n")
+			regex, found := strings.CutPrefix(command, "corsctl check -explain-matcher '")
+			if !found {
+				continue
+			}
+			runs++
+			var got strings.Builder
+			if _, err := explain.Matcher(&got, strings.TrimSuffix(regex, "'")); err != nil {
+				t.Fatal(err)
+			}
+			if strings.TrimSpace(got.String()) != strings.TrimSpace(want) {
+				t.Errorf("%s prints\n%s\nand the README says\n%s", command, &got, want)
+			}
+		}
+	}
+	if runs < 3 {
+		t.Errorf("%d commands; some are lost", runs)
+	}
+}

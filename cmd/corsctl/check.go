@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"corsfilter/internal/explain"
 	"corsfilter/internal/lint"
 )
 
@@ -28,6 +29,10 @@ filter's keys, or where -plugin has its name. Of several files those without a
 configuration of the filter are skipped with a note; for one file alone, or with
 -require, that is an error, and with -require=false it never is.
 
+With -explain-matcher REGEX it prints what a regex in allow_origins lets in: the
+registrable domains, or the shortest strangers where there are too many. The exit
+code is 1 where the module refuses it together with credentials.
+
 Exit codes: 0 no errors, 1 errors (with -strict also warnings), 2 the command is
 wrong or a file can not be read.
 
@@ -40,6 +45,7 @@ type checkFlags struct {
 	require        *bool // nil: where one file is given alone
 	plugins        []string
 	files          []string
+	matcher        *string // to explain, instead of checking files
 }
 
 func parseCheckFlags(args []string, stderr io.Writer) (*checkFlags, error) {
@@ -55,6 +61,10 @@ func parseCheckFlags(args []string, stderr io.Writer) (*checkFlags, error) {
 	require := flags.Bool("require", false, "a file without a configuration of the filter is an error; unless told, where it is the only one")
 	flags.Func("plugin", "`name` of a WasmPlugin, or of a wasm filter of Envoy, that is this filter whatever its configuration holds; may be repeated", func(name string) error {
 		f.plugins = append(f.plugins, name)
+		return nil
+	})
+	flags.Func("explain-matcher", "`regex` of allow_origins: print what it lets in, instead of checking files", func(regex string) error {
+		f.matcher = &regex
 		return nil
 	})
 	flags.StringVar(&f.colour, "color", "auto", "`when` to colour: auto (on a terminal, unless NO_COLOR is set), always, never")
@@ -75,6 +85,9 @@ func parseCheckFlags(args []string, stderr io.Writer) (*checkFlags, error) {
 			f.require = require
 		}
 	})
+	if f.matcher != nil && flags.NArg() > 0 {
+		return nil, fmt.Errorf("-explain-matcher takes no files, and %q is one", flags.Arg(0))
+	}
 	if f.files = flags.Args(); len(f.files) == 0 {
 		f.files = []string{"-"}
 	}
@@ -91,6 +104,9 @@ func check(_ context.Context, args []string, std stdio) int {
 			fmt.Fprintf(std.err, "corsctl check: %v\n", err)
 		}
 		return exitUsage
+	}
+	if f.matcher != nil {
+		return explainMatcher(*f.matcher, std)
 	}
 	code := exitOK
 	fail := func(err error) { // one file that can not be read hides no other
@@ -132,6 +148,20 @@ func check(_ context.Context, args []string, std stdio) int {
 		return exitError
 	}
 	return code
+}
+
+// explainMatcher prints what a regex lets in. It is an error that the module would
+// refuse it in a policy with credentials.
+func explainMatcher(regex string, std stdio) int {
+	refused, err := explain.Matcher(std.out, regex)
+	switch {
+	case err != nil:
+		fmt.Fprintf(std.err, "corsctl check: %v\n", err)
+		return exitUsage
+	case refused:
+		return exitError
+	}
+	return exitOK
 }
 
 // walk returns the files that a name stands for: itself, or those of the folder.

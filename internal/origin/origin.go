@@ -42,7 +42,7 @@ func Parse(s string, buf *Buffer) (o Origin, ok bool) {
 	if len(s) > MaxLen {
 		return Origin{}, false
 	}
-	s = lower(s, buf)
+	s = Lower(s, buf)
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found || !validScheme(scheme) {
 		return Origin{}, false
@@ -166,9 +166,9 @@ func validHost(scheme, host string) bool {
 	return host != "" && (!web || !endsInNumber(host) || canonicalIPv4(host))
 }
 
-// lower returns s in lower case; it copies into buf only where s has an
-// upper-case letter, which browsers never send.
-func lower(s string, buf *Buffer) string {
+// Lower returns s in lower case, as far as it fits into buf; it copies there only
+// where s has an upper-case letter, which browsers never send.
+func Lower(s string, buf *Buffer) string {
 	for i := 0; i < len(s); i++ {
 		if 'A' <= s[i] && s[i] <= 'Z' {
 			n := copy(buf[:], s)

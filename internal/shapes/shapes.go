@@ -66,6 +66,9 @@ var All = []Shape{
 	{Name: "exact objects", Config: func(n int) string {
 		return `{"allow_origins": [` + join(n, func(i int) string { return fmt.Sprintf(`{"exact": "https://app-%d.example.org"}`, i) }) + `]}`
 	}},
+	{Name: "regexes", Config: matchers("regex", func(i int) string { return fmt.Sprintf(`^https://(www\\.)?app-%d\\.example\\.org(:[0-9]+)?$`, i) }), Refused: true},
+	{Name: "regexes without end", Config: matchers("regex", func(i int) string { return fmt.Sprintf(`^https://.*\\.app-%d\\.example\\.org$`, i) }), Refused: true},
+	{Name: "suffixes", Config: matchers("suffix", func(i int) string { return fmt.Sprintf(`.app-%d.example.org`, i) }), Refused: true},
 	{Name: "Envoy's matchers", Config: func(n int) string {
 		return `{"allow_origin_string_match": [` + join(n, func(i int) string {
 			return fmt.Sprintf(`{"exact": "https://app-%d.example.org", "ignore_case": true}`, i)
@@ -180,6 +183,14 @@ var All = []Shape{
 		text := origins(func(i int) string { return fmt.Sprintf("https://app-%d.example.org", i) })(n)
 		return text[:len(text)-8] + "\xff" + text[len(text)-7:]
 	}, Refused: true},
+}
+
+// matchers are matcher objects of one kind. Beyond some thousands they are refused:
+// what they let in has to be decided.
+func matchers(kind string, text func(i int) string) func(n int) string {
+	return func(n int) string {
+		return `{"dangerously_tolerate": ["loose-origin-match"], "allow_origins": [` + join(n, func(i int) string { return fmt.Sprintf(`{"%s": "%s"}`, kind, text(i)) }) + `]}`
+	}
 }
 
 func join(n int, entry func(i int) string) string {

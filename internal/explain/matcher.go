@@ -1,0 +1,87 @@
+package explain
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"corsfilter/config"
+	"corsfilter/internal/automaton"
+	"corsfilter/internal/reach"
+	"corsfilter/internal/suffix"
+)
+
+// maxStrangers is how many strangers are shown of a regex that lets anyone in.
+const maxStrangers = 5
+
+// Matcher writes what a regex in allow_origins lets in: the registrable domains,
+// where there are few, else the shortest strangers; and what the module says of it
+// in a policy with credentials. refused tells whether the module refuses it there.
+// The error is that of writing, or of a regex that is none.
+func Matcher(w io.Writer, regex string) (refused bool, err error) {
+	var builder automaton.Builder
+	a, err := builder.Regex(regex, false)
+	if err != nil {
+		return false, fmt.Errorf("the regex: %w", err)
+	}
+	var explorer reach.Explorer
+	meant := config.SpelledIn(regex)
+	found, err := explorer.Explore(a, meant)
+	if err != nil {
+		return false, fmt.Errorf("the regex: %w", err)
+	}
+	var b strings.Builder
+	switch {
+	case found.Any:
+		fmt.Fprintf(&b, "lets in origins of %s, strangers among them\n", found.Owners())
+		for _, s := range strangers(&explorer, a, meant) {
+			fmt.Fprintf(&b, "  %s\n", s)
+		}
+	case len(found.Domains) == 0:
+		fmt.Fprintln(&b, "lets in no origin that a browser sends: scheme, \"://\", host in lower case, and a port where it is not the scheme's own")
+	default:
+		fmt.Fprintf(&b, "lets in origins of %s, and of nobody else\n", found.Owners())
+		slices.SortFunc(found.Domains, func(x, y reach.Domain) int { return strings.Compare(x.Name, y.Name) })
+		for _, d := range found.Domains {
+			fmt.Fprintf(&b, "  %-24s such as %s\n", d.Name, d.Example)
+		}
+	}
+	if found.Insecure != "" {
+		fmt.Fprintf(&b, "over plain http, too: %s\n", found.Insecure)
+	}
+	if pattern, ok := explorer.Pattern(found); ok {
+		fmt.Fprintf(&b, "says the same as the pattern %q\n", pattern.String())
+	}
+	quoted, err := json.Marshal(regex)
+	if err != nil {
+		return false, err
+	}
+	_, _, err = config.Parse(fmt.Appendf(nil, `{"allow_origins": [{"regex": %s}], "allow_credentials": true}`, quoted))
+	var problems config.Problems
+	if errors.As(err, &problems) {
+		fmt.Fprintf(&b, "with allow_credentials it is refused: %s\n", problems[0].Code)
+	} else {
+		fmt.Fprintln(&b, "with allow_credentials it is accepted")
+	}
+	fmt.Fprintf(&b, "(public suffix list of %s)\n", suffix.Date)
+	_, failed := io.WriteString(w, b.String())
+	return len(problems) > 0, failed
+}
+
+// strangers returns the shortest origin of a domain that was not meant, then the
+// shortest of another one, and so on.
+func strangers(e *reach.Explorer, a *automaton.Automaton, meant func(string) bool) (all []string) {
+	known := map[string]bool{}
+	for len(all) < maxStrangers {
+		found, err := e.Explore(a, func(domain string) bool { return known[domain] || meant(domain) })
+		if err != nil || found.Stranger == "" {
+			break
+		}
+		all = append(all, found.Stranger)
+		known[reach.Owner(found.Stranger)] = true
+	}
+	return all
+}

@@ -1,0 +1,186 @@
+package reach
+
+import (
+	"slices"
+
+	"corsfilter/internal/automaton"
+	"corsfilter/internal/origin"
+)
+
+// maxHost is the longest a host can be, and a scheme: an origin has more beside
+// either.
+const maxHost = origin.MaxLen - len("a://")
+
+// label is where in a name a host is. The last label of a name of http and https
+// must not be a number, decimal or hexadecimal: browsers take such a host for an
+// IPv4 address (URL, section 3.5).
+type label uint8
+
+const (
+	begin label = iota
+	other
+	zero     // 0
+	digits   // a number
+	hex      // 0x…
+	dotOther // behind a dot, that stands behind other
+	dotNumber
+	labels = iota
+)
+
+// nameBytes are those of names; the last one is for schemes other than http and
+// https.
+const nameBytes = "abcdefghijklmnopqrstuvwxyz0123456789-_.~"
+
+// read returns where a name is behind one byte more.
+func (l label) read(kind scheme, c byte) (label, bool) {
+	digit := '0' <= c && c <= '9'
+	dotted := l == begin || l == dotOther || l == dotNumber
+	switch {
+	case c == '~' && kind != foreign, c == '.' && dotted:
+		return 0, false
+	case kind == foreign && c != '.':
+		return other, true
+	case c == '.' && l == other:
+		return dotOther, true
+	case c == '.':
+		return dotNumber, true
+	case dotted && c == '0':
+		return zero, true
+	case digit && (dotted || l == zero || l == digits):
+		return digits, true
+	case l == zero && c == 'x', l == hex && (digit || 'a' <= c && c <= 'f'):
+		return hex, true
+	}
+	return other, true
+}
+
+// graph is every way to spell a name that the automaton accepts as a host: a node
+// is a state of the automaton and a place in the name, an edge is a byte. It is
+// walked from the ends back, so that nodes which lead to no end are never met.
+type graph struct {
+	nodes []node
+	ids   map[nodeKey]int32
+	// What leads to a node stands in edges from into[node] to the next.
+	edges []edge
+	into  []int32
+	arcs  []arc
+	fill  []int32
+	// ends are the nodes at which a name may end, and dotted those at which it may
+	// end in a dot.
+	ends, dotted []int32
+}
+
+type nodeKey struct {
+	kind  scheme
+	state automaton.State
+	label label
+}
+
+type node struct {
+	nodeKey
+	entry int32 // of a node at the begin of a host
+	// before is the length of the shortest origin up to here, behind of what
+	// follows the host.
+	before, behind int
+}
+
+type edge struct {
+	from int32
+	c    byte
+}
+
+// arc is an edge while the graph is made.
+type arc struct {
+	edge
+	to int32
+}
+
+const maxEdges = 1_000_000
+
+func (g *graph) build(e *Explorer) {
+	g.nodes, g.edges, g.ends, g.dotted = g.nodes[:0], g.edges[:0], g.ends[:0], g.dotted[:0]
+	if g.ids == nil {
+		g.ids = map[nodeKey]int32{}
+	}
+	clear(g.ids)
+	g.arcs = g.arcs[:0]
+	visit := func(k nodeKey, before int) int32 {
+		id, ok := g.ids[k]
+		if !ok {
+			id = int32(len(g.nodes))
+			g.ids[k] = id
+			g.nodes = append(g.nodes, node{nodeKey: k, entry: -1, before: before})
+		}
+		return id
+	}
+	for i, x := range e.entries {
+		id := visit(nodeKey{x.kind, x.state, begin}, len(x.name)+len("://"))
+		g.nodes[id].entry = int32(i)
+	}
+	for i := 0; i < len(g.nodes); i++ {
+		from := g.nodes[i]
+		if from.before >= origin.MaxLen {
+			continue
+		}
+		for _, c := range []byte(nameBytes) {
+			e.spend(1)
+			at, ok := from.label.read(from.kind, c)
+			if !ok {
+				continue
+			}
+			s := e.a.Next(from.state, c)
+			if s == automaton.Dead {
+				continue
+			}
+			to := visit(nodeKey{from.kind, s, at}, from.before+1)
+			if g.arcs = append(g.arcs, arc{edge{int32(i), c}, to}); len(g.arcs) > maxEdges {
+				panic(TooCostly{})
+			}
+		}
+	}
+	// Schemes other than http and https differ in length: what was found from a
+	// longer one first may be nearer.
+	for shorter := true; shorter; {
+		shorter = false
+		for _, a := range g.arcs {
+			if before := g.nodes[a.from].before + 1; before < g.nodes[a.to].before {
+				g.nodes[a.to].before, shorter = before, true
+			}
+		}
+		e.spend(len(g.arcs))
+	}
+	// From the ends back.
+	g.into = slices.Grow(g.into[:0], len(g.nodes)+1)[:len(g.nodes)+1]
+	clear(g.into)
+	for _, a := range g.arcs {
+		g.into[a.to+1]++
+	}
+	for i := range g.nodes {
+		g.into[i+1] += g.into[i]
+	}
+	g.edges = slices.Grow(g.edges, len(g.arcs))[:len(g.arcs)]
+	g.fill = append(g.fill[:0], g.into...)
+	for _, a := range g.arcs {
+		g.edges[g.fill[a.to]] = a.edge
+		g.fill[a.to]++
+	}
+	for i := range g.nodes {
+		n := &g.nodes[i]
+		if n.label != other && n.label != dotOther {
+			continue
+		}
+		p := e.portsAt(n.kind, n.state)
+		if p.none {
+			continue
+		}
+		n.behind = len(p.shortest)
+		if n.label == other {
+			g.ends = append(g.ends, int32(i))
+		} else {
+			g.dotted = append(g.dotted, int32(i))
+		}
+	}
+}
+
+// before returns the edges into a node.
+func (g *graph) before(n int32) []edge { return g.edges[g.into[n]:g.into[n+1]] }

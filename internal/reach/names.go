@@ -1,0 +1,343 @@
+package reach
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"corsfilter/internal/origin"
+	"corsfilter/internal/suffix"
+)
+
+const localhost = "localhost"
+
+// result is what an enumeration found; over says that there are more than asked
+// for, and then found are only some.
+type result struct {
+	found []Domain
+	over  bool
+}
+
+func (r *result) add(name, example string) {
+	for i := range r.found {
+		if d := &r.found[i]; d.Name == name {
+			if d.Example == "" || example != "" && better(example, d.Example) {
+				d.Example = example
+			}
+			return
+		}
+	}
+	r.found = append(r.found, Domain{name, example})
+}
+
+// better prefers https to http to other schemes, then what is shorter.
+func better(a, b string) bool {
+	return cmp.Or(cmp.Compare(kindOf(a), kindOf(b)), cmp.Compare(len(a), len(b))) < 0
+}
+
+// tail is the end of hosts, read from the last byte on: what one registers stands
+// at the end of a name.
+type tail struct {
+	text string
+	at   []place // the nodes from which the text leads to an end
+	// table is how far the public suffix list has rules that end like the text, and
+	// onTable says that there are such.
+	table   suffix.State
+	onTable bool
+	// settled is the registrable domain of the text as far as the next dot; rules
+	// that go on beyond it may still say otherwise.
+	settled string
+	least   int // the length of the shortest origin that ends like this
+}
+
+// place is a node, and the length of what stands behind the text.
+type place struct {
+	node   int32
+	behind int
+}
+
+// whole are the tails of no text at all, of names without and with a dot at the
+// end, which belong to the same owners.
+func (e *Explorer) whole(keep func(scheme) bool) tail {
+	g := &e.graph
+	t := tail{table: suffix.Start, onTable: true}
+	for _, n := range g.ends {
+		if keep(g.nodes[n].kind) {
+			t.at = append(t.at, place{n, g.nodes[n].behind})
+		}
+	}
+	for _, n := range g.dotted {
+		for _, x := range g.before(n) {
+			if keep(g.nodes[n].kind) {
+				t.at = append(t.at, place{x.from, g.nodes[n].behind + 1})
+			}
+		}
+	}
+	e.tidy(&t)
+	return t
+}
+
+// tidy keeps the shortest of each node's places, and leaves out those whose origins
+// would be too long.
+func (e *Explorer) tidy(t *tail) {
+	e.spend(len(t.at))
+	slices.SortFunc(t.at, func(a, b place) int { return cmp.Or(cmp.Compare(a.node, b.node), cmp.Compare(a.behind, b.behind)) })
+	t.at = slices.CompactFunc(t.at, func(a, b place) bool { return a.node == b.node })
+	t.least = origin.MaxLen + 1
+	t.at = slices.DeleteFunc(t.at, func(p place) bool {
+		n := &e.graph.nodes[p.node]
+		length := n.before + len(t.text) + p.behind
+		t.least = min(t.least, length)
+		return length > origin.MaxLen
+	})
+}
+
+// longer returns the tails of one byte more, in the order of the bytes.
+func (e *Explorer) longer(t *tail) (all []tail) {
+	for _, c := range []byte(nameBytes) {
+		e.by[c] = e.by[c][:0]
+	}
+	e.spend(len(nameBytes))
+	for _, p := range t.at {
+		e.spend(len(e.graph.before(p.node)))
+		for _, x := range e.graph.before(p.node) {
+			e.by[x.c] = append(e.by[x.c], place{x.from, p.behind})
+		}
+	}
+	for _, c := range []byte(nameBytes) {
+		if len(e.by[c]) == 0 {
+			continue
+		}
+		begin := len(e.places)
+		e.places = append(e.places, e.by[c]...)
+		next := tail{text: string(c) + t.text, at: e.places[begin:len(e.places):len(e.places)], table: t.table, settled: t.settled}
+		if t.onTable {
+			next.table, next.onTable = t.table.Next(c)
+		}
+		e.spend(40) // what making a tail costs
+		if e.tidy(&next); len(next.at) > 0 {
+			all = append(all, next)
+		}
+	}
+	return all
+}
+
+// domainOf is who owns a host.
+func domainOf(host string) string {
+	if host == localhost || strings.HasSuffix(host, "."+localhost) {
+		return localhost
+	}
+	if domain, ok := suffix.Registrable(host); ok {
+		return domain
+	}
+	return host
+}
+
+// step goes one byte on from a tail. owned is told of each owner that has become
+// certain; the tails that are returned may lead to others.
+func (e *Explorer) step(t *tail, owned func(domain string, t *tail)) (open []tail) {
+	exact := tail{text: t.text}
+	for _, p := range t.at {
+		if e.graph.nodes[p.node].label == begin {
+			exact.at = append(exact.at, p)
+		}
+	}
+	if len(exact.at) > 0 {
+		owned(domainOf(t.text), &exact)
+	}
+	for _, next := range e.longer(t) {
+		if next.text[0] == '.' {
+			domain, registered := suffix.Registrable(t.text)
+			_, shared := suffix.Within(t.text)
+			switch {
+			case t.text == localhost:
+				owned(localhost, &next)
+				continue
+			case !shared:
+				owned(domain, &next)
+				continue
+			case registered && t.table.Kind()&suffix.Wildcard == 0:
+				next.settled = domain
+			default:
+				next.settled = ""
+			}
+		}
+		if next.settled != "" && !next.onTable {
+			owned(next.settled, &next)
+			continue
+		}
+		open = append(open, next)
+	}
+	return open
+}
+
+// names enumerates the owners of all names, up to a number. Each open tail has one
+// more at least, and all those that have settled on one domain one together, so
+// that going on until there are too many is soon over.
+func (e *Explorer) names(most int) (r result) {
+	level := []tail{e.whole(func(scheme) bool { return true })}
+	for len(level) > 0 && len(level[0].at) > 0 {
+		var next []tail
+		for i := range level {
+			next = append(next, e.step(&level[i], func(domain string, t *tail) { r.add(domain, e.example(t)) })...)
+			if r.atLeast(next) > most {
+				r.over = true
+				return r
+			}
+		}
+		level = next
+	}
+	return r
+}
+
+// atLeast is how many owners there are, those of open tails included.
+func (r *result) atLeast(open []tail) int {
+	n := len(r.found)
+	var settled []string
+	for i := range open {
+		switch s := open[i].settled; {
+		case s == "":
+			n++
+		case !slices.Contains(settled, s) && !slices.ContainsFunc(r.found, func(d Domain) bool { return d.Name == s }):
+			settled = append(settled, s)
+			n++
+		}
+	}
+	return n
+}
+
+// count is how many owners of names there are, where there are too many.
+func (e *Explorer) count() int {
+	var r result
+	level := []tail{e.whole(func(scheme) bool { return true })}
+	for len(level) > 0 {
+		var next []tail
+		for i := range level {
+			t := &level[i]
+			if !t.onTable && t.settled == "" && e.endless(t) {
+				return Endless
+			}
+			next = append(next, e.step(t, func(domain string, _ *tail) { r.add(domain, "") })...)
+			if r.atLeast(next) > ManyDomains {
+				// What is open may still be endless.
+				for j := range next {
+					if !next[j].onTable && next[j].settled == "" && e.endless(&next[j]) {
+						return Endless
+					}
+				}
+				return Many
+			}
+		}
+		level = next
+	}
+	return len(r.found)
+}
+
+// endless reports whether the label at the front of a tail can be as long as one
+// likes: whether a way back from its nodes, over bytes other than a dot, goes
+// around.
+func (e *Explorer) endless(t *tail) bool {
+	const active, done = 1, 2
+	state := map[int32]uint8{}
+	type frame struct {
+		node int32
+		next int
+	}
+	for _, p := range t.at {
+		if state[p.node] != 0 {
+			continue
+		}
+		state[p.node] = active
+		stack := []frame{{p.node, 0}}
+		for len(stack) > 0 {
+			top := &stack[len(stack)-1]
+			before := e.graph.before(top.node)
+			if top.next == len(before) {
+				state[top.node] = done
+				stack = stack[:len(stack)-1]
+				continue
+			}
+			x := before[top.next]
+			top.next++
+			e.spend(1)
+			switch {
+			case x.c == '.':
+			case state[x.from] == active:
+				return true
+			case state[x.from] == 0:
+				state[x.from] = active
+				stack = append(stack, frame{x.from, 0})
+			}
+		}
+	}
+	return false
+}
+
+// candidate is a tail, or an origin that is known to be as short as any.
+type candidate struct {
+	tail
+	origin string
+}
+
+// shortest returns the shortest origin of a kind of scheme whose owner is not to be
+// skipped; "" where there is none.
+func (e *Explorer) shortest(kind scheme, skip func(domain string) bool) string {
+	queue := &e.queue // by the length of the shortest origin
+	for length := range queue {
+		queue[length] = queue[length][:0]
+	}
+	if t := e.whole(func(k scheme) bool { return k == kind }); len(t.at) > 0 {
+		queue[t.least] = append(queue[t.least], candidate{tail: t})
+	}
+	for length := range queue {
+		for len(queue[length]) > 0 {
+			last := len(queue[length]) - 1
+			next := queue[length][last]
+			queue[length] = queue[length][:last]
+			if next.origin != "" {
+				return next.origin
+			}
+			var found []string
+			open := e.step(&next.tail, func(domain string, owner *tail) {
+				if !skip(domain) {
+					found = append(found, e.example(owner))
+				}
+			})
+			for i := len(open) - 1; i >= 0; i-- {
+				queue[open[i].least] = append(queue[open[i].least], candidate{tail: open[i]})
+			}
+			for i := len(found) - 1; i >= 0; i-- { // before what is open and no shorter
+				queue[len(found[i])] = append(queue[len(found[i])], candidate{origin: found[i]})
+			}
+		}
+	}
+	return ""
+}
+
+// example returns the shortest origin that ends like the tail, over https if there
+// is one.
+func (e *Explorer) example(t *tail) string {
+	g := &e.graph
+	length := func(p place) int { return g.nodes[p.node].before + len(t.text) + p.behind }
+	best := t.at[0]
+	for _, p := range t.at[1:] {
+		if cmp.Or(cmp.Compare(g.nodes[p.node].kind, g.nodes[best.node].kind), cmp.Compare(length(p), length(best))) < 0 {
+			best = p
+		}
+	}
+	n, front := best.node, ""
+	for g.nodes[n].label != begin {
+		edges := g.before(n)
+		i := slices.IndexFunc(edges, func(x edge) bool { return g.nodes[x.from].before == g.nodes[n].before-1 })
+		n, front = edges[i].from, string(edges[i].c)+front
+	}
+	x := e.entries[g.nodes[n].entry]
+	host := front + t.text
+	state := e.a.After(x.state, host)
+	port := e.portsAt(x.kind, state)
+	if port.none || len(port.shortest) != best.behind {
+		host += "."
+		port = e.portsAt(x.kind, e.a.Next(state, '.'))
+	}
+	return x.name + "://" + host + port.shortest
+}

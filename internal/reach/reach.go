@@ -1,0 +1,317 @@
+// Package reach decides what an automaton lets in: under how many registrable
+// domains the origins lie that it accepts, and which of them is the shortest
+// stranger. It goes through all well-formed origins at once, and not through
+// samples of them: the grammar of internal/origin, the public suffix list and the
+// automaton are walked together.
+//
+// It is part of the module: Go 1.23, and of this module internal/automaton,
+// internal/origin and internal/suffix.
+package reach
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"corsfilter/internal/automaton"
+	"corsfilter/internal/origin"
+)
+
+// MaxDomains is how many registrable domains a matcher may let in before it counts
+// as one of any origin.
+const MaxDomains = 32
+
+// Endless stands for a number of domains without end, Many for one above
+// ManyDomains, and Addresses for more than MaxDomains addresses.
+const (
+	Endless   = -1
+	Many      = -2
+	Addresses = -3
+
+	ManyDomains = 1000
+)
+
+// Domain is one owner of origins that are let in: a registrable domain, a
+// single-label host, an address, or a range of addresses.
+type Domain struct {
+	Name string
+	// Example is an origin of it that is let in, as short as there is.
+	Example string
+}
+
+// Reach is what an automaton lets in.
+type Reach struct {
+	// Domains are those of all origins, in no order of note, where Count says that
+	// these are all of them.
+	Domains []Domain
+	// Count is how many there are, or Endless, Many or Addresses.
+	Count int
+	// Any says that strangers get in: there are more than MaxDomains, or ten or more
+	// that differ in one letter or digit.
+	Any bool
+	// Stranger is the shortest origin of a domain that was not meant, over https
+	// where there is one; "" where all were meant.
+	Stranger string
+	// Insecure is the shortest plain http origin beyond loopback; "" where there is
+	// none.
+	Insecure string
+}
+
+// Owners says how many registrable domains there are.
+func (r *Reach) Owners() string {
+	switch r.Count {
+	case Endless:
+		return "registrable domains without end"
+	case Many:
+		return "more than 1,000 registrable domains"
+	case Addresses:
+		return "more than 32 addresses"
+	case 1:
+		return "1 registrable domain"
+	}
+	return strconv.Itoa(r.Count) + " registrable domains"
+}
+
+// Owner returns who owns a well-formed origin; "" of any other text.
+func Owner(text string) string {
+	var buf origin.Buffer
+	o, ok := origin.Parse(text, &buf)
+	if !ok {
+		return ""
+	}
+	host := o.Host
+	if host[0] == '[' || o.Scheme == "https" && isAddress(host) || o.Scheme == "http" && isAddress(host) {
+		for i := range host {
+			if name := rangeOf(host[:i+1]); name != "" {
+				return name
+			}
+		}
+		return host
+	}
+	return domainOf(strings.TrimSuffix(host, "."))
+}
+
+// TooCostly is the error of a matcher that can not be decided within the bounds.
+type TooCostly struct{}
+
+func (TooCostly) Error() string { return "takes more than 1,000,000 steps to decide what it lets in" }
+
+const maxSteps = 1_000_000
+
+// scheme is a kind of schemes: hosts of http and https have another grammar than
+// those of all others.
+type scheme uint8
+
+const (
+	https scheme = iota
+	http
+	foreign
+)
+
+// entry is a state of the automaton behind a scheme and "://".
+type entry struct {
+	kind  scheme
+	name  string
+	state automaton.State
+}
+
+// Explorer keeps memory from one automaton to the next.
+type Explorer struct {
+	a       *automaton.Automaton
+	entries []entry
+	steps   int
+	graph   graph
+	ports   map[portKey]ports
+	by      [128][]place // by the byte before
+	places  []place      // of all tails
+	queue   [origin.MaxLen + 1][]candidate
+	numbers [2][]number
+	seen    []automaton.State
+}
+
+// Explore decides what the automaton lets in. meant says which domains the author
+// wrote down, so that a stranger is none of those.
+func (e *Explorer) Explore(a *automaton.Automaton, meant func(domain string) bool) (r Reach, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			costly, ok := p.(TooCostly)
+			if !ok {
+				panic(p)
+			}
+			err = costly
+		}
+	}()
+	e.a, e.steps, e.places = a, 0, e.places[:0]
+	if e.ports == nil {
+		e.ports = map[portKey]ports{}
+	}
+	clear(e.ports)
+	e.schemes()
+
+	e.graph.build(e)
+	names := e.names(MaxDomains)
+	four := e.addresses4(MaxDomains, func(entry) bool { return true })
+	six := e.addresses6(MaxDomains, func(entry) bool { return true })
+	r.Domains = merge(names.found, four.found, six.found)
+	r.Count = len(r.Domains)
+	switch {
+	case names.over || four.over || six.over:
+		r.Any = true
+		r.Count = Addresses
+		if names.over {
+			r.Count = e.count()
+		}
+	case len(r.Domains) > MaxDomains || alike(r.Domains):
+		r.Any = true
+	}
+	r.Stranger = e.stranger(meant, four.found, six.found)
+	r.Insecure = e.insecure()
+	return r, nil
+}
+
+// Steps is how many steps the last automaton took.
+func (e *Explorer) Steps() int { return e.steps }
+
+// spend counts work, and gives up where it is too much.
+func (e *Explorer) spend(n int) {
+	if e.steps += n; e.steps > maxSteps {
+		panic(TooCostly{})
+	}
+}
+
+// schemes finds the states behind every scheme (RFC 3986, section 3.1, in lower
+// case). Of those other than http and https the shortest one is kept for each
+// state.
+func (e *Explorer) schemes() {
+	e.entries = e.entries[:0]
+	enter := func(kind scheme, name string, s automaton.State) {
+		if s = e.a.After(s, "://"); s == automaton.Dead {
+			return
+		}
+		for _, known := range e.entries {
+			if known.kind == kind && known.state == s {
+				return
+			}
+		}
+		e.entries = append(e.entries, entry{kind, name, s})
+	}
+	start := e.a.Start()
+	enter(https, "https", e.a.After(start, "https"))
+	enter(http, "http", e.a.After(start, "http"))
+	type at struct {
+		state automaton.State
+		name  string
+	}
+	// What a scheme may still become depends on whether it begins as http and https
+	// do.
+	type key struct {
+		state automaton.State
+		web   string
+	}
+	seen := map[key]bool{}
+	queue := []at{{start, ""}}
+	for i := 0; i < len(queue); i++ {
+		for _, c := range []byte("abcdefghijklmnopqrstuvwxyz0123456789+-.") {
+			e.spend(1)
+			s := e.a.Next(queue[i].state, c)
+			if s == automaton.Dead || i == 0 && (c < 'a' || c > 'z') || len(queue[i].name) == maxHost {
+				continue
+			}
+			next := at{s, queue[i].name + string(c)}
+			k := key{state: next.state}
+			if strings.HasPrefix("https", next.name) {
+				k.web = next.name
+			}
+			if seen[k] {
+				continue
+			}
+			seen[k] = true
+			if next.name != "http" && next.name != "https" {
+				enter(foreign, next.name, next.state)
+			}
+			queue = append(queue, next)
+		}
+	}
+}
+
+// merge joins lists of domains, each of which has a name once.
+func merge(lists ...[]Domain) (all []Domain) {
+	for _, list := range lists {
+		for _, d := range list {
+			if !slices.ContainsFunc(all, func(known Domain) bool { return known.Name == d.Name }) {
+				all = append(all, d)
+			}
+		}
+	}
+	return all
+}
+
+// alike reports whether ten or more names differ in one letter or digit alone:
+// that many are no list of someone's own, but a class of characters.
+func alike(domains []Domain) bool {
+	for _, d := range domains {
+		for at := range len(d.Name) {
+			same := 0
+			for _, other := range domains {
+				if len(other.Name) == len(d.Name) && other.Name[:at] == d.Name[:at] && other.Name[at+1:] == d.Name[at+1:] && isLetterOrDigit(other.Name[at]) {
+					same++
+				}
+			}
+			if same >= 10 && !isAddress(d.Name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func isLetterOrDigit(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }
+
+// isAddress tells addresses from names: a name does not end in a number.
+func isAddress(name string) bool {
+	last := name[len(name)-1]
+	return last == ']' || strings.Contains(name, "/") || '0' <= last && last <= '9' && strings.Count(name, ".") == 3 && strings.Trim(name, ".0123456789") == ""
+}
+
+// stranger returns the shortest origin of a domain that was not meant: over https
+// if there is one, else over http, else over any other scheme.
+func (e *Explorer) stranger(meant func(string) bool, addresses ...[]Domain) string {
+	for _, kind := range []scheme{https, http, foreign} {
+		best := e.shortest(kind, meant)
+		for _, list := range addresses {
+			for _, d := range list {
+				if kindOf(d.Example) == kind && !meant(d.Name) && (best == "" || len(d.Example) < len(best)) {
+					best = d.Example
+				}
+			}
+		}
+		if best != "" {
+			return best
+		}
+	}
+	return ""
+}
+
+func kindOf(origin string) scheme {
+	switch {
+	case strings.HasPrefix(origin, "https://"):
+		return https
+	case strings.HasPrefix(origin, "http://"):
+		return http
+	}
+	return foreign
+}
+
+// insecure returns the shortest plain http origin beyond loopback.
+func (e *Explorer) insecure() string {
+	plain := func(x entry) bool { return x.kind == http }
+	best := e.shortest(http, func(domain string) bool { return domain == localhost })
+	for _, list := range [][]Domain{e.addresses4(2, plain).found, e.addresses6(2, plain).found} {
+		for _, d := range list {
+			if d.Name != loopback4 && d.Name != loopback6 && (best == "" || len(d.Example) < len(best)) {
+				best = d.Example
+			}
+		}
+	}
+	return best
+}

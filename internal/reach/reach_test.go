@@ -1,0 +1,237 @@
+package reach
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"corsfilter/internal/automaton"
+	"corsfilter/internal/origin"
+)
+
+func explore(t testing.TB, regex string, meant ...string) Reach {
+	t.Helper()
+	a, err := new(automaton.Builder).Regex(regex, false)
+	if err != nil {
+		t.Fatalf("%s: %v", regex, err)
+	}
+	r, err := new(Explorer).Explore(a, func(domain string) bool { return slices.Contains(meant, domain) })
+	if err != nil {
+		t.Fatalf("%s: %v", regex, err)
+	}
+	return r
+}
+
+// wellFormed is what the filter takes for an origin.
+func wellFormed(s string) (origin.Origin, bool) {
+	var buf origin.Buffer
+	o, ok := origin.Parse(s, &buf)
+	return o, ok && o.Serialized() && s == strings.ToLower(s)
+}
+
+func TestWhatRegexesLetIn(t *testing.T) {
+	for _, c := range []struct {
+		regex    string
+		meant    []string
+		domains  string // sorted; "" where there are too many
+		count    int
+		any      bool
+		stranger string
+		insecure string
+	}{
+		{regex: `^https://shop\.example\.com$`, meant: []string{"example.com"}, domains: "example.com", count: 1},
+		{regex: `^https://([a-z0-9-]+\.)*example\.com(:\d+)?$`, meant: []string{"example.com"}, domains: "example.com", count: 1},
+		{regex: `^https?://localhost(:\d+)?$`, domains: "localhost", count: 1, stranger: "https://localhost"},
+		{regex: `^https?://.*\.localhost$`, meant: []string{"localhost"}, domains: "localhost", count: 1},
+		{regex: `^https?://(www\.)?example\.(com|org|co\.uk)$`, meant: []string{"example.com", "example.org", "example.co.uk"},
+			domains: "example.co.uk example.com example.org", count: 3, insecure: "http://example.org"},
+		{regex: `^https://.*example\.co\.uk$`, meant: []string{"example.co.uk"}, count: Endless, any: true, stranger: "https://aexample.co.uk"},
+		{regex: `^https://app\.[a-z]+\.com$`, count: Endless, any: true, stranger: "https://app.a.com"},
+		{regex: `^https://app\..*example\.com$`, meant: []string{"example.com"}, count: Endless, any: true, stranger: "https://app.aexample.com"},
+		{regex: `^https://(.+)\.example\.com(\.[a-z]{2})?$`, meant: []string{"example.com"}, any: true, count: 677, stranger: "https://a.example.com.om"},
+		{regex: `^https://www\.example\.[a-z]{2,3}$`, any: true, count: Many, stranger: "https://www.example.aa"},
+		{regex: `^https://[\w-]+\.vercel\.app$`, any: true, count: Endless, stranger: "https://a.vercel.app"},
+		{regex: `^https://example\.c[a-z]$`, any: true, count: 26, stranger: "https://example.ca"},
+		{regex: `^https://example.com$`, meant: []string{"example.com"}, any: true, count: 39, stranger: "https://exampleacom"},
+		{regex: `.*`, any: true, count: Endless, stranger: "https://a", insecure: "http://a"},
+		{regex: `https://a|`, domains: "a", count: 1, stranger: "https://a"},
+		{regex: `^example\.com$`, count: 0},
+		{regex: `^https://example\.com/$`, count: 0},
+		{regex: `^https://example\.com:443$`, count: 0},
+		{regex: `^https://EXAMPLE\.com$`, count: 0},
+		{regex: `^https://example\.com:(443|8443)$`, domains: "example.com", count: 1, stranger: "https://example.com:8443"},
+		{regex: `^https://example\.com:[0-9]{5}$`, domains: "example.com", count: 1, stranger: "https://example.com:10000"},
+		{regex: `^https://example\.com:65536$`, count: 0},
+		{regex: `^https://example\.com:6553[0-9]$`, domains: "example.com", count: 1, stranger: "https://example.com:65530"},
+		{regex: `^https://example\.com\.$`, domains: "example.com", count: 1, stranger: "https://example.com."},
+		{regex: `^https://example\.com\.?:80$`, domains: "example.com", count: 1, stranger: "https://example.com:80"},
+		// Addresses.
+		{regex: `^http://127\.0\.0\.1(:\d+)?$`, domains: "127.0.0.0/8", count: 1, stranger: "http://127.0.0.1"},
+		{regex: `^http://192\.168\.\d+\.\d+$`, domains: "192.168.0.0/16", count: 1, stranger: "http://192.168.0.0", insecure: "http://192.168.0.0"},
+		{regex: `^https://172\.\d+\.1\.1$`, any: true, count: Addresses, stranger: "https://172.0.1.1"},
+		{regex: `^https://172\.(1[6-9]|2\d|3[01])\.1\.1$`, domains: "172.16.0.0/12", count: 1, stranger: "https://172.16.1.1"},
+		{regex: `^https://203\.0\.113\.\d$`, domains: "203.0.113.0 203.0.113.1 203.0.113.2 203.0.113.3 203.0.113.4 203.0.113.5 203.0.113.6 203.0.113.7 203.0.113.8 203.0.113.9", count: 10, stranger: "https://203.0.113.0"},
+		{regex: `^https://203\.0\.113\.\d+$`, any: true, count: Addresses, stranger: "https://203.0.113.0"},
+		{regex: `^https://1\.2\.3$`, count: 0}, {regex: `^https://01\.2\.3\.4$`, count: 0}, {regex: `^https://1\.2\.3\.256$`, count: 0}, {regex: `^https://a\.0x1f$`, count: 0}, {regex: `^https://a\.0x1g$`, domains: "a.0x1g", count: 1, stranger: "https://a.0x1g"},
+		{regex: `^https?://\[::1\](:\d+)?$`, domains: "[::1]", count: 1, stranger: "https://[::1]"},
+		{regex: `^http://\[2001:db8::[0-9a-f]\]$`, domains: "[2001:db8::1] [2001:db8::2] [2001:db8::3] [2001:db8::4] [2001:db8::5] [2001:db8::6] [2001:db8::7] [2001:db8::8] [2001:db8::9] [2001:db8::a] [2001:db8::b] [2001:db8::c] [2001:db8::d] [2001:db8::e] [2001:db8::f]",
+			count: 15, stranger: "http://[2001:db8::1]", insecure: "http://[2001:db8::1]"},
+		{regex: `^https://\[.*\]$`, any: true, count: Addresses, stranger: "https://[::]"},
+		{regex: `^https://\[0:.*\]$`, any: true, count: Addresses, stranger: "https://[0:1::]"},
+		// The public suffix list: wildcards, exceptions, rules below rules.
+		{regex: `^https://.*\.ck$`, any: true, count: Endless, stranger: "https://a.ck"},
+		{regex: `^https://.*\.www\.ck$`, domains: "www.ck", count: 1, stranger: "https://a.www.ck"},
+		{regex: `^https://.*\.city\.kawasaki\.jp$`, domains: "city.kawasaki.jp", count: 1, stranger: "https://a.city.kawasaki.jp"},
+		{regex: `^https://.*\.kawasaki\.jp$`, any: true, count: Endless, stranger: "https://a.kawasaki.jp"},
+		{regex: `^https://.*\.amazonaws\.com$`, meant: []string{"amazonaws.com"}, any: true, count: Endless, stranger: "https://s3.amazonaws.com"},
+		{regex: `^https://.*\.compute\.amazonaws\.com$`, meant: []string{"amazonaws.com"}, any: true, count: Endless, stranger: "https://a.compute.amazonaws.com"},
+		// Other schemes.
+		{regex: `^chrome-extension://abc$`, domains: "abc", count: 1, stranger: "chrome-extension://abc"},
+		{regex: `^chrome-extension://[a-p]{32}$`, any: true, count: Many, stranger: "chrome-extension://" + strings.Repeat("a", 32)},
+		{regex: `^[a-z]+://example\.com$`, meant: []string{"example.com"}, domains: "example.com", count: 1, insecure: "http://example.com"},
+		{regex: `^.*://app$`, meant: []string{"app"}, domains: "app", count: 1, insecure: "http://app"},
+		{regex: `^capacitor://~$`, domains: "~", count: 1, stranger: "capacitor://~"}, {regex: `^https://~$`, count: 0},
+	} {
+		r := explore(t, c.regex, c.meant...)
+		var names []string
+		for _, d := range r.Domains {
+			names = append(names, d.Name)
+		}
+		slices.Sort(names)
+		if c.domains == "" && !c.any && c.count != 0 || c.domains != "" && strings.Join(names, " ") != c.domains {
+			t.Errorf("%s lets in %v", c.regex, names)
+		}
+		if r.Count != c.count || r.Any != c.any || r.Stranger != c.stranger || r.Insecure != c.insecure {
+			t.Errorf("%s: %d, any %v, stranger %q, insecure %q; want %d, %v, %q, %q", c.regex, r.Count, r.Any, r.Stranger, r.Insecure, c.count, c.any, c.stranger, c.insecure)
+		}
+		check(t, c.regex, r)
+	}
+}
+
+// check holds what is said of a regex to Go's regexp and to our own parser.
+func check(t interface{ Errorf(string, ...any) }, regex string, r Reach) {
+	want := regexp.MustCompile(`\A(?:` + regex + `)\z`)
+	valid := func(what, s string) (origin.Origin, bool) {
+		o, ok := wellFormed(s)
+		if !ok || !want.MatchString(s) {
+			t.Errorf("%s: the %s %q is well-formed: %v, and let in: %v", regex, what, s, ok, want.MatchString(s))
+		}
+		return o, ok
+	}
+	for _, s := range []string{r.Stranger, r.Insecure} {
+		if s != "" {
+			valid("witness", s)
+		}
+	}
+	for _, d := range r.Domains {
+		_, ok := valid("example", d.Example)
+		if r.Count >= 0 && r.Count <= MaxDomains && ok && Owner(d.Example) != d.Name {
+			t.Errorf("%s: %q is an example of %s, and belongs to %s", regex, d.Example, d.Name, Owner(d.Example))
+		}
+	}
+}
+
+// TestNothingIsMissed draws regexes and origins, and expects each origin that gets
+// in to be accounted for, and none to be shorter than the witness.
+func TestNothingIsMissed(t *testing.T) { rapid.Check(t, nothingIsMissed) }
+
+func FuzzReach(f *testing.F) { f.Fuzz(rapid.MakeFuzz(nothingIsMissed)) }
+
+func nothingIsMissed(t *rapid.T) {
+	piece := rapid.SampledFrom([]string{
+		"a", "b", "co", "com", "uk", "ck", "www", "jp", "kawasaki", "city", "github", "io", "localhost", "1", "127", "10", "0", "0x1", "-", `\.`, `\.`, `\.`, ".", `[ab]`, `[a-b]?`, `\w`, `(a|com)`, `(\.com)?`, `(b\.)*`,
+		`\d`, `[0-9]{1,2}`, `(:\d+)?`, `:80`, `:(443|80)`, `\.?`, `.?`, `(a|)`, `\[::1\]`, `\[`, `\]`, `::`, `:`,
+	})
+	regex := rapid.SampledFrom([]string{"https://", "http://", "https?://", "x://", "[a-z]+://", "(https|http|x)://", ""}).Draw(t, "scheme") +
+		strings.Join(rapid.SliceOfN(piece, 1, 7).Draw(t, "host"), "")
+	want, err := regexp.Compile(`\A(?:` + regex + `)\z`)
+	if err != nil {
+		t.Skip()
+	}
+	var b automaton.Builder
+	a, err := b.Regex(regex, false)
+	if err != nil {
+		t.Skip()
+	}
+	r, err := new(Explorer).Explore(a, func(domain string) bool { return domain == "a.com" })
+	if err != nil {
+		t.Fatalf("%s: %v", regex, err)
+	}
+	check(t, regex, r)
+	text := rapid.SampledFrom([]string{"a", "b", "co", "com", "uk", "ck", "www", "jp", "kawasaki", "city", "github", "io", "localhost", "1", "127", "10", "0", "-", "_", "c", "9", "0x1"})
+	origins := rapid.Custom(func(t *rapid.T) string {
+		host := strings.Join(rapid.SliceOfN(text, 1, 4).Draw(t, "labels"), rapid.SampledFrom([]string{".", ".", ""}).Draw(t, "dot"))
+		host = rapid.SampledFrom([]string{host, host, host, host + ".", "1.2.3.4", "127.0.0.1", "10.0.0.1", "[::1]", "[1::]"}).Draw(t, "host")
+		return rapid.SampledFrom([]string{"https", "http", "x"}).Draw(t, "scheme") + "://" + host + rapid.SampledFrom([]string{"", "", "", ":80", ":443", ":8"}).Draw(t, "port")
+	})
+	for _, s := range rapid.SliceOfN(origins, 50, 50).Draw(t, "origins") {
+		o, ok := wellFormed(s)
+		if !ok || !want.MatchString(s) {
+			continue
+		}
+		owner := Owner(s)
+		if r.Count >= 0 && r.Count <= MaxDomains && !slices.ContainsFunc(r.Domains, func(d Domain) bool { return d.Name == owner }) {
+			t.Fatalf("%s lets in %s of %s, which is not among %v", regex, s, owner, r.Domains)
+		}
+		if owner != "a.com" && (r.Stranger == "" || kindOf(s) < kindOf(r.Stranger) || kindOf(s) == kindOf(r.Stranger) && len(s) < len(r.Stranger)) {
+			t.Fatalf("%s lets in %s, and the stranger is %q", regex, s, r.Stranger)
+		}
+		loopback := owner == localhost || owner == loopback4 || owner == loopback6
+		if o.Scheme == "http" && !loopback && (r.Insecure == "" || len(s) < len(r.Insecure)) {
+			t.Fatalf("%s lets in %s, and the insecure one is %q", regex, s, r.Insecure)
+		}
+	}
+}
+
+// TestIPv4Forms compares the form of addresses with the parser on every number of
+// up to four digits.
+func TestIPv4Forms(t *testing.T) {
+	for n := range 11000 {
+		for _, text := range []string{fmt.Sprintf("1.%d.0.255", n), fmt.Sprintf("1.2.3.%03d", n), fmt.Sprintf("%d.3.4", n), fmt.Sprintf("1.2.3.4.%d", n)} {
+			q, ok := quad{}, true
+			for i := 0; i < len(text) && ok; i++ {
+				q, ok = q.read(text[i])
+			}
+			_, want := wellFormed("https://" + text)
+			if got := ok && q.ends(); got != want {
+				t.Fatalf("%s is canonical: %v, want %v", text, got, want)
+			}
+		}
+	}
+}
+
+// TestIPv6Forms compares the form of addresses with the parser on many texts.
+func TestIPv6Forms(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		groups := rapid.SliceOfN(rapid.SampledFrom([]string{"0", "0", "1", "ab", "ffff", "00", "01", "12345", "", ""}), 1, 9).Draw(t, "groups")
+		text := strings.Join(groups, ":")
+		if rapid.Bool().Draw(t, "cut") {
+			text = rapid.SampledFrom([]string{"::", "::" + text, text + "::", ":" + text, text + ":", strings.Replace(text, ":0:0", ":", 1), strings.Replace(text, "0:0:", ":", 1)}).Draw(t, "text")
+		}
+		s, ok := six{}, true
+		for i := 0; i < len(text) && ok; i++ {
+			s, ok = s.read(text[i])
+		}
+		_, want := wellFormed("https://[" + text + "]")
+		if got := ok && s.ends(); got != want {
+			t.Fatalf("%s is canonical: %v, want %v", text, got, want)
+		}
+	})
+}
+
+func TestCostly(t *testing.T) {
+	for _, regex := range []string{`https?://.*`, `.*`, `^(https?://)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}$`, `https://[ab]*a[ab]{10}\.com`, `.*[ab]{9}.*\.example\.com`, `https://(a|b|c.){60}d`} {
+		e := new(Explorer)
+		a, err := new(automaton.Builder).Regex(regex, false)
+		if err != nil {
+			t.Errorf("%s: %v", regex, err)
+			continue
+		}
+		_, err = e.Explore(a, func(string) bool { return false })
+		t.Log(fmt.Sprintf("%s: %d states, %d steps, %v", regex, a.Len(), e.steps, err))
+	}
+}
