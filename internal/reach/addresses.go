@@ -170,7 +170,8 @@ type spot[F form[F]] struct {
 type addresses[F form[F]] struct {
 	e     *Explorer
 	bytes string
-	close string // what stands behind the address
+	close string                 // what stands behind the address
+	skip  func(name string) bool // addresses and ranges that are not looked for
 	can   map[spot[F]]bool
 }
 
@@ -250,7 +251,7 @@ func (x *addresses[F]) list(open string, most int, keep func(entry) bool, within
 		var next []partial
 		for _, p := range level {
 			for _, s := range p.at {
-				if x.ends(s) {
+				if x.ends(s) && !x.skip(open+p.text+x.close) {
 					entry := x.e.entries[s.entry]
 					r.add(open+p.text+x.close, entry.name+"://"+open+p.text+x.close+x.port(s).shortest)
 				}
@@ -266,7 +267,9 @@ func (x *addresses[F]) list(open string, most int, keep func(entry) bool, within
 					continue
 				}
 				if name := within(longer.text); name != "" {
-					r.add(name, x.first(longer.at, open+longer.text))
+					if !x.skip(name) {
+						r.add(name, x.first(longer.at, open+longer.text))
+					}
 					continue
 				}
 				next = append(next, longer)
@@ -288,8 +291,8 @@ func (x *addresses[F]) list(open string, most int, keep func(entry) bool, within
 			r.over = true
 			// What is open gives examples of strangers.
 			for _, p := range next {
-				if len(r.found) <= most {
-					r.add(open+p.text, x.first(p.at, open+p.text))
+				if example := x.first(p.at, open+p.text); example != "" && len(r.found) <= most {
+					r.add(open+p.text, example)
 				}
 			}
 			return r
@@ -300,7 +303,7 @@ func (x *addresses[F]) list(open string, most int, keep func(entry) bool, within
 }
 
 // first returns an origin whose address begins like the text, over https if there
-// is one.
+// is one; "" where all of those are skipped.
 func (x *addresses[F]) first(at []spot[F], text string) string {
 	best := at[0]
 	for _, s := range at {
@@ -315,10 +318,10 @@ func (x *addresses[F]) first(at []spot[F], text string) string {
 		text string
 	}
 	level := []way{{best, ""}}
-	for {
+	for len(level) > 0 {
 		var next []way
 		for _, w := range level {
-			if x.ends(w.spot) {
+			if x.ends(w.spot) && !x.skip(text+w.text+x.close) {
 				return x.e.entries[w.entry].name + "://" + text + w.text + x.close + x.port(w.spot).shortest
 			}
 			for i := range len(x.bytes) {
@@ -329,14 +332,15 @@ func (x *addresses[F]) first(at []spot[F], text string) string {
 		}
 		level = next
 	}
+	return ""
 }
 
-func (e *Explorer) addresses4(most int, keep func(entry) bool) result {
-	x := addresses[quad]{e: e, bytes: "0123456789.", can: map[spot[quad]]bool{}}
+func (e *Explorer) addresses4(most int, keep func(entry) bool, skip func(name string) bool) result {
+	x := addresses[quad]{e: e, skip: skip, bytes: "0123456789.", can: map[spot[quad]]bool{}}
 	return x.list("", most, func(n entry) bool { return n.kind != foreign && keep(n) }, rangeOf)
 }
 
-func (e *Explorer) addresses6(most int, keep func(entry) bool) result {
-	x := addresses[six]{e: e, bytes: ":0123456789abcdef", close: "]", can: map[spot[six]]bool{}}
+func (e *Explorer) addresses6(most int, keep func(entry) bool, skip func(name string) bool) result {
+	x := addresses[six]{e: e, skip: skip, bytes: ":0123456789abcdef", close: "]", can: map[spot[six]]bool{}}
 	return x.list("[", most, keep, func(string) string { return "" })
 }

@@ -150,8 +150,7 @@ func (e *Explorer) Explore(a *automaton.Automaton, meant func(domain string) boo
 
 	e.graph.build(e)
 	names := e.names(MaxDomains)
-	four := e.addresses4(MaxDomains, func(entry) bool { return true })
-	six := e.addresses6(MaxDomains, func(entry) bool { return true })
+	four, six := e.addresses4(MaxDomains, every, none), e.addresses6(MaxDomains, every, none)
 	r.Domains = merge(names.found, four.found, six.found)
 	r.Count = len(r.Domains)
 	switch {
@@ -171,6 +170,10 @@ func (e *Explorer) Explore(a *automaton.Automaton, meant func(domain string) boo
 
 // Steps is how many steps the last automaton took.
 func (e *Explorer) Steps() int { return e.steps }
+
+func every(entry) bool { return true }
+
+func none(string) bool { return false }
 
 // spend counts work, and gives up where it is too much.
 func (e *Explorer) spend(n int) {
@@ -305,10 +308,11 @@ func kindOf(origin string) scheme {
 // insecure returns the shortest plain http origin beyond loopback.
 func (e *Explorer) insecure() string {
 	plain := func(x entry) bool { return x.kind == http }
+	loopback := func(name string) bool { return name == loopback4 || name == loopback6 }
 	best := e.shortest(http, func(domain string) bool { return domain == localhost })
-	for _, list := range [][]Domain{e.addresses4(2, plain).found, e.addresses6(2, plain).found} {
+	for _, list := range [][]Domain{e.addresses4(MaxDomains, plain, loopback).found, e.addresses6(MaxDomains, plain, loopback).found} {
 		for _, d := range list {
-			if d.Name != loopback4 && d.Name != loopback6 && (best == "" || len(d.Example) < len(best)) {
+			if best == "" || len(d.Example) < len(best) {
 				best = d.Example
 			}
 		}

@@ -82,6 +82,10 @@ func TestWhatRegexesLetIn(t *testing.T) {
 			count: 15, stranger: "http://[2001:db8::1]", insecure: "http://[2001:db8::1]"},
 		{regex: `^https://\[.*\]$`, any: true, count: Addresses, stranger: "https://[::]"},
 		{regex: `^https://\[0:.*\]$`, any: true, count: Addresses, stranger: "https://[0:1::]"},
+		// Loopback beside other addresses.
+		{regex: `^http://\[::[1-4]\]$`, domains: "[::1] [::2] [::3] [::4]", count: 4, stranger: "http://[::1]", insecure: "http://[::2]"},
+		{regex: `^http://(127\.0\.0\.1|198\.51\.100\.10|203\.0\.113\.30|51\.52\.53\.54)$`, domains: "127.0.0.0/8 198.51.100.10 203.0.113.30 51.52.53.54", count: 4, stranger: "http://127.0.0.1", insecure: "http://51.52.53.54"},
+		{regex: `^http://\[.*\]$`, any: true, count: Addresses, stranger: "http://[::]", insecure: "http://[::]"},
 		// The public suffix list: wildcards, exceptions, rules below rules.
 		{regex: `^https://.*\.ck$`, any: true, count: Endless, stranger: "https://a.ck"},
 		{regex: `^https://.*\.www\.ck$`, domains: "www.ck", count: 1, stranger: "https://a.www.ck"},
@@ -126,6 +130,9 @@ func check(t interface{ Errorf(string, ...any) }, regex string, r Reach) {
 		if s != "" {
 			valid("witness", s)
 		}
+	}
+	if owner := Owner(r.Insecure); owner == localhost || owner == loopback4 || owner == loopback6 {
+		t.Errorf("%s: %q is loopback, and no insecure origin", regex, r.Insecure)
 	}
 	for _, d := range r.Domains {
 		_, ok := valid("example", d.Example)
