@@ -45,7 +45,7 @@ func TestWhatTheMigrationPagesSayOfThisFilter(t *testing.T) {
 		{`{"allowOrigins": [{"regex": "https://(shop"}]}`, config.BadRegex},
 		// Gateway API
 		{`{"allowOrigins": ["https://*"]}`, config.BadOrigin},
-		{`{"allowOrigins": ["https://shop.*"]}`, config.BadOrigin},
+		{`{"allowOrigins": ["*"], "allowHeaders": ["*", "authorization"]}`, ""},
 		{`{"allowOrigins": ["*"], "allowCredentials": true}`, config.AnyOrigin},
 		{`{"allowOrigins": ["https://shop.example.com"], "allowCredentials": true, "exposeHeaders": ["*"]}`, config.ExposeAny},
 		{`{"allowOrigins": ["https://shop.example.com"], "allowCredentials": true, "allowHeaders": ["*"], "allowMethods": ["*"]}`, ""},
@@ -55,7 +55,7 @@ func TestWhatTheMigrationPagesSayOfThisFilter(t *testing.T) {
 		{`{"allow_origins": ["http://shop.example.com"], "allow_credentials": true}`, config.InsecureOrigin},
 		{`{"allow_origins": ["http://localhost:3000"], "allow_credentials": true}`, ""},
 		{`{"allow_origins": ["https://shop.example.com/"]}`, config.BadOrigin},
-		{`{"allow_origins": ["https://shop.example.com"], "allow_private_network": true}`, ""},
+		{`{"allow_origins": ["https://shop.example.com"], "max_age": 0}`, ""},
 	} {
 		_, _, err := config.Parse([]byte(c.policy))
 		var problems config.Problems
