@@ -29,8 +29,6 @@ var Dialects = []Field{
 	{Name: "allow_origin_string_match", Dialect: envoy, Setting: allowOrigins, Type: originsType, Meaning: "Envoy's name of allow_origins", read: readOrigins},
 	{Name: "allow_origin", Dialect: istio, Setting: allowOrigins, Type: originsType, Meaning: "an older name of allow_origins, in Istio", read: readOrigins},
 	{Name: originPatterns, Dialect: higress, Setting: originPatterns, Type: originsType, Meaning: "Higress' patterns; they add to allow_origins", read: readOrigins},
-	{Name: "allow_private_network", Dialect: higress, Setting: "allow_private_network_access", Type: flagType, Meaning: "Higress' name of allow_private_network_access",
-		read: func(p *parser, raw *rawPolicy, v value) { raw.policy.PrivateNetwork = p.boolean(v) }},
 	{Name: "forward_not_matching_preflights", Dialect: envoy, Setting: unmatchedPreflights, Type: flagType, Meaning: "Envoy's name of unmatched_preflights: forward",
 		read: func(p *parser, raw *rawPolicy, v value) { raw.policy.ForwardUnmatched = p.boolean(v) }},
 	{Name: filterEnabled, Dialect: envoy, Setting: filterEnabled, Type: fractionType, Meaning: "Envoy's switch: 0 % or 100 %",

@@ -165,7 +165,7 @@ func (b *Builder) state(before kind) (State, error) {
 	if len(b.kernel) == 0 {
 		return Dead, nil
 	}
-	slices.Sort(b.kernel)
+	sortPlaces(b.kernel)
 	hash := uint32(before) + 1
 	for _, place := range b.kernel {
 		hash = (hash ^ uint32(place)) * 16777619
@@ -181,6 +181,18 @@ func (b *Builder) state(before kind) (State, error) {
 	}
 	b.table.add(hash, uint32(len(b.before)))
 	return b.add(before), nil
+}
+
+// sortPlaces sorts by Shell's method. The library's sort would be in the module a
+// second time, for this type alone.
+func sortPlaces(list []uint16) {
+	for gap := len(list) / 2; gap > 0; gap /= 2 {
+		for i := gap; i < len(list); i++ {
+			for j := i; j >= gap && list[j] < list[j-gap]; j -= gap {
+				list[j], list[j-gap] = list[j-gap], list[j]
+			}
+		}
+	}
 }
 
 func (b *Builder) add(before kind) State {

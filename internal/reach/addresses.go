@@ -151,33 +151,51 @@ func (s six) ends() bool {
 	return zeros >= 2 && int(s.most) < zeros && int(s.later) <= zeros
 }
 
-// form is a way to write addresses.
-type form[F any] interface {
-	comparable
-	read(c byte) (F, bool)
-	ends() bool
+// form is how far an address was read, of either kind. A type parameter would be
+// the module's code twice.
+type form struct {
+	bracketed bool
+	four      quad
+	six       six
+}
+
+func (f form) read(c byte) (_ form, ok bool) {
+	if f.bracketed {
+		f.six, ok = f.six.read(c)
+	} else {
+		f.four, ok = f.four.read(c)
+	}
+	return f, ok
+}
+
+func (f form) ends() bool {
+	if f.bracketed {
+		return f.six.ends()
+	}
+	return f.four.ends()
 }
 
 // spot is where the automaton and the form of an address are.
-type spot[F form[F]] struct {
+type spot struct {
 	entry int32
 	state automaton.State
-	form  F
+	form  form
 }
 
 // addresses enumerates the addresses of a form, from the first byte on: all that
 // can still become one are carried on together, until there are too many.
-type addresses[F form[F]] struct {
+type addresses struct {
 	e     *Explorer
+	start form
 	bytes string
 	close string                 // what stands behind the address
 	skip  func(name string) bool // addresses and ranges that are not looked for
-	can   map[spot[F]]bool
+	can   map[spot]bool
 }
 
 // mayEnd reports whether an origin can end behind any text of the form's bytes:
 // where it can not, which is nearly always, there is no address to look for.
-func (x *addresses[F]) mayEnd(s spot[F]) bool {
+func (x *addresses) mayEnd(s spot) bool {
 	seen := append(x.e.seen[:0], s.state)
 	for i := 0; i < len(seen) && s.state != automaton.Dead; i++ {
 		if s.state = seen[i]; !x.port(s).none {
@@ -196,7 +214,7 @@ func (x *addresses[F]) mayEnd(s spot[F]) bool {
 }
 
 // becomes reports whether an address can be completed from a spot.
-func (x *addresses[F]) becomes(s spot[F]) bool {
+func (x *addresses) becomes(s spot) bool {
 	if known, ok := x.can[s]; ok {
 		return known
 	}
@@ -211,7 +229,7 @@ func (x *addresses[F]) becomes(s spot[F]) bool {
 	return can
 }
 
-func (x *addresses[F]) next(s spot[F], c byte) (spot[F], bool) {
+func (x *addresses) next(s spot, c byte) (spot, bool) {
 	x.e.spend(1)
 	var ok bool
 	if s.form, ok = s.form.read(c); !ok {
@@ -221,24 +239,24 @@ func (x *addresses[F]) next(s spot[F], c byte) (spot[F], bool) {
 	return s, s.state != automaton.Dead
 }
 
-func (x *addresses[F]) ends(s spot[F]) bool {
+func (x *addresses) ends(s spot) bool {
 	return s.form.ends() && !x.port(s).none
 }
 
-func (x *addresses[F]) port(s spot[F]) ports {
+func (x *addresses) port(s spot) ports {
 	return x.e.portsAt(x.e.entries[s.entry].kind, x.e.a.After(s.state, x.close))
 }
 
 // list enumerates; open is what stands before the address, and within the range
 // that all addresses with these first bytes belong to, or "".
-func (x *addresses[F]) list(open string, most int, keep func(entry) bool, within func(text string) string) (r result) {
+func (x *addresses) list(open string, most int, keep func(entry) bool, within func(text string) string) (r result) {
 	type partial struct {
 		text string
-		at   []spot[F]
+		at   []spot
 	}
 	var start partial
 	for i, entry := range x.e.entries {
-		s := spot[F]{entry: int32(i), state: x.e.a.After(entry.state, open)}
+		s := spot{int32(i), x.e.a.After(entry.state, open), x.start}
 		if keep(entry) && x.mayEnd(s) && x.becomes(s) {
 			start.at = append(start.at, s)
 		}
@@ -304,7 +322,7 @@ func (x *addresses[F]) list(open string, most int, keep func(entry) bool, within
 
 // first returns an origin whose address begins like the text, over https if there
 // is one; "" where all of those are skipped.
-func (x *addresses[F]) first(at []spot[F], text string) string {
+func (x *addresses) first(at []spot, text string) string {
 	best := at[0]
 	for _, s := range at {
 		if x.e.entries[s.entry].kind < x.e.entries[best.entry].kind {
@@ -314,7 +332,7 @@ func (x *addresses[F]) first(at []spot[F], text string) string {
 	// Addresses are short, so the first way to an end will do but for being the
 	// shortest: each level of bytes is tried before the next.
 	type way struct {
-		spot[F]
+		spot
 		text string
 	}
 	level := []way{{best, ""}}
@@ -336,11 +354,11 @@ func (x *addresses[F]) first(at []spot[F], text string) string {
 }
 
 func (e *Explorer) addresses4(most int, keep func(entry) bool, skip func(name string) bool) result {
-	x := addresses[quad]{e: e, skip: skip, bytes: "0123456789.", can: map[spot[quad]]bool{}}
+	x := addresses{e: e, skip: skip, bytes: "0123456789.", can: map[spot]bool{}}
 	return x.list("", most, func(n entry) bool { return n.kind != foreign && keep(n) }, rangeOf)
 }
 
 func (e *Explorer) addresses6(most int, keep func(entry) bool, skip func(name string) bool) result {
-	x := addresses[six]{e: e, skip: skip, bytes: ":0123456789abcdef", close: "]", can: map[spot[six]]bool{}}
+	x := addresses{e: e, start: form{bracketed: true}, skip: skip, bytes: ":0123456789abcdef", close: "]", can: map[spot]bool{}}
 	return x.list("[", most, keep, func(string) string { return "" })
 }

@@ -50,11 +50,15 @@ type tail struct {
 	least   int // the length of the shortest origin that ends like this
 }
 
-// place is a node, and the length of what stands behind the text.
-type place struct {
-	node   int32
-	behind int
-}
+// place is a node, and the length of what stands behind the text: a dot and a port
+// at most. It is a number, so that lists of them are sorted by code that the module
+// has anyway.
+type place int
+
+func at(node int32, behind int) place { return place(node)<<4 | place(behind) }
+
+func (p place) node() int32 { return int32(p >> 4) }
+func (p place) behind() int { return int(p & 15) }
 
 // whole are the tails of no text at all, of names without and with a dot at the
 // end, which belong to the same owners.
@@ -63,13 +67,13 @@ func (e *Explorer) whole(keep func(scheme) bool) tail {
 	t := tail{table: suffix.Start, onTable: true}
 	for _, n := range g.ends {
 		if keep(g.nodes[n].kind) {
-			t.at = append(t.at, place{n, g.nodes[n].behind})
+			t.at = append(t.at, at(n, g.nodes[n].behind))
 		}
 	}
 	for _, n := range g.dotted {
 		for _, x := range g.before(n) {
 			if keep(g.nodes[n].kind) {
-				t.at = append(t.at, place{x.from, g.nodes[n].behind + 1})
+				t.at = append(t.at, at(x.from, g.nodes[n].behind+1))
 			}
 		}
 	}
@@ -81,15 +85,19 @@ func (e *Explorer) whole(keep func(scheme) bool) tail {
 // would be too long.
 func (e *Explorer) tidy(t *tail) {
 	e.spend(len(t.at))
-	slices.SortFunc(t.at, func(a, b place) int { return cmp.Or(cmp.Compare(a.node, b.node), cmp.Compare(a.behind, b.behind)) })
-	t.at = slices.CompactFunc(t.at, func(a, b place) bool { return a.node == b.node })
+	slices.Sort(t.at)
 	t.least = origin.MaxLen + 1
-	t.at = slices.DeleteFunc(t.at, func(p place) bool {
-		n := &e.graph.nodes[p.node]
-		length := n.before + len(t.text) + p.behind
+	kept, last := t.at[:0], int32(-1)
+	for _, p := range t.at {
+		length := e.graph.nodes[p.node()].before + len(t.text) + p.behind()
+		if p.node() == last || length > origin.MaxLen {
+			continue
+		}
+		last = p.node()
 		t.least = min(t.least, length)
-		return length > origin.MaxLen
-	})
+		kept = append(kept, p)
+	}
+	t.at = kept
 }
 
 // longer returns the tails of one byte more, in the order of the bytes.
@@ -99,9 +107,9 @@ func (e *Explorer) longer(t *tail) (all []tail) {
 	}
 	e.spend(len(nameBytes))
 	for _, p := range t.at {
-		e.spend(len(e.graph.before(p.node)))
-		for _, x := range e.graph.before(p.node) {
-			e.by[x.c] = append(e.by[x.c], place{x.from, p.behind})
+		e.spend(len(e.graph.before(p.node())))
+		for _, x := range e.graph.before(p.node()) {
+			e.by[x.c] = append(e.by[x.c], at(x.from, p.behind()))
 		}
 	}
 	for _, c := range []byte(nameBytes) {
@@ -138,7 +146,7 @@ func domainOf(host string) string {
 func (e *Explorer) step(t *tail, owned func(domain string, t *tail)) (open []tail) {
 	exact := tail{text: t.text}
 	for _, p := range t.at {
-		if e.graph.nodes[p.node].label == begin {
+		if e.graph.nodes[p.node()].label == begin {
 			exact.at = append(exact.at, p)
 		}
 	}
@@ -244,11 +252,11 @@ func (e *Explorer) endless(t *tail) bool {
 		next int
 	}
 	for _, p := range t.at {
-		if state[p.node] != 0 {
+		if state[p.node()] != 0 {
 			continue
 		}
-		state[p.node] = active
-		stack := []frame{{p.node, 0}}
+		state[p.node()] = active
+		stack := []frame{{p.node(), 0}}
 		for len(stack) > 0 {
 			top := &stack[len(stack)-1]
 			before := e.graph.before(top.node)
@@ -318,14 +326,14 @@ func (e *Explorer) shortest(kind scheme, skip func(domain string) bool) string {
 // is one.
 func (e *Explorer) example(t *tail) string {
 	g := &e.graph
-	length := func(p place) int { return g.nodes[p.node].before + len(t.text) + p.behind }
+	length := func(p place) int { return g.nodes[p.node()].before + len(t.text) + p.behind() }
 	best := t.at[0]
 	for _, p := range t.at[1:] {
-		if cmp.Or(cmp.Compare(g.nodes[p.node].kind, g.nodes[best.node].kind), cmp.Compare(length(p), length(best))) < 0 {
+		if cmp.Or(cmp.Compare(g.nodes[p.node()].kind, g.nodes[best.node()].kind), cmp.Compare(length(p), length(best))) < 0 {
 			best = p
 		}
 	}
-	n, front := best.node, ""
+	n, front := best.node(), ""
 	for g.nodes[n].label != begin {
 		edges := g.before(n)
 		i := slices.IndexFunc(edges, func(x edge) bool { return g.nodes[x.from].before == g.nodes[n].before-1 })
@@ -335,7 +343,7 @@ func (e *Explorer) example(t *tail) string {
 	host := front + t.text
 	state := e.a.After(x.state, host)
 	port := e.portsAt(x.kind, state)
-	if port.none || len(port.shortest) != best.behind {
+	if port.none || len(port.shortest) != best.behind() {
 		host += "."
 		port = e.portsAt(x.kind, e.a.Next(state, '.'))
 	}
