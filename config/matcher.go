@@ -39,9 +39,8 @@ func (p *parser) compileMatcher(e *rawOrigin) (*automaton.Automaton, bool) {
 		p.fail(e.place, e.written, Costly, "a matcher of more than 2,048 bytes", patternRemedy)
 		return nil, false
 	}
-	if p.steps += matcherSteps; p.steps > maxMatcherSteps {
-		p.failAltogether(e)
-		return nil, false
+	if p.steps > maxMatcherSteps {
+		return nil, false // and that was said of one before
 	}
 	before := p.automata.Steps
 	var a *automaton.Automaton
@@ -61,10 +60,16 @@ func (p *parser) compileMatcher(e *rawOrigin) (*automaton.Automaton, bool) {
 	switch {
 	case errors.As(err, &limit):
 		p.fail(e.place, e.written, Costly, limit.Limit, patternRemedy)
+		return nil, false
 	case err != nil:
 		p.fail(e.place, e.written, BadRegex, strings.TrimPrefix(err.Error(), "error "), "write a regex in RE2 syntax, or a pattern such as \"https://*.example.com\"")
+		return nil, false
 	}
-	return a, err == nil
+	if p.steps += matcherSteps; p.steps > maxMatcherSteps {
+		p.failAltogether(e)
+		return nil, false
+	}
+	return a, true
 }
 
 func (p *parser) failAltogether(e *rawOrigin) {
@@ -92,19 +97,22 @@ func (p *parser) checkMatchers(raw *rawPolicy, list *entries, waived *waivers) {
 			continue
 		}
 		if p.steps > maxMatcherSteps {
-			p.failAltogether(e)
 			return
 		}
 		found, err := p.reach.Explore(m.Automaton, SpelledIn(e.value))
-		p.steps += p.reach.Steps()
 		if err != nil {
 			p.fail(e.place, e.written, Costly, err.Error(), patternRemedy)
 			continue
+		}
+		if p.steps += p.reach.Steps(); p.steps > maxMatcherSteps {
+			p.failAltogether(e)
+			return
 		}
 		p.checkReach(raw, e, found, waived)
 		p.warnPattern(e, found)
 		p.warnCoveredBy(m, list.matchers[:i], list.patterns)
 	}
+	p.warnMatched(list)
 }
 
 func (p *parser) checkReach(raw *rawPolicy, e *rawOrigin, found reach.Reach, waived *waivers) {
@@ -155,9 +163,32 @@ func (p *parser) warnPattern(e *rawOrigin, found reach.Reach) {
 	}
 }
 
-// maxCompared bounds the entries that matchers are compared with: a hint is not
-// worth more.
-const maxCompared = 16
+// maxCompared bounds the entries that matchers are compared with as languages, and
+// maxTried the single origins that are tried: a hint is not worth more.
+const (
+	maxCompared = 16
+	maxTried    = 1_000_000
+)
+
+// warnMatched warns of single origins that a matcher accepts, where there are too
+// many patterns to compare them all.
+func (p *parser) warnMatched(list *entries) {
+	if len(list.patterns) <= maxCompared || len(list.patterns)*len(list.matchers) > maxTried {
+		return
+	}
+	for i := range list.patterns {
+		o := &list.patterns[i]
+		if o.pattern.Subdomains || o.pattern.AnyPort {
+			continue
+		}
+		for j := range list.matchers {
+			if m := &list.matchers[j]; m.Match(o.value) {
+				p.warn(o.place, o.written, Covered, m.raw.path()+" covers it", "leave it out")
+				break
+			}
+		}
+	}
+}
 
 // warnCoveredBy looks for an entry that accepts all that the matcher accepts, and
 // for patterns that the matcher makes needless.

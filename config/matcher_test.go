@@ -59,6 +59,10 @@ func TestCostlyMatchers(t *testing.T) {
 	for i := range many {
 		many[i] = fmt.Sprintf(`{"regex": "https://(www\\.)?shop%d\\.example"}`, i)
 	}
+	wide := make([]string, 20)
+	for i := range wide {
+		wide[i] = fmt.Sprintf(`{"regex": "https://shop%d(aaaaaaa){300}"}`, i)
+	}
 	start := time.Now()
 	for _, c := range []struct{ origins, at, reason string }{
 		{`{"regex": "` + repeated + `"}`, "allow_origins[0]", "repeats too much"},
@@ -67,7 +71,8 @@ func TestCostlyMatchers(t *testing.T) {
 		{`{"regex": "a{0,900}"}`, "allow_origins[0]", "nests or repeats too deeply"},
 		{`{"regex": "` + strings.Repeat("(a|b)?", 330) + `"}`, "", ""},
 		{`{"contains": "` + strings.Repeat("a", 2049) + `"}`, "allow_origins[0]", "more than 2,048 bytes"},
-		{strings.Join(many[:1000], ","), "", ""},
+		{strings.Join(many[:400], ","), "", ""},
+		{strings.Join(wide, ","), "allow_origins[19]", "does not fit together with the other matchers of the list"},
 		{strings.Join(many, ","), "allow_origins[", "together with the other matchers"},
 	} {
 		for _, credentials := range []string{"false", "true"} {
@@ -76,7 +81,7 @@ func TestCostlyMatchers(t *testing.T) {
 			if c.at == "" && err == nil {
 				continue
 			}
-			if !errors.As(err, &problems) || problems[0].Code != Costly || !strings.HasPrefix(problems[0].Path, c.at) || !strings.Contains(problems[0].Reason, c.reason) {
+			if !errors.As(err, &problems) || problems.Count() > 2 || problems[0].Code != Costly || !strings.HasPrefix(problems[0].Path, c.at) || !strings.Contains(problems[0].Reason, c.reason) {
 				t.Errorf("%.60s: %v", c.origins, err)
 			}
 		}
@@ -86,7 +91,21 @@ func TestCostlyMatchers(t *testing.T) {
 	}
 }
 
+// TestWhatTheAnyOriginWaiverLetsThrough over plain http: of a matcher that lets in
+// anyone no more is asked.
+func TestWhatTheAnyOriginWaiverLetsThrough(t *testing.T) {
+	const waived = `,"allow_credentials":true,"dangerously_tolerate":["any-origin-with-credentials"]}`
+	checkRows(t, []row{
+		{json: `{"allow_origins":[{"regex":"https?://.+"}]` + waived},
+		{json: `{"allow_origins":[{"regex":"https?://example\\.c[a-z]"}]` + waived, problems: "allow_origins[0] insecure-origin"},
+	})
+}
+
 func TestMatchersThatOthersCover(t *testing.T) {
+	many := ""
+	for i := range 20 {
+		many += fmt.Sprintf(`"https://h%d.b.example",`, i)
+	}
 	checkRows(t, []row{
 		{json: `{"allow_origins":["https://*.a.example",{"regex":"https://(x|y)\\.a\\.example"}]}`, warnings: "allow_origins[1] covered"},
 		{json: `{"allow_origins":["https://x.a.example",{"regex":"https://[a-z]\\.a\\.example"}]}`, warnings: "allow_origins[0] covered"},
@@ -95,6 +114,8 @@ func TestMatchersThatOthersCover(t *testing.T) {
 		{json: `{"allow_origins":[{"regex":"https://(x|y)\\.a\\.example"},{"regex":"https://[a-z]\\.a\\.example"}]}`, warnings: "allow_origins[0] covered"},
 		{json: `{"allow_origins":[{"regex":"https://(x|y)\\.a\\.example"},{"regex":"https://(y|z)\\.a\\.example"}]}`},
 		{json: `{"allow_origins":["*",{"regex":"https://(x|y)\\.a\\.example"}]}`, warnings: "allow_origins[1] covered"},
+		// Of many patterns the single origins alone are looked at.
+		{json: `{"allow_origins":["https://*.y.a.example","https://x.a.example","https://x.a.example:8443",` + many + `{"regex":"https://([a-z]\\.)+a\\.example"}]}`, warnings: "allow_origins[1] covered"},
 	})
 }
 

@@ -328,7 +328,7 @@ func TestMatchAgreesWithALoop(t *testing.T) {
 func TestMatchDoesNotAllocate(t *testing.T) {
 	p := mustParse(t, `{"allow_origins":["https://*.a.example","null",{"regex":"https://([a-z]+)\\.b\\.(example|test)"},{"prefix":"https://C","ignore_case":true}],"dangerously_tolerate":["null-origin","loose-origin-match"]}`).Default
 	for value, want := range map[string]Match{
-		"https://x.a.example": Matches, "HTTPS://X.A.EXAMPLE": Matches, "null": Matches, "https://x.b.test": Matches, "https://cx": Matches,
+		"https://x.a.example": Matches, "HTTPS://X.A.EXAMPLE": Matches, "null": Matches, "https://x.b.test": Matches, "HTTPS://X.B.Test": Matches, "https://cx": Matches,
 		"https://evil.example": NoMatch, "https://a.example, https://b": MalformedOrigin, strings.Repeat("https://", 1000): MalformedOrigin,
 		"https://" + strings.Repeat("a", 490) + ".b.test": Matches,
 	} {

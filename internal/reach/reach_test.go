@@ -213,6 +213,18 @@ func TestIPv4Forms(t *testing.T) {
 
 // TestIPv6Forms compares the form of addresses with the parser on many texts.
 func TestIPv6Forms(t *testing.T) {
+	for _, text := range []string{
+		"1:2:3:4:5:6:7:8", "1:0:3:0:5:0:7:0", "1:0:0:4:5:6:7:8", "1::4:5:6:7:8", "1::3:4:5:6:7:8", "::", "1::", "::1", "1:0:0:2::3", "1:0:0:2::0:3", "1::2:0:0:3", "1::2:0:0:3:4", "1:0:0:2:0:0:3:4", "1:0:0:2::3:4", "::2:0:0:0:3", "::2:0:0:0:0", "2:0:0:0::3", ":", ":1", "1:", "",
+	} {
+		s, ok := six{}, true
+		for i := 0; i < len(text) && ok; i++ {
+			s, ok = s.read(text[i])
+		}
+		_, want := wellFormed("https://[" + text + "]")
+		if got := ok && s.ends(); got != want {
+			t.Errorf("%s is canonical: %v; want %v", text, got, want)
+		}
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		groups := rapid.SliceOfN(rapid.SampledFrom([]string{"0", "0", "1", "ab", "ffff", "00", "01", "12345", "", ""}), 1, 9).Draw(t, "groups")
 		text := strings.Join(groups, ":")
@@ -230,8 +242,13 @@ func TestIPv6Forms(t *testing.T) {
 	})
 }
 
+// TestCostly asks for what could take long: it is decided, or given up within the
+// bound.
 func TestCostly(t *testing.T) {
-	for _, regex := range []string{`https?://.*`, `.*`, `^(https?://)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}$`, `https://[ab]*a[ab]{10}\.com`, `.*[ab]{9}.*\.example\.com`, `https://(a|b|c.){60}d`} {
+	for regex, decided := range map[string]bool{
+		`https?://.*`: true, `.*`: true, `^(https?://)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}$`: true,
+		`https://[ab]*a[ab]{10}\.com`: true, `.*[ab]{9}.*\.example\.com`: true, `https://(a|b|c.){60}d`: false,
+	} {
 		e := new(Explorer)
 		a, err := new(automaton.Builder).Regex(regex, false)
 		if err != nil {
@@ -239,6 +256,8 @@ func TestCostly(t *testing.T) {
 			continue
 		}
 		_, err = e.Explore(a, func(string) bool { return false })
-		t.Log(fmt.Sprintf("%s: %d states, %d steps, %v", regex, a.Len(), e.steps, err))
+		if (err == nil) != decided || e.Steps() > maxSteps+maxHost {
+			t.Errorf("%s, %d states: %d steps, %v", regex, a.Len(), e.Steps(), err)
+		}
 	}
 }
