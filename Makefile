@@ -21,7 +21,7 @@ IMAGE ?=
 MODULE := dist/cors.wasm
 CORSCTL := dist/corsctl
 # What goes into the module, and so must build with TinyGo's Go as well.
-MODULE_PACKAGES := ./config ./filter ./internal/abi ./internal/automaton ./internal/fieldpath ./internal/header ./internal/origin ./internal/reach ./internal/suffix .
+MODULE_PACKAGES := ./config ./filter ./internal/abi ./internal/automaton ./internal/fieldpath ./internal/header ./internal/origin ./internal/reach ./internal/suffix ./internal/version .
 MODULE_GO := go1.23
 
 .PHONY: help setup build run test image push release bench fuzz check tidy clean FORCE

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -27,10 +28,14 @@ func logged(t *testing.T, module *host.Module, level host.LogLevel, configuratio
 	return lines, err
 }
 
+// stamp is what the module's build says of it: the version, the commit, and the
+// compiler.
+var stamp = regexp.MustCompile(`version \S+ \(commit [0-9a-f]{12}(-dirty)?, go1\.\d+(\.\d+)?\),`)
+
 func TestLogLines(t *testing.T) {
 	module := compile(t)
 	const policy = `{"allow_origins": ["https://shop.example.com"], "allow_methods": ["GET", "PUT"], "max_age": 100000}`
-	inForce := "info: in force: mode enforce, 1 origin, methods GET, PUT, max-age 100000"
+	inForce := "info: version VERSION, in force: mode enforce, 1 origin, methods GET, PUT, max-age 100000"
 	warning := "warning: configuration: max_age: 100000: no browser caches a preflight for more than 24 hours; write 86400 or less"
 	evil := append(noOrigin[:3:3], [2]string{"origin", "https://evil.example/\r\nx-evil: 1"})
 	requests := [][][2]string{noOrigin, crossOrigin, stranger, asking, evil}
@@ -51,6 +56,9 @@ func TestLogLines(t *testing.T) {
 	} {
 		t.Run(c.level.String(), func(t *testing.T) {
 			got, err := logged(t, module, c.level, policy, requests...)
+			for i := range got {
+				got[i] = stamp.ReplaceAllString(got[i], "version VERSION,")
+			}
 			if err != nil || !slices.Equal(got, c.want) {
 				t.Errorf("%v\n%s\nwant\n%s", err, strings.Join(got, "\n"), strings.Join(c.want, "\n"))
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
 	"corsfilter/config"
+	"corsfilter/internal/version"
 )
 
 // New returns the context of a VM whose plugins run this filter on the host.
@@ -92,7 +93,7 @@ func (c *pluginContext) OnPluginStart(int) (status types.OnPluginStartStatus) {
 	c.recycle()
 	c.config = parsed
 	c.level = c.host.LogLevel()
-	c.host.Log(LogInfo, "in force: "+parsed.Summary())
+	c.host.Log(LogInfo, "version "+version.String()+", in force: "+parsed.Summary())
 	return types.OnPluginStartStatusOK
 }
 

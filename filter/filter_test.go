@@ -11,6 +11,7 @@ import (
 
 	"corsfilter/filter"
 	"corsfilter/internal/filtertest"
+	"corsfilter/internal/version"
 )
 
 func TestStart(t *testing.T) {
@@ -26,14 +27,14 @@ func TestStart(t *testing.T) {
 	}{
 		{
 			"one line says what is in force", filtertest.Host{Config: credentialed}, types.OnPluginStartStatusOK,
-			[]string{"2 in force: mode enforce, 1 origin, with credentials, methods PUT, headers *, exposes x-e, max-age 600"},
+			[]string{"2 version " + version.String() + ", in force: mode enforce, 1 origin, with credentials, methods PUT, headers *, exposes x-e, max-age 600"},
 		},
 		{
 			"warnings come once, before it", filtertest.Host{Config: `{"allow_origins":["https://A.example"],"max_age":100000}`}, types.OnPluginStartStatusOK,
 			[]string{
 				"3 configuration: max_age: 100000: no browser caches a preflight for more than 24 hours; write 86400 or less",
 				`3 configuration: allow_origins[0]: "https://A.example": browsers send origins in lower case; write "https://a.example"`,
-				"2 in force: mode enforce, 1 origin, max-age 100000",
+				"2 version " + version.String() + ", in force: mode enforce, 1 origin, max-age 100000",
 			},
 		},
 		{
@@ -46,7 +47,7 @@ func TestStart(t *testing.T) {
 		},
 		{
 			"where a policy from elsewhere does otherwise here is no warning", filtertest.Host{Config: `{"allow_origin":["https://a.example"]}`}, types.OnPluginStartStatusOK,
-			[]string{"2 in force: mode enforce, 1 origin"},
+			[]string{"2 version " + version.String() + ", in force: mode enforce, 1 origin"},
 		},
 		{
 			"a hundred mistakes are enough", filtertest.Host{Config: `{"mode":"off","allow_headers":[` + strings.Repeat("1,", 499_999) + `1]}`}, types.OnPluginStartStatusFailed,

@@ -42,6 +42,7 @@ var commands = []command{
 	{name: "serve", summary: "serve an envoy.yaml for development and tests", run: serve, ends: true},
 	{name: "check", summary: "check configurations before they ship", run: check},
 	{name: "explain", summary: "tell what one request of a browser gets, and why", run: explainCommand},
+	{name: "version", summary: "say which corsctl this is", run: sayVersion},
 }
 
 func main() {

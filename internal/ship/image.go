@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+	"runtime"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -20,7 +21,8 @@ const moduleFile = "plugin.wasm"
 // title is the image's name for people.
 const title = "corsfilter"
 
-// annotations are those that the OCI image specification predefines.
+// annotations are those that the OCI image specification predefines, and one for the
+// compiler, for which it has none.
 func (s Source) annotations() map[string]string {
 	return map[string]string{
 		"org.opencontainers.image.title":       title,
@@ -29,6 +31,7 @@ func (s Source) annotations() map[string]string {
 		"org.opencontainers.image.revision":    s.Commit,
 		"org.opencontainers.image.licenses":    "Apache-2.0",
 		"org.opencontainers.image.created":     s.Time.Format("2006-01-02T15:04:05Z07:00"),
+		"corsfilter.build.go":                  runtime.Version(),
 	}
 }
 
