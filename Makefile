@@ -24,7 +24,7 @@ CORSCTL := dist/corsctl
 MODULE_PACKAGES := ./config ./filter ./internal/abi ./internal/automaton ./internal/fieldpath ./internal/header ./internal/origin ./internal/reach ./internal/suffix ./internal/version .
 MODULE_GO := go1.23
 
-.PHONY: help setup build run test image push release bench fuzz check tidy clean FORCE
+.PHONY: help setup build run test envoy image push release bench fuzz check tidy clean FORCE
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -55,6 +55,9 @@ run: $(MODULE) $(CORSCTL) ## serves envoy.yaml and the demo until Ctrl-C
 
 test: ## every test, through the module just built; installs what they need
 	@scripts/test -timeout 15m
+
+envoy: ## the scenario table through envoy.yaml in a real Envoy: ENVOY=/path, or the one on PATH
+	@scripts/envoy
 
 image: $(MODULE) ## dist/image.tar and dist/artifact.tar: the module as an OCI image and as an OCI artifact
 	@go run ./cmd/ship image -version '$(VERSION)'

@@ -73,20 +73,23 @@ func (l *lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// live is a gateway with one configuration, and its upstream.
+// live is a proxy with one configuration, and its upstream.
 type live struct {
-	gateway *gateway.Gateway
-	details *lines
-	mu      sync.Mutex
-	current scenario.Scenario
-	asked   int
+	address string
+	// counters reads what the module has counted.
+	counters func() map[string]uint64
+	details  *lines
+	upstream *httptest.Server
+	mu       sync.Mutex
+	current  scenario.Scenario
+	asked    int
 }
 
-// serve starts a gateway; upstream answers what the current scenario says.
-func serve(t *testing.T, wasm []byte, configuration string) *live {
+// newLive starts the upstream, which answers what the current scenario says.
+func newLive(t *testing.T) *live {
 	t.Helper()
 	l := &live{details: &lines{all: make(chan string, 16)}}
-	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	l.upstream = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		l.mu.Lock()
 		s := l.current
 		l.asked++
@@ -96,14 +99,21 @@ func serve(t *testing.T, wasm []byte, configuration string) *live {
 		}
 		w.WriteHeader(status(s))
 	}))
-	t.Cleanup(upstream.Close)
+	t.Cleanup(l.upstream.Close)
+	return l
+}
+
+// serve starts a gateway.
+func serve(t *testing.T, wasm []byte, configuration string) *live {
+	t.Helper()
+	l := newLive(t)
 	config, err := gateway.Load(bootstrap(configuration), gateway.LoadOptions{Module: wasm})
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.gateway, err = gateway.Start(t.Context(), config, gateway.Options{
+	g, err := gateway.Start(t.Context(), config, gateway.Options{
 		Listen:    gateway.Ephemeral,
-		Endpoints: map[string]string{"api": upstream.Listener.Addr().String()},
+		Endpoints: map[string]string{"api": l.upstream.Listener.Addr().String()},
 		AccessLog: l.details,
 		Log:       io.Discard,
 		LogLevel:  host.LogInfo,
@@ -111,6 +121,8 @@ func serve(t *testing.T, wasm []byte, configuration string) *live {
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.address = g.Addr("main")
+	l.counters = func() map[string]uint64 { return counted(g.Metrics()) }
 	return l
 }
 
@@ -120,8 +132,8 @@ func (l *live) run(t *testing.T, s scenario.Scenario) outcome {
 	l.mu.Lock()
 	l.current, l.asked = s, 0
 	l.mu.Unlock()
-	before := counted(l.gateway.Metrics())
-	request, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+l.gateway.Addr("main"), nil)
+	before := l.counters()
+	request, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+l.address, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +178,7 @@ func (l *live) run(t *testing.T, s scenario.Scenario) outcome {
 	} else if response.StatusCode != status(s) || details != "via_upstream" {
 		t.Errorf("status %d, details %s; upstream answered %s", response.StatusCode, details, strconv.Itoa(status(s)))
 	}
-	got.counters = increments(before, counted(l.gateway.Metrics()))
+	got.counters = increments(before, l.counters())
 	return got
 }
 

@@ -15,7 +15,7 @@ import (
 func machine(t *testing.T, tools map[string]string) (path string) {
 	t.Helper()
 	path = t.TempDir()
-	for _, name := range []string{"bash", "env", "dirname", "cat", "tail", "mktemp", "rm"} {
+	for _, name := range []string{"bash", "env", "dirname", "cat", "grep", "tail", "mktemp", "rm"} {
 		real, err := exec.LookPath(name)
 		if err != nil {
 			t.Fatal(err)
@@ -117,6 +117,32 @@ func TestMakeTestSetsItselfUp(t *testing.T) {
 			}
 			if t.Failed() {
 				t.Log(got)
+			}
+		})
+	}
+}
+
+func TestMakeEnvoy(t *testing.T) {
+	goTool := map[string]string{"go": `echo "go $* envoy=${CORSFILTER_ENVOY##*/}"`}
+	const ran = "go test ./e2e -run ^TestEnvoy$ -count=1 -v envoy="
+	for _, c := range []struct {
+		name  string
+		tools map[string]string
+		env   []string
+		last  string
+		code  int
+	}{
+		{name: "none is said, and no failure", tools: with(goTool), last: "skipped: no envoy on PATH, and ENVOY names none: envoy.yaml was not run in Envoy"},
+		{name: "none, and required", tools: with(goTool), env: []string{"REQUIRE_ENVOY=1"}, last: "make envoy: REQUIRE_ENVOY=1, and no envoy on PATH, and ENVOY names none: envoy.yaml was not run in Envoy", code: 1},
+		{name: "one that is not there", tools: with(goTool), env: []string{"ENVOY=/nowhere", "REQUIRE_ENVOY=1"}, last: "make envoy: REQUIRE_ENVOY=1, and ENVOY=/nowhere is no program: envoy.yaml was not run in Envoy", code: 1},
+		{name: "the one on PATH", tools: with(map[string]string{"go": goTool["go"], "envoy": "echo envoy version: 1.39"}), env: []string{"REQUIRE_ENVOY=1"}, last: ran + "envoy"},
+		{name: "one of the user's own", tools: with(map[string]string{"go": goTool["go"], "mine": "true"}), env: []string{"ENVOY=mine"}, last: ran + "mine"},
+		{name: "failing tests fail the run", tools: with(map[string]string{"go": "echo FAIL; exit 1", "envoy": "true"}), last: "FAIL", code: 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, code := run(t, machine(t, c.tools), c.env, "envoy", "-v")
+			if code != c.code || !strings.HasSuffix(got, c.last+"\n") {
+				t.Errorf("exit code %d, want %d, and the last line %q:\n%s", code, c.code, c.last, got)
 			}
 		})
 	}
