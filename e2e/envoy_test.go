@@ -84,12 +84,12 @@ func startEnvoy(t *testing.T, envoy, configuration string) *live {
 	setAddress(t, document, admin, "admin", "address", "socket_address")
 	setAddress(t, document, l.address, "static_resources", "listeners", 0, "address", "socket_address")
 	setAddress(t, document, l.upstream.Listener.Addr().String(), "static_resources", "clusters", 0, "load_assignment", "endpoints", 0, "lb_endpoints", 0, "endpoint", "address", "socket_address")
-	manager := within(t, document, "static_resources", "listeners", 0, "filter_chains", 0, "filters", 0, "typed_config")
-	within(t, manager, "access_log", 0, "typed_config", "log_format", "text_format_source")["inline_string"] = "%RESPONSE_CODE_DETAILS%\n"
-	plugin := within(t, manager, "http_filters", 0, "typed_config", "config")
-	within(t, plugin, "configuration")["value"] = configuration
-	within(t, plugin, "vm_config", "code", "local")["filename"] = os.Getenv("CORSFILTER_WASM")
-	within(t, manager, "route_config", "virtual_hosts", 0)["routes"] = []any{
+	manager := wasmtest.Within(t, document, "static_resources", "listeners", 0, "filter_chains", 0, "filters", 0, "typed_config")
+	wasmtest.Within(t, manager, "access_log", 0, "typed_config", "log_format", "text_format_source")["inline_string"] = "%RESPONSE_CODE_DETAILS%\n"
+	plugin := wasmtest.Within(t, manager, "http_filters", 0, "typed_config", "config")
+	wasmtest.Within(t, plugin, "configuration")["value"] = configuration
+	wasmtest.Within(t, plugin, "vm_config", "code", "local")["filename"] = os.Getenv("CORSFILTER_WASM")
+	wasmtest.Within(t, manager, "route_config", "virtual_hosts", 0)["routes"] = []any{
 		map[string]any{"match": map[string]any{"prefix": "/"}, "route": map[string]any{"cluster": "api"}},
 	}
 	// The table has paths as the filter sees them.
@@ -193,30 +193,7 @@ func setAddress(t *testing.T, document any, address string, steps ...any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	socket := within(t, document, steps...)
+	socket := wasmtest.Within(t, document, steps...)
 	socket["address"] = host
 	socket["port_value"], _ = strconv.Atoi(port)
-}
-
-// within walks into a document.
-func within(t *testing.T, document any, steps ...any) map[string]any {
-	t.Helper()
-	for _, step := range steps {
-		switch step := step.(type) {
-		case string:
-			object, _ := document.(map[string]any)
-			document = object[step]
-		case int:
-			list, _ := document.([]any)
-			if step >= len(list) {
-				t.Fatalf("envoy.yaml has nothing at %v", steps)
-			}
-			document = list[step]
-		}
-	}
-	found, ok := document.(map[string]any)
-	if !ok {
-		t.Fatalf("envoy.yaml has nothing at %v", steps)
-	}
-	return found
 }

@@ -53,7 +53,7 @@ func parseServeFlags(args []string, stderr io.Writer) (*serveFlags, error) {
 		fmt.Fprint(flags.Output(), serveUsage)
 		flags.PrintDefaults()
 	}
-	flags.StringVar(&f.file, "c", "", "Envoy bootstrap to serve, in YAML or JSON (`file`)")
+	flags.StringVar(&f.file, "c", "", "Envoy bootstrap to serve, in YAML or JSON (`file`); unless told, envoy.yaml in this folder")
 	flags.IntVar(&f.workers, "workers", 1, "worker threads, each with its own VM (`number`)")
 	level := flags.String("log-level", "info", "least `level` to log: trace, debug, info, warning, error, critical")
 	flags.StringVar(&f.module, "module", "", "module to run in place of those that the bootstrap names (`file`)")
@@ -73,7 +73,10 @@ func parseServeFlags(args []string, stderr io.Writer) (*serveFlags, error) {
 	case flags.NArg() > 0:
 		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case f.file == "":
-		return nil, errors.New("-c is missing: name the bootstrap, for example -c envoy.yaml")
+		if _, err := os.Stat(usualBootstrap); err != nil {
+			return nil, errors.New("-c is missing, and there is no " + usualBootstrap + " in this folder: name the bootstrap")
+		}
+		f.file = usualBootstrap
 	case f.workers < 1 || f.workers > 256:
 		return nil, fmt.Errorf("-workers %d: a number from 1 to 256", f.workers)
 	case !known:
@@ -86,6 +89,9 @@ func parseServeFlags(args []string, stderr io.Writer) (*serveFlags, error) {
 	}
 	return f, nil
 }
+
+// usualBootstrap is served where none is named.
+const usualBootstrap = "envoy.yaml"
 
 func serve(ctx context.Context, args []string, std stdio) int {
 	f, err := parseServeFlags(args, std.err)

@@ -191,9 +191,9 @@ func serveAll(t *testing.T, policy, upstream string) (address string, events <-c
 	if err := yaml.Unmarshal(text, &bootstrap); err != nil {
 		t.Fatal(err)
 	}
-	manager := at(t, bootstrap, "static_resources", "listeners", 0, "filter_chains", 0, "filters", 0, "typed_config")
-	at(t, manager, "http_filters", 0, "typed_config", "config", "configuration")["value"] = policy
-	at(t, manager, "route_config", "virtual_hosts", 0)["routes"] = []any{
+	manager := wasmtest.Within(t, bootstrap, "static_resources", "listeners", 0, "filter_chains", 0, "filters", 0, "typed_config")
+	wasmtest.Within(t, manager, "http_filters", 0, "typed_config", "config", "configuration")["value"] = policy
+	wasmtest.Within(t, manager, "route_config", "virtual_hosts", 0)["routes"] = []any{
 		map[string]any{"match": map[string]any{"prefix": "/"}, "route": map[string]any{"cluster": "api"}},
 	}
 	changed, err := json.Marshal(bootstrap)
@@ -223,27 +223,4 @@ func serveAll(t *testing.T, policy, upstream string) (address string, events <-c
 			t.Error(err)
 		}
 	}
-}
-
-// at walks into a document.
-func at(t *testing.T, document any, steps ...any) map[string]any {
-	t.Helper()
-	for _, step := range steps {
-		switch step := step.(type) {
-		case string:
-			within, _ := document.(map[string]any)
-			document = within[step]
-		case int:
-			within, _ := document.([]any)
-			if step >= len(within) {
-				t.Fatalf("envoy.yaml has nothing at %v", steps)
-			}
-			document = within[step]
-		}
-	}
-	found, ok := document.(map[string]any)
-	if !ok {
-		t.Fatalf("envoy.yaml has nothing at %v", steps)
-	}
-	return found
 }

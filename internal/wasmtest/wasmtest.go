@@ -76,3 +76,26 @@ func noteSources() error {
 		return err
 	})
 }
+
+// Within walks into a document, such as envoy.yaml, by keys and indexes.
+func Within(t testing.TB, document any, steps ...any) map[string]any {
+	t.Helper()
+	for _, step := range steps {
+		switch step := step.(type) {
+		case string:
+			object, _ := document.(map[string]any)
+			document = object[step]
+		case int:
+			list, _ := document.([]any)
+			if step >= len(list) {
+				t.Fatalf("the document has nothing at %v", steps)
+			}
+			document = list[step]
+		}
+	}
+	found, ok := document.(map[string]any)
+	if !ok {
+		t.Fatalf("the document has nothing at %v", steps)
+	}
+	return found
+}
