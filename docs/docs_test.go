@@ -87,7 +87,7 @@ func pages(t *testing.T) []string {
 	if err != nil || err2 != nil {
 		t.Fatal(err, err2)
 	}
-	return append(append(all, more...), readme, "../CONTRIBUTING.md")
+	return append(append(all, more...), readme, "../CONTRIBUTING.md", "../SECURITY.md")
 }
 
 // TestEveryConfigurationOnThePagesIsAccepted parses each JSON block.
