@@ -22,7 +22,7 @@ type Event struct {
 }
 
 // watched tells whether somebody wants events.
-func (st *stream) watched() bool { return st.server.gateway.options.OnStream != nil }
+func (st *stream) watched() bool { return st.gateway.options.OnStream != nil }
 
 // count notes a counter that a filter incremented for this stream.
 func (st *stream) count(name string) { st.counters = append(st.counters, name) }

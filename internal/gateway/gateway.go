@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -76,21 +75,21 @@ const (
 
 // Gateway is a configuration being served.
 type Gateway struct {
-	config  *Config
 	options Options
 	metrics *host.Metrics
 	log     *logger
+	turn    atomic.Uint64 // of the worker for the next connection
+	admin   *admin
 
-	modules    []*host.Module
-	workers    []*worker
-	turn       atomic.Uint64 // of the worker for the next connection
-	transports map[string]*http.Transport
+	mu         sync.Mutex // of the two below
+	generation *generation
 	servers    []*server
-	admin      *admin
 
+	gone      []*server       // that a reload took away
+	reloading sync.Mutex      // one at a time, and none once the gateway ends
+	retiring  sync.WaitGroup  // generations that end
 	drain     context.Context // done when the gateway begins to end
 	stop      context.CancelFunc
-	serving   sync.WaitGroup // streams, WebSockets included
 	closeOnce sync.Once
 	closed    chan struct{}
 	closeErr  error
@@ -123,29 +122,20 @@ func Start(ctx context.Context, config *Config, options Options) (*Gateway, erro
 	}
 	options.AccessLog = &lockedWriter{w: options.AccessLog}
 	g := &Gateway{
-		config:     config,
-		options:    options,
-		metrics:    host.NewMetrics(),
-		log:        newLogger(options.Log, options.LogLevel),
-		transports: map[string]*http.Transport{},
-		closed:     make(chan struct{}),
-	}
-	for name, c := range config.clusters {
-		g.transports[name] = newTransport(c)
+		options: options,
+		metrics: host.NewMetrics(),
+		log:     newLogger(options.Log, options.LogLevel),
+		closed:  make(chan struct{}),
 	}
 	g.drain, g.stop = context.WithCancel(context.WithoutCancel(ctx))
 	// What a module allocates must outlive ctx: it is still needed to drain.
-	if err := g.startWorkers(context.WithoutCancel(ctx), options.Workers); err != nil {
-		return nil, errors.Join(err, g.closeWorkers(context.WithoutCancel(ctx)))
+	lasting := context.WithoutCancel(ctx)
+	var err error
+	if g.generation, err = g.newGeneration(lasting, config); err != nil {
+		return nil, err
 	}
 	if err := g.listen(ctx); err != nil {
-		for _, s := range g.servers {
-			s.listener.Close()
-		}
-		if g.admin != nil {
-			g.admin.listener.Close()
-		}
-		return nil, errors.Join(err, g.closeWorkers(context.WithoutCancel(ctx)))
+		return nil, errors.Join(err, g.generation.close(lasting))
 	}
 	for _, s := range g.servers {
 		go s.http.Serve(s.listener)
@@ -168,24 +158,26 @@ func Start(ctx context.Context, config *Config, options Options) (*Gateway, erro
 // listen binds every address before the first connection is served, so that a
 // port in use leaves nothing half started. The error names all that are.
 func (g *Gateway) listen(ctx context.Context) error {
-	var failures []error
-	for _, l := range g.config.listeners {
-		bound, err := bind(ctx, "listener "+l.name, g.options.Listen(l.name, l.address))
-		if err != nil {
-			failures = append(failures, err)
-			continue
-		}
-		g.servers = append(g.servers, newServer(g, l, bound))
-	}
-	if g.config.admin != "" {
-		bound, err := bind(ctx, "admin listener", g.options.Listen(AdminListener, g.config.admin))
-		if err != nil {
-			failures = append(failures, err)
-		} else {
+	servers, _, err := g.listeners(ctx, g.generation)
+	if g.generation.config.admin != "" {
+		bound, adminErr := bind(ctx, "admin listener", g.options.Listen(AdminListener, g.generation.config.admin))
+		switch {
+		case adminErr != nil:
+			err = errors.Join(err, adminErr)
+		case err != nil:
+			bound.Close()
+		default:
 			g.admin = newAdmin(g, bound)
 		}
 	}
-	return errors.Join(failures...)
+	if err != nil {
+		for _, s := range servers {
+			s.listener.Close()
+		}
+		return err
+	}
+	g.servers = servers
+	return nil
 }
 
 func bind(ctx context.Context, who, address string) (net.Listener, error) {
@@ -209,9 +201,11 @@ func bind(ctx context.Context, who, address string) (net.Listener, error) {
 // Listeners returns the names of the listeners, in the order of the file. One
 // without a name goes by its address in the file.
 func (g *Gateway) Listeners() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	names := make([]string, len(g.servers))
 	for i, s := range g.servers {
-		names[i] = s.spec.name
+		names[i] = s.name
 	}
 	return names
 }
@@ -219,8 +213,10 @@ func (g *Gateway) Listeners() []string {
 // Addr returns the address (host:port) a listener is bound to; empty if there
 // is none of that name.
 func (g *Gateway) Addr(listener string) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	for _, s := range g.servers {
-		if s.spec.name == listener {
+		if s.name == listener {
 			return s.listener.Addr().String()
 		}
 	}
@@ -239,10 +235,17 @@ func (g *Gateway) AdminAddr() string {
 // Metrics returns what the modules of all workers count.
 func (g *Gateway) Metrics() *host.Metrics { return g.metrics }
 
+// current is what new requests are served by.
+func (g *Gateway) current() *generation {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.generation
+}
+
 // VMs returns the VMs of all workers, worker by worker.
 func (g *Gateway) VMs() []*host.VM {
 	var vms []*host.VM
-	for _, w := range g.workers {
+	for _, w := range g.current().workers {
 		vms = append(vms, w.vms...)
 	}
 	return vms
@@ -265,23 +268,19 @@ func (g *Gateway) Close(ctx context.Context) error {
 
 func (g *Gateway) close(ctx context.Context) error {
 	g.stop()
+	g.reloading.Lock() // until one that has begun is done
+	defer g.reloading.Unlock()
 	var wait sync.WaitGroup
-	for _, s := range g.servers {
-		wait.Go(func() {
-			if s.http.Shutdown(ctx) != nil {
-				s.http.Close()
-			}
-		})
+	for _, s := range append(g.gone, g.servers...) {
+		wait.Go(func() { s.shutdown(ctx) })
 	}
 	wait.Wait()
-	g.serving.Wait()
-	for _, transport := range g.transports {
-		transport.CloseIdleConnections()
-	}
+	g.retiring.Wait()
+	err := g.generation.close(context.WithoutCancel(ctx))
 	if g.admin != nil {
 		g.admin.http.Close()
 	}
-	return g.closeWorkers(context.WithoutCancel(ctx))
+	return err
 }
 
 // endpoint is where requests for the cluster go; empty: nowhere.

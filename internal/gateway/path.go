@@ -21,7 +21,7 @@ type pathOptions struct {
 // does, in its order: escaped slashes, RFC 3986, several slashes in a row. The
 // reply is nil where the request goes on, with its new path.
 func (st *stream) normalizePath() *reply {
-	o := st.server.spec.manager.path
+	o := st.manager.path
 	whole, _ := st.request.Get(":path")
 	path, query, hasQuery := strings.Cut(whole, "?")
 	unescaped := path

@@ -4,24 +4,32 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"sync"
 )
 
-// server is one listener at work.
+// server is one listener at work. Its socket outlives the configurations that it
+// serves.
 type server struct {
-	gateway  *Gateway
-	spec     *listener
-	listener net.Listener
-	http     *http.Server
+	gateway      *Gateway
+	name, wanted string // the address as it was asked for; port 0 is any
+	listener     net.Listener
+	http         *http.Server
+
+	mu         sync.RWMutex // of the two below
+	generation *generation
+	spec       *listener
 }
 
-type workerKey struct{}
+// turnKey is where a connection has its number: it stays with one worker, of
+// whatever generation.
+type turnKey struct{}
 
 // headerSlack is how much net/http may read beyond the limit, so
 // that the answer to a request just above it is ours and passes the filters.
 const headerSlack = 64 << 10
 
-func newServer(g *Gateway, l *listener, bound net.Listener) *server {
-	s := &server{gateway: g, spec: l, listener: bound}
+func newServer(g *Gateway, name, wanted string, bound net.Listener) *server {
+	s := &server{gateway: g, name: name, wanted: wanted, listener: bound}
 	protocols := &http.Protocols{}
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
@@ -37,18 +45,47 @@ func newServer(g *Gateway, l *listener, bound net.Listener) *server {
 		// OPTIONS * is answered by the filters and the router.
 		DisableGeneralOptionsHandler: true,
 		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
-			turn := g.turn.Add(1) - 1
-			return context.WithValue(ctx, workerKey{}, g.workers[turn%uint64(len(g.workers))])
+			return context.WithValue(ctx, turnKey{}, g.turn.Add(1)-1)
 		},
 	}
 	return s
 }
 
+// serve takes the listener's part of a generation for the requests to come.
+func (s *server) serve(n *generation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.generation = n
+	for _, l := range n.config.listeners {
+		if l.name == s.name {
+			s.spec = l
+		}
+	}
+}
+
+// begin returns what serves a request, and keeps it from being closed until
+// generation.serving is told that the request is done.
+func (s *server) begin() (*generation, *listener) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	s.generation.serving.Add(1)
+	return s.generation, s.spec
+}
+
+// shutdown stops listening, lets the requests in flight finish until ctx ends, and
+// breaks what is left.
+func (s *server) shutdown(ctx context.Context) {
+	if s.http.Shutdown(ctx) != nil {
+		s.http.Close()
+	}
+}
+
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.gateway.serving.Add(1)
-	defer s.gateway.serving.Done()
-	worker, _ := r.Context().Value(workerKey{}).(*worker)
-	st := newStream(s, worker, w, r)
+	generation, spec := s.begin()
+	defer generation.serving.Done()
+	turn, _ := r.Context().Value(turnKey{}).(uint64)
+	st := newStream(s.gateway, generation, spec.manager, w, r)
+	st.worker = generation.workers[turn%uint64(len(generation.workers))]
 	defer st.finish()
 	st.serve()
 }

@@ -13,14 +13,16 @@ import (
 // stream is one request with its response: through the filters in order, to
 // the router, and through the filters in reverse order.
 type stream struct {
-	server  *server
-	worker  *worker
-	w       http.ResponseWriter
-	r       *http.Request
-	start   time.Time
-	request *host.HeaderMap
-	route   *route
-	filters []*host.Stream
+	gateway    *Gateway
+	generation *generation
+	manager    *manager
+	worker     *worker
+	w          http.ResponseWriter
+	r          *http.Request
+	start      time.Time
+	request    *host.HeaderMap
+	route      *route
+	filters    []*host.Stream
 
 	// What the access log says.
 	status       int // 0: nothing was sent
@@ -31,8 +33,8 @@ type stream struct {
 	counters []string // what Options.OnStream is told
 }
 
-func newStream(s *server, worker *worker, w http.ResponseWriter, r *http.Request) *stream {
-	return &stream{server: s, worker: worker, w: w, r: r, start: time.Now(), request: requestHeaders(r)}
+func newStream(g *Gateway, n *generation, m *manager, w http.ResponseWriter, r *http.Request) *stream {
+	return &stream{gateway: g, generation: n, manager: m, w: w, r: r, start: time.Now(), request: requestHeaders(r)}
 }
 
 func (st *stream) serve() {
@@ -53,7 +55,7 @@ func (st *stream) serve() {
 		}
 	}
 	path, _ := st.request.Get(":path")
-	st.route = st.server.spec.manager.route(path)
+	st.route = st.manager.route(path)
 	switch {
 	case st.route == nil:
 		st.reply(&reply{status: http.StatusNotFound, details: "route_not_found"})
@@ -110,7 +112,7 @@ func (st *stream) refuse() *reply {
 
 func (st *stream) isWebSocket() bool {
 	protocol, _ := st.request.Get("upgrade")
-	return st.server.spec.manager.websocket && strings.EqualFold(protocol, "websocket")
+	return st.manager.websocket && strings.EqualFold(protocol, "websocket")
 }
 
 func (st *stream) openFilters() {
@@ -118,7 +120,7 @@ func (st *stream) openFilters() {
 	if st.watched() {
 		info.OnCount = st.count
 	}
-	for _, spec := range st.server.spec.manager.plugins {
+	for _, spec := range st.manager.plugins {
 		st.filters = append(st.filters, st.worker.plugins[spec].NewStream(info))
 	}
 }
@@ -199,10 +201,10 @@ func (st *stream) finish() {
 	for _, f := range st.filters {
 		f.OnDone()
 	}
-	for _, format := range st.server.spec.manager.accessLogs {
-		io.WriteString(st.server.gateway.options.AccessLog, format.line(st))
+	for _, format := range st.manager.accessLogs {
+		io.WriteString(st.gateway.options.AccessLog, format.line(st))
 	}
 	if st.watched() {
-		st.server.gateway.options.OnStream(st.event())
+		st.gateway.options.OnStream(st.event())
 	}
 }

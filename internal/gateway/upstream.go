@@ -22,7 +22,7 @@ var errTimeout = errors.New("upstream request timeout")
 // proxy forwards the request to the route's cluster and streams the response,
 // through the response callbacks of the filters.
 func (st *stream) proxy() {
-	g := st.server.gateway
+	g := st.gateway
 	cluster := st.route.cluster
 	if st.upstreamHost = g.endpoint(cluster); st.upstreamHost == "" {
 		st.reply(&reply{status: http.StatusServiceUnavailable, body: []byte("no healthy upstream"), details: "no_healthy_upstream"})
@@ -39,7 +39,7 @@ func (st *stream) proxy() {
 	sent := time.Now()
 	proxy := httputil.ReverseProxy{
 		Rewrite:       st.rewrite,
-		Transport:     g.transports[cluster.name],
+		Transport:     st.generation.transports[cluster.name],
 		FlushInterval: -1, // each chunk as it comes
 		ErrorLog:      g.log.standard(),
 		ModifyResponse: func(response *http.Response) error {

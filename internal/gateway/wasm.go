@@ -126,12 +126,12 @@ func (c *Config) plugins() (all []*pluginSpec) {
 // startWorkers compiles each distinct code once and instantiates it for every
 // worker. A plugin that refuses its configuration is an error, fail_open or
 // not: that flag is for modules that break later.
-func (g *Gateway) startWorkers(ctx context.Context, n int) error {
+func (g *Gateway) startWorkers(ctx context.Context, n *generation) error {
 	modules := map[[sha256.Size]byte]*host.Module{}
-	for range n {
+	for range g.options.Workers {
 		w := &worker{plugins: map[*pluginSpec]*host.Plugin{}}
-		g.workers = append(g.workers, w)
-		for _, spec := range g.config.plugins() {
+		n.workers = append(n.workers, w)
+		for _, spec := range n.config.plugins() {
 			sum := sha256.Sum256(spec.vm.code)
 			if modules[sum] == nil {
 				module, err := host.Compile(ctx, spec.vm.code)
@@ -139,7 +139,7 @@ func (g *Gateway) startWorkers(ctx context.Context, n int) error {
 					return fmt.Errorf("%s.vm_config.code: %w", spec.path, err)
 				}
 				modules[sum] = module
-				g.modules = append(g.modules, module)
+				n.modules = append(n.modules, module)
 			}
 			vm, err := modules[sum].NewVM(ctx, host.VMConfig{
 				ID:            spec.vm.id,
@@ -162,17 +162,4 @@ func (g *Gateway) startWorkers(ctx context.Context, n int) error {
 		}
 	}
 	return nil
-}
-
-func (g *Gateway) closeWorkers(ctx context.Context) error {
-	var failures []error
-	for _, w := range g.workers {
-		for _, vm := range w.vms {
-			failures = append(failures, vm.Close(ctx))
-		}
-	}
-	for _, module := range g.modules {
-		failures = append(failures, module.Close(ctx))
-	}
-	return errors.Join(failures...)
 }
