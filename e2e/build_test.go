@@ -76,8 +76,18 @@ func TestTheModuleImportsAndExportsWhatItNeeds(t *testing.T) {
 	}
 	slices.Sort(imports)
 	slices.Sort(exports)
-	if got := slices.Compact(imports); !slices.Equal(got, wantImports) {
-		t.Errorf("imports\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(wantImports, "\n"))
+	got, want := slices.Compact(imports), wantImports
+	if wasmtest.ByTinyGo() {
+		// Its runtime and its C library have their own; the host of the tests has
+		// what Envoy has, and takes nothing else.
+		ofTheABI := func(name string) bool { return !strings.HasPrefix(name, "env.") }
+		got, want = slices.DeleteFunc(got, ofTheABI), slices.DeleteFunc(slices.Clone(want), ofTheABI)
+		exports = slices.DeleteFunc(exports, func(name string) bool {
+			return slices.Contains([]string{"_start", "malloc", "free", "calloc", "realloc"}, name)
+		})
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("imports\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	if !slices.Equal(exports, wantExports) {
 		t.Errorf("exports\n%s\nwant\n%s", strings.Join(exports, "\n"), strings.Join(wantExports, "\n"))

@@ -1,4 +1,4 @@
-//go:build !wasip1 || tinygo
+//go:build !wasip1
 
 package abi
 
@@ -65,8 +65,7 @@ func (Host) RemoveResponseHeader(name string) {
 	logFailure(proxywasm.RemoveHttpResponseHeader(name))
 }
 
-// SendReply implements filter.Host. The SDK has no way to pass details on: with
-// this variant access logs do not show them.
+// SendReply implements filter.Host. The SDK has no way to pass details on.
 func (Host) SendReply(status uint32, _ string, headers []filter.Header) error {
 	pairs := make([][2]string, len(headers))
 	for i, h := range headers {

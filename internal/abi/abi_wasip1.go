@@ -1,4 +1,4 @@
-//go:build wasip1 && !tinygo
+//go:build wasip1
 
 package abi
 
@@ -93,18 +93,22 @@ var (
 func SetVMContext(ctx types.VMContext) { vm = ctx }
 
 //go:wasmexport proxy_abi_version_0_2_1
+//export proxy_abi_version_0_2_1
 func proxyABIVersion() {}
 
 //go:wasmexport proxy_on_memory_allocate
+//export proxy_on_memory_allocate
 func proxyOnMemoryAllocate(size uint32) unsafe.Pointer { return memory.allocate(size) }
 
 //go:wasmexport proxy_on_vm_start
+//export proxy_on_vm_start
 func proxyOnVMStart(_, configurationSize uint32) uint32 {
 	memory.reset()
 	return flag(bool(vm.OnVMStart(int(configurationSize))))
 }
 
 //go:wasmexport proxy_on_context_create
+//export proxy_on_context_create
 func proxyOnContextCreate(id, parent uint32) {
 	if parent == 0 {
 		plugins[id] = vm.NewPluginContext(id)
@@ -114,6 +118,7 @@ func proxyOnContextCreate(id, parent uint32) {
 }
 
 //go:wasmexport proxy_on_configure
+//export proxy_on_configure
 func proxyOnConfigure(id, size uint32) uint32 {
 	memory.reset()
 	plugin := plugins[id]
@@ -121,6 +126,7 @@ func proxyOnConfigure(id, size uint32) uint32 {
 }
 
 //go:wasmexport proxy_on_request_headers
+//export proxy_on_request_headers
 func proxyOnRequestHeaders(id, headers, endOfStream uint32) uint32 {
 	memory.reset()
 	if stream := streams.get(id); stream != nil {
@@ -130,6 +136,7 @@ func proxyOnRequestHeaders(id, headers, endOfStream uint32) uint32 {
 }
 
 //go:wasmexport proxy_on_response_headers
+//export proxy_on_response_headers
 func proxyOnResponseHeaders(id, headers, endOfStream uint32) uint32 {
 	memory.reset()
 	if stream := streams.get(id); stream != nil {
@@ -139,6 +146,7 @@ func proxyOnResponseHeaders(id, headers, endOfStream uint32) uint32 {
 }
 
 //go:wasmexport proxy_on_delete
+//export proxy_on_delete
 func proxyOnDelete(id uint32) {
 	if stream := streams.remove(id); stream != nil {
 		stream.OnHttpStreamDone()

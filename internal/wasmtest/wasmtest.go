@@ -24,6 +24,10 @@ func Module(t testing.TB) []byte {
 	return wasm
 }
 
+// ByTinyGo reports whether the module was built by TinyGo, as in
+// `make test COMPILER=tinygo`.
+func ByTinyGo() bool { return os.Getenv("CORSFILTER_WASM") != "" && os.Getenv("COMPILER") == "tinygo" }
+
 // Root returns the repository's root.
 func Root() string {
 	for dir, _ := os.Getwd(); ; dir = filepath.Dir(dir) {

@@ -1,0 +1,15 @@
+//go:build wasip1 && tinygo
+
+package abi
+
+import _ "unsafe" // for go:linkname
+
+// TinyGo makes commands: what initializes the module is called _start, and there
+// is no _initialize. Hosts call that one where there is one, and Envoy allows
+// less during _start.
+
+//go:linkname start _start
+func start()
+
+//export _initialize
+func initialize() { start() }

@@ -1,0 +1,103 @@
+package scripts
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// tinygo stands in for TinyGo: it says which version it is, and of a build what
+// it was told, where the output should be.
+const tinygo = `if [[ $1 == version ]]; then echo "tinygo version $STAND_IN linux/amd64 (using go version go1.23.12 and LLVM version 18)"; exit; fi
+while (($#)); do
+	case $1 in -o) out=$2 ;; -target=*) target=${1#-target=} ;; esac
+	said="$said $1"
+	shift
+done
+echo "$GOTOOLCHAIN $GOFLAGS$said" >"$out"
+cat "$target" >>"$out"`
+
+// TestMakeBuildWithTinyGo shows the command that make gives, since TinyGo itself
+// is on few machines.
+func TestMakeBuildWithTinyGo(t *testing.T) {
+	build := func(t *testing.T, version string, tools ...string) (output, built string, err error) {
+		path := machine(t, nil)
+		for _, name := range tools {
+			if err := os.WriteFile(filepath.Join(path, name), []byte("#!/bin/bash\n"+tinygo+"\n"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, name := range []string{"mkdir", "git", "make"} {
+			real, err := exec.LookPath(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(real, filepath.Join(path, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		module := filepath.Join(t.TempDir(), "cors.wasm")
+		cmd := exec.Command(filepath.Join(path, "make"), "-C", "..", "--no-print-directory", "SHELL="+filepath.Join(path, "bash"), "COMPILER=tinygo", "VERSION=1.2.3", "MODULE="+module, "build")
+		cmd.Env = append(os.Environ(), "PATH="+path, "STAND_IN="+version, "MAKEFLAGS=", "GOFLAGS=-mod=vendor", "GOTOOLCHAIN=local")
+		out, err := cmd.CombinedOutput()
+		data, _ := os.ReadFile(module)
+		return string(out), string(data), err
+	}
+
+	t.Run("the pinned Go, its own module file and target, and the version", func(t *testing.T) {
+		out, built, err := build(t, "0.33.0", "tinygo")
+		told, target, _ := strings.Cut(built, "\n")
+		if err != nil || !strings.HasPrefix(told, "go1.23.12 -modfile=go.tinygo.mod build ") {
+			t.Fatalf("%v: %s\ntold: %s", err, out, told)
+		}
+		for _, want := range []string{" -target=tinygo.json ", " -scheduler=none ", " -opt=2 ", "-ldflags=-X corsfilter/internal/version.release=1.2.3 -X corsfilter/internal/version.commit="} {
+			if !strings.Contains(told, want) {
+				t.Errorf("%q is not in: %s", want, told)
+			}
+		}
+		if !strings.HasSuffix(told, " .") || strings.Contains(out, "was tried with no other") {
+			t.Errorf("told: %s\nsaid: %s", told, out)
+		}
+		var spec struct{ Inherits, Ldflags []string }
+		if err := json.Unmarshal([]byte(target), &spec); err != nil || !slices.Equal(spec.Inherits, []string{"wasi"}) || !slices.Equal(spec.Ldflags, []string{"-z", "stack-size=1048576"}) {
+			t.Errorf("target %+v, %v", spec, err)
+		}
+	})
+	t.Run("another TinyGo is told of", func(t *testing.T) {
+		out, built, err := build(t, "0.40.1", "tinygo")
+		if err != nil || built == "" || !strings.Contains(out, "the module is made for TinyGo 0.33 and was tried with no other; this is: tinygo version 0.40.1 ") {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	t.Run("none", func(t *testing.T) {
+		out, built, err := build(t, "")
+		if err == nil || built != "" || !strings.Contains(out, "make build: tinygo is not on PATH; install TinyGo 0.33, or leave COMPILER out to build with Go alone\n") {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+}
+
+// TestTinyGoGetsTheSameModules loads the module's packages by go.tinygo.mod, which
+// must have all that they need, in the versions of go.mod.
+func TestTinyGoGetsTheSameModules(t *testing.T) {
+	modules := func(flags ...string) []string {
+		list := exec.Command("go", append(append([]string{"list"}, flags...), "-deps", "-f", "{{with .Module}}{{.Path}} {{.Version}}{{end}}", ".")...)
+		list.Dir = ".."
+		list.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+		out, err := list.Output()
+		if err != nil {
+			t.Fatalf("go list %v: %v", flags, err)
+		}
+		found := strings.Split(strings.TrimSpace(string(out)), "\n")
+		slices.Sort(found)
+		return slices.Compact(found)
+	}
+	want, got := modules(), modules("-modfile=go.tinygo.mod")
+	if len(want) < 4 || !slices.Equal(got, want) {
+		t.Errorf("modules of the build\n%q, by go.tinygo.mod\n%q", want, got)
+	}
+}
