@@ -20,6 +20,7 @@ STAMP := -X corsfilter/internal/version.release=$(VERSION) -X corsfilter/interna
 IMAGE ?=
 
 MODULE := dist/cors.wasm
+FLOOR := dist/floor.wasm
 CORSCTL := dist/corsctl
 # TinyGo 0.33 takes Go 1.23 at most, which the go command fetches where it is not
 # there, and stumbles over go.mod: go.tinygo.mod stands in for it. TinyGo's stack
@@ -30,13 +31,14 @@ TINYGO_VERSION := 0.33
 MODULE_PACKAGES := ./config ./filter ./internal/abi ./internal/automaton ./internal/fieldpath ./internal/header ./internal/origin ./internal/reach ./internal/suffix ./internal/version .
 MODULE_GO := go1.23
 
-.PHONY: help setup build run test envoy image push release bench fuzz check tidy clean FORCE
+.PHONY: help setup build run test envoy image push release bench v8 fuzz check tidy clean FORCE
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: ## installs what the browser tests need, from Debian's packages
+setup: ## installs what the browser tests and the benchmarks need, from Debian's packages
 	@scripts/setup
+	@scripts/setup bench
 
 build: $(MODULE) ## builds dist/cors.wasm; COMPILER=tinygo for the other compiler
 
@@ -78,6 +80,16 @@ release: ## everything a release consists of, in dist: make release VERSION=1.2.
 
 bench: $(MODULE) ## benchmarks, for benchstat
 	CORSFILTER_WASM=$(CURDIR)/$(MODULE) go test -run '^$$' -bench . -benchmem ./filter ./e2e ./bench
+
+# What no module can do in less: C that makes the calls of a request and decides
+# nothing.
+$(FLOOR): bench/floor/floor.c
+	@scripts/setup bench
+	@mkdir -p dist
+	clang --target=wasm32 -O3 -ffreestanding -fno-builtin -nostdlib -Wall -Wextra -Wno-unused-parameter -fuse-ld=lld -Wl,--no-entry -Wl,--strip-all -o $@ $<
+
+v8: $(MODULE) $(FLOOR) ## one request in V8 beside the floor; MODULES=... adds others, FLAGS=--only=actual and so on
+	@node --no-warnings bench/v8.mjs $(FLOOR) $(MODULE) $(MODULES) $(FLAGS)
 
 fuzz: ## each fuzz target for FUZZTIME
 	@scripts/fuzz $(FUZZTIME)

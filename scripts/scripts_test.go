@@ -147,3 +147,35 @@ func TestMakeEnvoy(t *testing.T) {
 		})
 	}
 }
+
+func TestMakeSetupForTheBenchmarks(t *testing.T) {
+	tools := map[string]string{"clang": "true", "wasm-ld": "true", "node": "true"}
+	without := func(names ...string) map[string]string {
+		rest := with(tools)
+		for _, name := range names {
+			delete(rest, name)
+		}
+		rest["apt-get"] = `[[ $1 == update || $* == *" $PACKAGES" ]]`
+		return rest
+	}
+	for _, c := range []struct {
+		name  string
+		tools map[string]string
+		env   []string
+		last  string
+		code  int
+	}{
+		{name: "all is here", tools: with(tools)},
+		{name: "the linker comes in a package of another name", tools: without("wasm-ld", "node"), env: []string{"PACKAGES=lld nodejs"}, last: "setup: installed lld nodejs\n"},
+		{name: "not root", tools: with(map[string]string{"id": "echo 1000", "apt-get": "true"}), last: "no clang wasm-ld node, and only root can install them; run 'sudo make setup' once\n", code: 3},
+		{name: "no apt-get", tools: with(map[string]string{"node": "true"}), last: "no clang wasm-ld, and no apt-get to install them with; install clang wasm-ld yourself\n", code: 3},
+		{name: "apt-get fails", tools: without("clang"), env: []string{"PACKAGES=others"}, last: "no clang, and apt-get could not install them (its last lines are above)\n", code: 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, code := run(t, machine(t, c.tools), c.env, "setup", "bench")
+			if code != c.code || !strings.HasSuffix(got, c.last) || c.last == "" && got != "" {
+				t.Errorf("exit code %d, want %d, and the last line %q:\n%s", code, c.code, c.last, got)
+			}
+		})
+	}
+}

@@ -1,0 +1,147 @@
+// The floor: a proxy-wasm module that makes the host calls which the filter's
+// contract allows a request (no Origin 3, actual 7, denied 4, preflight 4, with
+// counters handed over by tick) and decides nothing. Which case it is, the bench
+// says beforehand; what is stamped are constants, and the Origin as it was read.
+// A filter that does the same work in less time than this would have to leave
+// calls out. It is timed by bench/v8.mjs and under wazero, and ships nowhere.
+//
+// Plain C without a library: `make floor` builds it with clang and wasm-ld.
+#include <stdint.h>
+
+#define IMPORT(name) __attribute__((import_module("env"), import_name(#name))) uint32_t name
+#define EXPORT(name) __attribute__((export_name(#name)))
+
+IMPORT(proxy_get_header_map_value)(uint32_t map, const char *key, uint32_t key_size, uint32_t *value, uint32_t *size);
+IMPORT(proxy_get_header_map_pairs)(uint32_t map, uint32_t *data, uint32_t *size);
+IMPORT(proxy_replace_header_map_value)(uint32_t map, const char *key, uint32_t key_size, const char *value, uint32_t size);
+IMPORT(proxy_add_header_map_value)(uint32_t map, const char *key, uint32_t key_size, const char *value, uint32_t size);
+IMPORT(proxy_send_local_response)(uint32_t status, const char *details, uint32_t details_size, const char *body, uint32_t body_size, const char *headers, uint32_t headers_size, int32_t grpc_status);
+IMPORT(proxy_define_metric)(uint32_t kind, const char *name, uint32_t size, uint32_t *id);
+IMPORT(proxy_increment_metric)(uint32_t id, int64_t offset);
+IMPORT(proxy_set_tick_period_milliseconds)(uint32_t period);
+
+// Maps, kinds and actions of the ABI.
+enum { REQUEST = 0, RESPONSE = 2 };
+enum { COUNTER = 0 };
+enum { CONTINUE = 0, PAUSE = 1 };
+
+// The cases, by the numbers that the bench knows them by (workload.json).
+enum { NO_ORIGIN, ACTUAL, DENIED, PREFLIGHT };
+
+#define TEXT(s) (s), (sizeof(s) - 1)
+
+// The host writes values here; the next callback uses it again.
+static char scratch[64 << 10] __attribute__((aligned(16)));
+static uint32_t used;
+
+// The Origin is kept from the request to the response: one place for each of as
+// many streams as are open at once.
+enum { OPEN = 256, MAX_ORIGIN = 512 };
+static struct {
+	uint32_t size;
+	char text[MAX_ORIGIN];
+} origins[OPEN];
+
+static uint32_t outcome;
+
+// Two counters for each case that counts, added up until the next tick.
+static const char *const names[][2] = {
+	[ACTUAL] = {"cors.origin_valid", "cors.request_allowed"},
+	[DENIED] = {"cors.origin_invalid", "cors.request_denied"},
+	[PREFLIGHT] = {"cors.origin_valid", "cors.preflight_allowed"},
+};
+static uint32_t ids[4][2];
+static int64_t counted[4];
+
+// A reply's headers as they go to the host: the number of pairs, then the sizes
+// of each name and value, then each of them with a NUL behind it. The value that
+// differs comes last, so that all before it is constant.
+#define PAIR(name, value) name "\0" value "\0"
+#define VARY "origin, access-control-request-method, access-control-request-headers"
+static struct {
+	uint32_t pairs;
+	uint32_t sizes[6][2];
+	char text[sizeof(PAIR("vary", VARY) PAIR("access-control-allow-credentials", "true") PAIR("access-control-allow-methods", "PUT, DELETE")
+			PAIR("access-control-allow-headers", "content-type, x-request-id") PAIR("access-control-max-age", "600") "access-control-allow-origin") + MAX_ORIGIN + 1];
+} reply = {
+	6,
+	{{4, sizeof(VARY) - 1}, {32, 4}, {28, 11}, {28, 26}, {22, 3}, {27, 0}},
+	PAIR("vary", VARY) PAIR("access-control-allow-credentials", "true") PAIR("access-control-allow-methods", "PUT, DELETE")
+		PAIR("access-control-allow-headers", "content-type, x-request-id") PAIR("access-control-max-age", "600") "access-control-allow-origin",
+};
+enum { CONSTANT = sizeof(reply.text) - MAX_ORIGIN - 1 };
+
+static void copy(char *to, const char *from, uint32_t n) {
+	while (n >= 8) {
+		__builtin_memcpy(to, from, 8);
+		to += 8, from += 8, n -= 8;
+	}
+	while (n-- > 0) *to++ = *from++;
+}
+
+EXPORT(proxy_abi_version_0_2_1) void abi_version(void) {}
+
+EXPORT(proxy_on_memory_allocate) void *allocate(uint32_t size) {
+	uint32_t at = used;
+	if (size > sizeof(scratch) - at) return 0;
+	used = (at + size + 7) & ~7u;
+	return scratch + at;
+}
+
+EXPORT(proxy_on_configure) uint32_t configure(uint32_t id, uint32_t size) {
+	for (int c = ACTUAL; c <= PREFLIGHT; c++)
+		for (int i = 0; i < 2; i++) {
+			uint32_t n = 0;
+			while (names[c][i][n]) n++;
+			proxy_define_metric(COUNTER, names[c][i], n, &ids[c][i]);
+		}
+	proxy_set_tick_period_milliseconds(1000);
+	return 1;
+}
+
+// floor_case says which case the requests to come are.
+EXPORT(floor_case) void set_case(uint32_t c) { outcome = c; }
+
+EXPORT(proxy_on_context_create) void create(uint32_t id, uint32_t parent) {}
+
+EXPORT(proxy_on_request_headers) uint32_t request(uint32_t id, uint32_t headers, uint32_t end) {
+	uint32_t at, size;
+	used = 0;
+	if (proxy_get_header_map_value(REQUEST, TEXT("origin"), &at, &size) || size > MAX_ORIGIN) return CONTINUE;
+	copy(origins[id % OPEN].text, (const char *)at, size);
+	origins[id % OPEN].size = size;
+	counted[outcome]++;
+	if (proxy_get_header_map_value(REQUEST, TEXT("access-control-request-method"), &at, &size)) return CONTINUE;
+	proxy_get_header_map_pairs(REQUEST, &at, &size);
+	size = origins[id % OPEN].size;
+	reply.sizes[5][1] = size;
+	copy(reply.text + CONSTANT, origins[id % OPEN].text, size);
+	reply.text[CONSTANT + size] = 0;
+	proxy_send_local_response(204, TEXT("cors_preflight"), 0, 0, (const char *)&reply, sizeof(reply.pairs) + sizeof(reply.sizes) + CONSTANT + size + 1, -1);
+	return PAUSE;
+}
+
+EXPORT(proxy_on_response_headers) uint32_t response(uint32_t id, uint32_t headers, uint32_t end) {
+	uint32_t at, size;
+	used = 0;
+	if (outcome == PREFLIGHT) return CONTINUE; // the reply comes by as well
+	proxy_get_header_map_pairs(RESPONSE, &at, &size);
+	if (outcome == ACTUAL) {
+		proxy_replace_header_map_value(RESPONSE, TEXT("access-control-allow-origin"), origins[id % OPEN].text, origins[id % OPEN].size);
+		proxy_replace_header_map_value(RESPONSE, TEXT("access-control-allow-credentials"), TEXT("true"));
+		proxy_replace_header_map_value(RESPONSE, TEXT("access-control-expose-headers"), TEXT("x-total-count"));
+	}
+	proxy_add_header_map_value(RESPONSE, TEXT("vary"), TEXT("origin"));
+	return CONTINUE;
+}
+
+EXPORT(proxy_on_delete) void delete(uint32_t id) {}
+
+EXPORT(proxy_on_tick) void tick(uint32_t id) {
+	for (int c = ACTUAL; c <= PREFLIGHT; c++) {
+		if (!counted[c]) continue;
+		proxy_increment_metric(ids[c][0], counted[c]);
+		proxy_increment_metric(ids[c][1], counted[c]);
+		counted[c] = 0;
+	}
+}
