@@ -3,22 +3,24 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"corsfilter/internal/explain"
 	"corsfilter/internal/lint"
 )
 
-const checkUsage = `usage: corsctl check [flags] [FILE|FOLDER...]
-
-Checks the configurations of the filter in files: a plugin configuration in JSON
+var checkCommand = command{
+	name:    "check",
+	summary: "check configurations before they ship",
+	usage:   []string{"check [flags] [FILE|FOLDER...]", "check -explain-matcher REGEX"},
+	text: `Checks the configurations of the filter in files: a plugin configuration in JSON
 or YAML, an envoy.yaml, an Istio WasmPlugin or EnvoyFilter, an
 EnvoyExtensionPolicy, several documents in one file. Of a folder every .json,
 .yaml and .yml file is read, those of its folders too. Without a file, or for the
@@ -31,79 +33,73 @@ configuration of the filter are skipped with a note; for one file alone, or with
 
 With -explain-matcher REGEX it prints what a regex in allow_origins lets in: the
 registrable domains, or the shortest strangers where there are too many. The exit
-code is 1 where the module refuses it together with credentials.
-
-Exit codes: 0 no errors, 1 errors (with -strict also warnings), 2 the command is
-wrong or a file can not be read.
-
-`
+code is 1 where the module refuses it together with credentials.`,
+	examples: []example{
+		{"One file, or all of a repository:", "corsctl check policy.json"},
+		{"In a pipeline, where warnings fail as well, for a program to read:", "corsctl check -strict -o json ."},
+		{"What somebody else's regex lets in:", `corsctl check -explain-matcher '^https://([a-z0-9-]+\.)?example\.com$'`},
+	},
+	exits: []exit{
+		{exitOK, "no errors"},
+		{exitError, "errors; with -strict also warnings"},
+		{exitUsage, "the command is wrong, or a file can not be read"},
+	},
+	flags: func(flags *flag.FlagSet) { (&checkFlags{}).declare(flags) },
+	words: files,
+}
 
 // checkFlags are the command's flags.
 type checkFlags struct {
 	output, colour string
 	strict         bool
 	require        *bool // nil: where one file is given alone
-	plugins        []string
+	plugins        list
 	files          []string
 	matcher        *string // to explain, instead of checking files
 }
 
-func parseCheckFlags(args []string, stderr io.Writer) (*checkFlags, error) {
-	f := &checkFlags{}
-	flags := flag.NewFlagSet("check", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprint(flags.Output(), checkUsage)
-		flags.PrintDefaults()
-	}
-	flags.StringVar(&f.output, "o", "text", "`format`: text or json")
+func (f *checkFlags) declare(flags *flag.FlagSet) {
+	outputFlag(flags, &f.output)
 	flags.BoolVar(&f.strict, "strict", false, "warnings count as errors")
-	require := flags.Bool("require", false, "a file without a configuration of the filter is an error; unless told, where it is the only one")
-	flags.Func("plugin", "`name` of a WasmPlugin, or of a wasm filter of Envoy, that is this filter whatever its configuration holds; may be repeated", func(name string) error {
-		f.plugins = append(f.plugins, name)
-		return nil
+	flags.BoolFunc("require", "a file without a configuration of the filter is an error; unless told, where it is the only one", func(value string) error {
+		require, err := strconv.ParseBool(value)
+		f.require = &require
+		return err
 	})
+	pluginFlag(flags, &f.plugins)
 	flags.Func("explain-matcher", "`regex` of allow_origins: print what it lets in, instead of checking files", func(regex string) error {
 		f.matcher = &regex
 		return nil
 	})
-	flags.StringVar(&f.colour, "color", "auto", "`when` to colour: auto (on a terminal, unless NO_COLOR is set), always, never")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil, err
-		}
-		return nil, errFlags
+	oneOf(flags, &f.colour, "color", "auto", "`when` to colour (auto is on a terminal, unless NO_COLOR is set)", "auto", "always", "never")
+}
+
+// pluginFlag declares -plugin, which is the same for every command that looks for
+// configurations in files.
+func pluginFlag(flags *flag.FlagSet, plugins *list) {
+	flags.Var(plugins, "plugin", "`name` of a WasmPlugin, or of a wasm filter of Envoy, that is this filter whatever its configuration holds; may be repeated")
+}
+
+func parseCheckFlags(args []string, std stdio) (*checkFlags, error) {
+	f := &checkFlags{}
+	flags := flag.NewFlagSet(checkCommand.name, flag.ContinueOnError)
+	f.declare(flags)
+	if err := checkCommand.parse(flags, args, std); err != nil {
+		return nil, err
 	}
-	switch {
-	case f.output != "text" && f.output != "json":
-		return nil, fmt.Errorf("-o %s is not known; write text or json", f.output)
-	case f.colour != "auto" && f.colour != "always" && f.colour != "never":
-		return nil, fmt.Errorf("-color %s is not known; write auto, always or never", f.colour)
-	}
-	flags.Visit(func(g *flag.Flag) {
-		if g.Name == "require" {
-			f.require = require
-		}
-	})
 	if f.matcher != nil && flags.NArg() > 0 {
 		return nil, fmt.Errorf("-explain-matcher takes no files, and %q is one", flags.Arg(0))
 	}
 	if f.files = flags.Args(); len(f.files) == 0 {
-		f.files = []string{"-"}
+		f.files = []string{stdinName}
 	}
 	return f, nil
 }
 
 func check(_ context.Context, args []string, std stdio) int {
-	f, err := parseCheckFlags(args, std.err)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return exitOK
-	case err != nil:
-		if !errors.Is(err, errFlags) {
-			fmt.Fprintf(std.err, "corsctl check: %v\n", err)
-		}
-		return exitUsage
+	f, err := parseCheckFlags(args, std)
+	if err != nil {
+		return checkCommand.mistake(err, std)
 	}
 	if f.matcher != nil {
 		return explainMatcher(*f.matcher, std)
@@ -128,7 +124,7 @@ func check(_ context.Context, args []string, std stdio) int {
 	findings := []lint.Finding{}
 	checked, skipped := 0, 0
 	for _, name := range files {
-		data, err := read(std.in, &name)
+		name, data, err := readInput(std.in, name, os.ReadFile)
 		if err != nil {
 			fail(err)
 			continue
@@ -167,7 +163,7 @@ func explainMatcher(regex string, std stdio) int {
 // walk returns the files that a name stands for: itself, or those of the folder.
 func walk(name string) (files []string, err error) {
 	info, err := os.Stat(name)
-	if name == "-" || err != nil || !info.IsDir() {
+	if name == stdinName || err != nil || !info.IsDir() {
 		return []string{name}, nil // a file that is not there is told when it is read
 	}
 	err = filepath.WalkDir(name, func(path string, entry fs.DirEntry, err error) error {
@@ -188,13 +184,18 @@ func walk(name string) (files []string, err error) {
 	return files, err
 }
 
-// read reads a file; "-" is standard input.
-func read(stdin io.Reader, name *string) ([]byte, error) {
-	if *name == "-" {
-		*name = "<stdin>"
-		return io.ReadAll(stdin)
+// stdinName stands for standard input in place of a file's name.
+const stdinName = "-"
+
+// readInput reads a file with readFile, or standard input, and returns how messages
+// call it.
+func readInput(stdin io.Reader, file string, readFile func(string) ([]byte, error)) (name string, data []byte, err error) {
+	if file == stdinName {
+		data, err = io.ReadAll(stdin)
+		return "<stdin>", data, err
 	}
-	return os.ReadFile(*name)
+	data, err = readFile(file)
+	return file, data, err
 }
 
 func print(w io.Writer, findings []lint.Finding, f *checkFlags, checked, skipped int) error {

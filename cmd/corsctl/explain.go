@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -15,24 +14,35 @@ import (
 	"corsfilter/internal/explain"
 )
 
-const explainUsage = `usage: corsctl explain -c FILE -origin ORIGIN [flags]
-       corsctl explain -c FILE -curl 'curl …'
-       corsctl explain -c FILE -console 'Access to fetch at …'
-
-Tells what one request of a browser would get under a configuration: which rule
+var explainCommand = command{
+	name:    "explain",
+	summary: "tell what one request of a browser gets, and why",
+	usage: []string{
+		"explain -c FILE -origin ORIGIN [flags]",
+		"explain -c FILE -curl 'curl …'",
+		"explain -c FILE -console 'Access to fetch at …'",
+	},
+	text: `Tells what one request of a browser would get under a configuration: which rule
 and policy, step by step what the filter decides, the exact response headers, and
 what the browser does with them. FILE is anything that corsctl check reads. The
 request is told by flags, by a request copied from a browser's network panel (Copy
-as cURL), or by the message in its console; flags come on top of what was pasted.
-
-Exit codes: 0 the browser lets the script read the response, or upstream decides;
-1 it does not; 2 the command or the configuration is wrong.
-
-`
+as cURL), or by the message in its console; flags come on top of what was pasted.`,
+	examples: []example{
+		{"May this page send a PUT?", "corsctl explain -c policy.json -origin https://shop.example.com -method PUT"},
+		{"Why does the console complain?", `corsctl explain -c policy.json -console "Access to fetch at 'https://api.example.com/' from origin 'https://shop.example.com' has been blocked by CORS policy: Request header field x-foo is not allowed by Access-Control-Allow-Headers in preflight response."`},
+		{"The same for a program:", "corsctl explain -c policy.json -origin https://shop.example.com -headers x-foo -o json"},
+	},
+	exits: []exit{
+		{exitOK, "the browser lets the script read the response, or upstream decides"},
+		{exitError, "it does not"},
+		{exitUsage, "the command or the configuration is wrong"},
+	},
+	flags: func(flags *flag.FlagSet) { (&explainFlags{}).declare(flags) },
+}
 
 // explainFlags are the command's flags.
 type explainFlags struct {
-	file, name           string
+	configurationFlags
 	curl, console        string
 	origin, url          string
 	host, path           string
@@ -57,26 +67,13 @@ func (l *headerLines) Set(line string) error {
 	return nil
 }
 
-func explainCommand(_ context.Context, args []string, std stdio) int {
-	stdout, stderr := std.out, std.err
-	fail := func(err error) int {
-		fmt.Fprintln(stderr, "corsctl explain: "+err.Error())
-		return exitUsage
-	}
-	f, err := parseExplainFlags(args, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return exitOK
-	case errors.Is(err, errFlags):
-		return exitUsage
-	case err != nil:
-		return fail(err)
-	}
-	data, err := os.ReadFile(f.file)
+func explainRequest(_ context.Context, args []string, std stdio) int {
+	fail := func(err error) int { return explainCommand.mistake(err, std) }
+	f, err := parseExplainFlags(args, std)
 	if err != nil {
 		return fail(err)
 	}
-	configuration, err := explain.Configuration(f.file, data, f.name)
+	configuration, err := f.configuration(std.in, os.ReadFile)
 	if err != nil {
 		return fail(err)
 	}
@@ -85,46 +82,61 @@ func explainCommand(_ context.Context, args []string, std stdio) int {
 		return fail(err)
 	}
 	report, err := explain.Explain(configuration, request)
-	var problems config.Problems
-	if errors.As(err, &problems) {
-		for _, p := range problems {
-			fmt.Fprintf(stderr, "%s: %s\n", f.file, p.Error())
-		}
-		return exitUsage
-	}
 	if err != nil {
 		return fail(err)
 	}
 	if f.output == "json" {
-		e := json.NewEncoder(stdout)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		err = e.Encode(report)
-	} else {
-		err = report.Text(stdout)
+		if code := printJSON(std, explainCommand, report); code != exitOK {
+			return code
+		}
+	} else if err := report.Text(std.out); err != nil {
+		return fail(err)
 	}
 	switch {
-	case err != nil:
-		return fail(err)
 	case !report.Allowed && !report.UpstreamDecides:
 		return exitError
 	}
 	return exitOK
 }
 
-// errFlags is a mistake that package flag has told already.
-var errFlags = errors.New("flags")
+// configurationFlags name one configuration in a file.
+type configurationFlags struct {
+	file, name string
+	plugins    list
+}
 
-func parseExplainFlags(args []string, stderr io.Writer) (*explainFlags, error) {
-	f := &explainFlags{given: map[string]bool{}}
-	flags := flag.NewFlagSet("explain", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprint(flags.Output(), explainUsage)
-		flags.PrintDefaults()
-	}
-	flags.StringVar(&f.file, "c", "", "configuration (`file`)")
+// declare declares them; which is the flag for the file, and usage its meaning.
+func (f *configurationFlags) declare(flags *flag.FlagSet, which, usage string) {
+	flags.StringVar(&f.file, which, "", usage)
 	flags.StringVar(&f.name, "name", "", "which configuration, where the file has several, by the `place` where it stands, such as spec.pluginConfig")
+	pluginFlag(flags, &f.plugins)
+}
+
+// configuration reads the file with readFile, and returns the configuration as JSON.
+// A configuration with mistakes is an error that tells them all.
+func (f *configurationFlags) configuration(stdin io.Reader, readFile func(string) ([]byte, error)) ([]byte, error) {
+	name, data, err := readInput(stdin, f.file, readFile)
+	if err != nil {
+		return nil, err
+	}
+	configuration, err := explain.Configuration(name, data, f.name, f.plugins...)
+	if err != nil {
+		return nil, err
+	}
+	_, _, err = config.Parse(configuration)
+	var problems config.Problems
+	if errors.As(err, &problems) {
+		var all []error
+		for _, p := range problems {
+			all = append(all, fmt.Errorf("%s: %w", name, p))
+		}
+		err = errors.Join(all...)
+	}
+	return configuration, err
+}
+
+func (f *explainFlags) declare(flags *flag.FlagSet) {
+	f.configurationFlags.declare(flags, "c", "configuration (`file`); - is standard input")
 	flags.StringVar(&f.curl, "curl", "", "a `command` of curl as a browser's network panel copies it")
 	flags.StringVar(&f.console, "console", "", "the `message` of Chromium's, Firefox's or Safari's console")
 	flags.StringVar(&f.origin, "origin", "", "`origin` of the page, such as https://shop.example.com")
@@ -136,12 +148,15 @@ func parseExplainFlags(args []string, stderr io.Writer) (*explainFlags, error) {
 	flags.BoolVar(&f.credentials, "credentials", false, "the script sends credentials, such as cookies")
 	flags.BoolVar(&f.private, "private-network", false, "the target is in a more private network than the page")
 	flags.Var(&f.upstream, "upstream-header", "a `'Name: value'` that upstream sends; may be repeated")
-	flags.StringVar(&f.output, "o", "text", "`format`: text or json")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil, err
-		}
-		return nil, errFlags
+	outputFlag(flags, &f.output)
+}
+
+func parseExplainFlags(args []string, std stdio) (*explainFlags, error) {
+	f := &explainFlags{given: map[string]bool{}}
+	flags := flag.NewFlagSet(explainCommand.name, flag.ContinueOnError)
+	f.declare(flags)
+	if err := explainCommand.parse(flags, args, std); err != nil {
+		return nil, err
 	}
 	flags.Visit(func(g *flag.Flag) { f.given[g.Name] = true })
 	switch {
@@ -153,8 +168,6 @@ func parseExplainFlags(args []string, stderr io.Writer) (*explainFlags, error) {
 		return nil, errors.New("-curl and -console are two requests; write one of them")
 	case f.given["url"] && (f.given["host"] || f.given["path"]):
 		return nil, errors.New("-url has a host and a path of its own; leave out -host and -path")
-	case f.output != "text" && f.output != "json":
-		return nil, fmt.Errorf("-o %s is not known; write text or json", f.output)
 	}
 	return f, nil
 }

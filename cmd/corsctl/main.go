@@ -21,28 +21,28 @@ const (
 	exitInterrupted = 130
 )
 
-// command is one subcommand. run returns the exit code; what went wrong has
-// been written to stderr by then.
-type command struct {
-	name    string
-	summary string
-	run     func(ctx context.Context, args []string, std stdio) int
-	// ends says that the command ends by itself when ctx does; others are left
-	// where they are.
-	ends bool
-}
-
 // stdio is what a command reads from and writes to.
 type stdio struct {
 	in       io.Reader
 	out, err io.Writer
 }
 
-var commands = []command{
-	{name: "serve", summary: "serve an envoy.yaml for development and tests", run: serve, ends: true},
-	{name: "check", summary: "check configurations before they ship", run: check},
-	{name: "explain", summary: "tell what one request of a browser gets, and why", run: explainCommand},
-	{name: "version", summary: "say which corsctl this is", run: sayVersion},
+// commands are in the order of the help. They are filled in by init, since some
+// look at the list themselves.
+var commands []command
+
+func init() {
+	run := func(c command, run func(context.Context, []string, stdio) int) command {
+		c.run = run
+		return c
+	}
+	commands = []command{
+		run(serveCommand, serve),
+		run(checkCommand, check),
+		run(explainCommand, explainRequest),
+		run(completionCommand, completion),
+		run(versionCommand, sayVersion),
+	}
 }
 
 func main() {
@@ -61,17 +61,37 @@ func run(ctx context.Context, args []string, std stdio) int {
 	}
 	switch args[0] {
 	case "help", "-h", "-help", "--help":
-		usage(std.out)
-		return exitOK
+		return help(args[1:], std)
+	case "complete":
+		return complete(args[1:], std)
 	}
 	for _, c := range commands {
 		if c.name == args[0] {
 			return c.start(ctx, args[1:], std)
 		}
 	}
-	fmt.Fprintf(std.err, "corsctl: unknown command %q\n\n", args[0])
+	return unknown(args[0], std)
+}
+
+func unknown(name string, std stdio) int {
+	fmt.Fprintf(std.err, "corsctl: unknown command %q\n\n", name)
 	usage(std.err)
 	return exitUsage
+}
+
+// help shows the help of a command, or what commands there are.
+func help(args []string, std stdio) int {
+	if len(args) == 0 {
+		usage(std.out)
+		return exitOK
+	}
+	for _, c := range commands {
+		if c.name == args[0] {
+			c.help(std.out)
+			return exitOK
+		}
+	}
+	return unknown(args[0], std)
 }
 
 // start runs the command until it ends or is interrupted, whatever it is doing:
@@ -94,7 +114,7 @@ func (c command) start(ctx context.Context, args []string, std stdio) int {
 func usage(w io.Writer) {
 	fmt.Fprint(w, "usage: corsctl <command> [flags]\n\n")
 	for _, c := range commands {
-		fmt.Fprintf(w, "  %-10s%s\n", c.name, c.summary)
+		fmt.Fprintf(w, "  %-12s%s\n", c.name, c.summary)
 	}
-	fmt.Fprint(w, "\ncorsctl <command> -h shows the flags of a command.\n")
+	fmt.Fprint(w, "\ncorsctl <command> -h shows the flags of a command, with examples.\n")
 }

@@ -8,9 +8,10 @@ import (
 )
 
 // Configuration returns a plugin configuration in a file, as JSON: the only one,
-// or the one that is named as lint says where it stands.
-func Configuration(file string, data []byte, name string) ([]byte, error) {
-	found, err := lint.Find(data)
+// or the one that is named as lint says where it stands. plugins are as for
+// [lint.Find].
+func Configuration(file string, data []byte, name string, plugins ...string) ([]byte, error) {
+	found, err := lint.Find(data, plugins...)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", file, err)

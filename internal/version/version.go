@@ -15,6 +15,10 @@ var (
 // Release is the version without a leading v, or "devel".
 func Release() string { return release }
 
+// Commit is the hash of the commit, with "-dirty" behind it where the tree was
+// changed, or "" where the build was not told.
+func Commit() string { return commit }
+
 // String returns all of it in one line, such as
 // "1.2.0 (commit 96b00ac, go1.26.1)". The commit is shortened to 12 digits.
 func String() string {

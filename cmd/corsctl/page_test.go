@@ -1,0 +1,172 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"mvdan.cc/sh/v3/shell"
+)
+
+var update = flag.Bool("update", false, "write docs/corsctl.md anew")
+
+// page is docs/corsctl.md, made of what the commands say of themselves.
+func page() string {
+	var b strings.Builder
+	b.WriteString(`# corsctl
+
+The workbench of the filter: it checks configurations, explains decisions, and serves a
+configuration without Envoy. Each part of this page is what ` + "`corsctl COMMAND -h`" + ` shows. It is
+made by ` + "`go test ./cmd/corsctl -update`" + `.
+
+| command | what it does |
+|---|---|
+`)
+	for _, c := range commands {
+		fmt.Fprintf(&b, "| [%s](#%s) | %s |\n", c.name, c.name, c.summary)
+	}
+	for _, c := range commands {
+		fmt.Fprintf(&b, "\n## %s\n\n```text\n", c.name)
+		for _, line := range c.usage {
+			b.WriteString("corsctl " + line + "\n")
+		}
+		b.WriteString("```\n\n" + c.text + "\n")
+		if len(c.examples) > 0 {
+			b.WriteString("\n```sh\n")
+			for _, e := range c.examples {
+				fmt.Fprintf(&b, "# %s\n%s\n", e.purpose, e.line)
+			}
+			b.WriteString("```\n")
+		}
+		if rows := flagRows(c); rows != "" {
+			b.WriteString("\n| flag | unless told | meaning |\n|---|---|---|\n" + rows)
+		}
+		b.WriteString("\n| exit code | meaning |\n|---|---|\n")
+		for _, e := range c.exits {
+			fmt.Fprintf(&b, "| %d | %s |\n", e.code, e.meaning)
+		}
+	}
+	return b.String()
+}
+
+func flagRows(c command) string {
+	var b strings.Builder
+	c.flagSet().VisitAll(func(f *flag.Flag) {
+		value, usage := flag.UnquoteUsage(f)
+		name, fallback := "-"+f.Name, f.DefValue
+		if value != "" {
+			name += " " + strings.ToUpper(value)
+		}
+		if fallback == "false" {
+			fallback = ""
+		}
+		if fallback != "" {
+			fallback = "`" + fallback + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", name, fallback, usage)
+	})
+	return b.String()
+}
+
+func TestThePageOfCommandsIsWhatTheySay(t *testing.T) {
+	const path = "../../docs/corsctl.md"
+	if *update {
+		if err := os.WriteFile(path, []byte(page()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != page() {
+		t.Error("docs/corsctl.md is not what the commands say; run go test ./cmd/corsctl -update")
+	}
+}
+
+// TestEveryCommandSaysWhatItNeedsTo keeps the commands alike.
+func TestEveryCommandSaysWhatItNeedsTo(t *testing.T) {
+	meanings := map[string]string{}
+	for _, c := range commands {
+		if c.summary == "" || c.text == "" || len(c.usage) == 0 || len(c.examples) == 0 || len(c.exits) < 2 {
+			t.Errorf("%s lacks a part of its help", c.name)
+		}
+		for _, usage := range c.usage {
+			if !strings.HasPrefix(usage, c.name) {
+				t.Errorf("%s: usage %q", c.name, usage)
+			}
+		}
+		for line := range strings.Lines(c.text) {
+			if len(strings.TrimSpace(line)) > 82 {
+				t.Errorf("%s: a line of %d characters: %s", c.name, len(line), line)
+			}
+		}
+		// A flag of two commands means the same in both, but for what it names.
+		c.flagSet().VisitAll(func(f *flag.Flag) {
+			if f.Usage == "" {
+				t.Errorf("%s -%s has no meaning", c.name, f.Name)
+			}
+			if f.Name == "c" {
+				return
+			}
+			if before, ok := meanings[f.Name]; ok && before != f.Usage {
+				t.Errorf("-%s means %q and %q", f.Name, before, f.Usage)
+			}
+			meanings[f.Name] = f.Usage
+		})
+	}
+}
+
+var corsctlLine = regexp.MustCompile(`corsctl [^|)]+`)
+
+// TestEveryExampleRuns types what the help says, in a folder with a policy.
+func TestEveryExampleRuns(t *testing.T) {
+	ran := 0
+	for _, c := range commands {
+		for _, e := range c.examples {
+			t.Run(e.purpose, func(t *testing.T) {
+				ran++
+				t.Chdir(t.TempDir())
+				for name, text := range map[string]string{
+					"policy.json": `{"allow_origins": ["https://shop.example.com"], "allow_methods": ["PUT"]}`,
+					"envoy.yaml":  plain,
+				} {
+					if err := os.WriteFile(filepath.FromSlash(name), []byte(text), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				line := e.line
+				if strings.Contains(line, "completion") {
+					line = corsctlLine.FindString(line)
+				}
+				words, err := shell.Fields(line, nil)
+				if err != nil || words[0] != "corsctl" || words[1] != c.name {
+					t.Fatalf("%q: %v", words, err)
+				}
+				var stdout, stderr bytes.Buffer
+				std := stdio{in: strings.NewReader(""), out: &stdout, err: &stderr}
+				if c.ends { // it would go on; that it serves is shown elsewhere
+					if _, err := parseServeFlags(words[2:], std); err != nil {
+						t.Error(err)
+					}
+					return
+				}
+				switch code := run(context.Background(), words[1:], std); {
+				case code != exitOK && code != exitError:
+					t.Errorf("exit code %d: %s", code, stderr.String())
+				case stdout.Len() == 0:
+					t.Error("nothing is printed")
+				}
+			})
+		}
+	}
+	if ran < 10 {
+		t.Errorf("%d examples", ran)
+	}
+}

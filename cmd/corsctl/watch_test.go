@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"corsfilter/internal/locked"
+	"corsfilter/internal/wasmtest"
+)
+
+// serving is corsctl serve at work.
+type serving struct {
+	stdout, stderr locked.Buffer
+	stop           context.CancelFunc
+	ended          chan int
+}
+
+func startServing(t *testing.T, args ...string) *serving {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	s := &serving{stop: stop, ended: make(chan int, 1)}
+	go func() {
+		s.ended <- run(ctx, append([]string{"serve"}, args...), stdio{in: strings.NewReader(""), out: &s.stdout, err: &s.stderr})
+	}()
+	t.Cleanup(func() {
+		stop()
+		select {
+		case code := <-s.ended:
+			if code != exitOK {
+				t.Errorf("exit code %d: %s", code, s.stderr.String())
+			}
+		case <-time.After(20 * time.Second):
+			t.Error("it does not end")
+		}
+	})
+	return s
+}
+
+// expect waits until both outputs together hold a text.
+func (s *serving) expect(t *testing.T, want string) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if strings.Contains(s.stdout.String()+s.stderr.String(), want) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no %q in\n%s\n%s", want, s.stdout.String(), s.stderr.String())
+		}
+	}
+}
+
+// TestAPolicyIsServedAndTakenAnew puts a policy in front of a server, and changes
+// it: to one with a mistake, and to another.
+func TestAPolicyIsServedAndTakenAnew(t *testing.T) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		fmt.Fprint(w, "upstream has ", r.URL.Path)
+	}))
+	defer upstream.Close()
+	dir := t.TempDir()
+	policy, module := filepath.Join(dir, "policy.yaml"), filepath.Join(dir, "cors.wasm")
+	put := func(path, text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(module, string(wasmtest.Module(t)))
+	put(policy, "allow_origins: [https://one.example]\n")
+	// localhost, since servers of front ends listen on ::1 alone at times.
+	s := startServing(t, "-policy", policy, "-upstream", strings.Replace(upstream.URL, "127.0.0.1", "localhost", 1), "-listen", "localhost:0", "-module", module, "-watch")
+	s.expect(t, "watching "+module+", "+policy+"\n")
+	base := regexp.MustCompile(`listener main: (http://127\.0\.0\.1:\d+)\n`).FindStringSubmatch(s.stdout.String())
+	if base == nil {
+		t.Fatalf("%s", s.stdout.String())
+	}
+	allowed := func(origin string) bool {
+		t.Helper()
+		request, err := http.NewRequest(http.MethodGet, base[1]+"/list", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Origin", origin)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			t.Errorf("status %d", response.StatusCode)
+		}
+		return response.Header.Get("Access-Control-Allow-Origin") == origin
+	}
+	expect := func(one, two bool) {
+		t.Helper()
+		if allowed("https://one.example") != one || allowed("https://two.example") != two {
+			t.Errorf("want one %v, two %v", one, two)
+		}
+	}
+	expect(true, false)
+	put(policy, "allow_origins: [https://two.example/]\n")
+	s.expect(t, `the change is not taken, and what was served goes on: `+policy+`: allow_origins[0]: "https://two.example/": an origin has no trailing slash`)
+	expect(true, false)
+	put(policy, "allow_origins: [https://two.example]\n")
+	s.expect(t, "serving "+policy+" as it stands now\n")
+	expect(false, true)
+
+	// The module, too: one that is none is refused.
+	put(module, "not wasm")
+	s.expect(t, "not a wasm module")
+	expect(false, true)
+}
+
+// TestWatching tells files apart as editors, links and deployments change them.
+func TestWatching(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a")
+	w := newWatched()
+	w.every = time.Millisecond
+	wait := func(ctx context.Context) bool { return w.wait(ctx) }
+	changed := func(what string, change func() error) {
+		t.Helper()
+		seen := make(chan bool, 1)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		go func() { seen <- wait(ctx) }()
+		time.Sleep(20 * time.Millisecond)
+		select {
+		case <-seen:
+			t.Fatalf("before %s: a change is seen", what)
+		default:
+		}
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		if !<-seen {
+			t.Errorf("%s is not seen", what)
+		}
+	}
+	if _, err := w.read(path); err == nil {
+		t.Fatal("read what is not there")
+	}
+	changed("a new file", func() error { return os.WriteFile(path, []byte("1"), 0o600) })
+	changed("a longer one", func() error { return os.WriteFile(path, []byte("22"), 0o600) })
+	changed("a file put in its place", func() error {
+		other := filepath.Join(dir, "b")
+		if err := os.WriteFile(other, []byte("33"), 0o600); err != nil {
+			return err
+		}
+		if err := os.Chtimes(other, time.Time{}, time.Now().Add(time.Hour)); err != nil {
+			return err
+		}
+		return os.Rename(other, path)
+	})
+	changed("its end", func() error { return os.Remove(path) })
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if w.wait(ctx) {
+		t.Error("a change is seen where none was")
+	}
+}
