@@ -12,6 +12,8 @@ export COMPILER ?= go
 export BROWSER ?=
 export REQUIRE_BROWSER ?=
 FUZZTIME ?= 20s
+# How many policies and requests make peers compares.
+CASES ?= 1000000
 # What the module and corsctl say of themselves; a release sets VERSION.
 VERSION ?= devel
 COMMIT := $(shell git rev-parse HEAD 2>/dev/null)$(shell test -z "$$(git status --porcelain 2>/dev/null)" || echo -dirty)
@@ -31,7 +33,7 @@ TINYGO_VERSION := 0.33
 MODULE_PACKAGES := ./config ./filter ./internal/abi ./internal/automaton ./internal/fieldpath ./internal/header ./internal/origin ./internal/reach ./internal/suffix ./internal/version .
 MODULE_GO := go1.23
 
-.PHONY: help setup build run test envoy image push release bench v8 fuzz check tidy clean FORCE
+.PHONY: help setup build run test peers envoy image push release bench v8 fuzz check tidy clean FORCE
 
 help: ## this list
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -65,6 +67,9 @@ run: $(MODULE) $(CORSCTL) ## serves envoy.yaml and the demo until Ctrl-C
 
 test: ## every test, through the module just built; installs what they need
 	@scripts/test -timeout 15m
+
+peers: $(MODULE) ## a million policies and requests through rs/cors as well: CASES=N; Ctrl-C reports so far
+	@cd e2e/peers && CORSFILTER_WASM=$(CURDIR)/$(MODULE) go test -run '^TestPeers$$' -count=1 -timeout 0 -v . -args -cases $(CASES)
 
 envoy: ## the scenario table through envoy.yaml in a real Envoy: ENVOY=/path, or the one on PATH
 	@scripts/envoy
