@@ -323,7 +323,11 @@ func (u *Upstream) VisitHeader(name, value string) {
 	var field *Field
 	switch name {
 	case header.Vary:
-		u.VariesByOrigin = u.VariesByOrigin || header.Contains(value, header.Origin) || header.Contains(value, "*")
+		// A list that is longer than any service sends is not read: that Origin
+		// stands there twice then does no harm.
+		if len(value) <= header.MaxListLen && (header.Contains(value, header.Origin) || header.Contains(value, "*")) {
+			u.VariesByOrigin = true
+		}
 		return
 	case header.AllowOrigin:
 		field = &u.AllowOrigin

@@ -10,17 +10,22 @@ const (
 	maxAllocation = 64 << 20
 )
 
+// maxSpare is how many allocations of their own are kept: a callback makes three
+// at most, and one is room for the next configuration.
+const maxSpare = 4
+
 // scratch is the memory that the host writes values into during a callback. It
 // is used again for the next callback: the host keeps nothing, and what the
 // filter keeps it copies. What does not fit gets an allocation of its own, and
-// the area is made larger for the callbacks to come, up to maxScratch. Of larger
-// allocations, which are configurations, the largest is kept for the next one.
+// the area is made larger for the callbacks to come, up to maxScratch. Beyond
+// that the allocations themselves are kept for the next ones, the largest first:
+// a client that sends huge headers again and again must leave no garbage.
 type scratch struct {
 	area    []byte
 	used    int
 	pinned  [][]byte // keeps the collector off while the host fills them
 	missing int
-	large   []byte // free
+	spare   [maxSpare][]byte // free, the largest first
 }
 
 // reset makes all of the area free again. It is called where a callback starts.
@@ -32,21 +37,29 @@ func (s *scratch) reset() {
 }
 
 func (s *scratch) regrow() {
-	for _, own := range s.pinned {
-		if cap(own) > max(maxScratch, len(s.large)) {
-			s.large = own[:cap(own)]
-		}
-	}
-	clear(s.pinned)
-	s.pinned = s.pinned[:0]
 	if want := len(s.area) + s.missing; want <= maxScratch {
 		size := max(minScratch, len(s.area))
 		for size < want {
 			size *= 2
 		}
 		s.area = make([]byte, size)
+	} else {
+		for _, own := range s.pinned {
+			s.keep(own[:cap(own)])
+		}
 	}
+	clear(s.pinned)
+	s.pinned = s.pinned[:0]
 	s.missing = 0
+}
+
+// keep puts an allocation to the spare ones; the smallest falls out.
+func (s *scratch) keep(own []byte) {
+	for i := range s.spare {
+		if len(own) > len(s.spare[i]) {
+			own, s.spare[i] = s.spare[i], own
+		}
+	}
 }
 
 // allocate returns n bytes, or nil where that is out of reason. It never panics,
@@ -68,10 +81,8 @@ func (s *scratch) allocate(n uint32) unsafe.Pointer {
 		s.used += size
 		return p
 	}
-	own := s.large
-	if size > maxScratch && size <= len(own) {
-		own, s.large = own[:size], nil
-	} else {
+	own := s.take(size)
+	if own == nil {
 		own = make([]byte, size, s.room(size))
 	}
 	s.pinned = append(s.pinned, own)
@@ -79,10 +90,24 @@ func (s *scratch) allocate(n uint32) unsafe.Pointer {
 	return unsafe.Pointer(&own[0])
 }
 
+// take returns the smallest spare allocation that is large enough, or nil.
+func (s *scratch) take(size int) (own []byte) {
+	for i := maxSpare - 1; i >= 0; i-- {
+		if size > len(s.spare[i]) {
+			continue
+		}
+		own = s.spare[i][:size]
+		copy(s.spare[i:], s.spare[i+1:])
+		s.spare[maxSpare-1] = nil
+		return own
+	}
+	return nil
+}
+
 // room is how many bytes an allocation of its own gets. A configuration that has
 // outgrown the largest one may grow again, by a little each time.
 func (s *scratch) room(size int) int {
-	if n := len(s.large); n > 0 && size > n {
+	if n := len(s.spare[0]); n > 0 && size > n {
 		return size + size/4
 	}
 	return size

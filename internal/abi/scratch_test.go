@@ -2,6 +2,7 @@ package abi
 
 import (
 	"bytes"
+	"runtime"
 	"testing"
 	"unsafe"
 
@@ -84,13 +85,46 @@ func TestScratch(t *testing.T) {
 			t.Error("the memory of the first one is not used again")
 		}
 		larger := push(2*maxScratch + 8)
-		if push(2*maxScratch+16) != larger || push(2*maxScratch) != larger {
+		if push(2*maxScratch+16) != larger || push(2*maxScratch) != first {
 			t.Error("one that grows by a little needs new memory each time")
 		}
 		// Two in one callback do not get the same.
 		s.reset()
 		if a, b := s.allocate(maxScratch+8), s.allocate(maxScratch+8); a == b {
 			t.Error("two allocations in one place")
+		}
+	})
+	t.Run("a callback that needs several huge ones leaves nothing behind", func(t *testing.T) {
+		var s scratch
+		callback := func(sizes ...uint32) {
+			s.reset()
+			var seen [3]uintptr
+			for i, n := range sizes {
+				p := uintptr(s.allocate(n))
+				if s.view(p, n) == nil || p == seen[0] || p == seen[1] {
+					t.Fatalf("%d bytes can not be viewed, or are another's", n)
+				}
+				seen[i] = p
+			}
+		}
+		// As one request after another may need, in any order.
+		huge := func() {
+			callback(1<<20, 300, 1<<20+200)
+			callback(200<<10, 100<<10, 90<<10)
+			callback(2<<20, 1<<10)
+		}
+		for range 4 {
+			huge()
+		}
+		allocated := func() (bytes uint64) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			huge()
+			runtime.ReadMemStats(&after)
+			return after.TotalAlloc - before.TotalAlloc
+		}
+		if got := allocated(); got > 1<<10 {
+			t.Errorf("%d bytes are allocated anew", got)
 		}
 	})
 	t.Run("the largest allocation can be had", func(t *testing.T) {

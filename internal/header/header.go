@@ -26,8 +26,9 @@ const (
 )
 
 // MaxListLen is the longest Access-Control-Request-Headers value, in bytes,
-// that is looked at. A browser sends the names that a page's script set, a few
-// hundred bytes at most; a longer value comes from no browser.
+// that is looked at, and the longest Vary. A browser sends the names that a
+// page's script set, a few hundred bytes at most; a longer value comes from no
+// browser.
 const MaxListLen = 4096
 
 // tokenByte marks the bytes of a token (RFC 9110, section 5.6.2).

@@ -53,6 +53,10 @@ type VMConfig struct {
 	LogLevel func() LogLevel
 	// Metrics is shared between the VMs of all workers; nil: the VM has its own.
 	Metrics *Metrics
+	// Answer is asked instead of the host's own functions, and answers the guest
+	// with a status of its own: run is the function that it may call. It is for
+	// tests of modules against hosts that fail; nil: every function runs.
+	Answer func(function string, run func() uint32) uint32
 }
 
 // VM is an instance of a module: one worker thread of Envoy. Its methods, and
