@@ -44,7 +44,7 @@ func pushes(t testing.TB, module *host.Module, env map[string]string, n, times i
 			t.Fatal("a configuration that is cut off is accepted")
 		}
 		request := host.NewHeaderMap([2]string{":method", "GET"}, [2]string{":authority", "api.example"}, [2]string{":path", "/"}, [2]string{"origin", mine})
-		stream := plugin.NewStream(host.StreamInfo{})
+		stream := plugin.NewStream()
 		stream.OnRequestHeaders(request, true)
 		if old != nil {
 			if err := old.Close(t.Context()); err != nil {

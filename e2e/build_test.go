@@ -28,6 +28,7 @@ var wantImports = []string{
 	"env.proxy_remove_header_map_value",
 	"env.proxy_replace_header_map_value",
 	"env.proxy_send_local_response",
+	"env.proxy_set_tick_period_milliseconds",
 	"wasi_snapshot_preview1.args_get",
 	"wasi_snapshot_preview1.args_sizes_get",
 	"wasi_snapshot_preview1.clock_time_get",
@@ -56,6 +57,7 @@ var wantExports = []string{
 	"proxy_on_memory_allocate",
 	"proxy_on_request_headers",
 	"proxy_on_response_headers",
+	"proxy_on_tick",
 	"proxy_on_vm_start",
 }
 

@@ -61,6 +61,7 @@ func TestModule(t *testing.T) {
 			if response.Paused {
 				t.Fatal("the stream is paused without a reply")
 			}
+			plugins[s.Config].Tick()
 			got := outcome{body: string(response.Body), counters: increments(before, counted(metrics[s.Config]))}
 			got.headers = scenario.Collect(response.Headers.All())
 			if !response.Forwarded {

@@ -129,20 +129,21 @@ func TestDecisionsAreLoggedOnDemand(t *testing.T) {
 		}
 		return true
 	}
-	// The module looks at the level every 256 streams.
-	enough := func(origin string) {
-		for range 300 {
-			send(origin)
+	// The module looks at the level once a second.
+	tick := func() {
+		for _, vm := range g.VMs() {
+			vm.Tick()
 		}
 	}
-	enough("https://before.example")
+	send("https://before.example")
 	post("wasm=debug")
-	enough("https://during.example")
+	tick()
+	send("https://during.example")
 	if !wait(said("https://during.example")) || said("https://before.example")() {
 		t.Errorf("after POST /logging?wasm=debug:\n%s", log.String())
 	}
 	post("wasm=info")
-	enough("https://between.example")
+	tick()
 	send("https://after.example")
 	if said("https://after.example")() {
 		t.Error("decisions are logged after POST /logging?wasm=info")

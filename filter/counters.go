@@ -112,7 +112,8 @@ func (d *Decision) outcomeCounter() counter {
 	return preflightAllowed
 }
 
-// defineCounters tells the host the names once; a request only says numbers.
+// defineCounters tells the host the names once; from then on numbers stand for
+// them.
 func (c *pluginContext) defineCounters(configuration *config.Config) error {
 	for _, mode := range modes(configuration) {
 		for i, name := range counterNames {
@@ -133,22 +134,35 @@ func (c *pluginContext) observe(r *Request, d *Decision) {
 	if !d.counts() {
 		return
 	}
-	ids := &c.counters[d.Policy.Mode]
-	c.host.Increment(ids[d.originCounter()])
-	c.host.Increment(ids[d.outcomeCounter()])
+	counted := &c.counted[d.Policy.Mode]
+	counted[d.originCounter()]++
+	counted[d.outcomeCounter()]++
 	if c.level <= LogDebug {
 		c.host.Log(LogDebug, header.AsString(d.appendLine(c.line[:0], r)))
 	}
 }
 
-// streamsPerLevelCheck is how many streams pass between two looks at the log
-// level: an operator who raises it sees decisions after that many requests, and
-// no request pays for it.
-const streamsPerLevelCheck = 256
+// tickPeriod is how old the proxy's counters get at most, and how long it takes
+// until a changed log level is seen, in milliseconds. A request pays for neither:
+// each is a call to the proxy.
+const tickPeriod = 1000
 
-func (c *pluginContext) refreshLogLevel() {
-	if c.untilLevelCheck--; c.untilLevelCheck < 0 {
-		c.untilLevelCheck = streamsPerLevelCheck
-		c.level = c.host.LogLevel()
+// OnTick hands over what was counted since the last tick, and looks at the log
+// level.
+func (c *pluginContext) OnTick() {
+	defer c.survive("proxy_on_tick")
+	c.handOver()
+	c.level = c.host.LogLevel()
+}
+
+// handOver tells the proxy what was counted and not told yet.
+func (c *pluginContext) handOver() {
+	for mode := range c.counted {
+		for i, n := range c.counted[mode] {
+			if n > 0 {
+				c.counted[mode][i] = 0
+				c.host.Increment(c.counters[mode][i], n)
+			}
+		}
 	}
 }

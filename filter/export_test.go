@@ -1,7 +1,4 @@
 package filter
 
 // For the tests that run the filter on a host, which are a package of their own.
-const (
-	MaxLineLen           = maxLineLen
-	StreamsPerLevelCheck = streamsPerLevelCheck
-)
+const MaxLineLen = maxLineLen

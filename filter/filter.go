@@ -47,11 +47,12 @@ type pluginContext struct {
 	host   Host
 	config *config.Config
 	// counters are those of modes Enforce and Shadow, by mode.
-	counters        [2]counters
-	level           LogLevel
-	untilLevelCheck int
-	open            int  // streams
-	deleted         bool // by the proxy
+	counters [2]counters
+	counted  [2][numCounters]uint64 // not handed over yet
+	ticking  bool
+	level    LogLevel
+	open     int  // streams
+	deleted  bool // by the proxy
 
 	// What one callback works with. Callbacks do not overlap.
 	request  Request
@@ -64,12 +65,8 @@ type pluginContext struct {
 // OnPluginStart reads the configuration. With a mistake in it the plugin does
 // not start, and the proxy keeps what it had.
 func (c *pluginContext) OnPluginStart(int) (status types.OnPluginStartStatus) {
-	defer func() {
-		if p := recover(); p != nil {
-			logPanic(c.host, "proxy_on_configure", p)
-			status = types.OnPluginStartStatusFailed
-		}
-	}()
+	status = types.OnPluginStartStatusFailed // unless it returns
+	defer c.survive("proxy_on_configure")
 	data, err := c.host.Configuration()
 	if err != nil {
 		c.host.Log(LogError, "the plugin configuration can not be read: "+err.Error())
@@ -86,6 +83,7 @@ func (c *pluginContext) OnPluginStart(int) (status types.OnPluginStartStatus) {
 		c.host.Log(LogError, fmt.Sprintf("configuration refused: %d to fix; nothing of it takes effect", problems.Count()))
 		return types.OnPluginStartStatusFailed
 	}
+	c.handOver() // under the names of the configuration before, if there was one
 	if err := c.defineCounters(parsed); err != nil {
 		c.host.Log(LogError, err.Error())
 		return types.OnPluginStartStatusFailed
@@ -93,6 +91,7 @@ func (c *pluginContext) OnPluginStart(int) (status types.OnPluginStartStatus) {
 	c.recycle()
 	c.config = parsed
 	c.level = c.host.LogLevel()
+	c.ticking = c.host.TickEvery(tickPeriod)
 	c.host.Log(LogInfo, "version "+version.String()+", in force: "+parsed.Summary())
 	return types.OnPluginStartStatusOK
 }
@@ -109,6 +108,21 @@ func (c *pluginContext) NewHttpContext(uint32) types.HttpContext {
 	return &stream{plugin: c}
 }
 
+// survive keeps a bug from failing the VM with all its streams. It is deferred
+// by the plugin's callbacks.
+func (c *pluginContext) survive(callback string) {
+	if p := recover(); p != nil {
+		logPanic(c.host, callback, p)
+	}
+}
+
+// OnPluginDone hands over what was counted. The SDK calls it; spoken directly, the
+// ABI has OnDelete.
+func (c *pluginContext) OnPluginDone() bool {
+	c.OnTick()
+	return true
+}
+
 // Deletable is implemented by plugin contexts; the SDK's interface has no such
 // callback.
 type Deletable interface {
@@ -116,16 +130,22 @@ type Deletable interface {
 	OnDelete()
 }
 
-// OnDelete gives the configuration's memory to the next one. Proxies delete a
-// plugin after its streams; where one does not, its last stream does that.
+// OnDelete hands over what was counted and gives the configuration's memory to the
+// next one. Proxies delete a plugin after its streams; where one does not, its
+// last stream does that. The callback that comes before, proxy_on_done, would do
+// as well, but the proxy would call it for every stream, too.
 func (c *pluginContext) OnDelete() {
 	c.deleted = true
 	c.leave()
 }
 
 // leave gives the memory of a deleted plugin back once none of its streams is
-// open.
+// open. There are no ticks for that one, as in a proxy without any, and so the
+// end of each stream is one.
 func (c *pluginContext) leave() {
+	if c.deleted || !c.ticking {
+		c.OnTick()
+	}
 	if c.deleted && c.open == 0 {
 		c.recycle()
 		c.vm.plugins = append(c.vm.plugins, c)

@@ -113,6 +113,8 @@ func TestPluginsInOneVMKeepApart(t *testing.T) {
 	b.OnPluginStart(0)
 	request := req{":method": "GET", "origin": "https://a.example"}
 	gotA, gotB := filtertest.Serve(a, h, request), filtertest.Serve(b, h, request)
+	a.OnTick()
+	b.OnTick()
 	if gotA.Response != "access-control-allow-origin: https://a.example\nvary: origin\n" || gotB.Response != "vary: origin\n" {
 		t.Errorf("a:\n%sb:\n%s", gotA.Response, gotB.Response)
 	}
@@ -277,27 +279,19 @@ func TestDecisionsAreLoggedAtDebugLevel(t *testing.T) {
 	})
 }
 
-func TestTheLogLevelIsAskedForNowAndThen(t *testing.T) {
+func TestATickLooksAtTheLogLevel(t *testing.T) {
 	h := &filtertest.Host{}
 	plugin := filtertest.Start(t, debugging, h)
-	for range 2 * (filter.StreamsPerLevelCheck + 1) {
-		filtertest.Serve(plugin, h, req{})
-	}
-	asked := 0
-	for _, call := range h.Calls {
-		if call == "LogLevel" {
-			asked++
-		}
-	}
-	if asked != 2 {
-		t.Errorf("asked %d times in %d streams", asked, 2*(filter.StreamsPerLevelCheck+1))
-	}
+	request := req{":method": "GET", "origin": "https://a.example"}
 	h.Level = filter.LogDebug
-	for range filter.StreamsPerLevelCheck + 1 {
-		filtertest.Serve(plugin, h, req{":method": "GET", "origin": "https://a.example"})
+	filtertest.Serve(plugin, h, request)
+	if slices.Contains(h.Calls, "LogLevel") || len(h.Logs) > 0 {
+		t.Errorf("before the tick: calls %q, logs %q", h.Calls, h.Logs)
 	}
-	if n := len(h.Logs); n != filter.StreamsPerLevelCheck+1 {
-		t.Errorf("%d lines after the level was raised", n)
+	plugin.OnTick()
+	filtertest.Serve(plugin, h, request)
+	if len(h.Logs) != 1 {
+		t.Errorf("after it: logs %q", h.Logs)
 	}
 }
 

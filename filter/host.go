@@ -30,8 +30,11 @@ type Host interface {
 	Configuration() ([]byte, error)
 	// DefineCounter returns the number under which Increment knows a counter.
 	DefineCounter(name string) (id uint32, err error)
-	// Increment adds one.
-	Increment(id uint32)
+	// Increment adds to a counter.
+	Increment(id uint32, by uint64)
+	// TickEvery asks for ticks of the plugin context, that many milliseconds
+	// apart, inside OnPluginStart only; false where the proxy has none.
+	TickEvery(milliseconds uint32) bool
 	// LogLevel returns the least severe level that the proxy logs.
 	LogLevel() LogLevel
 	// Log writes one line.

@@ -25,7 +25,6 @@ type stream struct {
 func (s *stream) OnHttpRequestHeaders(int, bool) (action types.Action) {
 	defer s.rescue("proxy_on_request_headers")
 	c, d := s.plugin, &s.decision
-	c.refreshLogLevel()
 	d.Policy = c.selectPolicy()
 	c.readRequest(d.Policy)
 	Decide(d.Policy, &c.request, d)

@@ -282,17 +282,13 @@ func TestAPanicDoesNotEndTheStream(t *testing.T) {
 	}{
 		{"RequestHeader", get, "", requestCallback, shut},
 		{"RequestHeader", preflight, "", requestCallback, shut},
-		{"Increment", get, "", requestCallback, shut},
-		{"Increment", preflight, "", requestCallback, shut},
 		{"Log", get, "", requestCallback, shut},
-		{"LogLevel", get, "", requestCallback, filtertest.Lines(opened)}, // before a policy is known
 		// Whether the proxy took the reply can not be known.
 		{"SendReply", preflight, "", requestCallback, filtertest.Lines(opened)},
 		{"ResponseHeaders", get, "", responseCallback, filtertest.Lines(opened)},
 		{"ReplaceResponseHeader", get, "", responseCallback, filtertest.Lines(opened)},
 		{"RemoveResponseHeader", req{}, "", responseCallback, filtertest.Lines(opened)},
 		{"AddResponseHeader", req{}, "", responseCallback, "vary: accept-encoding\nx: y\n"},
-		{"Increment", get, `,"mode":"shadow"`, requestCallback, filtertest.Lines(opened)},
 		{"Log", get, `,"mode":"shadow"`, requestCallback, filtertest.Lines(opened)},
 	} {
 		t.Run(c.method+c.members+" in "+c.callback, func(t *testing.T) {
@@ -421,9 +417,9 @@ func TestNoMoreIsReadThanIsNeeded(t *testing.T) {
 	}{
 		{"no Origin", noNetwork, req{":method": "GET"}, []filter.Header{{"vary", "origin"}}, []string{"RequestHeader origin", "ResponseHeaders"}},
 		{"rules", ruled, req{":method": "GET"}, []filter.Header{{"vary", "origin"}}, []string{"RequestHeaders", "ResponseHeaders"}},
-		{"cross-origin", noNetwork, req{":method": "GET", "origin": "https://a.example"}, nil, []string{"RequestHeader origin", "RequestHeader access-control-request-method", "Increment", "Increment", "ResponseHeaders", "ReplaceResponseHeader access-control-allow-origin https://a.example", "AddResponseHeader vary origin"}},
-		{"preflight", noNetwork, req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"}, nil, []string{"RequestHeader origin", "RequestHeader access-control-request-method", "RequestHeaders", "Increment", "Increment", "SendReply 204 cors_preflight"}},
-		{"rejected", `{"allow_origins":["https://a.example"],"disallowed_requests":"reject"}`, req{":method": "GET", "origin": "https://b.example"}, nil, []string{"RequestHeader origin", "RequestHeaders", "Increment", "Increment", "SendReply 403 cors_request_rejected"}},
+		{"cross-origin", noNetwork, req{":method": "GET", "origin": "https://a.example"}, nil, []string{"RequestHeader origin", "RequestHeader access-control-request-method", "ResponseHeaders", "ReplaceResponseHeader access-control-allow-origin https://a.example", "AddResponseHeader vary origin"}},
+		{"preflight", noNetwork, req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"}, nil, []string{"RequestHeader origin", "RequestHeader access-control-request-method", "RequestHeaders", "SendReply 204 cors_preflight"}},
+		{"rejected", `{"allow_origins":["https://a.example"],"disallowed_requests":"reject"}`, req{":method": "GET", "origin": "https://b.example"}, nil, []string{"RequestHeader origin", "RequestHeaders", "SendReply 403 cors_request_rejected"}},
 		{"off", `{"mode":"off"}`, req{":method": "GET", "origin": "https://a.example"}, nil, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -66,9 +66,9 @@ func TestChromiumKeepsThePreflightsAnswer(t *testing.T) {
 		{"with credentials after without", `"max_age": 600, `, call{Method: "PUT", Headers: put.Headers, Credentials: "include"}, "", twice},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			address, _, end := serveAll(t, "{"+c.age+rest, upstream.Listener.Addr().String())
+			g, _, end := serveAll(t, "{"+c.age+rest, upstream.Listener.Addr().String())
 			defer end()
-			v := &visits{address, make(chan *http.Request, 8)}
+			v := &visits{g.Addr("main"), make(chan *http.Request, 8)}
 			f.answer(v.serve)
 			path := "/" + strings.ReplaceAll(c.name, " ", "-")
 			first, second := put, c.second
@@ -92,7 +92,7 @@ func TestChromiumKeepsThePreflightsAnswer(t *testing.T) {
 			}
 			// The textbook browser must come to the same for the pair that is alike.
 			if c.path == "" && second.Method == "PUT" && second.Headers["x-a"] != "" && second.Credentials == "omit" {
-				age := browser.PreflightMaxAge(ask(t, "http://"+address+path, "OPTIONS", browser.Request{Origin: "https://page.example", Method: "PUT"}.PreflightHeaders()))
+				age := browser.PreflightMaxAge(ask(t, "http://"+g.Addr("main")+path, "OPTIONS", browser.Request{Origin: "https://page.example", Method: "PUT"}.PreflightHeaders()))
 				if kept := len(got) == 3; kept != (age > 0) {
 					t.Errorf("kept: %v, and the textbook browser keeps it for %d s", kept, age)
 				}
@@ -108,9 +108,9 @@ func TestChromiumAsksInTheTextbooksWords(t *testing.T) {
 	ctx := chromium(t, f.options()...)
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "served") }))
 	defer upstream.Close()
-	address, _, end := serveAll(t, `{"allow_origins": ["https://page.example", "null"], "allow_methods": ["PUT"], "allow_headers": ["x-a", "authorization"], "allow_credentials": true, "dangerously_tolerate": ["null-origin"]}`, upstream.Listener.Addr().String())
+	g, _, end := serveAll(t, `{"allow_origins": ["https://page.example", "null"], "allow_methods": ["PUT"], "allow_headers": ["x-a", "authorization"], "allow_credentials": true, "dangerously_tolerate": ["null-origin"]}`, upstream.Listener.Addr().String())
 	defer end()
-	v := &visits{address, make(chan *http.Request, 8)}
+	v := &visits{g.Addr("main"), make(chan *http.Request, 8)}
 	f.answer(v.serve)
 	for _, origin := range []string{"https://page.example", "https://stranger.example", "null"} {
 		for i, c := range calls {
@@ -131,7 +131,7 @@ func TestChromiumAsksInTheTextbooksWords(t *testing.T) {
 						words[h.Name] = h.Value
 					}
 					want = append(want, strings.Join([]string{method, words["origin"], words["access-control-request-method"], words["access-control-request-headers"]}, "|"))
-					return ask(t, "http://"+address, method, headers)
+					return ask(t, "http://"+g.Addr("main"), method, headers)
 				})
 				var got []string
 				for range len(v.log) {

@@ -181,7 +181,7 @@ var onwards = &http.Transport{DisableCompression: true}
 // serveAll starts the gateway of envoy.yaml with another policy and everything
 // routed upstream. It returns the address, the streams that have ended, and what
 // ends it.
-func serveAll(t *testing.T, policy, upstream string) (address string, events <-chan gateway.Event, end func()) {
+func serveAll(t *testing.T, policy, upstream string) (g *gateway.Gateway, events <-chan gateway.Event, end func()) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(wasmtest.Root(), "envoy.yaml"))
 	if err != nil {
@@ -205,7 +205,7 @@ func serveAll(t *testing.T, policy, upstream string) (address string, events <-c
 		t.Fatal(err)
 	}
 	ended := make(chan gateway.Event, 64)
-	g, err := gateway.Start(context.Background(), config, gateway.Options{
+	g, err = gateway.Start(context.Background(), config, gateway.Options{
 		Listen: gateway.Ephemeral, Endpoints: map[string]string{"api": upstream}, AccessLog: io.Discard, Log: io.Discard,
 		OnStream: func(e gateway.Event) {
 			select {
@@ -217,7 +217,7 @@ func serveAll(t *testing.T, policy, upstream string) (address string, events <-c
 	if err != nil {
 		t.Fatal(err)
 	}
-	return g.Addr("main"), ended, func() {
+	return g, ended, func() {
 		onwards.CloseIdleConnections()
 		if err := g.Close(context.Background()); err != nil {
 			t.Error(err)

@@ -151,6 +151,9 @@ func use(t *testing.T, g *gateway.Gateway) {
 
 func scrape(t *testing.T, g *gateway.Gateway, storage *teststorage.TestStorage, at time.Time) {
 	t.Helper()
+	for _, vm := range g.VMs() {
+		vm.Tick() // what was counted is told once a second
+	}
 	response, err := http.Get("http://" + g.AdminAddr() + "/stats/prometheus")
 	if err != nil {
 		t.Fatal(err)

@@ -90,7 +90,12 @@ func (Host) DefineCounter(name string) (uint32, error) {
 }
 
 // Increment implements filter.Host.
-func (Host) Increment(id uint32) { counters[id].Increment(1) }
+func (Host) Increment(id uint32, by uint64) { counters[id].Increment(by) }
+
+// TickEvery implements filter.Host.
+func (Host) TickEvery(milliseconds uint32) bool {
+	return proxywasm.SetTickPeriodMilliSeconds(milliseconds) == nil
+}
 
 // LogLevel implements filter.Host. The SDK can not ask for it.
 func (Host) LogLevel() filter.LogLevel { return filter.LogInfo }

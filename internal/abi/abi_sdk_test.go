@@ -55,6 +55,7 @@ func TestTheSDKVariant(t *testing.T) {
 	}
 	emulator.CompleteHttpContext(id)
 
+	emulator.Tick()
 	for name, want := range map[string]uint64{"cors.origin_valid": 2, "cors.preflight_allowed": 1, "cors.request_allowed": 1, "cors.request_denied": 0} {
 		if got, err := emulator.GetCounterMetric(name); err != nil || got != want {
 			t.Errorf("%s is %d, %v; want %d", name, got, err, want)

@@ -71,6 +71,10 @@ func proxyDefineMetric(kind uint32, name unsafe.Pointer, nameSize uint32, id uns
 //go:noescape
 func proxyIncrementMetric(id uint32, offset int64) uint32
 
+//go:wasmimport env proxy_set_tick_period_milliseconds
+//go:noescape
+func proxySetTickPeriodMilliseconds(period uint32) uint32
+
 // Results are written here. Cells on the stack could move while the host calls
 // back for memory, since that may grow the stack; cells on the heap would be
 // garbage.
@@ -143,6 +147,15 @@ func proxyOnResponseHeaders(id, headers, endOfStream uint32) uint32 {
 		return uint32(stream.OnHttpResponseHeaders(int(headers), endOfStream != 0))
 	}
 	return uint32(types.ActionContinue)
+}
+
+//go:wasmexport proxy_on_tick
+//export proxy_on_tick
+func proxyOnTick(id uint32) {
+	memory.reset()
+	if plugin := plugins[id]; plugin != nil {
+		plugin.OnTick()
+	}
 }
 
 //go:wasmexport proxy_on_delete
@@ -232,7 +245,12 @@ func (Host) DefineCounter(name string) (uint32, error) {
 }
 
 // Increment implements filter.Host.
-func (Host) Increment(id uint32) { proxyIncrementMetric(id, 1) }
+func (Host) Increment(id uint32, by uint64) { proxyIncrementMetric(id, int64(by)) }
+
+// TickEvery implements filter.Host.
+func (Host) TickEvery(milliseconds uint32) bool {
+	return proxySetTickPeriodMilliseconds(milliseconds) == statusOK
+}
 
 // LogLevel implements filter.Host.
 func (Host) LogLevel() filter.LogLevel {

@@ -27,9 +27,11 @@ type Host struct {
 	Apart      bool   // entries of one name are never joined, as Envoy joins some
 	PanicIn    string // the method that panics
 	MetricAt   int    // definitions after which DefineCounter fails; 0: never
+	NoTicks    bool   // the proxy has none
 	Quiet      bool   // record nothing, so that nothing is allocated
 
-	// The stream in question.
+	// The plugin and the stream in question.
+	Plugin   types.PluginContext
 	Request  []filter.Header
 	Response []filter.Header
 	Stream   types.HttpContext
@@ -171,9 +173,15 @@ func (h *Host) DefineCounter(name string) (uint32, error) {
 }
 
 // Increment implements filter.Host.
-func (h *Host) Increment(id uint32) {
+func (h *Host) Increment(id uint32, by uint64) {
 	h.call("Increment")
-	h.counted[id]++
+	h.counted[id] += int(by)
+}
+
+// TickEvery implements filter.Host.
+func (h *Host) TickEvery(uint32) bool {
+	h.call("TickEvery")
+	return !h.NoTicks
 }
 
 // LogLevel implements filter.Host.
@@ -191,8 +199,11 @@ func (h *Host) Log(level filter.LogLevel, message string) {
 	h.call("Log")
 }
 
-// Counted returns the value of each counter that is not 0.
+// Counted returns the value of each counter that is not 0, after a tick.
 func (h *Host) Counted() map[string]int {
+	if h.Plugin != nil {
+		h.Plugin.OnTick()
+	}
 	values := map[string]int{}
 	for i, n := range h.counted {
 		if n > 0 {
@@ -253,7 +264,7 @@ func Start(t testing.TB, configuration string, h *Host) types.PluginContext {
 	if status := plugin.OnPluginStart(len(configuration)); status != types.OnPluginStartStatusOK {
 		t.Fatalf("the plugin does not start: %q", h.Logs)
 	}
-	h.Calls, h.Logs = nil, nil
+	h.Calls, h.Logs, h.Plugin = nil, nil, plugin
 	return plugin
 }
 

@@ -3,8 +3,7 @@ package gateway
 import "time"
 
 // Event is a stream that has ended, for those who watch. The gateway knows
-// nothing of what its filters decide: the counters that a stream was counted in
-// tell it.
+// nothing of what its filters decide.
 type Event struct {
 	Time      time.Time `json:"time"`
 	Method    string    `json:"method"`
@@ -17,21 +16,17 @@ type Event struct {
 	Status   int         `json:"status"`
 	Details  string      `json:"details"`
 	// Forwarded says that upstream answered.
-	Forwarded bool     `json:"forwarded"`
-	Counters  []string `json:"counters"`
+	Forwarded bool `json:"forwarded"`
 }
 
 // watched tells whether somebody wants events.
 func (st *stream) watched() bool { return st.gateway.options.OnStream != nil }
 
-// count notes a counter that a filter incremented for this stream.
-func (st *stream) count(name string) { st.counters = append(st.counters, name) }
-
 // event describes the stream at its end.
 func (st *stream) event() Event {
 	e := Event{
 		Time: st.start, Status: st.status, Details: st.details, Forwarded: st.upstreamHost != "",
-		Request: [][2]string{}, Response: [][2]string{}, Counters: append([]string{}, st.counters...),
+		Request: [][2]string{}, Response: [][2]string{},
 	}
 	for name, value := range st.request.All() {
 		switch name {

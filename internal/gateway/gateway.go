@@ -78,6 +78,7 @@ type Gateway struct {
 	options Options
 	metrics *host.Metrics
 	log     *logger
+	ticks   ticks
 	turn    atomic.Uint64 // of the worker for the next connection
 	admin   *admin
 

@@ -41,6 +41,16 @@ func (n *generation) close(ctx context.Context) error {
 	}
 	var failures []error
 	for _, w := range n.workers {
+		for _, plugin := range w.plugins {
+			if plugin == nil { // it did not start
+				continue
+			}
+			// It hands over what it has counted. One whose VM has failed can not, and
+			// its trap was logged.
+			if err := plugin.Close(ctx); plugin.VM().Failed() == nil {
+				failures = append(failures, err)
+			}
+		}
 		for _, vm := range w.vms {
 			failures = append(failures, vm.Close(ctx))
 		}

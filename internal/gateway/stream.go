@@ -29,8 +29,6 @@ type stream struct {
 	details      string
 	response     *host.HeaderMap
 	upstreamHost string
-
-	counters []string // what Options.OnStream is told
 }
 
 func newStream(g *Gateway, n *generation, m *manager, w http.ResponseWriter, r *http.Request) *stream {
@@ -116,12 +114,8 @@ func (st *stream) isWebSocket() bool {
 }
 
 func (st *stream) openFilters() {
-	info := host.StreamInfo{}
-	if st.watched() {
-		info.OnCount = st.count
-	}
 	for _, spec := range st.manager.plugins {
-		st.filters = append(st.filters, st.worker.plugins[spec].NewStream(info))
+		st.filters = append(st.filters, st.worker.plugins[spec].NewStream())
 	}
 }
 

@@ -147,6 +147,7 @@ func (g *Gateway) startWorkers(ctx context.Context, n *generation) error {
 				Env:           spec.vm.env,
 				Log:           g.log.wasm,
 				LogLevel:      func() host.LogLevel { return g.log.levelOf("wasm") },
+				TickPeriod:    g.ticks.set,
 				Metrics:       g.metrics,
 			})
 			if err != nil {

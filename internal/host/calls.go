@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"strings"
+	"time"
 	"unsafe"
 )
 
@@ -52,7 +53,7 @@ var calls = []call{
 	{name: "proxy_set_effective_context", params: "context_id", run: func(*VM, []uint64) status { return statusOK }},
 	{name: "proxy_done", params: "", run: func(*VM, []uint64) status { return statusOK }},
 
-	{name: "proxy_set_tick_period_milliseconds", params: "period"},
+	{name: "proxy_set_tick_period_milliseconds", params: "period", run: (*VM).proxySetTickPeriod},
 	{name: "proxy_set_property", params: "path_data path_size value_data value_size"},
 	{name: "proxy_set_buffer_bytes", params: "buffer_id offset size value_data value_size"},
 	{name: "proxy_get_shared_data", params: "key_data key_size return_value_data return_value_size return_cas"},
@@ -236,8 +237,13 @@ func (vm *VM) proxyIncrementMetric(p []uint64) status {
 		return statusBadArgument
 	}
 	m.value.Add(uint64(offset))
-	if vm.stream != nil && vm.stream.info.OnCount != nil {
-		vm.stream.info.OnCount(m.name)
+	return statusOK
+}
+
+// proxySetTickPeriod is the plugin's, whichever of its contexts calls.
+func (vm *VM) proxySetTickPeriod(p []uint64) status {
+	if vm.plugin != nil {
+		vm.plugin.setTickPeriod(time.Duration(uint32(p[0])) * time.Millisecond)
 	}
 	return statusOK
 }

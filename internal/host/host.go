@@ -47,6 +47,7 @@ var callbacks = map[string]struct{ params, results []api.ValueType }{
 	"proxy_on_configure":        {[]api.ValueType{i32, i32}, []api.ValueType{i32}},
 	"proxy_on_request_headers":  {[]api.ValueType{i32, i32, i32}, []api.ValueType{i32}},
 	"proxy_on_response_headers": {[]api.ValueType{i32, i32, i32}, []api.ValueType{i32}},
+	"proxy_on_tick":             {[]api.ValueType{i32}, nil},
 	"proxy_on_done":             {[]api.ValueType{i32}, []api.ValueType{i32}},
 	"proxy_on_log":              {[]api.ValueType{i32}, nil},
 	"proxy_on_delete":           {[]api.ValueType{i32}, nil},

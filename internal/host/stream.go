@@ -3,6 +3,8 @@ package host
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 )
 
 // PluginConfig is what Envoy's PluginConfig says.
@@ -19,6 +21,8 @@ type Plugin struct {
 	vm     *VM
 	id     uint32
 	config PluginConfig
+	period time.Duration // between ticks; 0: none
+	ended  bool
 }
 
 // NewPlugin creates a plugin context and configures it. The error is ErrRejected
@@ -33,6 +37,13 @@ func (vm *VM) NewPlugin(_ context.Context, c PluginConfig) (*Plugin, error) {
 	if _, err := vm.call(&vm.contextCreate, phaseOther, 0, uint64(p.id), 0); err != nil {
 		return nil, err
 	}
+	vm.plugins = append(vm.plugins, p)
+	started := false
+	defer func() {
+		if !started {
+			p.end()
+		}
+	}()
 	ok, err := vm.call(&vm.onConfigure, phaseConfigure, 1, uint64(p.id), uint64(len(c.Configuration)))
 	if err != nil {
 		return nil, err
@@ -44,7 +55,37 @@ func (vm *VM) NewPlugin(_ context.Context, c PluginConfig) (*Plugin, error) {
 		}
 		return nil, fmt.Errorf("plugin %q: %w", c.Name, ErrRejected)
 	}
+	started = true
 	return p, nil
+}
+
+// setTickPeriod keeps what the guest asks for.
+func (p *Plugin) setTickPeriod(period time.Duration) {
+	p.period = period
+	if p.vm.config.TickPeriod != nil {
+		p.vm.config.TickPeriod(p, period)
+	}
+}
+
+// Tick runs the plugin's tick, where it asked for ticks and has not ended.
+func (p *Plugin) Tick() {
+	p.vm.mu.Lock()
+	defer p.vm.mu.Unlock()
+	if p.period == 0 || p.ended || p.vm.failure != nil {
+		return
+	}
+	p.vm.plugin = p
+	defer func() { p.vm.plugin = nil }()
+	p.vm.call(&p.vm.onTick, phaseOther, 0, uint64(p.id)) // a trap fails the VM, and is logged
+}
+
+// end stops the ticks.
+func (p *Plugin) end() {
+	p.ended = true
+	if p.period != 0 {
+		p.setTickPeriod(0)
+	}
+	p.vm.plugins = slices.DeleteFunc(p.vm.plugins, func(e *Plugin) bool { return e == p })
 }
 
 // Close ends the plugin context.
@@ -53,6 +94,7 @@ func (p *Plugin) Close(context.Context) error {
 	defer p.vm.mu.Unlock()
 	p.vm.plugin = p
 	defer func() { p.vm.plugin = nil }()
+	defer p.end()
 	if _, err := p.vm.call(&p.vm.onDone, phaseOther, 1, uint64(p.id)); err != nil {
 		return err
 	}
@@ -62,13 +104,6 @@ func (p *Plugin) Close(context.Context) error {
 
 // VM returns the VM that the plugin lives in.
 func (p *Plugin) VM() *VM { return p.vm }
-
-// StreamInfo is what the proxy knows of a stream beside its headers.
-type StreamInfo struct {
-	// OnCount is told the name of each counter that the module increments during
-	// the stream; nil: nobody is.
-	OnCount func(name string)
-}
 
 // Action is what a callback wants done with its headers.
 type Action int
@@ -96,7 +131,6 @@ const detailsFailed = "wasm_fail_stream"
 type Stream struct {
 	plugin   *Plugin
 	id       uint32
-	info     StreamInfo
 	created  bool
 	request  *HeaderMap
 	response *HeaderMap
@@ -104,11 +138,11 @@ type Stream struct {
 }
 
 // NewStream starts a stream.
-func (p *Plugin) NewStream(info StreamInfo) *Stream {
+func (p *Plugin) NewStream() *Stream {
 	p.vm.mu.Lock()
 	defer p.vm.mu.Unlock()
 	p.vm.lastID++
-	s := &Stream{plugin: p, id: p.vm.lastID, info: info}
+	s := &Stream{plugin: p, id: p.vm.lastID}
 	s.created = s.run(&p.vm.contextCreate, phaseOther, uint64(s.id), uint64(p.id)) == nil
 	return s
 }
@@ -202,7 +236,7 @@ type Response struct {
 // headers, the end. upstream gets the request as forwarded and returns response
 // headers with :status.
 func (p *Plugin) Exchange(request *HeaderMap, upstream func(request *HeaderMap) *HeaderMap) Response {
-	s := p.NewStream(StreamInfo{})
+	s := p.NewStream()
 	defer s.OnDone()
 	action, reply := s.OnRequestHeaders(request, true)
 	response := Response{Details: "via_upstream"}

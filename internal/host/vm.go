@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -51,6 +52,10 @@ type VMConfig struct {
 	// LogLevel returns the least severe level that is logged, which may change
 	// while the VM runs; nil: LogTrace.
 	LogLevel func() LogLevel
+	// TickPeriod is told how far apart a plugin wants its ticks, 0 for none any
+	// more: from then on Plugin.Tick is to be called so often. It is called while a
+	// callback runs and must not call back; nil: somebody else calls Tick.
+	TickPeriod func(p *Plugin, period time.Duration)
 	// Metrics is shared between the VMs of all workers; nil: the VM has its own.
 	Metrics *Metrics
 	// Answer is asked instead of the host's own functions, and answers the guest
@@ -70,8 +75,9 @@ type VM struct {
 	memory  api.Memory
 	metrics *Metrics
 
-	allocate, contextCreate, onConfigure, onRequestHeaders, onResponseHeaders, onDone, onLog, onDelete guestFunction
+	allocate, contextCreate, onConfigure, onTick, onRequestHeaders, onResponseHeaders, onDone, onLog, onDelete guestFunction
 
+	plugins        []*Plugin // that have not ended
 	lastID         uint32
 	hostCalls      uint64
 	allocatorCalls uint64
@@ -132,7 +138,7 @@ func (m *Module) NewVM(ctx context.Context, c VMConfig) (*VM, error) {
 
 func (vm *VM) start() error {
 	for name, f := range map[string]*guestFunction{
-		"proxy_on_context_create": &vm.contextCreate, "proxy_on_configure": &vm.onConfigure,
+		"proxy_on_context_create": &vm.contextCreate, "proxy_on_configure": &vm.onConfigure, "proxy_on_tick": &vm.onTick,
 		"proxy_on_request_headers": &vm.onRequestHeaders, "proxy_on_response_headers": &vm.onResponseHeaders,
 		"proxy_on_done": &vm.onDone, "proxy_on_log": &vm.onLog, "proxy_on_delete": &vm.onDelete,
 	} {
@@ -232,6 +238,17 @@ func (vm *VM) AllocatorCalls() uint64 {
 	vm.mu.Lock()
 	defer vm.mu.Unlock()
 	return vm.allocatorCalls
+}
+
+// Tick runs the tick of every plugin that asked for ticks, as if a period had
+// passed.
+func (vm *VM) Tick() {
+	vm.mu.Lock()
+	plugins := slices.Clone(vm.plugins)
+	vm.mu.Unlock()
+	for _, p := range plugins {
+		p.Tick()
+	}
 }
 
 // Failed returns the trap that ended the VM, or nil.

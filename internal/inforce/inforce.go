@@ -171,6 +171,8 @@ func uses(p *config.Policy) string {
 type Event struct {
 	gateway.Event
 	Says string `json:"says"`
+	// Counters are those that the filter counted it in.
+	Counters []string `json:"counters"`
 	// Passed says that the filter held nothing back.
 	Passed bool `json:"passed"`
 }
@@ -179,7 +181,7 @@ type Event struct {
 // nothing of what its filters decide. p may be nil.
 func (p *Policy) Describe(e gateway.Event) Event {
 	if p == nil {
-		return Event{Event: e, Says: "No configuration of the CORS filter is in force here.", Passed: true}
+		return Event{Event: e, Says: "No configuration of the CORS filter is in force here.", Counters: []string{}, Passed: true}
 	}
 	r := filter.Request{Scheme: p.target.Scheme}
 	r.VisitHeader(":method", e.Method)
@@ -192,5 +194,5 @@ func (p *Policy) Describe(e gateway.Event) Event {
 	var d filter.Decision
 	filter.Decide(policy, &r, &d)
 	passed := d.Reason == filter.Allowed || d.Policy.Mode != config.Enforce || d.Kind == filter.Preflight && d.Action == filter.Forward
-	return Event{Event: e, Says: d.Outcome(&r, e.Status), Passed: passed}
+	return Event{Event: e, Says: d.Outcome(&r, e.Status), Counters: append([]string{}, d.CountedIn(p.config)...), Passed: passed}
 }

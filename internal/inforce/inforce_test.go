@@ -1,6 +1,7 @@
 package inforce
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -72,18 +73,18 @@ func TestAdvise(t *testing.T) {
 func TestDescribe(t *testing.T) {
 	e := gateway.Event{Method: "OPTIONS", Authority: "localhost:10000", Path: "/", Status: 204, Request: [][2]string{{"origin", page}, {"access-control-request-method", "PUT"}}}
 	var none *Policy
-	if got := none.Describe(e); !got.Passed || got.Says != "No configuration of the CORS filter is in force here." {
+	if got := none.Describe(e); !got.Passed || got.Says != "No configuration of the CORS filter is in force here." || len(got.Counters) != 0 {
 		t.Errorf("%+v", got)
 	}
 	for configuration, want := range map[string]Event{
-		`{"allow_origins":["http://localhost:8000"]}`:                                          {Says: "The preflight was answered, and the answer does not list PUT."},
-		`{"allow_origins":["http://localhost:8000"],"allow_methods":"PUT"}`:                    {Says: "The preflight was answered: go ahead.", Passed: true},
-		`{"allow_origins":["https://a.example"]}`:                                              {Says: "The preflight was refused: this page's origin is not in the policy."},
-		`{"allow_origins":["https://a.example"],"unmatched_preflights":"forward"}`:             {Says: "The preflight was left to upstream.", Passed: true},
-		`{"allow_origins":["https://a.example"],"mode":"shadow"}`:                              {Says: "In shadow mode the filter decides and counts, and touches nothing: upstream answered.", Passed: true},
+		`{"allow_origins":["http://localhost:8000"]}`:                                          {Says: "The preflight was answered, and the answer does not list PUT.", Counters: []string{"cors.origin_valid", "cors.preflight_denied_method"}},
+		`{"allow_origins":["http://localhost:8000"],"allow_methods":"PUT"}`:                    {Says: "The preflight was answered: go ahead.", Counters: []string{"cors.origin_valid", "cors.preflight_allowed"}, Passed: true},
+		`{"allow_origins":["https://a.example"]}`:                                              {Says: "The preflight was refused: this page's origin is not in the policy.", Counters: []string{"cors.origin_invalid", "cors.preflight_denied_origin"}},
+		`{"allow_origins":["https://a.example"],"unmatched_preflights":"forward"}`:             {Says: "The preflight was left to upstream.", Counters: []string{"cors.origin_invalid", "cors.preflight_forwarded"}, Passed: true},
+		`{"allow_origins":["https://a.example"],"mode":"shadow"}`:                              {Says: "In shadow mode the filter decides and counts, and touches nothing: upstream answered.", Counters: []string{"cors.shadow.origin_invalid", "cors.shadow.preflight_denied_origin"}, Passed: true},
 		`{"rules":[{"hosts":["a.example"],"policy":{"allow_origins":["https://a.example"]}}]}`: {Says: "The filter had nothing to decide.", Passed: true},
 	} {
-		if got := find(t, configuration).Describe(e); got.Says != want.Says || got.Passed != want.Passed || got.Status != 204 {
+		if got := find(t, configuration).Describe(e); got.Says != want.Says || got.Passed != want.Passed || !slices.Equal(got.Counters, want.Counters) || got.Status != 204 {
 			t.Errorf("%s: %+v", configuration, got)
 		}
 	}

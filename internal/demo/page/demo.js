@@ -27,7 +27,7 @@ const gateway = new URLSearchParams(location.search).get("gateway") || places?.g
 const policy = await ask(requests).catch(() => null);
 const rows = requests.map(build);
 const attempts = new Map(); // number of an attempt -> row
-let running = false, counting = null;
+let running = false, counting = null, settling = null;
 
 introduce();
 $("#all").addEventListener("click", () => exclusively(async () => {
@@ -246,17 +246,21 @@ function watch() {
   };
 }
 
-// count shows the counters, at most a few times a second.
+// count shows the counters, at most a few times a second, and once more when the
+// filter, which hands them over once a second, has told them all.
 function count() {
-  counting ??= setTimeout(async () => {
-    counting = null;
-    const values = await get("/counters").catch(() => ({}));
-    const value = (name) => Object.entries(values).find(([key]) => key.endsWith("." + name) && !key.endsWith(".shadow." + name))?.[1] ?? 0;
-    $("#counters").replaceChildren(...Object.entries(counterNames).map(([name, words]) => {
-      const entry = node("div", ""), number = node("dd", "", value(name));
-      number.dataset.counter = name;
-      entry.append(node("dt", "", words), number);
-      return entry;
-    }));
-  }, 200);
+  counting ??= setTimeout(() => { counting = null; showCounters(); }, 200);
+  clearTimeout(settling);
+  settling = setTimeout(showCounters, 1300);
+}
+
+async function showCounters() {
+  const values = await get("/counters").catch(() => ({}));
+  const value = (name) => Object.entries(values).find(([key]) => key.endsWith("." + name) && !key.endsWith(".shadow." + name))?.[1] ?? 0;
+  $("#counters").replaceChildren(...Object.entries(counterNames).map(([name, words]) => {
+    const entry = node("div", ""), number = node("dd", "", value(name));
+    number.dataset.counter = name;
+    entry.append(node("dt", "", words), number);
+    return entry;
+  }));
 }

@@ -97,10 +97,10 @@ func create(id, parent uint32) { parents[id] = parent }
 func configure(id, size uint32) uint32 {
 	text := buffer(7)
 	plugins[id] = text
-	if text == "refuse" {
+	run("configure", id, text)
+	if strings.HasPrefix(text, "refuse") {
 		return 0
 	}
-	run("configure", id, text)
 	return 1
 }
 
@@ -109,6 +109,9 @@ func requestHeaders(id, n, end uint32) uint32 { return run("request", id, plugin
 
 //go:wasmexport proxy_on_response_headers
 func responseHeaders(id, n, end uint32) uint32 { return run("response", id, plugins[parents[id]]) }
+
+//go:wasmexport proxy_on_tick
+func tick(id uint32) { run("tick", id, plugins[id]) }
 
 //go:wasmexport proxy_on_done
 func done(id uint32) uint32 { run("done", id, plugins[parents[id]]); return 1 }
@@ -208,7 +211,7 @@ func do(words []string) string {
 	case "say":
 		status = say(uint32(number(1)), arg(2))
 	case "tick":
-		status = proxySetTickPeriod(1)
+		status = proxySetTickPeriod(uint32(number(1)))
 	case "print":
 		fmt.Print(arg(1), "\n")
 	case "exit":
