@@ -2,7 +2,9 @@
 package scripts
 
 import (
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -174,6 +176,59 @@ func TestMakeSetupForTheBenchmarks(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			got, code := run(t, machine(t, c.tools), c.env, "setup", "bench")
 			if code != c.code || !strings.HasSuffix(got, c.last) || c.last == "" && got != "" {
+				t.Errorf("exit code %d, want %d, and the last line %q:\n%s", code, c.code, c.last, got)
+			}
+		})
+	}
+}
+
+// TestTheAction runs what action.yml runs, with a stand-in for gh that hands out a
+// release of one file: a corsctl that prints its arguments.
+func TestTheAction(t *testing.T) {
+	release := t.TempDir()
+	const corsctl = "#!/bin/bash\nprintf '<%s>' \"$@\"\necho\nexit \"${CODE:-0}\"\n"
+	sum := fmt.Sprintf("%x", sha256.Sum256([]byte(corsctl)))
+	for name, text := range map[string]string{
+		"corsctl-linux-amd64":  corsctl,
+		"corsctl-darwin-arm64": corsctl,
+		"checksums.txt":        sum + "  corsctl-linux-amd64\n" + sum + "  corsctl-linux-amd64.old\n" + strings.Repeat("0", 64) + "  corsctl-darwin-arm64\n",
+	} {
+		if err := os.WriteFile(filepath.Join(release, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tools := map[string]string{"gh": `[[ $* == "release download v1.2.0 --repo team/corsfilter --dir "* ]] || { echo "gh $*"; exit 1; }
+while (($#)); do
+	[[ $1 == --dir ]] && dir=$2
+	[[ $1 == --pattern ]] && cp "$RELEASE/$2" "$dir"
+	shift
+done`}
+	for _, name := range []string{"cp", "chmod", "sha256sum"} {
+		real, err := exec.LookPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tools[name] = "exec " + real + ` "$@"`
+	}
+	for _, c := range []struct {
+		name string
+		env  []string // on top of a good one
+		last string
+		code int
+	}{
+		{name: "the files are checked", last: "<check><-o><github><-strict=false><--><.>"},
+		{name: "with everything", env: []string{"STRICT=true", "PLUGINS=cors edge", "FILES=policies\ndeploy/a*.yaml"}, last: "<check><-o><github><-strict=true><-plugin><cors><-plugin><edge><--><policies><deploy/a*.yaml>"},
+		{name: "mistakes fail the step", env: []string{"CODE=1"}, last: "<check><-o><github><-strict=false><--><.>", code: 1},
+		{name: "the download is another's", env: []string{"RUNNER_OS=macOS", "RUNNER_ARCH=ARM64"}, last: "::error title=corsctl::the download of corsctl-darwin-arm64 is not what the checksums of v1.2.0 say", code: 2},
+		{name: "no such system", env: []string{"RUNNER_ARCH=S390X"}, last: "::error title=corsctl::there is no corsctl for Linux on S390X", code: 2},
+		{name: "by a branch", env: []string{"VERSION=main"}, last: "::error title=corsctl::no release is named 'main': use the action by a tag such as v1.2.0, or set its input version", code: 2},
+		{name: "no such release", env: []string{"VERSION=v9.9.9"}, last: "::error title=corsctl::corsctl v9.9.9 can not be downloaded (see above)", code: 2},
+		{name: "strict is a word", env: []string{"STRICT=yes"}, last: "::error title=corsctl::strict: 'yes' is neither true nor false", code: 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			env := append([]string{"RUNNER_OS=Linux", "RUNNER_ARCH=X64", "VERSION=v1.2.0", "REPOSITORY=team/corsfilter", "STRICT=false", "FILES=.", "PLUGINS=", "RELEASE=" + release}, c.env...)
+			got, code := run(t, machine(t, tools), env, "action")
+			if code != c.code || !strings.HasSuffix(got, c.last+"\n") {
 				t.Errorf("exit code %d, want %d, and the last line %q:\n%s", code, c.code, c.last, got)
 			}
 		})

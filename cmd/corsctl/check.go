@@ -37,6 +37,7 @@ code is 1 where the module refuses it together with credentials.`,
 	examples: []example{
 		{"One file, or all of a repository:", "corsctl check policy.json"},
 		{"In a pipeline, where warnings fail as well, for a program to read:", "corsctl check -strict -o json ."},
+		{"In a pipeline that shows mistakes in the lines of a change:", "corsctl check -o github ."},
 		{"What somebody else's regex lets in:", `corsctl check -explain-matcher '^https://([a-z0-9-]+\.)?example\.com$'`},
 	},
 	exits: []exit{
@@ -59,7 +60,7 @@ type checkFlags struct {
 }
 
 func (f *checkFlags) declare(flags *flag.FlagSet) {
-	outputFlag(flags, &f.output)
+	outputFlag(flags, &f.output, "github")
 	flags.BoolVar(&f.strict, "strict", false, "warnings count as errors")
 	flags.BoolFunc("require", "a file without a configuration of the filter is an error; unless told, where it is the only one", func(value string) error {
 		require, err := strconv.ParseBool(value)
@@ -199,7 +200,10 @@ func readInput(stdin io.Reader, file string, readFile func(string) ([]byte, erro
 }
 
 func print(w io.Writer, findings []lint.Finding, f *checkFlags, checked, skipped int) error {
-	if f.output == "json" {
+	switch f.output {
+	case "github":
+		return printGitHub(w, findings)
+	case "json":
 		e := json.NewEncoder(w)
 		e.SetEscapeHTML(false)
 		e.SetIndent("", "  ")
@@ -215,6 +219,21 @@ func print(w io.Writer, findings []lint.Finding, f *checkFlags, checked, skipped
 		fmt.Fprintf(&b, "; %s skipped", plural(skipped, "file"))
 	}
 	b.WriteByte('\n')
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// printGitHub prints commands that show findings in the lines of a change, in the
+// form of GitHub's runners, which others read as well.
+func printGitHub(w io.Writer, findings []lint.Finding) error {
+	commands := map[lint.Severity]string{lint.Error: "error", lint.Warning: "warning", lint.Note: "notice"}
+	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+	var b strings.Builder
+	for _, f := range findings {
+		fmt.Fprintf(&b, "::%s file=%s,line=%d,col=%d,title=%s::%s\n", commands[f.Severity], property.Replace(f.File), f.Line, f.Column,
+			property.Replace("corsctl: "+string(f.Code)), data.Replace(finding(f, false)))
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

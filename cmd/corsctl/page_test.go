@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"mvdan.cc/sh/v3/shell"
+	"sigs.k8s.io/yaml"
 )
 
 var update = flag.Bool("update", false, "write docs/corsctl.md anew")
@@ -115,10 +116,11 @@ func TestEveryCommandSaysWhatItNeedsTo(t *testing.T) {
 			if f.Name == "c" {
 				return
 			}
-			if before, ok := meanings[f.Name]; ok && before != f.Usage {
-				t.Errorf("-%s means %q and %q", f.Name, before, f.Usage)
+			meaning, _, _ := strings.Cut(f.Usage, ":") // some have more choices
+			if before, ok := meanings[f.Name]; ok && before != meaning {
+				t.Errorf("-%s means %q and %q", f.Name, before, meaning)
 			}
-			meanings[f.Name] = f.Usage
+			meanings[f.Name] = meaning
 		})
 	}
 }
@@ -168,5 +170,29 @@ func TestEveryExampleRuns(t *testing.T) {
 	}
 	if ran < 10 {
 		t.Errorf("%d examples", ran)
+	}
+}
+
+// TestTheHookForPreCommitIsACommand parses what .pre-commit-hooks.yaml calls.
+func TestTheHookForPreCommitIsACommand(t *testing.T) {
+	text, err := os.ReadFile("../../.pre-commit-hooks.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hooks []struct{ Entry, Files string }
+	if err := yaml.Unmarshal(text, &hooks); err != nil || len(hooks) == 0 {
+		t.Fatalf("%v, %v", hooks, err)
+	}
+	for _, hook := range hooks {
+		words := strings.Fields(hook.Entry)
+		var stdout, stderr bytes.Buffer
+		if code := run(context.Background(), append(words[1:], "testdata/theirs.yaml"), stdio{out: &stdout, err: &stderr}); words[0] != "corsctl" || code != exitOK || !strings.Contains(stdout.String(), "1 file skipped") {
+			t.Errorf("%s: exit code %d: %s%s", hook.Entry, code, stdout.String(), stderr.String())
+		}
+		for name, want := range map[string]bool{"policy.yaml": true, "a/envoy.yml": true, "policy.json": true, "README.md": false, "yaml.go": false} {
+			if regexp.MustCompile(hook.Files).MatchString(name) != want {
+				t.Errorf("%s: files %s", name, hook.Files)
+			}
+		}
 	}
 }

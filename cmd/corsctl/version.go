@@ -45,9 +45,10 @@ func sayVersion(_ context.Context, args []string, std stdio) int {
 	return exitOK
 }
 
-// outputFlag declares -o, which is the same for every command.
-func outputFlag(flags *flag.FlagSet, output *string) {
-	oneOf(flags, output, "o", "text", "`format` of what is printed", "text", "json")
+// outputFlag declares -o, which is the same for every command; some have more
+// formats.
+func outputFlag(flags *flag.FlagSet, output *string, more ...string) {
+	oneOf(flags, output, "o", "text", "`format` of what is printed", append([]string{"text", "json"}, more...)...)
 }
 
 // printJSON prints a value for programs, and returns the exit code.

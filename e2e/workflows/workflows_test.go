@@ -2,6 +2,8 @@
 package workflows
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -29,6 +31,47 @@ func TestWorkflows(t *testing.T) {
 	}
 	for _, e := range found {
 		t.Error(e)
+	}
+}
+
+// TestTheActionTakesWhatItSays has actionlint read the action where a workflow of a
+// policy repository uses it, with every input; one that is none is found.
+func TestTheActionTakesWhatItSays(t *testing.T) {
+	root := t.TempDir()
+	action, err := os.ReadFile("../../action.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(
+		os.Mkdir(filepath.Join(root, ".git"), 0o700), os.MkdirAll(filepath.Join(root, ".github", "workflows"), 0o700),
+		os.WriteFile(filepath.Join(root, "action.yml"), action, 0o600),
+	); err != nil {
+		t.Fatal(err)
+	}
+	const use = `on: push
+jobs:
+  check:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: ./
+        with: {files: policies, strict: true, plugin: cors, version: v1.2.0, token: x%s}
+`
+	for with, want := range map[string]int{"": 0, ", colour: red": 1} {
+		file := filepath.Join(root, ".github", "workflows", "check.yml")
+		if err := os.WriteFile(file, fmt.Appendf(nil, use, with), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		linter, err := actionlint.NewLinter(io.Discard, &actionlint.LinterOptions{WorkingDir: root})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := linter.LintFile(file, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(found) != want {
+			t.Errorf("with%s: %v", with, found)
+		}
 	}
 }
 
