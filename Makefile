@@ -63,7 +63,7 @@ $(CORSCTL): FORCE
 	go build -trimpath -ldflags='$(STAMP)' -o $@ ./cmd/corsctl
 
 run: $(MODULE) $(CORSCTL) ## serves envoy.yaml and the demo until Ctrl-C
-	@exec $(CORSCTL) serve -c envoy.yaml -demo
+	@exec $(CORSCTL) serve -c envoy.yaml -demo -watch
 
 test: ## every test, through the module just built; installs what they need
 	@scripts/test -timeout 15m

@@ -147,6 +147,9 @@ func TestLinksBetweenPagesLeadSomewhere(t *testing.T) {
 			if m[1] == "" {
 				target = page
 			}
+			if info, err := os.Stat(target); err == nil && info.IsDir() && m[2] == "" {
+				continue
+			}
 			text, err := os.ReadFile(target)
 			if err != nil {
 				t.Errorf("%s links to %s: %v", page, m[1], err)
@@ -233,30 +236,5 @@ func TestTheHousePlanIsTrue(t *testing.T) {
 		if !strings.Contains(read(t, "../"+m[1]), m[2]) {
 			t.Errorf("%s has no %s", m[1], m[2])
 		}
-	}
-}
-
-// TestTheREADMEExplainsMatchersAsCorsctlDoes runs the README's commands.
-func TestTheREADMEExplainsMatchersAsCorsctlDoes(t *testing.T) {
-	runs := 0
-	for _, block := range blocks(read(t, readme), "console") {
-		for _, run := range strings.Split(block, "$ ")[1:] {
-			command, want, _ := strings.Cut(run, "\n")
-			regex, found := strings.CutPrefix(command, "corsctl check -explain-matcher '")
-			if !found {
-				continue
-			}
-			runs++
-			var got strings.Builder
-			if _, err := explain.Matcher(&got, strings.TrimSuffix(regex, "'")); err != nil {
-				t.Fatal(err)
-			}
-			if strings.TrimSpace(got.String()) != strings.TrimSpace(want) {
-				t.Errorf("%s prints\n%s\nand the README says\n%s", command, &got, want)
-			}
-		}
-	}
-	if runs < 3 {
-		t.Errorf("%d commands; some are lost", runs)
 	}
 }

@@ -48,7 +48,7 @@ func TestTheActionTakesWhatItSays(t *testing.T) {
 	); err != nil {
 		t.Fatal(err)
 	}
-	const use = `on: push
+	const all = `on: push
 jobs:
   check:
     runs-on: ubuntu-latest
@@ -56,9 +56,16 @@ jobs:
       - uses: ./
         with: {files: policies, strict: true, plugin: cors, version: v1.2.0, token: x%s}
 `
-	for with, want := range map[string]int{"": 0, ", colour: red": 1} {
+	for name, use := range map[string]struct {
+		workflow string
+		mistakes int
+	}{
+		"every input":                {fmt.Sprintf(all, ""), 0},
+		"one that is none":           {fmt.Sprintf(all, ", colour: red"), 1},
+		"the workflow of the README": {ours.ReplaceAllString(readmeWorkflow(t), "uses: ./"), 0},
+	} {
 		file := filepath.Join(root, ".github", "workflows", "check.yml")
-		if err := os.WriteFile(file, fmt.Appendf(nil, use, with), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(use.workflow), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		linter, err := actionlint.NewLinter(io.Discard, &actionlint.LinterOptions{WorkingDir: root})
@@ -69,10 +76,28 @@ jobs:
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(found) != want {
-			t.Errorf("with%s: %v", with, found)
+		if len(found) != use.mistakes {
+			t.Errorf("%s: %v", name, found)
 		}
 	}
+}
+
+// ours is how other repositories use the action.
+var ours = regexp.MustCompile(`uses: OWNER/corsfilter@v[0-9.]+`)
+
+// readmeWorkflow returns the workflow that the README shows.
+func readmeWorkflow(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "<!-- workflow: read by actionlint in the tests -->\n```yaml\n")
+	workflow, _, found := strings.Cut(rest, "```\n")
+	if !found || !ours.MatchString(workflow) {
+		t.Fatal("the README has lost its workflow")
+	}
+	return workflow
 }
 
 // TestWorkflowsCallWhatIsThere finds each make target and script that a workflow

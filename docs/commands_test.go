@@ -1,0 +1,299 @@
+package docs
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"corsfilter/internal/wasmtest"
+)
+
+// The pages' commands are run as far as they can be. kubectl needs a cluster, envoy
+// is run by make envoy, and the curl lines of the README by the transcript's test:
+// of those it is looked at that the files they name are there, and the ports those
+// of envoy.yaml.
+
+// line is a command on a page.
+type line struct{ page, command string }
+
+// commands returns the lines of all blocks for a shell, without comments.
+func commands(t *testing.T) (all []line) {
+	t.Helper()
+	comment := regexp.MustCompile(`(?m)(^|\s)#\s.*$`)
+	for _, page := range pages(t) {
+		for _, block := range blocks(read(t, page), "sh") {
+			for command := range strings.Lines(block) {
+				if command = strings.TrimSpace(comment.ReplaceAllString(command, "")); command != "" {
+					all = append(all, line{page, command})
+				}
+			}
+		}
+	}
+	return all
+}
+
+var buildCorsctl = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "corsctl")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "corsctl")
+	build := exec.Command("go", "build", "-o", path, "./cmd/corsctl")
+	build.Dir = wasmtest.Root()
+	if output, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w\n%s", err, output)
+	}
+	return path, nil
+})
+
+// TestMain removes what the tests build.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if path, err := buildCorsctl(); err == nil {
+		os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
+}
+
+// corsctl returns the path of corsctl as it stands in the tree.
+func corsctl(t *testing.T) string {
+	t.Helper()
+	path, err := buildCorsctl()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// folder is a working copy's folder as a reader of the pages has it: the manifests,
+// and policies of the reader's own.
+func folder(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"envoy.yaml", "istio.yaml", "deploy", "dist"} {
+		if err := os.Symlink(filepath.Join(wasmtest.Root(), name), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const policy = `{"allow_origins": ["https://shop.example.com"], "allow_methods": ["PUT"]}`
+	if err := errors.Join(
+		os.WriteFile(filepath.Join(dir, "policy.json"), []byte(policy), 0o600),
+		os.Mkdir(filepath.Join(dir, "policies"), 0o700),
+		os.WriteFile(filepath.Join(dir, "policies", "shop.json"), []byte(policy), 0o600),
+	); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// bash runs a line in a folder, with corsctl on PATH.
+func bash(t *testing.T, dir, command string, env ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	cmd := exec.Command("bash", "-c", command)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(corsctl(t))+string(os.PathListSeparator)+os.Getenv("PATH"))
+	cmd.Env = append(cmd.Env, env...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+func TestEveryCommandOnThePagesWorks(t *testing.T) {
+	kinds := map[string]int{}
+	for _, l := range commands(t) {
+		words := strings.Fields(l.command)
+		kinds[words[0]]++
+		switch words[0] {
+		case "corsctl", "source":
+			t.Run(l.command, func(t *testing.T) {
+				command := l.command
+				if words[1] == "serve" { // it would go on; its flags are read
+					command += " -h"
+				}
+				if strings.Contains(command, "completion") { // for whichever shell
+					command = regexp.MustCompile(`corsctl completion \w+`).FindString(command)
+				}
+				if _, errs, code := bash(t, folder(t), command); code > 1 {
+					t.Errorf("%s: exit code %d: %s", l.page, code, errs)
+				}
+			})
+		case "make":
+			cmd := exec.Command("make", append([]string{"-n"}, words[1:]...)...)
+			cmd.Dir = wasmtest.Root()
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%s: %s: %v\n%s", l.page, l.command, err, out)
+			}
+		case "kubectl", "envoy":
+			for _, name := range regexp.MustCompile(`(?: -[fc]) (\S+)`).FindAllStringSubmatch(l.command, -1) {
+				if _, err := os.Stat(filepath.Join(wasmtest.Root(), name[1])); err != nil {
+					t.Errorf("%s: %s: %v", l.page, l.command, err)
+				}
+			}
+		case "curl":
+			if !regexp.MustCompile(`localhost:(10000|9901)/|"\$RELEASE/`).MatchString(l.command) {
+				t.Errorf("%s: %s asks for neither listener of envoy.yaml", l.page, l.command)
+			}
+		case "go":
+			t.Run(l.command, func(t *testing.T) { goCommand(t, l.page, words[1:]) })
+		default:
+			t.Errorf("%s: %s: how is that tested?", l.page, l.command)
+		}
+	}
+	if kinds["corsctl"] < 15 || kinds["make"] < 4 || kinds["kubectl"] < 4 {
+		t.Errorf("commands found: %v; some are lost", kinds)
+	}
+}
+
+// goCommand looks at the packages and files that a command of go names.
+func goCommand(t *testing.T, page string, words []string) {
+	t.Helper()
+	for _, word := range words {
+		if strings.HasPrefix(word, "./") {
+			if _, err := os.Stat(filepath.Join(wasmtest.Root(), strings.TrimSuffix(word, "..."))); err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+		}
+	}
+}
+
+// TestEveryCommandInTheTextIsThere looks at what stands in the running text.
+func TestEveryCommandInTheTextIsThere(t *testing.T) {
+	makefile := read(t, "../Makefile")
+	help, _, _ := bash(t, t.TempDir(), "corsctl -h")
+	found := 0
+	for _, page := range pages(t) {
+		text := strings.Join(strings.Fields(read(t, page)), " ") // spans may go over a line's end
+		for _, m := range regexp.MustCompile("`(make|corsctl|go test|node) ([^`]*)`").FindAllStringSubmatch(text, -1) {
+			found++
+			first, _, _ := strings.Cut(m[2], " ")
+			switch m[1] {
+			case "make":
+				if !strings.Contains(makefile, "\n"+first+":") && !strings.HasPrefix(first, "dist/") {
+					t.Errorf("%s: `make %s`: no such target", page, first)
+				}
+			case "corsctl":
+				if first != "COMMAND" && !strings.Contains(help, "\n  "+first+" ") {
+					t.Errorf("%s: `corsctl %s`: no such command", page, first)
+				}
+			case "node":
+				if _, err := os.Stat(filepath.Join("..", first)); err != nil {
+					t.Errorf("%s: `node %s`: %v", page, first, err)
+				}
+			default:
+				goCommand(t, page, strings.Fields(m[2]))
+			}
+		}
+	}
+	if found < 30 {
+		t.Errorf("%d commands; some are lost", found)
+	}
+}
+
+// TestEveryDialogueOnThePagesIsWhatHappens runs the console blocks: of "cat" what
+// is shown is written to the file, of corsctl it is compared. The transcript has a
+// test of its own.
+func TestEveryDialogueOnThePagesIsWhatHappens(t *testing.T) {
+	ran := 0
+	for _, page := range pages(t) {
+		for _, block := range blocks(read(t, page), "console") {
+			dir := folder(t)
+			for _, step := range strings.Split("\n"+block, "\n$ ")[1:] {
+				command, shown, _ := strings.Cut(step, "\n")
+				if strings.HasPrefix(command, "curl ") {
+					continue
+				}
+				ran++
+				if name, ok := strings.CutPrefix(command, "cat "); ok {
+					if err := os.WriteFile(filepath.Join(dir, name), []byte(shown), 0o600); err != nil {
+						t.Fatal(err)
+					}
+					continue
+				}
+				out, errs, _ := bash(t, dir, command)
+				if got := strings.TrimRight(out+errs, "\n"); got != strings.TrimRight(shown, "\n") {
+					t.Errorf("%s: %s prints\n%s\nand the page says\n%s", page, command, got, shown)
+				}
+			}
+		}
+	}
+	if ran < 5 {
+		t.Errorf("%d steps; some are lost", ran)
+	}
+}
+
+// TestTheOneLinerForPipelines runs it against a release on this machine: with the
+// checksum of corsctl, and with another's.
+func TestTheOneLinerForPipelines(t *testing.T) {
+	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
+		t.Skip("the line is for linux on amd64")
+	}
+	_, rest, _ := strings.Cut(read(t, readme), "<!-- one-liner: run by the tests -->\n```sh\n")
+	command, _, found := strings.Cut(rest, "\n```")
+	if !found {
+		t.Fatal("the README has lost its one-liner")
+	}
+	program, err := os.ReadFile(corsctl(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := fmt.Sprintf("%x", sha256.Sum256(program))
+	other := strings.Repeat("0", 64)
+	for name, c := range map[string]struct {
+		sum, policy string
+		code        int
+	}{
+		"good policies":     {sum, "", 0},
+		"a mistake":         {sum, `{"allow_origins": ["https://a.example/"]}`, 1},
+		"another's corsctl": {other, "", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			release := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/corsctl-linux-amd64" {
+					w.Write(program)
+					return
+				}
+				fmt.Fprintf(w, "%s  cors.wasm\n%s  corsctl-linux-amd64\n", other, c.sum)
+			}))
+			defer release.Close()
+			dir := folder(t)
+			if c.policy != "" {
+				if err := os.WriteFile(filepath.Join(dir, "policies", "wrong.json"), []byte(c.policy), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			out, errs, code := bash(t, dir, command, "RELEASE="+release.URL)
+			checked := strings.Contains(out, " in ")
+			if code != c.code || checked != (c.sum == sum) {
+				t.Errorf("exit code %d, want %d: %s%s", code, c.code, out, errs)
+			}
+		})
+	}
+}
+
+// TestThePagesNameNoHostOfOurs keeps to names that are reserved for documentation.
+func TestThePagesNameNoHostOfOurs(t *testing.T) {
+	for _, l := range commands(t) {
+		for _, host := range regexp.MustCompile(`https?://([\w.-]+)|IMAGE=([\w.-]+)/`).FindAllStringSubmatch(l.command, -1) {
+			name := host[1] + host[2]
+			if !slices.Contains([]string{"localhost", "127.0.0.1"}, name) && !regexp.MustCompile(`(^|\.)example(\.com)?$`).MatchString(name) {
+				t.Errorf("%s: %s names %s", l.page, l.command, name)
+			}
+		}
+	}
+}
