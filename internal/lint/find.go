@@ -2,15 +2,14 @@ package lint
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"corsfilter/config"
+	"corsfilter/internal/document"
 	"corsfilter/internal/fieldpath"
 )
 
@@ -24,7 +23,7 @@ type Configuration struct {
 	// JSON is what the proxy hands to the module.
 	JSON []byte
 
-	source   source
+	source   document.Source
 	resource *yaml.Node // the WasmPlugin that it stands in
 }
 
@@ -46,41 +45,24 @@ func (c Configuration) Name() string {
 // dialects', or where plugins has its name. The error says what keeps the file
 // from being read at all, with its line.
 func Find(data []byte, plugins ...string) (found []Configuration, err error) {
-	if len(data) > maxFile {
-		return nil, fmt.Errorf("line 1: the file has %d bytes, and more than %d are not read", len(data), maxFile)
-	}
-	if line := tooDeep(data); line > 0 {
-		return nil, fmt.Errorf("line %d: nested deeper than %d levels; look for a bracket too many", line, maxDepth)
+	if err := document.Bounded(data); err != nil {
+		return nil, err
 	}
 	// A bare configuration in JSON goes to the parser byte for byte: it is
 	// stricter than any YAML parser, and says better what is wrong.
 	if text := bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\ufeff")), " \t\r\n"); bytes.HasPrefix(text, []byte("{")) && bareJSON(data) {
-		return []Configuration{{Document: 1, JSON: data, source: jsonSource{text: string(data), at: position{1, 1}}}}, nil
+		return []Configuration{{Document: 1, JSON: data, source: document.TextSource{Text: string(data), At: document.Position{Line: 1, Column: 1}}}}, nil
 	}
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	for document := 1; ; document++ {
-		var node yaml.Node
-		switch err := decoder.Decode(&node); {
-		case errors.Is(err, io.EOF):
-			return found, nil
-		case err != nil:
-			return found, unreadable(document, data, err)
+	lines := strings.Split(string(data), "\n")
+	err = document.Read(data, func(number int, root *yaml.Node) error {
+		f := &finder{document: number, lines: lines, plugins: plugins}
+		f.visit(root)
+		if f.Err == nil {
+			found = append(found, f.found...)
 		}
-		f := &finder{document: document, lines: strings.Split(string(data), "\n"), plugins: plugins}
-		f.visit(resolve(&node))
-		if f.err != nil {
-			return found, f.err
-		}
-		found = append(found, f.found...)
-	}
-}
-
-// unreadable says why a document is no YAML. Most that are none are templates.
-func unreadable(document int, data []byte, err error) error {
-	if bytes.Contains(data, []byte("{{")) {
-		return fmt.Errorf("document %d is a template and not YAML yet: render it first, for example with helm template CHART | corsctl check - (%s)", document, strings.TrimPrefix(err.Error(), "yaml: "))
-	}
-	return fmt.Errorf("document %d is not YAML: %s", document, strings.TrimPrefix(err.Error(), "yaml: "))
+		return f.Err
+	})
+	return found, err
 }
 
 // bareJSON reports whether a JSON text is a configuration of this filter: it has
@@ -90,12 +72,12 @@ func bareJSON(data []byte) bool {
 	if yaml.Unmarshal(data, &node) != nil {
 		return mentionsOurs(string(data)) && !mentionsTheirs(string(data))
 	}
-	root := resolve(&node)
+	root := document.Resolve(&node)
 	if root == nil || root.Kind != yaml.MappingNode {
 		return false
 	}
 	for _, key := range theirKeys {
-		if child(root, key) != nil && !config.KnownKey(key) {
+		if document.Child(root, key) != nil && !config.KnownKey(key) {
 			return false
 		}
 	}
@@ -111,7 +93,7 @@ func mentionsTheirs(text string) bool {
 
 // finder collects the configurations of one document.
 type finder struct {
-	budget
+	document.Budget
 	document int
 	lines    []string
 	plugins  []string
@@ -120,32 +102,32 @@ type finder struct {
 
 // visit looks into a document, or an item of a list, by what it is.
 func (f *finder) visit(root *yaml.Node) {
-	if root == nil || root.Kind != yaml.MappingNode || !f.spend(root, 0) {
+	if root == nil || root.Kind != yaml.MappingNode || !f.Spend(root, 0) {
 		return
 	}
-	spec := child(root, "spec")
-	named := f.named(scalar(child(child(root, "metadata"), "name")))
-	switch kind := scalar(child(root, "kind")); {
+	spec := document.Child(root, "spec")
+	named := f.named(document.Scalar(document.Child(document.Child(root, "metadata"), "name")))
+	switch kind := document.Scalar(document.Child(root, "kind")); {
 	case kind == "WasmPlugin":
 		before := len(f.found)
-		f.add("spec.pluginConfig", child(spec, "pluginConfig"), named)
-		f.add("spec.defaultConfig", child(spec, "defaultConfig"), named) // Higress
+		f.add("spec.pluginConfig", document.Child(spec, "pluginConfig"), named)
+		f.add("spec.defaultConfig", document.Child(spec, "defaultConfig"), named) // Higress
 		for i := before; i < len(f.found); i++ {
 			f.found[i].resource = root
 		}
 	case kind == "EnvoyExtensionPolicy":
-		if list := child(spec, "wasm"); list != nil {
+		if list := document.Child(spec, "wasm"); list != nil {
 			for i, e := range list.Content {
-				f.add(fmt.Sprintf("spec.wasm[%d].config", i), child(resolve(e), "config"), named || f.named(scalar(child(e, "name"))))
+				f.add(fmt.Sprintf("spec.wasm[%d].config", i), document.Child(document.Resolve(e), "config"), named || f.named(document.Scalar(document.Child(e, "name"))))
 			}
 		}
 	case kind == "List":
-		if list := child(root, "items"); list != nil {
+		if list := document.Child(root, "items"); list != nil {
 			for _, e := range list.Content {
-				f.visit(resolve(e))
+				f.visit(document.Resolve(e))
 			}
 		}
-	case kind != "" && child(root, "apiVersion") != nil:
+	case kind != "" && document.Child(root, "apiVersion") != nil:
 		f.filters("", root, 0, named) // an EnvoyFilter, or whatever else holds a wasm filter
 	case looksLikeOurs(root):
 		f.add("", root, true)
@@ -159,8 +141,8 @@ func (f *finder) named(name string) bool { return name != "" && slices.Contains(
 
 // filters looks for wasm filters anywhere below a node.
 func (f *finder) filters(path string, node *yaml.Node, depth int, sure bool) {
-	node = resolve(node)
-	if node == nil || !f.spend(node, depth) {
+	node = document.Resolve(node)
+	if node == nil || !f.Spend(node, depth) {
 		return
 	}
 	switch node.Kind {
@@ -173,9 +155,9 @@ func (f *finder) filters(path string, node *yaml.Node, depth int, sure bool) {
 			f.payload(fieldpath.Key(path, place), configuration, sure)
 			return
 		}
-		sure = sure || f.named(scalar(child(node, "name"))) && child(node, "typed_config") != nil
-		for _, m := range members(node) {
-			f.filters(fieldpath.Key(path, m.key.Value), m.value, depth+1, sure)
+		sure = sure || f.named(document.Scalar(document.Child(node, "name"))) && document.Child(node, "typed_config") != nil
+		for _, m := range document.Members(node) {
+			f.filters(fieldpath.Key(path, m.Key.Value), m.Value, depth+1, sure)
 		}
 	}
 }
@@ -186,12 +168,12 @@ const wasmType = "envoy.extensions.filters.http.wasm.v3.Wasm"
 // wasmFilter returns the plugin's configuration where the node is a typed_config
 // of the wasm filter, in either of the forms that go around.
 func wasmFilter(node *yaml.Node) (configuration *yaml.Node, place string) {
-	named := func(key string) bool { return strings.HasSuffix(scalar(child(node, key)), wasmType) }
+	named := func(key string) bool { return strings.HasSuffix(document.Scalar(document.Child(node, key)), wasmType) }
 	switch {
 	case named("@type"):
-		return child(child(node, "config"), "configuration"), "config.configuration"
+		return document.Child(document.Child(node, "config"), "configuration"), "config.configuration"
 	case named("type_url"), named("typeUrl"):
-		return child(child(child(node, "value"), "config"), "configuration"), "value.config.configuration"
+		return document.Child(document.Child(document.Child(node, "value"), "config"), "configuration"), "value.config.configuration"
 	}
 	return nil, ""
 }
@@ -199,7 +181,7 @@ func wasmFilter(node *yaml.Node) (configuration *yaml.Node, place string) {
 // payload looks into the Any that holds a configuration: a StringValue with JSON
 // in it, or a Struct.
 func (f *finder) payload(place string, node *yaml.Node, sure bool) {
-	if value := child(node, "value"); value != nil && child(node, "@type") != nil {
+	if value := document.Child(node, "value"); value != nil && document.Child(node, "@type") != nil {
 		place, node = fieldpath.Key(place, "value"), value
 	}
 	f.add(place, node, sure)
@@ -207,23 +189,21 @@ func (f *finder) payload(place string, node *yaml.Node, sure bool) {
 
 // add takes a node as a configuration, unless it is somebody else's.
 func (f *finder) add(place string, node *yaml.Node, sure bool) {
-	node = resolve(node)
-	if node == nil || f.err != nil {
+	node = document.Resolve(node)
+	if node == nil || f.Err != nil {
 		return
 	}
 	c := Configuration{Document: f.document, Place: place}
 	if node.Kind == yaml.ScalarNode {
-		c.JSON, c.source = []byte(node.Value), jsonSource{text: node.Value, at: position{node.Line, node.Column}, indent: f.indent(node)}
+		c.JSON, c.source = []byte(node.Value), document.TextSource{Text: node.Value, At: document.At(node), Indent: f.indent(node)}
 		var inner yaml.Node
-		if tooDeep(c.JSON) == 0 && yaml.Unmarshal([]byte(node.Value), &inner) == nil {
-			sure = sure || looksLikeOurs(resolve(&inner))
+		if document.Bounded(c.JSON) == nil && yaml.Unmarshal([]byte(node.Value), &inner) == nil {
+			sure = sure || looksLikeOurs(document.Resolve(&inner))
 		} else {
 			sure = sure || mentionsOurs(node.Value)
 		}
 	} else if sure = sure || looksLikeOurs(node); sure {
-		made := converter{budget: &f.budget}
-		made.value(node, 0)
-		c.JSON, c.source = made.json, yamlSource{made.marks}
+		c.JSON, c.source = document.JSON(node, &f.Budget)
 	}
 	if sure {
 		f.found = append(f.found, c)
@@ -254,24 +234,24 @@ func looksLikeOurs(node *yaml.Node) bool {
 	if node == nil || node.Kind != yaml.MappingNode {
 		return false
 	}
-	all := members(node)
+	all := document.Members(node)
 	for _, m := range all {
-		if config.KnownKey(m.key.Value) && !slices.Contains(common, m.key.Value) {
+		if config.KnownKey(m.Key.Value) && !slices.Contains(common, m.Key.Value) {
 			return true
 		}
 	}
-	if rules := child(node, "rules"); rules != nil && rules.Kind == yaml.SequenceNode {
+	if rules := document.Child(node, "rules"); rules != nil && rules.Kind == yaml.SequenceNode {
 		for _, rule := range rules.Content {
-			if policy := child(rule, "policy"); policy != nil && (looksLikeOurs(policy) || ourMode(policy)) {
+			if policy := document.Child(rule, "policy"); policy != nil && (looksLikeOurs(policy) || ourMode(policy)) {
 				return true
 			}
 		}
 	}
-	return ourMode(node) && !slices.ContainsFunc(all, func(m pair) bool { return !config.KnownKey(m.key.Value) })
+	return ourMode(node) && !slices.ContainsFunc(all, func(m document.Member) bool { return !config.KnownKey(m.Key.Value) })
 }
 
 func ourMode(node *yaml.Node) bool {
-	switch mode := child(node, "mode"); scalar(mode) {
+	switch mode := document.Child(node, "mode"); document.Scalar(mode) {
 	case "enforce", "shadow", "off":
 		return true
 	}
@@ -281,40 +261,4 @@ func ourMode(node *yaml.Node) bool {
 // mentionsOurs is looksLikeOurs for text that can not be read.
 func mentionsOurs(text string) bool {
 	return strings.Contains(text, "allow_origin") || strings.Contains(text, "allowOrigin")
-}
-
-// child returns the value of a mapping's key; of several the last.
-func child(node *yaml.Node, key string) (value *yaml.Node) {
-	node = resolve(node)
-	if node == nil || node.Kind != yaml.MappingNode {
-		return nil
-	}
-	for _, m := range members(node) {
-		if m.key.Value == key {
-			value = resolve(m.value)
-		}
-	}
-	return value
-}
-
-// resolve goes from a document or an alias to what it stands for.
-func resolve(node *yaml.Node) *yaml.Node {
-	for node != nil {
-		switch {
-		case node.Kind == yaml.DocumentNode && len(node.Content) > 0:
-			node = node.Content[0]
-		case node.Kind == yaml.AliasNode:
-			node = node.Alias
-		default:
-			return node
-		}
-	}
-	return nil
-}
-
-func scalar(node *yaml.Node) string {
-	if node == nil || node.Kind != yaml.ScalarNode {
-		return ""
-	}
-	return node.Value
 }

@@ -121,9 +121,9 @@ func lineOf(err error) int {
 func (c Configuration) check() (findings []Finding) {
 	add := func(problems config.Problems, severity Severity) {
 		for _, p := range problems {
-			at := c.source.locate(p.Offset)
+			at := c.source.Locate(p.Offset)
 			f := Finding{
-				Line: at.line, Column: at.column, Document: c.Document, Config: c.Place,
+				Line: at.Line, Column: at.Column, Document: c.Document, Config: c.Place,
 				Path: p.Path, Value: p.Value, Code: p.Code, Severity: severity, Reason: p.Reason, Remedy: p.Remedy,
 			}
 			if p.Code == config.More {

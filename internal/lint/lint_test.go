@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"corsfilter/config"
+	"corsfilter/internal/document"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -205,7 +206,7 @@ func TestBounds(t *testing.T) {
 		{"brackets in a value", "kind: WasmPlugin\nspec: {pluginConfig: '{\"allow_origins\": " + strings.Repeat("[", 100_000) + "'}", "nested deeper than 1000 levels"},
 		{"dashes", "allow_origins:\n" + strings.Repeat("- ", 100_000) + "x\n", "exceeded max depth"},
 		{"a document in itself", "allow_origins: &a [*a]\n", "nested deeper than 1000 levels, or in itself"},
-		{"a large file", "allow_origins: [a]\n" + strings.Repeat("#", maxFile), "and more than 8388608 are not read"},
+		{"a large file", "allow_origins: [a]\n" + strings.Repeat("#", document.MaxFile), "and more than 8388608 are not read"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			began := time.Now()

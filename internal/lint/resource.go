@@ -7,6 +7,8 @@ import (
 
 	"google.golang.org/protobuf/encoding/protojson"
 	extensionsv1alpha1 "istio.io/api/extensions/v1alpha1"
+
+	"corsfilter/internal/document"
 )
 
 // ofHigress are the fields that Higress' WasmPlugin has beside Istio's.
@@ -24,23 +26,23 @@ func (c Configuration) checkResource() []Finding {
 		return nil
 	}
 	// The configuration itself is the module's parser's to judge.
-	made := converter{budget: &budget{}, leave: []string{"pluginConfig"}}
-	if strings.HasPrefix(scalar(child(c.resource, "apiVersion")), "extensions.higress.io/") {
-		made.leave = append(made.leave, ofHigress...)
+	leave := []string{"pluginConfig"}
+	if strings.HasPrefix(document.Scalar(document.Child(c.resource, "apiVersion")), "extensions.higress.io/") {
+		leave = append(leave, ofHigress...)
 	}
-	spec := child(c.resource, "spec")
-	made.value(spec, 0)
-	err := protojson.Unmarshal(made.json, &extensionsv1alpha1.WasmPlugin{})
+	spec := document.Child(c.resource, "spec")
+	text, source := document.JSON(spec, &document.Budget{}, leave...)
+	err := protojson.Unmarshal(text, &extensionsv1alpha1.WasmPlugin{})
 	if err == nil {
 		return nil
 	}
-	at, reason := position{spec.Line, spec.Column}, err.Error()
+	at, reason := document.At(spec), err.Error()
 	if m := protojsonError.FindStringSubmatch(reason); m != nil {
 		column, _ := strconv.Atoi(m[2]) // the JSON is one line
-		at, reason = yamlSource{made.marks}.locate(column-1), m[3]
+		at, reason = source.Locate(column-1), m[3]
 	}
 	return []Finding{{
-		Line: at.line, Column: at.column, Document: c.Document, Path: "spec", Code: BadResource, Severity: Error,
+		Line: at.Line, Column: at.Column, Document: c.Document, Path: "spec", Code: BadResource, Severity: Error,
 		Reason: "the WasmPlugin is not what its API knows: " + reason, Remedy: "look for a typing mistake; the API server would drop or refuse it",
 	}}
 }
