@@ -40,6 +40,7 @@ func init() {
 		run(serveCommand, serve),
 		run(checkCommand, check),
 		run(explainCommand, explainRequest),
+		run(convertCommand, convertPolicies),
 		run(completionCommand, completion),
 		run(versionCommand, sayVersion),
 	}

@@ -1,0 +1,57 @@
+package convert
+
+// ChangeKind names what a converted policy does otherwise than its source.
+type ChangeKind string
+
+// The kinds. The set is closed: what else would differ is a problem.
+const (
+	DeniedPreflight   ChangeKind = "denied-preflight"
+	PreflightStatus   ChangeKind = "preflight-status"
+	UpstreamHeaders   ChangeKind = "upstream-headers"
+	AnyOriginIsStar   ChangeKind = "any-origin-is-star"
+	AnyWithCredential ChangeKind = "any-origin-with-credentials"
+	VaryIsSet         ChangeKind = "vary"
+	MoreResponses     ChangeKind = "more-responses"
+	LiteralStar       ChangeKind = "literal-star"
+	ForbiddenMethod   ChangeKind = "forbidden-method"
+	LetterCase        ChangeKind = "letter-case"
+	NoOrigins         ChangeKind = "no-origins"
+	RuntimeKey        ChangeKind = "runtime-key"
+	WholeSegments     ChangeKind = "whole-segments"
+	HostSpelling      ChangeKind = "host-spelling"
+	ShortHost         ChangeKind = "short-host"
+	OrderOfObjects    ChangeKind = "order-of-objects"
+	EarlierInChain    ChangeKind = "earlier-in-chain"
+	GatewayDecides    ChangeKind = "gateway-decides"
+	LeftOut           ChangeKind = "left-out"
+)
+
+// Kinds says of each kind in one sentence what changes.
+var Kinds = map[ChangeKind]string{
+	DeniedPreflight:   "a preflight from an origin that is not allowed is answered with 403",
+	PreflightStatus:   "an answered preflight has the status 204",
+	UpstreamHeaders:   "CORS headers that upstream sends itself are replaced or removed",
+	AnyOriginIsStar:   "any origin is answered with `*`, and not with the origin itself",
+	AnyWithCredential: "any origin gets its visitors' data: the source asks for `*` with credentials, which browsers refuse, and here the origin is sent back",
+	VaryIsSet:         "Vary names Origin wherever the response depends on it",
+	MoreResponses:     "redirects and replies of the proxy itself carry CORS headers as well",
+	LiteralStar:       "a `*` that browsers read as a name and not as any is left out",
+	ForbiddenMethod:   "a method that no browser sends is left out",
+	LetterCase:        "origins are compared in lower case, as browsers send them",
+	NoOrigins:         "a policy without origins allows nobody, and is off here",
+	RuntimeKey:        "the proxy's runtime can not change the share of requests any more",
+	WholeSegments:     "a prefix takes whole segments of the path",
+	HostSpelling:      "a host with a port, or with a dot at its end, is the host without",
+	ShortHost:         "a short name stands for the Service in its namespace, in all of its spellings",
+	OrderOfObjects:    "objects for the same host are asked in the order of their age and names",
+	EarlierInChain:    "the filter stands before authentication, so that preflights are answered and refusals carry CORS headers",
+	GatewayDecides:    "the source leaves it to the gateway what a preflight or a request of another origin gets",
+	LeftOut:           "a part of the source was left out",
+}
+
+// Change is one of them, for a rule.
+type Change struct {
+	Kind ChangeKind `json:"kind"`
+	// Text says what it means here; it is whole without the kind's sentence.
+	Text string `json:"text"`
+}

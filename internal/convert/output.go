@@ -1,0 +1,84 @@
+package convert
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Formats are what Format writes.
+var Formats = []string{"json", "yaml"}
+
+// Format writes the configuration by itself, as JSON or YAML, or in a manifest that
+// loads it. In YAML what was left out is a comment beside its rule; JSON has no
+// comments, and there the rule's name says it.
+func (r *Result) Format(format string) ([]byte, error) {
+	switch format {
+	case "json":
+		return r.text(true), nil
+	case "yaml":
+		return encode(r.node())
+	}
+	return nil, fmt.Errorf("%q is no format; write one of %s", format, strings.Join(Formats, ", "))
+}
+
+func encode(node *yaml.Node) ([]byte, error) {
+	var b bytes.Buffer
+	e := yaml.NewEncoder(&b)
+	e.SetIndent(2)
+	if err := e.Encode(node); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), e.Close()
+}
+
+// node is the configuration as YAML.
+func (r *Result) node() *yaml.Node {
+	rules := &yaml.Node{Kind: yaml.SequenceNode}
+	for _, rule := range r.Rules {
+		node := nodeOf(rule.object(false), true)
+		var comments []string
+		for _, c := range rule.Comments {
+			comments = append(comments, "# "+printable(c.String()))
+		}
+		node.HeadComment = strings.Join(comments, "\n")
+		rules.Content = append(rules.Content, node)
+	}
+	return &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{scalarNode("rules"), rules}}
+}
+
+func scalarNode(v any) *yaml.Node {
+	node := &yaml.Node{}
+	if err := node.Encode(v); err != nil { // nothing here is refused
+		panic(err)
+	}
+	return node
+}
+
+// nodeOf writes an object in the order of its members; lists stand in one line.
+func nodeOf(v any, block bool) *yaml.Node {
+	switch v := v.(type) {
+	case jsonObject:
+		node := &yaml.Node{Kind: yaml.MappingNode}
+		if !block {
+			node.Style = yaml.FlowStyle
+		}
+		for _, m := range v {
+			node.Content = append(node.Content, scalarNode(m.key), nodeOf(m.value, block))
+		}
+		return node
+	case []any:
+		node := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+		for _, e := range v {
+			node.Content = append(node.Content, nodeOf(e, false))
+		}
+		return node
+	}
+	node := scalarNode(v)
+	if node.Kind == yaml.SequenceNode {
+		node.Style = yaml.FlowStyle
+	}
+	return node
+}

@@ -1,0 +1,437 @@
+package convert
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// rule is a rule of the result in the making: a route that asks for nothing but
+// hosts and whole segments.
+type rule struct {
+	hosts    []string
+	paths    []path
+	policy   *policy
+	from     []From
+	changes  []Change
+	comments []Comment
+}
+
+// maxSteps bounds how often routes and rules are compared.
+const maxSteps = 30_000_000
+
+// planner makes rules of one table.
+type planner struct {
+	*conversion
+	table table
+	steps []step
+	rules []*rule
+	// waiting are comments for the next rule.
+	waiting []Comment
+}
+
+// plan makes the rules of a table.
+func (c *conversion) plan(t table) []*rule {
+	p := &planner{conversion: c, table: t}
+	for i := range t.routes {
+		r := &t.routes[i]
+		for j := range r.paths {
+			r.paths[j] = normal(r.paths[j])
+		}
+		if slices.ContainsFunc(r.paths, func(p path) bool { return p.kind == anyPath }) {
+			r.paths = nil
+		}
+		p.steps = append(p.steps, step{hosts: r.hosts, paths: r.paths, conditional: len(r.when) > 0, policy: r.policy})
+	}
+	for i := range t.routes {
+		if len(t.routes[i].when) > 0 {
+			p.conditional(i)
+		} else {
+			p.unconditional(i)
+		}
+		if c.bounded {
+			return nil
+		}
+	}
+	if len(p.waiting) > 0 {
+		if n := len(p.rules); n > 0 {
+			p.rules[n-1].comments = append(p.rules[n-1].comments, p.waiting...)
+		} else {
+			p.rules = append(p.rules, &rule{from: []From{t.routes[0].from}, comments: p.waiting})
+		}
+	}
+	return merge(c.simplify(p.rules))
+}
+
+// normal writes what takes every path as such.
+func normal(p path) path {
+	if p.kind == prefixPath && (p.text == "" || p.text == "/") || p.kind == belowPath && p.text == "" {
+		p.kind, p.text = anyPath, ""
+	}
+	return p
+}
+
+// spend counts one comparison.
+func (c *conversion) spend() bool {
+	if c.steps++; c.steps > maxSteps && !c.bounded {
+		c.bounded = true
+		c.problem(Place{Line: 1, Column: 1}, "", "the routes take more than 30,000,000 comparisons", "convert some of the files at a time")
+	}
+	return !c.bounded
+}
+
+// verdict is what decides about requests of a cell.
+type verdict struct {
+	policy *policy
+	by     int // the step; -1: none takes them
+}
+
+// after returns everything behind a step that may decide about a cell, until
+// something surely does.
+func (c *conversion) after(steps []step, i int, at cell) (all []verdict) {
+	for j := i + 1; j < len(steps) && c.spend(); j++ {
+		if s := &steps[j]; s.overlaps(at) {
+			all = append(all, verdict{s.policy, j})
+			if !s.conditional && s.covers(at) {
+				return all
+			}
+		}
+	}
+	return append(all, verdict{nil, -1})
+}
+
+// agree reports whether all of them decide as a policy does.
+func agree(all []verdict, policy *policy) bool {
+	key := policy.key()
+	return !slices.ContainsFunc(all, func(v verdict) bool { return v.policy.key() != key })
+}
+
+// conditional sees to a route that asks for more than a rule can: it is not needed
+// where whatever takes its requests instead decides the same.
+func (p *planner) conditional(i int) {
+	r := &p.table.routes[i]
+	var others []verdict
+	for _, at := range p.steps[i].cells() {
+		others = append(others, p.after(p.steps, i, at)...)
+	}
+	if agree(others, r.policy) {
+		return
+	}
+	for _, w := range r.when {
+		remedy := w.remedy
+		if remedy == "" {
+			remedy = "take that out of the match, or give the routes that take the same hosts and paths the same policy"
+		}
+		p.lost(r.from, w.at, "asks for "+w.what+", and rules ask for host and path alone; without it "+p.instead(others, r.policy), remedy)
+	}
+}
+
+// lost is what can not be carried over: a problem, or a comment.
+func (p *planner) lost(from From, at Place, what, remedy string) {
+	if at.File == "" {
+		at = from.Place
+	}
+	if p.options.Partial {
+		p.waiting = append(p.waiting, Comment{at, printable(from.String() + ": " + what)})
+		return
+	}
+	p.problem(at, from.String(), what, remedy+", or leave it out with -partial")
+}
+
+// instead says what takes requests in place of a policy.
+func (p *planner) instead(all []verdict, policy *policy) string {
+	key := policy.key()
+	i := slices.IndexFunc(all, func(v verdict) bool { return v.policy.key() != key })
+	v := all[i]
+	gets := "its requests would get "
+	if policy == nil {
+		gets = "its requests, which get no CORS headers now, would get "
+	}
+	switch {
+	case v.by < 0:
+		return gets + "no policy"
+	case v.policy == nil:
+		return gets + "none, as " + p.table.routes[v.by].from.String() + " has it"
+	}
+	return gets + "the policy of " + p.table.routes[v.by].from.String()
+}
+
+// unconditional makes the rules of a route that asks for host and path alone.
+func (p *planner) unconditional(i int) {
+	r := &p.table.routes[i]
+	made := &rule{hosts: r.hosts, policy: r.policy, from: []From{r.from}, changes: slices.Clone(r.changes)}
+	for _, at := range pathsOf(r.paths) {
+		if at.kind == anyPath {
+			break
+		}
+		if strings.Contains(at.text, "*") {
+			p.lost(r.from, at.at, fmt.Sprintf("the path %q has a star in it, which rules read as a wildcard", at.text), "write the path without it")
+			continue
+		}
+		if at.anyCase && strings.ToUpper(at.text) != strings.ToLower(at.text) {
+			p.residue(i, made, at, path{kind: anyPath}, LetterCase, fmt.Sprintf("the path %q in other letter case", at.text))
+		}
+		at.anyCase = false
+		switch {
+		case at.kind != prefixPath:
+			made.paths = append(made.paths, at)
+		case strings.HasSuffix(at.text, "/"):
+			at.kind, at.text = belowPath, strings.TrimSuffix(at.text, "/")
+			p.hole(i, at)
+			made.paths = append(made.paths, at)
+		default:
+			at.kind = belowPath
+			made.paths = append(made.paths, at)
+			p.residue(i, made, at, path{kind: besidePath, text: at.text}, WholeSegments, fmt.Sprintf("a path such as %q, which the prefix %q takes as well,", at.text+"x", at.text))
+		}
+	}
+	if len(r.paths) > 0 && len(made.paths) == 0 {
+		return
+	}
+	made.comments, p.waiting = p.waiting, nil
+	p.rules = append(p.rules, made)
+}
+
+// hole puts the path that a prefix with a slash at its end does not take in front
+// of the rule, which takes it, with what decides about it in the source.
+func (p *planner) hole(i int, below path) {
+	r := &p.table.routes[i]
+	exact := path{kind: exactPath, text: below.text, at: below.at}
+	for _, host := range listOf(r.hosts) {
+		at := cell{host, exact}
+		others := p.after(p.steps, i, at)
+		if agree(others, r.policy) {
+			continue
+		}
+		for _, v := range others {
+			made := &rule{paths: []path{exact}}
+			if v.by < 0 {
+				made.from = []From{r.from}
+				made.hosts = hostList(host)
+			} else {
+				s := p.steps[v.by]
+				if s.conditional {
+					continue // it is told, or needless, where it stands itself
+				}
+				made.policy, made.from = s.policy, []From{p.table.routes[v.by].from}
+				made.hosts = intersect(host, s.hosts)
+			}
+			p.rules = append(p.rules, made)
+		}
+	}
+}
+
+func hostList(host string) []string {
+	if host == "" {
+		return nil
+	}
+	return []string{host}
+}
+
+// intersect returns the hosts that are in both; nil is any.
+func intersect(host string, hosts []string) (both []string) {
+	for _, h := range listOf(hosts) {
+		switch {
+		case hostCovers(h, host):
+			return hostList(host)
+		case hostCovers(host, h):
+			both = append(both, h)
+		}
+	}
+	return both
+}
+
+// residue sees to paths that the route takes and its rule does not. Single paths
+// that have a route of their own behind it are added to the rule. The rest goes to
+// whatever comes next, where that gives no more.
+func (p *planner) residue(i int, made *rule, at, rest path, kind ChangeKind, what string) {
+	r := &p.table.routes[i]
+	var others []verdict
+	for _, host := range listOf(r.hosts) {
+		for _, v := range p.after(p.steps, i, cell{host, rest}) {
+			if v.by < 0 || kind != WholeSegments {
+				others = append(others, v)
+				continue
+			}
+			inside := len(p.steps[v.by].paths) > 0
+			for _, own := range p.steps[v.by].paths {
+				if own.anyCase || !pathCovers(rest, own) || own.kind == besidePath {
+					inside = false
+					continue
+				}
+				if own.kind == prefixPath {
+					own.kind, own.text = belowPath, strings.TrimSuffix(own.text, "/")
+				}
+				if !slices.ContainsFunc(made.paths, func(p path) bool { return pathCovers(p, own) }) && v.policy.key() != r.policy.key() {
+					made.paths = append(made.paths, own)
+				}
+			}
+			if !inside {
+				others = append(others, v)
+			}
+		}
+	}
+	if agree(others, r.policy) {
+		return
+	}
+	if !slices.ContainsFunc(others, func(v verdict) bool { return !v.policy.within(r.policy) }) {
+		made.changes = append(made.changes, Change{kind, what + " gets less: " + p.instead(others, r.policy)})
+		return
+	}
+	p.lost(r.from, at.at, what+" is none of the rule's, which takes whole segments in the letter case written: "+p.instead(others, r.policy),
+		fmt.Sprintf("write the path %q and the prefix %q where whole segments are meant", at.text, at.text+"/"))
+}
+
+// simplify takes out rules that change nothing: what would decide instead decides
+// the same.
+func (c *conversion) simplify(rules []*rule) (kept []*rule) {
+	steps := make([]step, len(rules))
+	gone := make([]bool, len(rules))
+	for i, r := range rules {
+		steps[i] = step{hosts: r.hosts, paths: r.paths, policy: r.policy}
+	}
+	for i := range rules { // what an earlier one takes whole
+		gone[i] = !slices.ContainsFunc(steps[i].cells(), func(at cell) bool {
+			return !slices.ContainsFunc(steps[:i], func(s step) bool { return c.spend() && !s.gone && s.covers(at) })
+		})
+		steps[i].gone = gone[i]
+	}
+	for i := len(rules) - 1; i >= 0; i-- {
+		r := rules[i]
+		if gone[i] {
+			continue
+		}
+		var others []verdict
+		for _, at := range steps[i].cells() {
+			others = append(others, c.after(steps, i, at)...)
+		}
+		if c.bounded {
+			return nil
+		}
+		if !agree(others, r.policy) {
+			continue
+		}
+		heir := -1
+		for _, v := range others {
+			if v.by >= 0 {
+				heir = v.by
+				break
+			}
+		}
+		if heir < 0 && len(r.comments)+len(r.changes) > 0 || heir >= 0 && !subset(r.changes, rules[heir].changes) {
+			continue
+		}
+		gone[i] = true
+		steps[i].gone = true
+		if heir >= 0 {
+			h := rules[heir]
+			if r.policy != nil {
+				h.from = append(slices.Clone(r.from), h.from...)
+			}
+			h.comments = append(slices.Clone(r.comments), h.comments...)
+		}
+	}
+	for i, r := range rules {
+		if !gone[i] {
+			kept = append(kept, r)
+		}
+	}
+	return kept
+}
+
+// merge makes one rule of neighbours that say the same for the same hosts, or for
+// the same paths.
+func merge(rules []*rule) (merged []*rule) {
+	for _, r := range rules {
+		for {
+			if len(merged) == 0 || !merged[len(merged)-1].join(r) {
+				break
+			}
+			// What it has become may fit the one before.
+			r = merged[len(merged)-1]
+			merged = merged[:len(merged)-1]
+		}
+		merged = append(merged, r)
+	}
+	return merged
+}
+
+// join takes the next rule in, where that changes nothing.
+func (r *rule) join(next *rule) bool {
+	if r.policy.key() != next.policy.key() || !subset(r.changes, next.changes) || !subset(next.changes, r.changes) {
+		return false
+	}
+	switch {
+	case slices.Equal(r.hosts, next.hosts):
+		if len(r.paths) == 0 || len(next.paths) == 0 {
+			r.paths = nil
+		} else {
+			r.paths = append(slices.Clone(r.paths), next.paths...)
+		}
+	case samePaths(r.paths, next.paths):
+		if len(r.hosts) == 0 || len(next.hosts) == 0 {
+			r.hosts = nil
+		} else {
+			r.hosts = append(slices.Clone(r.hosts), next.hosts...)
+		}
+	default:
+		return false
+	}
+	r.from = append(slices.Clone(r.from), next.from...)
+	r.comments = append(slices.Clone(r.comments), next.comments...)
+	return true
+}
+
+func subset(some, all []Change) bool {
+	return !slices.ContainsFunc(some, func(c Change) bool { return !slices.Contains(all, c) })
+}
+
+func samePaths(a, b []path) bool {
+	return slices.EqualFunc(a, b, func(a, b path) bool { return a.kind == b.kind && a.text == b.text })
+}
+
+// apart sees to it that no request is decided by two tables: where they share a
+// host, they must be the same.
+func (c *conversion) apart(tables []table) (kept []table) {
+	for _, t := range tables {
+		same := false
+		for _, k := range kept {
+			if !t.meets(k) {
+				continue
+			}
+			if same = t.equal(k); same {
+				break
+			}
+			at := Place{Line: 1, Column: 1}
+			if len(t.routes) > 0 {
+				at = t.routes[0].from.Place
+			}
+			c.problem(at, t.name, "takes hosts that "+k.name+" takes as well, and the two do not agree", fmt.Sprintf("convert one at a time, with -only %q", t.name))
+			break
+		}
+		if !same {
+			kept = append(kept, t)
+		}
+	}
+	return kept
+}
+
+func (t table) meets(other table) bool {
+	for _, r := range t.routes {
+		for _, s := range other.routes {
+			for _, h := range listOf(r.hosts) {
+				if someHost(s.hosts, func(g string) bool { return hostsOverlap(g, h) }) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func (t table) equal(other table) bool {
+	return slices.EqualFunc(t.routes, other.routes, func(a, b route) bool {
+		return slices.Equal(a.hosts, b.hosts) && samePaths(a.paths, b.paths) && a.policy.key() == b.policy.key() &&
+			slices.EqualFunc(a.when, b.when, func(a, b condition) bool { return a.what == b.what })
+	})
+}

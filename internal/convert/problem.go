@@ -1,0 +1,95 @@
+package convert
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"corsfilter/config"
+)
+
+// Problem is one thing that keeps the policies from being converted.
+type Problem struct {
+	Place
+	// Source is the object and the place in it, such as "VirtualService shop/reviews http[0]".
+	Source string `json:"source,omitempty"`
+	// What is wrong, and Remedy what to do.
+	What   string `json:"what"`
+	Remedy string `json:"remedy,omitempty"`
+	// Waiver is the name for Options.Tolerate that lets it through, where one does.
+	Waiver config.Code `json:"waiver,omitempty"`
+	// More is how many problems this one stands for beside itself.
+	More int `json:"more,omitempty"`
+}
+
+// Error returns the problem in one line.
+func (p Problem) Error() string {
+	text := fmt.Sprintf("%s:%d:%d: ", p.File, p.Line, p.Column)
+	if p.Source != "" {
+		text += p.Source + ": "
+	}
+	text += p.What
+	if p.Remedy != "" {
+		text += "; " + p.Remedy
+	}
+	return text
+}
+
+// Problems are all that stand in the way.
+type Problems []Problem
+
+// Error returns one line for each problem.
+func (ps Problems) Error() string {
+	lines := make([]string, len(ps))
+	for i, p := range ps {
+		lines[i] = p.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// maxListed is how many problems are listed.
+const maxListed = 100
+
+func (c *conversion) problem(at Place, source, what, remedy string) {
+	c.add(Problem{Place: at, Source: source, What: what, Remedy: remedy})
+}
+
+// add keeps one problem for each place and text: the same route is looked at more
+// than once.
+func (c *conversion) add(p Problem) {
+	p.What, p.Remedy, p.Source = printable(p.What), printable(p.Remedy), printable(p.Source)
+	if !slices.Contains(c.problems, p) {
+		c.problems = append(c.problems, p)
+	}
+}
+
+// printable keeps what a file holds from breaking a line, or a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == 0x2028 || r == 0x2029 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// all returns the problems in the order of the files, and what is not listed as a
+// number.
+func (c *conversion) all(files []File) Problems {
+	order := map[string]int{}
+	for i, f := range files {
+		order[f.Name] = i
+	}
+	slices.SortStableFunc(c.problems, func(a, b Problem) int {
+		return cmp.Or(order[a.File]-order[b.File], a.Line-b.Line, a.Column-b.Column)
+	})
+	if len(c.problems) <= maxListed {
+		return c.problems
+	}
+	rest := len(c.problems) - maxListed
+	last := c.problems[maxListed]
+	return append(c.problems[:maxListed:maxListed], Problem{
+		Place: last.Place, What: fmt.Sprintf("%d more problems, the first of them here", rest), Remedy: "see to those above, then look again", More: rest - 1,
+	})
+}

@@ -1,0 +1,64 @@
+package convert
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Report is what there is to say beside the configuration, for a program.
+type Report struct {
+	Problems Problems `json:"problems,omitempty"`
+	Rules    []Rule   `json:"rules,omitempty"`
+}
+
+// WriteChanges says in text which rules do what otherwise than their source, each
+// change once, and what was left out.
+func (r *Result) WriteChanges(w io.Writer) error {
+	var b strings.Builder
+	var seen []Change
+	for _, rule := range r.Rules {
+		for _, change := range rule.Changes {
+			if slices.Contains(seen, change) {
+				continue
+			}
+			seen = append(seen, change)
+			if len(seen) == 1 {
+				b.WriteString("what changes:\n")
+			}
+			fmt.Fprintf(&b, "  %s [%s]\n", printable(change.Text), change.Kind)
+			if rules := r.with(change); len(rules) < len(r.Rules) {
+				fmt.Fprintf(&b, "    in %s\n", strings.Join(rules, "; "))
+			}
+		}
+	}
+	for i, rule := range r.Rules {
+		for _, c := range rule.Comments {
+			fmt.Fprintf(&b, "rules[%d] %s: %s\n", i, rule.Name, printable(c.String()))
+		}
+		if rule.policy != nil && len(rule.policy.waivers) > 0 {
+			fmt.Fprintf(&b, "rules[%d] %s: tolerates %s\n", i, rule.Name, joined(rule.policy.waivers))
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// with returns the names of the rules that have a change.
+func (r *Result) with(change Change) (names []string) {
+	for _, rule := range r.Rules {
+		if slices.Contains(rule.Changes, change) {
+			names = append(names, rule.Name)
+		}
+	}
+	return names
+}
+
+func joined[S ~string](list []S) string {
+	texts := make([]string, len(list))
+	for i, s := range list {
+		texts[i] = string(s)
+	}
+	return strings.Join(texts, ", ")
+}
