@@ -33,7 +33,7 @@ TINYGO_VERSION := 0.33
 MODULE_PACKAGES := ./config ./filter ./internal/abi ./internal/automaton ./internal/fieldpath ./internal/header ./internal/origin ./internal/reach ./internal/suffix ./internal/version .
 MODULE_GO := go1.23
 
-.PHONY: help setup build run test peers envoy image push release bench v8 fuzz check tidy clean FORCE
+.PHONY: help setup build run test peers envoy image push release bench v8 benchstat fuzz check tidy clean FORCE
 
 help: ## this list
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -83,7 +83,13 @@ push: $(MODULE) ## pushes both to IMAGE=REGISTRY/NAME[:TAG], with the credential
 release: ## everything a release consists of, in dist: make release VERSION=1.2.0
 	@go run ./cmd/ship release -version '$(VERSION)'
 
-bench: $(MODULE) ## benchmarks, for benchstat
+bench: $(MODULE) $(FLOOR) ## all figures of docs/benchmarks.md anew, in some minutes; BENCH=quick in one
+	@go run ./bench/report -command='make bench$(if $(BENCH), BENCH=$(BENCH))' $(if $(filter quick,$(BENCH)),-quick)
+
+v8: $(MODULE) $(FLOOR) ## one request in V8 beside others; MODULES=a.wasm,b.wasm adds some, CASE=actual runs one
+	@go run ./bench/report -only=v8 -modules='$(MODULES)' -case='$(CASE)' $(if $(filter quick,$(BENCH)),-quick)
+
+benchstat: $(MODULE) ## Go's own benchmarks, for benchstat
 	CORSFILTER_WASM=$(CURDIR)/$(MODULE) go test -run '^$$' -bench . -benchmem ./filter ./e2e ./bench
 
 # What no module can do in less: C that makes the calls of a request and decides
@@ -92,9 +98,6 @@ $(FLOOR): bench/floor/floor.c
 	@scripts/setup bench
 	@mkdir -p dist
 	clang --target=wasm32 -O3 -ffreestanding -fno-builtin -nostdlib -Wall -Wextra -Wno-unused-parameter -fuse-ld=lld -Wl,--no-entry -Wl,--strip-all -o $@ $<
-
-v8: $(MODULE) $(FLOOR) ## one request in V8 beside the floor; MODULES=... adds others, FLAGS=--only=actual and so on
-	@node --no-warnings bench/v8.mjs $(FLOOR) $(MODULE) $(MODULES) $(FLAGS)
 
 fuzz: ## each fuzz target for FUZZTIME
 	@scripts/fuzz $(FUZZTIME)
@@ -109,13 +112,13 @@ check: $(MODULE) ## what must be clean before a commit: format, vet, staticcheck
 	@# For TinyGo: the language that it knows, and the module file that it gets.
 	GOOS=wasip1 GOARCH=wasm go build -modfile=go.tinygo.mod -gcflags=-lang=$(MODULE_GO) -o /dev/null $(MODULE_PACKAGES)
 	go mod tidy -diff
-	@for module in e2e/*/; do test ! -e $$module/go.mod || (cd $$module && go vet ./... && go mod tidy -diff) || exit 1; done
+	@for module in e2e/*/ bench/*/; do test ! -e $$module/go.mod || (cd $$module && go vet ./... && go mod tidy -diff) || exit 1; done
 	@scripts/test -race -shuffle=on -timeout 30m
 	@test -z "$$(git status --porcelain)" || { echo "make check: the tree is not clean:"; git status --short; exit 1; }
 
 tidy: ## go mod tidy, in every module
 	go mod tidy
-	@for module in e2e/*/; do test ! -e $$module/go.mod || (cd $$module && go mod tidy) || exit 1; done
+	@for module in e2e/*/ bench/*/; do test ! -e $$module/go.mod || (cd $$module && go mod tidy) || exit 1; done
 
 clean: ## removes what was built
 	rm -rf dist
