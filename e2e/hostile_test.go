@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"corsfilter/internal/host"
+	"corsfilter/internal/shapes"
 )
 
 // The tests in this file are of clients, upstreams and hosts that mean harm or
@@ -457,4 +458,96 @@ func TestTenThousandStreams(t *testing.T) {
 		t.Errorf("linear memory after each time: %v; want the same, and 24 MiB at most", sizes)
 	}
 	servesAsNew(t, module, plugin, configuration)
+}
+
+// TestTwoThousandPushes pushes configurations of every shape into one VM, right
+// and wrong ones mixed, while the one before is in force and has a stream open. A
+// plugin that was there first serves all the while as it did.
+func TestTwoThousandPushes(t *testing.T) {
+	const pushes, bound = 2_000, 72 << 20 // GOMEMLIMIT is 64 MiB
+	module := compile(t)
+	vm, err := module.NewVM(t.Context(), host.VMConfig{Env: environment})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer vm.Close(t.Context())
+	first := configured(t, vm, watchful)
+	want := answers(first)
+	random := rand.New(rand.NewPCG(1, 3))
+	type inForce struct {
+		plugin *host.Plugin
+		stream *host.Stream
+		origin string
+	}
+	var running []inForce
+	end := func(at int) {
+		r := running[at]
+		running = append(running[:at], running[at+1:]...)
+		if random.IntN(2) == 0 { // the plugin ends before its stream
+			if err := r.plugin.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			defer r.plugin.Close(t.Context())
+		}
+		response := plain(nil)
+		r.stream.OnResponseHeaders(response, true)
+		r.stream.OnDone()
+		if value, _ := response.Get("access-control-allow-origin"); value != r.origin {
+			t.Fatalf("Access-Control-Allow-Origin %q, want %q", value, r.origin)
+		}
+	}
+	accepted, refused, last := 0, 0, uint32(0)
+	began := time.Now()
+	for i := range pushes {
+		shape := shapes.All[random.IntN(len(shapes.All))]
+		configuration, origin := shape.Config(1+random.IntN(12)), ""
+		switch random.IntN(3) {
+		case 0:
+			configuration = configuration[:random.IntN(len(configuration))]
+		case 1:
+			origin = fmt.Sprintf("https://push-%d.example", i)
+			configuration = fmt.Sprintf(`{"allow_origins": ["https://other.example", %q], "allow_credentials": %v}`, origin, i%2 == 0)
+		}
+		plugin, err := vm.NewPlugin(t.Context(), host.PluginConfig{Name: "push", Configuration: []byte(configuration)})
+		if failed := vm.Failed(); failed != nil {
+			t.Fatalf("push %d, %s: %v", i, shape.Name, failed)
+		}
+		if err != nil {
+			refused++
+		} else {
+			accepted++
+			stream := plugin.StreamWithID(uint32(1_000_000 + i))
+			stream.Run(host.Create)
+			stream.OnRequestHeaders(host.NewHeaderMap(append(noOrigin[:3:3], [2]string{"origin", origin})...), true)
+			if origin == "" { // any of the shapes; how its responses look is not known here
+				stream.OnDone()
+				if err := plugin.Close(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				running = append(running, inForce{plugin, stream, origin})
+			}
+		}
+		for len(running) > random.IntN(4) {
+			end(random.IntN(len(running)))
+		}
+		if i%100 == 0 {
+			if got := answers(first); got != want {
+				t.Fatalf("push %d: serves otherwise than before:\n%s\nwant\n%s", i, got, want)
+			}
+		}
+		if size := vm.MemorySize(); size > bound {
+			t.Fatalf("push %d: %.1f MiB of linear memory", i, float64(size)/(1<<20))
+		}
+		last = vm.MemorySize()
+	}
+	for len(running) > 0 {
+		end(0)
+	}
+	t.Logf("%d accepted, %d refused in %v; %.1f MiB of linear memory", accepted, refused, time.Since(began), float64(last)/(1<<20))
+	if accepted < pushes/4 || refused < pushes/4 {
+		t.Error("too few of a kind")
+	}
+	servesAsNew(t, module, first, watchful)
 }

@@ -150,7 +150,7 @@ const tickPeriod = 1000
 // OnTick hands over what was counted since the last tick, and looks at the log
 // level.
 func (c *pluginContext) OnTick() {
-	defer c.survive("proxy_on_tick")
+	defer Rescue(c.host, "proxy_on_tick")
 	c.handOver()
 	c.level = c.host.LogLevel()
 }

@@ -66,7 +66,7 @@ type pluginContext struct {
 // not start, and the proxy keeps what it had.
 func (c *pluginContext) OnPluginStart(int) (status types.OnPluginStartStatus) {
 	status = types.OnPluginStartStatusFailed // unless it returns
-	defer c.survive("proxy_on_configure")
+	defer Rescue(c.host, "proxy_on_configure")
 	data, err := c.host.Configuration()
 	if err != nil {
 		c.host.Log(LogError, "the plugin configuration can not be read: "+err.Error())
@@ -106,14 +106,6 @@ func (c *pluginContext) NewHttpContext(uint32) types.HttpContext {
 		return s
 	}
 	return &stream{plugin: c}
-}
-
-// survive keeps a bug from failing the VM with all its streams. It is deferred
-// by the plugin's callbacks.
-func (c *pluginContext) survive(callback string) {
-	if p := recover(); p != nil {
-		logPanic(c.host, callback, p)
-	}
 }
 
 // OnPluginDone hands over what was counted. The SDK calls it; spoken directly, the
@@ -158,6 +150,14 @@ func (c *pluginContext) recycle() {
 	if c.config != nil && c.open == 0 {
 		c.vm.parser.Recycle(c.config)
 		c.config = nil
+	}
+}
+
+// Rescue is deferred by callbacks that have no stream whose response could be kept
+// closed: a bug there must not fail the VM, with all its streams, either.
+func Rescue(host Host, callback string) {
+	if p := recover(); p != nil {
+		logPanic(host, callback, p)
 	}
 }
 

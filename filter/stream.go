@@ -20,10 +20,16 @@ type stream struct {
 	origin [origin.MaxLen]byte
 }
 
+// The callbacks that rescue tells apart.
+const (
+	requestHeaders  = "proxy_on_request_headers"
+	responseHeaders = "proxy_on_response_headers"
+)
+
 // OnHttpRequestHeaders decides about the request, and answers it where the
 // decision says so.
 func (s *stream) OnHttpRequestHeaders(int, bool) (action types.Action) {
-	defer s.rescue("proxy_on_request_headers")
+	defer s.rescue(requestHeaders)
 	c, d := s.plugin, &s.decision
 	d.Policy = c.selectPolicy()
 	c.readRequest(d.Policy)
@@ -74,7 +80,7 @@ func (s *stream) copy(value string) string {
 // upstream, the proxy itself or a filter behind this one. A reply of our own
 // comes by as well, and is complete.
 func (s *stream) OnHttpResponseHeaders(int, bool) (action types.Action) {
-	defer s.rescue("proxy_on_response_headers")
+	defer s.rescue(responseHeaders)
 	c, d := s.plugin, &s.decision
 	if d.Action == Undecided {
 		s.adoptOrphan()
@@ -125,8 +131,9 @@ func (s *stream) OnHttpStreamDone() {
 
 // rescue keeps a bug in this filter from failing the request: the stream goes
 // on without CORS headers. Where the policy is known, what upstream would open
-// still stays closed. After a second panic, and where the proxy may have taken a
-// reply, the stream is left alone.
+// still stays closed: a panic over the request leaves that to the response's
+// callback, one over the response does it here. After a second panic, and where
+// the proxy may have taken a reply, the stream is left alone.
 func (s *stream) rescue(callback string) {
 	if p := recover(); p != nil {
 		c, d := s.plugin, &s.decision
@@ -136,6 +143,18 @@ func (s *stream) rescue(callback string) {
 			*d = Decision{Action: Ignore}
 			return
 		}
+		responding := callback == responseHeaders && d.Action == Forward && d.Kind != Preflight
 		*d = Decision{Policy: d.Policy, Kind: CrossOrigin, Action: Forward, Reason: Failed}
+		if responding && !d.Policy.Preserve {
+			c.shut()
+		}
+	}
+}
+
+// shut takes CORS headers off a response without looking at it.
+func (c *pluginContext) shut() {
+	defer func() { _ = recover() }() // the panic may have come from the host
+	for _, name := range [...]string{header.AllowOrigin, header.AllowCredentials, header.ExposeHeaders} {
+		c.host.RemoveResponseHeader(name)
 	}
 }

@@ -107,6 +107,7 @@ func proxyOnMemoryAllocate(size uint32) unsafe.Pointer { return memory.allocate(
 //go:wasmexport proxy_on_vm_start
 //export proxy_on_vm_start
 func proxyOnVMStart(_, configurationSize uint32) uint32 {
+	defer filter.Rescue(Host{}, "proxy_on_vm_start")
 	memory.reset()
 	return flag(bool(vm.OnVMStart(int(configurationSize))))
 }
@@ -114,6 +115,7 @@ func proxyOnVMStart(_, configurationSize uint32) uint32 {
 //go:wasmexport proxy_on_context_create
 //export proxy_on_context_create
 func proxyOnContextCreate(id, parent uint32) {
+	defer filter.Rescue(Host{}, "proxy_on_context_create") // callbacks of a context that is not there do nothing
 	if parent == 0 {
 		plugins[id] = vm.NewPluginContext(id)
 	} else if plugin := plugins[parent]; plugin != nil {
@@ -161,6 +163,7 @@ func proxyOnTick(id uint32) {
 //go:wasmexport proxy_on_delete
 //export proxy_on_delete
 func proxyOnDelete(id uint32) {
+	defer filter.Rescue(Host{}, "proxy_on_delete")
 	if stream := streams.remove(id); stream != nil {
 		stream.OnHttpStreamDone()
 		return
