@@ -28,10 +28,10 @@ func mentions(node *yaml.Node, key string) bool {
 	if node == nil {
 		return false
 	}
-	if child(node, key) != nil {
-		return true
+	if node.Kind == yaml.SequenceNode {
+		return slices.ContainsFunc(node.Content, func(n *yaml.Node) bool { return mentions(n, key) })
 	}
-	return slices.ContainsFunc(node.Content, func(n *yaml.Node) bool { return mentions(n, key) })
+	return slices.ContainsFunc(members(node), func(m document.Member) bool { return snake(m.Key.Value) == key || mentions(m.Value, key) })
 }
 
 // envoyManager is an HTTP connection manager, or what is assumed of one where a
