@@ -65,6 +65,8 @@ type source struct {
 // sources are all of them. A new one is one file and its row here.
 var sources = []source{
 	envoySource,
+	istioSource,
+	gatewaySource,
 }
 
 // Convert makes one configuration of all policies in the files. Problems are all
@@ -142,7 +144,8 @@ func Recognises(f File) bool {
 type conversion struct {
 	options  Options
 	problems Problems
-	steps    int // of comparing routes
+	steps    int   // of comparing routes
+	where    Place // of those that are compared
 	bounded  bool
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"corsfilter/config"
 )
@@ -30,7 +31,7 @@ func shown(result *Result, problems Problems) string {
 // TestGolden converts each file of testdata, whole and with Partial.
 func TestGolden(t *testing.T) {
 	files, err := filepath.Glob("testdata/*/*.yaml")
-	if err != nil || len(files) < 8 {
+	if err != nil || len(files) < 15 {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
 	for _, name := range files {
@@ -358,6 +359,73 @@ func TestWaivers(t *testing.T) {
 	}
 	if want := "[any-origin-with-credentials loose-origin-match, null-origin ]"; fmt.Sprint(got) != want {
 		t.Errorf("%v, want %s", got, want)
+	}
+}
+
+// TestShortNamesStandForAService follows Istio: in the mesh every spelling of its
+// name, at a gateway the whole one.
+func TestShortNamesStandForAService(t *testing.T) {
+	service := func(gateways string) []File {
+		return []File{{"vs.yaml", []byte("apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a, namespace: shop}\nspec:\n  hosts: [Reviews]\n  gateways: [" + gateways + "]\n" +
+			"  http:\n  - corsPolicy: {allowOrigins: [{exact: \"https://a.example\"}]}\n    route: []\n")}}
+	}
+	for gateways, want := range map[string]map[string]string{
+		"mesh": {"reviews": "a", "reviews.shop": "a", "reviews.shop.svc": "a", "reviews.shop.svc.cluster.local:8080": "a", "reviews.other": ""},
+		"gw":   {"reviews": "", "reviews.shop.svc.cluster.local": "a"},
+	} {
+		result, problems := Convert(service(gateways), Options{})
+		if problems != nil {
+			t.Fatal(problems)
+		}
+		for host, policy := range want {
+			if got := decides(t, result, host, "/"); got != policy {
+				t.Errorf("%s: %s gets %q, want %q", gateways, host, got, policy)
+			}
+		}
+	}
+}
+
+// TestOnly converts one of two gateways that do not agree.
+func TestOnly(t *testing.T) {
+	text := ""
+	for _, name := range []string{"a", "b"} {
+		text += "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: " + name + ", namespace: shop}\nspec:\n  hosts: ['*']\n  gateways: [" + name + "]\n  http: [{corsPolicy: {allowOrigins: [{exact: 'https://" + name + ".example'}]}, route: []}]\n"
+	}
+	f := []File{{"vs.yaml", []byte(text)}}
+	if result, problems := Convert(f, Options{}); result != nil || len(problems) != 1 || !strings.Contains(problems[0].Remedy, `-only "gateway shop/b"`) {
+		t.Errorf("%v", problems)
+	}
+	result, problems := Convert(f, Options{Only: []string{"gateway shop/b"}})
+	if problems != nil || decides(t, result, "x", "/") != "b" {
+		t.Errorf("%v", problems)
+	}
+}
+
+// TestBounds: what a small file can make of itself is refused before it costs much.
+func TestBounds(t *testing.T) {
+	var many strings.Builder
+	many.WriteString("virtual_hosts:\n- name: v\n  domains: ['*']\n  routes:\n")
+	for i := range 12_000 {
+		fmt.Fprintf(&many, "  - {match: {prefix: /p%d}, route: {cluster: x, cors: {allow_origin_string_match: [{exact: \"https://a%d.example\"}]}}}\n", i, i)
+	}
+	bomb := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+	for i := 1; i < 12; i++ {
+		bomb += fmt.Sprintf("a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10), ", "))
+	}
+	for name, c := range map[string]struct{ text, want string }{
+		"routes":   {many.String(), "more than 30,000,000 comparisons"},
+		"aliases":  {bomb + "virtual_hosts: []\n", "more than 1000000 values"},
+		"brackets": {"virtual_hosts: " + strings.Repeat("[", 100_000), "nested deeper"},
+		"itself":   {"virtual_hosts: &a [*a]\n", "nested deeper"},
+	} {
+		began := time.Now()
+		result, problems := Convert([]File{{"f", []byte(c.text)}}, Options{})
+		if result != nil || len(problems) == 0 || !strings.Contains(problems.Error(), c.want) {
+			t.Errorf("%s: %.300s", name, problems.Error())
+		}
+		if took := time.Since(began); took > 20*time.Second {
+			t.Errorf("%s took %s", name, took)
+		}
 	}
 }
 

@@ -162,93 +162,33 @@ func (c *conversion) envoyTable(m *envoyManager, o *object, config *yaml.Node) t
 	return table{name: s.name, routes: s.routes}
 }
 
-// envoyDomain is a domain of a virtual host, and how closely it matches.
-type envoyDomain struct {
-	vhost *yaml.Node
-	rank  int // 0 exact, 1 suffix, 2 prefix, 3 any
-	text  string
-	port  string // of an exact one
-	node  *yaml.Node
-}
-
 // virtualHosts translates them in the order in which Envoy asks: exact domains, the
 // longest suffix, the longest prefix, any.
 func (s *envoyScope) virtualHosts(ports bool) {
-	var domains []envoyDomain
+	var domains []domain
 	for _, vhost := range elements(child(s.config, "virtual_hosts")) {
 		named := map[string]bool{}
 		for _, d := range elements(child(vhost, "domains")) {
 			named[strings.ToLower(text(d))] = true
 		}
 		for _, d := range elements(child(vhost, "domains")) {
-			domain := envoyDomain{vhost: vhost, text: strings.ToLower(text(d)), node: d}
-			host, port, _ := cutPort(domain.text)
-			switch {
-			case domain.text == "*":
-				domain.rank = 3
-			case strings.HasPrefix(domain.text, "*"):
-				domain.rank = 1
-			case port != "":
+			one := domainOf(vhost, text(d), d)
+			if host, port, ok := cutPort(one.text); ok {
 				if named[host] { // the host without a port stands beside it, or with another
 					continue
 				}
 				named[host] = true
-				domain.text, domain.port = host, port
-			case strings.HasSuffix(domain.text, "*"):
-				domain.rank = 2
+				one.text, one.port, one.rank = host, port, 0
 			}
-			domains = append(domains, domain)
+			domains = append(domains, one)
 		}
 		if len(elements(child(vhost, "domains"))) == 0 {
 			s.fail(vhost, "a virtual host has no domains", "write them")
 		}
 	}
-	slices.SortStableFunc(domains, func(a, b envoyDomain) int {
-		if a.rank != b.rank {
-			return a.rank - b.rank
-		}
-		if a.rank == 0 {
-			return 0
-		}
-		return len(b.text) - len(a.text)
-	})
-	for _, group := range groupDomains(domains) {
+	for _, group := range orderDomains(domains) {
 		s.virtualHost(domains, group, ports)
 	}
-}
-
-// groupDomains puts domains of one virtual host together where nothing of another
-// that is asked in between has a host in common with them.
-func groupDomains(domains []envoyDomain) (groups [][]envoyDomain) {
-	of := map[*yaml.Node]int{} // the last group of a virtual host, and of plain domains
-	for _, d := range domains {
-		g, known := of[d.vhost]
-		if known && d.plain() && groups[g][0].plain() && !slices.ContainsFunc(groups[g+1:], func(between []envoyDomain) bool {
-			return slices.ContainsFunc(between, func(o envoyDomain) bool { return hostsOverlap(o.region(), d.text) })
-		}) {
-			groups[g] = append(groups[g], d)
-			continue
-		}
-		of[d.vhost] = len(groups)
-		groups = append(groups, []envoyDomain{d})
-	}
-	return groups
-}
-
-// plain reports whether a domain is a host or a pattern as rules have them.
-func (d envoyDomain) plain() bool {
-	return d.port == "" && (d.rank == 0 || d.rank == 1 && strings.HasPrefix(d.text, "*."))
-}
-
-// region is a pattern with every host that the domain takes; "" is any.
-func (d envoyDomain) region() string {
-	switch dot := strings.IndexByte(d.text, '.'); {
-	case d.rank == 0 || d.plain():
-		return d.text
-	case d.rank == 1 && dot > 0:
-		return "*" + d.text[dot:]
-	}
-	return ""
 }
 
 // cutPort cuts the port off a domain; that of "a.example:*" is "*".
@@ -265,9 +205,9 @@ func cutPort(domain string) (host, port string, ok bool) {
 }
 
 // virtualHost adds the routes of one virtual host, for some of its domains.
-func (s *envoyScope) virtualHost(domains, own []envoyDomain, ports bool) {
+func (s *envoyScope) virtualHost(domains, own []domain, ports bool) {
 	d := own[0]
-	vhost := d.vhost
+	vhost := d.owner.(*yaml.Node)
 	name := text(child(vhost, "name"))
 	here := s.reader
 	here.part = "virtual host " + name
@@ -280,8 +220,8 @@ func (s *envoyScope) virtualHost(domains, own []envoyDomain, ports bool) {
 	case d.rank == 3:
 	case d.port != "":
 		hosts = []string{d.text}
-		others := slices.ContainsFunc(domains, func(o envoyDomain) bool {
-			return o.vhost != vhost && (o.rank == 0 && o.text == d.text || o.rank > 0)
+		others := slices.ContainsFunc(domains, func(o domain) bool {
+			return o.owner != d.owner && (o.rank == 0 && o.text == d.text || o.rank > 0)
 		})
 		if others {
 			when = append(when, condition{what: "the port " + d.port + " of the host", at: at, remedy: "write the domain " + d.text + " without it, where the listener has one port"})
@@ -292,10 +232,8 @@ func (s *envoyScope) virtualHost(domains, own []envoyDomain, ports bool) {
 		hosts = hostList(d.region())
 		when = append(when, condition{what: "the domain " + d.text + ", a part of a label", at: at, remedy: "write the hosts, or whole labels such as *.example.com"})
 	default:
-		for _, d := range own {
-			hosts = append(hosts, d.text)
-		}
-		if ports && d.rank == 0 && slices.ContainsFunc(domains, func(o envoyDomain) bool { return o.vhost != vhost && o.rank > 0 }) {
+		hosts = hostsOf(own)
+		if ports && d.rank == 0 && slices.ContainsFunc(domains, func(o domain) bool { return o.owner != d.owner && o.rank > 0 }) {
 			changes = append(changes, Change{HostSpelling, "a host with a port, or with a dot at its end, is the host without; Envoy takes it for another host"})
 		}
 	}
@@ -320,7 +258,7 @@ func (s *envoyScope) virtualHost(domains, own []envoyDomain, ports bool) {
 			s.routes = append(s.routes, r)
 		}
 	}
-	s.routes = append(s.routes, route{from: From{Source: source, Place: s.o.at(vhost)}, hosts: hosts, when: when})
+	s.routes = append(s.routes, route{from: From{Source: source, Place: s.o.at(vhost)}, hosts: hosts, when: when, replies: true})
 }
 
 // envoyConditions are the keys of a match that ask for something else than the path.
@@ -391,6 +329,7 @@ func (s *envoyScope) route(r reader, vhost, node *yaml.Node, from From) (routes 
 	}
 	action := child(node, "route")
 	if action == nil { // redirects and direct responses are none of the filter's business
+		made.replies = true
 		return []route{made}
 	}
 	if match == nil {
@@ -555,7 +494,7 @@ func (r reader) envoyPolicy(policies []*yaml.Node) (*policy, []Change) {
 			}
 		}
 	}
-	m := manner{project: "Envoy", echoes: true, reflects: true, unmatched: "Envoy forwards it", status: "200", keeps: true}
+	m := manner{project: "Envoy", echoes: true, authorization: true, reflects: true, unmatched: "Envoy forwards it", status: "200", keeps: true}
 	if v := first("forward_not_matching_preflights"); v != nil {
 		if on, _ := r.boolean(v, "forward_not_matching_preflights"); on {
 			p.set("unmatched_preflights", r.o.at(v), "forward")

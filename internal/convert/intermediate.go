@@ -52,6 +52,12 @@ func (t table) hasPolicy() bool {
 	return slices.ContainsFunc(t.routes, func(r route) bool { return r.policy != nil })
 }
 
+// idle reports whether a table passes no request on: a listener that redirects to
+// https is none of CORS' business.
+func (t table) idle() bool {
+	return !slices.ContainsFunc(t.routes, func(r route) bool { return !r.replies })
+}
+
 // route is one row of a table.
 type route struct {
 	from From
@@ -67,6 +73,9 @@ type route struct {
 	// policy is whole; nil: the source applies none to these requests, whether it
 	// routes them or not.
 	policy *policy
+	// replies says that the source answers these requests by itself, with a
+	// redirect, a fixed response, or since no route takes them.
+	replies bool
 	// changes are those that this route brings, beside those of its policy.
 	changes []Change
 }

@@ -33,6 +33,7 @@ type planner struct {
 // plan makes the rules of a table.
 func (c *conversion) plan(t table) []*rule {
 	p := &planner{conversion: c, table: t}
+	c.where = t.routes[0].from.Place
 	for i := range t.routes {
 		r := &t.routes[i]
 		for j := range r.paths {
@@ -75,7 +76,7 @@ func normal(p path) path {
 func (c *conversion) spend() bool {
 	if c.steps++; c.steps > maxSteps && !c.bounded {
 		c.bounded = true
-		c.problem(Place{Line: 1, Column: 1}, "", "the routes take more than 30,000,000 comparisons", "convert some of the files at a time")
+		c.problem(c.where, "", "the routes take more than 30,000,000 comparisons", "convert some of the files at a time")
 	}
 	return !c.bounded
 }
@@ -390,47 +391,65 @@ func samePaths(a, b []path) bool {
 	return slices.EqualFunc(a, b, func(a, b path) bool { return a.kind == b.kind && a.text == b.text })
 }
 
-// apart sees to it that no request is decided by two tables: where they share a
-// host, they must be the same.
+// apart sees to it that no request is decided by two tables: where they share
+// hosts, they must say the same of them. A table that passes nothing on steps back.
 func (c *conversion) apart(tables []table) (kept []table) {
 	for _, t := range tables {
-		same := false
+		c.where = t.routes[0].from.Place
+		if t.idle() {
+			continue
+		}
 		for _, k := range kept {
-			if !t.meets(k) {
+			mine, others := c.sharing(t, k), c.sharing(k, t)
+			if len(mine) == 0 && len(others) == 0 {
 				continue
 			}
-			if same = t.equal(k); same {
+			if !sameRoutes(mine, others) {
+				c.problem(t.routes[0].from.Place, t.name, "takes hosts that "+k.name+" takes as well, and the two do not agree", fmt.Sprintf("convert one at a time, with -only %q", t.name))
 				break
 			}
-			at := Place{Line: 1, Column: 1}
-			if len(t.routes) > 0 {
-				at = t.routes[0].from.Place
-			}
-			c.problem(at, t.name, "takes hosts that "+k.name+" takes as well, and the two do not agree", fmt.Sprintf("convert one at a time, with -only %q", t.name))
-			break
+			t.routes = slices.DeleteFunc(slices.Clone(t.routes), func(r route) bool { return c.meets(r, k) })
 		}
-		if !same {
+		if len(t.routes) > 0 {
 			kept = append(kept, t)
+		}
+	}
+	for _, t := range tables {
+		if !t.idle() {
+			continue
+		}
+		for i := range kept {
+			for j := range kept[i].routes {
+				if r := &kept[i].routes[j]; r.policy != nil && c.meets(*r, t) {
+					r.changes = append(slices.Clone(r.changes), Change{MoreResponses, "redirects and replies of " + t.name + " carry CORS headers as well, where the filter is in its chain"})
+				}
+			}
 		}
 	}
 	return kept
 }
 
-func (t table) meets(other table) bool {
+// sharing returns the routes that may take a host of the other table.
+func (c *conversion) sharing(t, other table) (routes []route) {
 	for _, r := range t.routes {
-		for _, s := range other.routes {
-			for _, h := range listOf(r.hosts) {
-				if someHost(s.hosts, func(g string) bool { return hostsOverlap(g, h) }) {
-					return true
-				}
-			}
+		if c.meets(r, other) {
+			routes = append(routes, r)
 		}
 	}
-	return false
+	return routes
 }
 
-func (t table) equal(other table) bool {
-	return slices.EqualFunc(t.routes, other.routes, func(a, b route) bool {
+// meets reports whether a table has a host of the route.
+func (c *conversion) meets(r route, t table) bool {
+	return slices.ContainsFunc(t.routes, func(s route) bool {
+		return c.spend() && slices.ContainsFunc(listOf(r.hosts), func(h string) bool {
+			return someHost(s.hosts, func(g string) bool { return hostsOverlap(g, h) })
+		})
+	})
+}
+
+func sameRoutes(a, b []route) bool {
+	return slices.EqualFunc(a, b, func(a, b route) bool {
 		return slices.Equal(a.hosts, b.hosts) && samePaths(a.paths, b.paths) && a.policy.key() == b.policy.key() &&
 			slices.EqualFunc(a.when, b.when, func(a, b condition) bool { return a.what == b.what })
 	})

@@ -12,8 +12,9 @@ type manner struct {
 	// project is how sentences call it.
 	project string
 	// echoes says that a list of `*` alone is answered with what the preflight
-	// asks for, and not with `*`.
-	echoes bool
+	// asks for, where the policy has credentials; authorization says that it is
+	// without them, too, so that this name is among it.
+	echoes, authorization bool
 	// reflects says that any origin is answered with the origin itself.
 	reflects bool
 	// unmatched says what becomes of a preflight from an origin that is not allowed,
@@ -43,7 +44,7 @@ func (p *policy) finish(m manner) {
 			p.stars(s, m, credentials)
 		case "allow_headers":
 			p.stars(s, m, credentials)
-			if s.alone() && m.echoes && !credentials {
+			if s.alone() && m.authorization && !credentials {
 				// The preflight's own words came back, and `*` does not cover this one.
 				s.values = append(s.values, value{"authorization", s.values[0].at})
 			}
