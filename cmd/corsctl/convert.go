@@ -21,9 +21,10 @@ var convertCommand = command{
 with rules by host and path in the order in which the source would match. It
 recognises by itself what a file holds: an envoy.yaml, or a route configuration,
 with Envoy's own envoy.filters.http.cors; Istio VirtualServices, with the Gateways
-that they name; HTTPRoutes and GRPCRoutes of the Gateway API, with theirs. Several
-files, folders, documents and Kubernetes Lists are read as one. Without a file, or
-for the file "-", it reads standard input.
+that they name; HTTPRoutes and GRPCRoutes of the Gateway API, with theirs; the
+cors plugin of Higress, with the Ingresses that its rules name. Several files,
+folders, documents and Kubernetes Lists are read as one. Without a file, or for
+the file "-", it reads standard input.
 
 What can not be carried over, such as a match by header or by a regex of the path,
 is an error with its line and what to do; with -partial it is left out, with a

@@ -24,6 +24,8 @@ const (
 	EarlierInChain    ChangeKind = "earlier-in-chain"
 	GatewayDecides    ChangeKind = "gateway-decides"
 	LeftOut           ChangeKind = "left-out"
+	MoreAllowed       ChangeKind = "more-allowed"
+	StricterPatterns  ChangeKind = "stricter-patterns"
 )
 
 // Kinds says of each kind in one sentence what changes.
@@ -47,6 +49,8 @@ var Kinds = map[ChangeKind]string{
 	EarlierInChain:    "the filter stands before authentication, so that preflights are answered and refusals carry CORS headers",
 	GatewayDecides:    "the source leaves it to the gateway what a preflight or a request of another origin gets",
 	LeftOut:           "a part of the source was left out",
+	MoreAllowed:       "a request that the source refuses is answered or forwarded",
+	StricterPatterns:  "a pattern stands for the whole origin, where the source looks for it anywhere",
 }
 
 // Change is one of them, for a rule.

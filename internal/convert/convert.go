@@ -67,6 +67,7 @@ var sources = []source{
 	envoySource,
 	istioSource,
 	gatewaySource,
+	higressSource,
 }
 
 // Convert makes one configuration of all policies in the files. Problems are all
@@ -87,7 +88,11 @@ func Convert(files []File, o Options) (*Result, Problems) {
 			continue
 		}
 		recognised = true
-		tables = append(tables, s.tables(c, own)...)
+		// Routes without any policy are another proxy's, or decide nothing: an Ingress
+		// is looked at by several sources.
+		if made := s.tables(c, own); slices.ContainsFunc(made, table.hasPolicy) {
+			tables = append(tables, made...)
+		}
 	}
 	tables = slices.DeleteFunc(tables, func(t table) bool { return !c.wants(t.name) || len(t.routes) == 0 })
 	if !slices.ContainsFunc(tables, table.hasPolicy) {
@@ -111,7 +116,7 @@ func Convert(files []File, o Options) (*Result, Problems) {
 	return result, nil
 }
 
-const whatIsRead = "name files with an envoy.yaml or its route configuration, Istio VirtualServices, or HTTPRoutes and GRPCRoutes of the Gateway API, with the policies in them"
+const whatIsRead = "name files with an envoy.yaml or its route configuration, Istio VirtualServices, HTTPRoutes and GRPCRoutes of the Gateway API, or Higress' cors WasmPlugin, with the policies in them"
 
 func (c *conversion) nothing(recognised bool) string {
 	if recognised {
