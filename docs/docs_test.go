@@ -123,7 +123,7 @@ func TestEveryResourceOnThePagesIsAccepted(t *testing.T) {
 				continue
 			}
 			checked[resource.Kind]++
-			configuration, err := explain.Configuration(page, []byte(block), "")
+			configuration, _, err := explain.Configuration(page, []byte(block), "")
 			if err != nil {
 				t.Errorf("%s, YAML block %d: %v", page, i, err)
 				continue

@@ -31,6 +31,10 @@ filter's keys, or where -plugin has its name. Of several files those without a
 configuration of the filter are skipped with a note; for one file alone, or with
 -require, that is an error, and with -require=false it never is.
 
+A file that holds policies of another proxy instead, as corsctl convert reads
+them, is converted and its result checked, with the lines of the source, where it
+is the only file, or with -require.
+
 With -explain-matcher REGEX it prints what a regex in allow_origins lets in: the
 registrable domains, or the shortest strangers where there are too many. The exit
 code is 1 where the module refuses it together with credentials.`,

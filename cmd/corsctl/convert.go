@@ -17,22 +17,27 @@ var convertCommand = command{
 	name:    "convert",
 	summary: "make a configuration of the policies that other proxies have",
 	usage:   []string{"convert [flags] [FILE|FOLDER...]"},
-	text: `Reads the CORS policies that run today and prints one configuration of the filter,
-with rules by host and path in the order in which the source would match. It
-recognises by itself what a file holds: an envoy.yaml, or a route configuration,
-with Envoy's own envoy.filters.http.cors; Istio VirtualServices, with the Gateways
-that they name; HTTPRoutes and GRPCRoutes of the Gateway API, with theirs; the
-cors plugin of Higress, with the Ingresses that its rules name. Several files,
-folders, documents and Kubernetes Lists are read as one. Without a file, or for
-the file "-", it reads standard input.
+	text: `Reads the CORS policies that run today and prints one configuration of the
+filter, with rules by host and path in the order in which the source would
+match, or a manifest with it. It recognises by itself what a file holds:
 
-What can not be carried over, such as a match by header or by a regex of the path,
-is an error with its line and what to do; with -partial it is left out, with a
-comment beside the rule. What the configuration does otherwise than the source is
-listed on standard error, by rule. What the filter refuses without a waiver is
-refused here, too; with -tolerate NAME the policies that need it get the waiver.`,
+- envoy.filters.http.cors, in an envoy.yaml or a route configuration;
+- Istio VirtualServices, with the Gateways that they name;
+- HTTPRoutes and GRPCRoutes of the Gateway API, with the Gateways that they name;
+- the cors plugin of Higress, with the Ingresses that its rules name.
+
+Several files, folders, documents and Kubernetes Lists are read as one. Without
+a file, or for the file "-", it reads standard input.
+
+What can not be carried over, such as a match by header or by a regex of the
+path, is an error with its line and what to do; with -partial it is left out,
+with a comment beside the rule. What the configuration does otherwise than the
+source is listed on standard error, by rule. What the filter refuses without a
+waiver is refused here, too; with -tolerate NAME the policies that need it get
+the waiver.`,
 	examples: []example{
 		{"A configuration of what Envoy's own filter has:", "corsctl convert routes.yaml"},
+		{"In a whole manifest for Istio:", "corsctl convert -o wasmplugin routes.yaml"},
 		{"As YAML, with comments for what is left out:", "corsctl convert -partial -o yaml routes.yaml"},
 	},
 	exits: []exit{

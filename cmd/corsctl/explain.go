@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -73,7 +72,7 @@ func explainRequest(_ context.Context, args []string, std stdio) int {
 	if err != nil {
 		return fail(err)
 	}
-	configuration, err := f.configuration(std.in, os.ReadFile)
+	configuration, err := f.configuration(explainCommand.name, std, os.ReadFile)
 	if err != nil {
 		return fail(err)
 	}
@@ -113,15 +112,19 @@ func (f *configurationFlags) declare(flags *flag.FlagSet, which, usage string) {
 }
 
 // configuration reads the file with readFile, and returns the configuration as JSON.
-// A configuration with mistakes is an error that tells them all.
-func (f *configurationFlags) configuration(stdin io.Reader, readFile func(string) ([]byte, error)) ([]byte, error) {
-	name, data, err := readInput(stdin, f.file, readFile)
+// A configuration with mistakes is an error that tells them all. One that was made
+// of another proxy's policies is said to be.
+func (f *configurationFlags) configuration(command string, std stdio, readFile func(string) ([]byte, error)) ([]byte, error) {
+	name, data, err := readInput(std.in, f.file, readFile)
 	if err != nil {
 		return nil, err
 	}
-	configuration, err := explain.Configuration(name, data, f.name, f.plugins...)
+	configuration, converted, err := explain.Configuration(name, data, f.name, f.plugins...)
 	if err != nil {
 		return nil, err
+	}
+	if converted != "" {
+		fmt.Fprintf(std.err, "corsctl %s: converted from %s; corsctl convert prints the configuration, and what changes\n", command, converted)
 	}
 	_, _, err = config.Parse(configuration)
 	var problems config.Problems

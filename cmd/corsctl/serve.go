@@ -176,7 +176,7 @@ func serve(ctx context.Context, args []string, std stdio) int {
 
 func (f *serveFlags) serve(ctx context.Context, std stdio) error {
 	files := newWatched()
-	config, err := f.load(std.in, files)
+	config, err := f.load(std, files)
 	if err != nil {
 		return err
 	}
@@ -243,7 +243,7 @@ func (f *serveFlags) serve(ctx context.Context, std stdio) error {
 // reload takes the files anew whenever they have changed, until ctx ends.
 func (f *serveFlags) reload(ctx context.Context, g *gateway.Gateway, files *watched, show func(*gateway.Config), std stdio) {
 	for files.wait(ctx) {
-		config, err := f.load(std.in, files)
+		config, err := f.load(std, files)
 		if err == nil {
 			err = g.Reload(ctx, config)
 		}
@@ -277,8 +277,8 @@ func localURL(address string) string {
 }
 
 // load reads what is to be served, and notes the files that it consists of.
-func (f *serveFlags) load(stdin io.Reader, files *watched) (*gateway.Config, error) {
-	text, err := f.bootstrap(stdin, files)
+func (f *serveFlags) load(std stdio, files *watched) (*gateway.Config, error) {
+	text, err := f.bootstrap(std, files)
 	if err != nil {
 		return nil, err
 	}
@@ -311,7 +311,7 @@ func (f *serveFlags) load(stdin io.Reader, files *watched) (*gateway.Config, err
 }
 
 // bootstrap returns the text of the bootstrap: a file, or one made around a policy.
-func (f *serveFlags) bootstrap(stdin io.Reader, files *watched) ([]byte, error) {
+func (f *serveFlags) bootstrap(std stdio, files *watched) ([]byte, error) {
 	if f.policy.file == "" {
 		text, err := files.read(f.file)
 		if err != nil {
@@ -319,7 +319,7 @@ func (f *serveFlags) bootstrap(stdin io.Reader, files *watched) ([]byte, error) 
 		}
 		return text, nil
 	}
-	configuration, err := f.policy.configuration(stdin, files.read)
+	configuration, err := f.policy.configuration(serveCommand.name, std, files.read)
 	if err != nil {
 		return nil, err
 	}

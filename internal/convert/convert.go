@@ -97,7 +97,7 @@ func Convert(files []File, o Options) (*Result, Problems) {
 	tables = slices.DeleteFunc(tables, func(t table) bool { return !c.wants(t.name) || len(t.routes) == 0 })
 	if !slices.ContainsFunc(tables, table.hasPolicy) {
 		if len(c.problems) == 0 {
-			c.problem(Place{File: nameOf(files), Line: 1, Column: 1}, "", c.nothing(recognised), whatIsRead)
+			c.problem(Place{File: nameOf(files), Line: 1, Column: 1, Document: 1}, "", c.nothing(recognised), whatIsRead)
 		}
 		return nil, c.all(files)
 	}

@@ -14,6 +14,8 @@ type Place struct {
 	File   string `json:"file"`
 	Line   int    `json:"line"`
 	Column int    `json:"column"`
+	// Document is the number of the YAML document, from 1.
+	Document int `json:"document"`
 }
 
 // From is where a rule comes from.

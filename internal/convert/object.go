@@ -12,8 +12,9 @@ import (
 
 // object is a document, or an item of a Kubernetes List.
 type object struct {
-	file string
-	root *yaml.Node
+	file     string
+	document int
+	root     *yaml.Node
 	// kind and group are those of a Kubernetes object; group is apiVersion without
 	// the version. Both are empty for anything else.
 	kind, group     string
@@ -47,7 +48,7 @@ func (o *object) at(node *yaml.Node) Place {
 	if node == nil {
 		node = o.root
 	}
-	return Place{o.file, max(node.Line, 1), max(node.Column, 1)}
+	return Place{o.file, max(node.Line, 1), max(node.Column, 1), o.document}
 }
 
 func (o *object) from(part string, node *yaml.Node) From {
@@ -59,11 +60,12 @@ var lineInError = regexp.MustCompile(`line (\d+)`)
 // read returns the objects of all files. A file that can not be read is a problem.
 func (c *conversion) read(files []File) (all []*object) {
 	for _, f := range files {
-		budget := &document.Budget{}
-		err := document.Read(f.Data, func(_ int, root *yaml.Node) error {
+		budget, documents := &document.Budget{}, 0
+		err := document.Read(f.Data, func(number int, root *yaml.Node) error {
 			walk(root, budget, 0)
+			documents = number
 			if budget.Err == nil {
-				all = c.collect(all, f.Name, root)
+				all = c.collect(all, f.Name, number, root)
 			}
 			return budget.Err
 		})
@@ -72,7 +74,7 @@ func (c *conversion) read(files []File) (all []*object) {
 			if m := lineInError.FindStringSubmatch(err.Error()); m != nil {
 				line, _ = strconv.Atoi(m[1])
 			}
-			c.problem(Place{f.Name, max(line, 1), 1}, "", err.Error(), "fix that first")
+			c.problem(Place{f.Name, max(line, 1), 1, documents + 1}, "", err.Error(), "fix that first")
 		}
 	}
 	return all
@@ -96,11 +98,11 @@ func walk(node *yaml.Node, budget *document.Budget, depth int) {
 	}
 }
 
-func (c *conversion) collect(all []*object, file string, root *yaml.Node) []*object {
+func (c *conversion) collect(all []*object, file string, number int, root *yaml.Node) []*object {
 	if root == nil || root.Kind != yaml.MappingNode {
 		return all
 	}
-	o := &object{file: file, root: root}
+	o := &object{file: file, document: number, root: root}
 	version := document.Scalar(document.Child(root, "apiVersion"))
 	if kind := document.Scalar(document.Child(root, "kind")); kind != "" && version != "" {
 		o.kind = kind
@@ -108,7 +110,7 @@ func (c *conversion) collect(all []*object, file string, root *yaml.Node) []*obj
 	}
 	if items := document.Child(root, "items"); items != nil && strings.HasSuffix(o.kind, "List") {
 		for _, e := range elements(items) {
-			all = c.collect(all, file, e)
+			all = c.collect(all, file, number, e)
 		}
 		return all
 	}

@@ -2,14 +2,26 @@ package convert
 
 import (
 	"bytes"
+	"embed"
 	"fmt"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"corsfilter/internal/document"
 )
 
 // Formats are what Format writes.
-var Formats = []string{"json", "yaml"}
+var Formats = []string{"json", "yaml", "wasmplugin", "envoy", "envoy-gateway"}
+
+// manifests are those of the repository with a mark in place of the configuration;
+// the tests compare them.
+//
+//go:embed manifests
+var manifests embed.FS
+
+// mark stands where the configuration belongs.
+const mark = "CONFIGURATION"
 
 // Format writes the configuration by itself, as JSON or YAML, or in a manifest that
 // loads it. In YAML what was left out is a comment beside its rule; JSON has no
@@ -21,7 +33,36 @@ func (r *Result) Format(format string) ([]byte, error) {
 	case "yaml":
 		return encode(r.node())
 	}
-	return nil, fmt.Errorf("%q is no format; write one of %s", format, strings.Join(Formats, ", "))
+	template, err := manifests.ReadFile("manifests/" + format + ".yaml")
+	if err != nil {
+		return nil, fmt.Errorf("%q is no format; write one of %s", format, strings.Join(Formats, ", "))
+	}
+	configuration := r.node()
+	if format == "envoy" { // a protobuf StringValue
+		configuration = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.LiteralStyle, Value: string(r.text(true))}
+	}
+	var whole bytes.Buffer
+	err = document.Read(template, func(number int, root *yaml.Node) error {
+		put(root, configuration)
+		text, err := encode(root)
+		if number > 1 {
+			whole.WriteString("---\n")
+		}
+		whole.Write(text)
+		return err
+	})
+	return whole.Bytes(), err
+}
+
+// put replaces the mark below a node.
+func put(node, configuration *yaml.Node) {
+	for i, n := range node.Content {
+		if n.Kind == yaml.ScalarNode && n.Value == mark {
+			node.Content[i] = configuration
+			continue
+		}
+		put(n, configuration)
+	}
 }
 
 func encode(node *yaml.Node) ([]byte, error) {

@@ -19,6 +19,63 @@ type Result struct {
 	JSON []byte
 	// Rules are its rules, in their order.
 	Rules []Rule
+
+	made []*rule
+}
+
+// Sources are the objects that the rules come from, each once.
+func (r *Result) Sources() (names []string) {
+	for _, rule := range r.Rules {
+		for _, f := range rule.From {
+			if !slices.Contains(names, f.Source) {
+				names = append(names, f.Source)
+			}
+		}
+	}
+	return names
+}
+
+// Locate leads from a path of the configuration, as in config.Problem, back to the
+// source.
+func (r *Result) Locate(path string) From {
+	at, ok := locate(r.made, path)
+	if !ok {
+		return From{Place: Place{Line: 1, Column: 1, Document: 1}}
+	}
+	return From{Source: at.rule.from[0].String(), Place: at.place}
+}
+
+// found is what a path of the configuration stands for.
+type found struct {
+	rule *rule
+	// setting is that of the policy; nil where the path is none of a setting.
+	setting *setting
+	element int // of the setting's list; -1: none
+	place   Place
+}
+
+var inRule = regexp.MustCompile(`^rules\[(\d+)\](?:\.paths\[(\d+)\]|\.policy\.(\w+)(?:\[(\d+)\])?)?`)
+
+func locate(rules []*rule, path string) (f found, ok bool) {
+	m := inRule.FindStringSubmatch(path)
+	if m == nil {
+		return f, false
+	}
+	number, _ := strconv.Atoi(m[1])
+	f = found{rule: rules[number], element: -1, place: rules[number].from[0].Place}
+	if i, err := strconv.Atoi(m[2]); err == nil && f.rule.paths[i].at.File != "" {
+		f.place = f.rule.paths[i].at
+	}
+	if f.rule.policy == nil || m[3] == "" {
+		return f, true
+	}
+	if f.setting = f.rule.policy.find(m[3]); f.setting != nil {
+		f.place = f.setting.at
+		if i, err := strconv.Atoi(m[4]); err == nil && i < len(f.setting.values) {
+			f.element, f.place = i, f.setting.values[i].at
+		}
+	}
+	return f, true
 }
 
 // Rule is one rule of the configuration, and what is to be said of it.
@@ -67,66 +124,47 @@ func (c *conversion) result(rules []*rule) *Result {
 
 const maxRounds = 200
 
-var inRule = regexp.MustCompile(`^rules\[(\d+)\](?:\.(hosts|paths)\[(\d+)\]|\.policy(?:\.(\w+)(?:\[(\d+)\])?)?)?`)
-
 // repair does what the options allow about what the parser refuses; it reports
 // whether another try is worth it.
 func (c *conversion) repair(rules []*rule, problems config.Problems) bool {
 	changed, refused := false, false
 	drop := map[*setting][]int{}
 	for _, p := range problems {
-		m := inRule.FindStringSubmatch(p.Path)
-		if m == nil {
+		at, ok := locate(rules, p.Path)
+		if !ok {
 			refused = true
-			c.add(Problem{Place: Place{Line: 1, Column: 1}, What: p.Error()})
+			c.add(Problem{Place: rules[0].from[0].Place, What: p.Error()})
 			continue
 		}
-		number, _ := strconv.Atoi(m[1])
-		r := rules[number]
-		at, from := r.place(), r.from[0].String()
+		r, from := at.rule, at.rule.from[0].String()
 		waivable := slices.Contains(config.Waivers, p.Code)
 		if waivable && c.tolerates(p.Code) && r.policy != nil && !slices.Contains(r.policy.waivers, p.Code) {
 			r.policy.waivers = append(r.policy.waivers, p.Code)
 			changed = true
 			continue
 		}
-		var s *setting
-		element := -1
-		if r.policy != nil && m[4] != "" {
-			if s = r.policy.find(m[4]); s != nil {
-				at = s.at
-				if i, err := strconv.Atoi(m[5]); err == nil && i < len(s.values) {
-					element, at = i, s.values[i].at
-				}
-			}
-		}
-		if m[2] == "paths" {
-			if i, _ := strconv.Atoi(m[3]); i < len(r.paths) && r.paths[i].at.File != "" {
-				at = r.paths[i].at
-			}
-		}
 		what := p.Reason
 		if p.Value != "" {
 			what = p.Value + ": " + what
 		}
-		if m[4] != "" {
-			what = m[4] + ": " + what
+		if at.setting != nil {
+			what = at.setting.name + ": " + what
 		}
-		problem := Problem{Place: at, Source: from, What: what, Remedy: p.Remedy}
+		problem := Problem{Place: at.place, Source: from, What: what, Remedy: p.Remedy}
 		switch {
 		case waivable:
 			problem.Waiver = p.Code
 			before, _, _ := strings.Cut(p.Remedy, ", or add \"")
 			problem.Remedy = before + ", or convert with -tolerate " + string(p.Code)
-		case c.options.Partial && s != nil && s.list && element >= 0:
-			if !slices.Contains(drop[s], element) {
-				drop[s] = append(drop[s], element)
-				r.comments = append(r.comments, Comment{at, printable(from + ": " + what)})
+		case c.options.Partial && at.element >= 0:
+			if !slices.Contains(drop[at.setting], at.element) {
+				drop[at.setting] = append(drop[at.setting], at.element)
+				r.comments = append(r.comments, Comment{at.place, printable(from + ": " + what)})
 			}
 			changed = true
 			continue
-		case c.options.Partial && p.Code == config.Missing && m[4] == "allow_origins":
-			r.comments = append(r.comments, Comment{at, from + ": the policy, of which no origin is left; it is off"})
+		case c.options.Partial && p.Code == config.Missing && at.setting != nil && at.setting.name == "allow_origins":
+			r.comments = append(r.comments, Comment{at.place, from + ": the policy, of which no origin is left; it is off"})
 			r.policy = nil
 			changed = true
 			continue
@@ -144,16 +182,9 @@ func (c *conversion) repair(rules []*rule, problems config.Problems) bool {
 	return changed && !refused
 }
 
-func (r *rule) place() Place {
-	if len(r.from) == 0 {
-		return Place{Line: 1, Column: 1}
-	}
-	return r.from[0].Place
-}
-
 // finished writes the rules.
 func finished(rules []*rule) *Result {
-	result := &Result{}
+	result := &Result{made: rules}
 	names := map[string]int{}
 	for _, r := range rules {
 		made := Rule{Name: nameOfRule(r.from), From: r.from, hosts: r.hosts, policy: r.policy, Comments: r.comments, Changes: r.changes}

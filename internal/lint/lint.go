@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/idna"
 
 	"corsfilter/config"
+	"corsfilter/internal/convert"
 )
 
 // Severity tells errors, warnings and notes apart.
@@ -57,7 +58,8 @@ const (
 
 // Check returns what is wrong with the configurations in a file, what is worth a
 // warning and what a note, in the order of the lines. required says that a file
-// without any configuration is wrong; otherwise it gets a note. plugins are names
+// without any configuration is wrong, unless it holds policies of another proxy,
+// which are converted; otherwise it gets a note. plugins are names
 // of WasmPlugins and wasm filters that are this filter's whatever they hold.
 func Check(name string, data []byte, required bool, plugins ...string) (findings []Finding) {
 	found, err := Find(data, plugins...)
@@ -71,10 +73,12 @@ func Check(name string, data []byte, required bool, plugins ...string) (findings
 			Reason: "skipped: it can not be read, and does not mention a configuration of this filter: " + err.Error()})
 	case err != nil:
 		findings = append(findings, Finding{File: name, Line: lineOf(err), Column: 1, Document: len(found) + 1, Code: NotReadable, Severity: Error, Reason: err.Error(), Remedy: "fix that first"})
+	case len(found) == 0 && required && convert.Recognises(convert.File{Name: name, Data: data}):
+		return CheckSources([]convert.File{{Name: name, Data: data}})
 	case len(found) == 0:
 		f := Finding{File: name, Line: 1, Column: 1, Document: 1, Code: NoneFound, Severity: missing, Reason: "no configuration of this filter is in the file"}
 		if required {
-			f.Remedy = "name a file with a plugin configuration, a wasm filter of Envoy, a WasmPlugin, an EnvoyFilter or an EnvoyExtensionPolicy; with -plugin NAME a plugin of that name is checked whatever it holds"
+			f.Remedy = "name a file with a plugin configuration, a wasm filter of Envoy, a WasmPlugin, an EnvoyFilter or an EnvoyExtensionPolicy, or one that corsctl convert reads; with -plugin NAME a plugin of that name is checked whatever it holds"
 		} else {
 			f.Reason = "skipped: " + f.Reason
 		}

@@ -1,0 +1,184 @@
+package convert_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+
+	"corsfilter/config"
+	"corsfilter/internal/convert"
+	"corsfilter/internal/gateway"
+	"corsfilter/internal/lint"
+)
+
+// results are those of all test files, with Partial.
+func results(t *testing.T) map[string]*convert.Result {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]*convert.Result{}
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if result, _ := convert.Convert([]convert.File{{Name: name, Data: data}}, convert.Options{Partial: true}); result != nil {
+			all[name] = result
+		}
+	}
+	if len(all) < 8 {
+		t.Fatalf("%d results", len(all))
+	}
+	return all
+}
+
+// TestEveryFormatPassesCheck: the configuration in a manifest is the one of the
+// result, but for the names, and check finds nothing wrong with any.
+func TestEveryFormatPassesCheck(t *testing.T) {
+	for name, result := range results(t) {
+		for _, format := range convert.Formats {
+			text, err := result.Format(format)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range lint.Check(format, text, true) {
+				if f.Severity == lint.Error {
+					t.Errorf("%s: %s: %+v", name, format, f)
+				}
+			}
+			found, err := lint.Find(text)
+			if err != nil || len(found) != 1 {
+				t.Fatalf("%s: %s: %d configurations, %v", name, format, len(found), err)
+			}
+			if got, want := policies(t, found[0].JSON), policies(t, result.JSON); !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: %s holds %v, want %v", name, format, got, want)
+			}
+			if comments := comments(result); comments > 0 && bytes.Count(text, []byte("left out: ")) == 0 {
+				t.Errorf("%s: %s does not say what was left out", name, format)
+			}
+			if format == "envoy" {
+				if _, err := gateway.Load(text, gateway.LoadOptions{Module: []byte("a module")}); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		}
+	}
+}
+
+func comments(r *convert.Result) (n int) {
+	for _, rule := range r.Rules {
+		n += len(rule.Comments)
+	}
+	return n
+}
+
+// policies are the rules without their names.
+func policies(t *testing.T, configuration []byte) any {
+	t.Helper()
+	if _, _, err := config.Parse(configuration); err != nil {
+		t.Error(err)
+	}
+	var c struct{ Rules []map[string]any }
+	if err := yaml.Unmarshal(configuration, &c); err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range c.Rules {
+		delete(rule, "name")
+	}
+	return c.Rules
+}
+
+// TestManifestsAreThoseOfTheRepository compares everything but the configuration,
+// and the routes and cluster of envoy.yaml.
+func TestManifestsAreThoseOfTheRepository(t *testing.T) {
+	var result *convert.Result
+	for _, result = range results(t) {
+		break
+	}
+	for format, original := range map[string]string{"wasmplugin": "../../istio.yaml", "envoy-gateway": "../../deploy/envoy-gateway.yaml", "envoy": "../../envoy.yaml"} {
+		want, err := os.ReadFile(original)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := result.Format(format)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, w := strings.Split(string(got), "\n---\n"), strings.Split(string(want), "\n---\n")
+		if len(g) != len(w) {
+			t.Fatalf("%s has %d documents, %s %d", format, len(g), original, len(w))
+		}
+		for i := range g {
+			if a, b := bare(t, g[i]), bare(t, w[i]); !reflect.DeepEqual(a, b) {
+				t.Errorf("%s is\n%v\nand %s is\n%v", format, a, original, b)
+			}
+		}
+	}
+}
+
+// bare is a document without what may differ.
+func bare(t *testing.T, text string) any {
+	t.Helper()
+	var document any
+	if err := yaml.UnmarshalStrict([]byte(text), &document); err != nil {
+		t.Fatal(err)
+	}
+	var strip func(node any)
+	strip = func(node any) {
+		switch node := node.(type) {
+		case map[string]any:
+			for _, key := range []string{"pluginConfig", "configuration", "clusters", "routes"} {
+				delete(node, key)
+			}
+			if _, wasm := node["rootID"]; wasm {
+				delete(node, "config")
+			}
+			for _, child := range node {
+				strip(child)
+			}
+		case []any:
+			for _, child := range node {
+				strip(child)
+			}
+		}
+	}
+	strip(document)
+	return document
+}
+
+// TestAHostileNameStaysInItsPlace: names of a source end up in comments, keys of
+// JSON and messages.
+func TestAHostileNameStaysInItsPlace(t *testing.T) {
+	text := "virtual_hosts:\n- name: \"x\\n  - policy: {allow_origins: ['*']}\\u2028\\x1b[31m\"\n  domains: ['*']\n  routes:\n" +
+		"  - {match: {prefix: /, headers: [{name: \"a\\nb: c\"}]}, route: {cluster: x}}\n" +
+		"  - {match: {prefix: /}, route: {cluster: x, cors: {allow_origin_string_match: [{exact: 'https://a.example'}]}}}\n"
+	file := []convert.File{{Name: "a\nb", Data: []byte(text)}}
+	_, problems := convert.Convert(file, convert.Options{})
+	if len(problems) != 1 || strings.ContainsAny(problems[0].What+problems[0].Source, "\n\x1b\u2028") {
+		t.Errorf("%q", problems)
+	}
+	result, problems := convert.Convert(file, convert.Options{Partial: true})
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	for _, format := range convert.Formats {
+		text, err := result.Format(format)
+		if err != nil || bytes.ContainsAny(text, "\x1b\u2028") {
+			t.Errorf("%v\n%q", err, text)
+		}
+		found, err := lint.Find(text)
+		if err != nil || len(found) != 1 {
+			t.Fatalf("%d configurations, %v\n%s", len(found), err, text)
+		}
+		if rules := policies(t, found[0].JSON).([]map[string]any); len(rules) != 1 {
+			t.Errorf("%d rules\n%s", len(rules), text)
+		}
+	}
+}
