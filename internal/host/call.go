@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/tetratelabs/wazero"
@@ -35,9 +34,6 @@ const (
 type call struct {
 	name   string
 	params string
-	// allowed are the phases in which the function may be called beside the
-	// ordinary callbacks; elsewhere calling it traps, as in Envoy.
-	allowed []phase
 	// noResult is set for the one WASI function that returns nothing.
 	noResult bool
 	run      func(vm *VM, p []uint64) status
@@ -60,16 +56,18 @@ func (c call) export(b wazero.HostModuleBuilder) {
 	abi := strings.HasPrefix(c.name, "proxy_")
 	run := c.run
 	if run == nil {
-		run = func(*VM, []uint64) status { return statusUnimplemented }
+		unsupported := statusUnimplemented
+		if !abi {
+			unsupported = wasiNotSup
+		}
+		run = func(*VM, []uint64) status { return unsupported }
 	}
 	f := func(ctx context.Context, _ api.Module, stack []uint64) {
 		vm := ctx.Value(vmKey{}).(*VM)
 		if abi {
 			vm.hostCalls++
 		}
-		if !c.allowedIn(vm.phase) {
-			panic(fmt.Errorf("%s must not be called %s", c.name, restrictedPhases[vm.phase]))
-		}
+		vm.restrict(c.name)
 		for i, t := range params {
 			if t == i32 { // the upper half of the slot is not defined
 				stack[i] = uint64(uint32(stack[i]))
@@ -90,24 +88,6 @@ func (vm *VM) answer(name string, run func(*VM, []uint64) status, p []uint64) st
 		return run(vm, p)
 	}
 	return status(vm.config.Answer(name, func() uint32 { return uint32(run(vm, p)) }))
-}
-
-// restrictedPhases are those in which most functions trap.
-var restrictedPhases = map[phase]string{
-	phaseInitialize: "while the module initializes",
-	phaseAllocate:   "while the module allocates memory",
-}
-
-func (c call) allowedIn(p phase) bool {
-	if p != phaseInitialize && p != phaseAllocate {
-		return true
-	}
-	for _, a := range c.allowed {
-		if a == p {
-			return true
-		}
-	}
-	return false
 }
 
 // Access to the guest's memory. Values are views, good until the guest runs.

@@ -19,14 +19,11 @@ const (
 	metricHistogram = 2
 )
 
-// always are the phases in which nearly nothing is allowed.
-var always = []phase{phaseInitialize, phaseAllocate}
-
 // calls are the functions of the ABI, version 0.2.1. Those without run answer
 // Unimplemented: a module may import them, and finds out when it calls. With one
 // are those that the filter calls, and those that a test asks how Envoy answers.
 var calls = []call{
-	{name: "proxy_log", params: "log_level message_data message_size", allowed: always, run: (*VM).proxyLog},
+	{name: "proxy_log", params: "log_level message_data message_size", run: (*VM).proxyLog},
 	{name: "proxy_get_log_level", params: "return_log_level", run: (*VM).proxyGetLogLevel},
 	{name: "proxy_get_current_time_nanoseconds", params: "return_time"},
 	{name: "proxy_get_property", params: "path_data path_size return_value_data return_value_size"},
@@ -49,9 +46,9 @@ var calls = []call{
 	{name: "proxy_get_metric", params: "metric_id return_value"},
 
 	// The host runs a stream's callbacks one after the other, so that there is no
-	// other context to be effective and nothing to wake up.
+	// other context to be effective.
 	{name: "proxy_set_effective_context", params: "context_id", run: func(*VM, []uint64) status { return statusOK }},
-	{name: "proxy_done", params: "", run: func(*VM, []uint64) status { return statusOK }},
+	{name: "proxy_done", params: "", run: (*VM).proxyDone},
 
 	{name: "proxy_set_tick_period_milliseconds", params: "period", run: (*VM).proxySetTickPeriod},
 	{name: "proxy_set_property", params: "path_data path_size value_data value_size"},
@@ -237,6 +234,17 @@ func (vm *VM) proxyIncrementMetric(p []uint64) status {
 		return statusBadArgument
 	}
 	m.value.Add(uint64(offset))
+	return statusOK
+}
+
+// proxyDone ends a plugin that was asked to end and was not done then. Its context
+// is deleted once the callback that says so has returned.
+func (vm *VM) proxyDone([]uint64) status {
+	if vm.plugin == nil || !vm.plugin.waiting {
+		return statusNotFound
+	}
+	vm.plugin.waiting = false
+	vm.leaving = append(vm.leaving, vm.plugin)
 	return statusOK
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 )
 
@@ -96,21 +97,22 @@ func compile(ctx context.Context, runtime wazero.Runtime, wasm []byte) (*Module,
 	for _, c := range wasiCalls {
 		c.export(wasi)
 	}
-	provided := map[string]map[string]api.FunctionDefinition{}
+	there := map[string]map[string]api.FunctionDefinition{}
+	listeners := map[string]experimental.FunctionListenerFactory{wasi_snapshot_preview1.ModuleName: restricting{}}
 	for name, b := range map[string]wazero.HostModuleBuilder{"env": env, wasi_snapshot_preview1.ModuleName: wasi} {
-		functions, err := b.Compile(ctx)
+		functions, err := b.Compile(experimental.WithFunctionListenerFactory(ctx, listeners[name]))
 		if err != nil {
 			return nil, err
 		}
-		provided[name] = functions.ExportedFunctions()
+		there[name] = functions.ExportedFunctions()
 		if _, err := runtime.InstantiateModule(ctx, functions, wazero.NewModuleConfig().WithName(name)); err != nil {
 			return nil, err
 		}
 	}
 	for _, f := range compiled.ImportedFunctions() {
 		module, name, _ := f.Import()
-		have := provided[module][name]
-		if have == nil {
+		have := there[module][name]
+		if _, ok := provided[name]; have == nil || module == wasi_snapshot_preview1.ModuleName && !ok {
 			return nil, fmt.Errorf("the module imports %s.%s, which this host does not have", module, name)
 		}
 		if !slices.Equal(have.ParamTypes(), f.ParamTypes()) || !slices.Equal(have.ResultTypes(), f.ResultTypes()) {

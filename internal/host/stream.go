@@ -23,6 +23,8 @@ type Plugin struct {
 	config PluginConfig
 	period time.Duration // between ticks; 0: none
 	ended  bool
+	// waiting says that the module answered done with no.
+	waiting bool
 }
 
 // NewPlugin creates a plugin context and configures it. The error is ErrRejected
@@ -88,16 +90,28 @@ func (p *Plugin) end() {
 	p.vm.plugins = slices.DeleteFunc(p.vm.plugins, func(e *Plugin) bool { return e == p })
 }
 
-// Close ends the plugin context.
+// Close ends the plugin context: done, then delete. Where the module answers done
+// with no, the context goes on, ticks included, until the module says proxy_done.
 func (p *Plugin) Close(context.Context) error {
 	p.vm.mu.Lock()
 	defer p.vm.mu.Unlock()
 	p.vm.plugin = p
 	defer func() { p.vm.plugin = nil }()
-	defer p.end()
-	if _, err := p.vm.call(&p.vm.onDone, phaseOther, 1, uint64(p.id)); err != nil {
+	done, err := p.vm.call(&p.vm.onDone, phaseOther, 1, uint64(p.id))
+	switch {
+	case err != nil:
+		p.end()
 		return err
+	case done == 0:
+		p.waiting = true
+		return nil
 	}
+	return p.delete()
+}
+
+// delete is the last that the module hears of the context.
+func (p *Plugin) delete() error {
+	defer p.end()
 	_, err := p.vm.call(&p.vm.onDelete, phaseOther, 0, uint64(p.id))
 	return err
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 )
 
 // LogLevel is a severity, with its number in the ABI.
@@ -43,6 +44,7 @@ var ErrRejected = errors.New("the module rejected the configuration")
 
 // VMConfig is what Envoy's vm_config says.
 type VMConfig struct {
+	Profile       Profile           // which Envoy it is
 	ID            string            // vm_id
 	Configuration []byte            // vm_config.configuration
 	Env           map[string]string // vm_config.environment_variables
@@ -78,6 +80,7 @@ type VM struct {
 	allocate, contextCreate, onConfigure, onTick, onRequestHeaders, onResponseHeaders, onDone, onLog, onDelete guestFunction
 
 	plugins        []*Plugin // that have not ended
+	leaving        []*Plugin // to be deleted after the callback
 	lastID         uint32
 	hostCalls      uint64
 	allocatorCalls uint64
@@ -115,6 +118,9 @@ type vmKey struct{}
 
 // NewVM instantiates the module, initializes it and starts it.
 func (m *Module) NewVM(ctx context.Context, c VMConfig) (*VM, error) {
+	if name := m.missing(c.Profile); name != "" {
+		return nil, fmt.Errorf("the module imports %s.%s, which %s does not have", wasi_snapshot_preview1.ModuleName, name, c.Profile)
+	}
 	vm := &VM{config: c, metrics: c.Metrics}
 	if vm.metrics == nil {
 		vm.metrics = NewMetrics()
@@ -187,7 +193,19 @@ func (vm *VM) call(f *guestFunction, p phase, absent uint64, params ...uint64) (
 		vm.log(LogCritical, vm.failure.Error())
 		return 0, vm.failure
 	}
-	return f.stack[0] & 0xffffffff, nil
+	result := f.stack[0] & 0xffffffff
+	if before == phaseNone {
+		vm.deleteLeaving()
+	}
+	return result, nil
+}
+
+func (vm *VM) deleteLeaving() {
+	for len(vm.leaving) > 0 {
+		p := vm.leaving[0]
+		vm.leaving = vm.leaving[1:]
+		_ = p.delete() // a trap fails the VM, and is logged
+	}
 }
 
 // copyToGuest puts data into memory that the guest allocates and returns the
