@@ -42,9 +42,16 @@ func (c *conversion) plan(t table) []*rule {
 		if slices.ContainsFunc(r.paths, func(p path) bool { return p.kind == anyPath }) {
 			r.paths = nil
 		}
+		r.paths = distinct(r.paths)
 		p.steps = append(p.steps, step{hosts: r.hosts, paths: r.paths, conditional: len(r.when) > 0, policy: r.policy})
 	}
+	for i := range p.steps {
+		p.steps[i].gone = c.dead(p.steps, i)
+	}
 	for i := range t.routes {
+		if p.steps[i].gone {
+			continue
+		}
 		if len(t.routes[i].when) > 0 {
 			p.conditional(i)
 		} else {
@@ -64,6 +71,16 @@ func (c *conversion) plan(t table) []*rule {
 	return merge(c.simplify(p.rules))
 }
 
+// distinct leaves out what stands twice.
+func distinct(paths []path) (once []path) {
+	for _, p := range paths {
+		if !slices.ContainsFunc(once, func(o path) bool { return o.kind == p.kind && o.text == p.text && o.anyCase == p.anyCase }) {
+			once = append(once, p)
+		}
+	}
+	return once
+}
+
 // normal writes what takes every path as such.
 func normal(p path) path {
 	if p.kind == prefixPath && (p.text == "" || p.text == "/") || p.kind == belowPath && p.text == "" {
@@ -79,6 +96,13 @@ func (c *conversion) spend() bool {
 		c.problem(c.where, "", "the routes take more than 30,000,000 comparisons", "convert some of the files at a time")
 	}
 	return !c.bounded
+}
+
+// dead reports whether earlier steps take everything that a step takes.
+func (c *conversion) dead(steps []step, i int) bool {
+	return !slices.ContainsFunc(steps[i].cells(), func(at cell) bool {
+		return !slices.ContainsFunc(steps[:i], func(s step) bool { return c.spend() && !s.gone && !s.conditional && s.covers(at) })
+	})
 }
 
 // verdict is what decides about requests of a cell.
@@ -169,8 +193,9 @@ func (p *planner) unconditional(i int) {
 			p.lost(r.from, at.at, fmt.Sprintf("the path %q has a star in it, which rules read as a wildcard", at.text), "write the path without it")
 			continue
 		}
+		own := at
 		if at.anyCase && strings.ToUpper(at.text) != strings.ToLower(at.text) {
-			p.residue(i, made, at, path{kind: anyPath}, LetterCase, fmt.Sprintf("the path %q in other letter case", at.text))
+			p.residue(i, made, own, path{kind: anyPath}, LetterCase, fmt.Sprintf("the path %q in other letter case", at.text))
 		}
 		at.anyCase = false
 		switch {
@@ -183,7 +208,7 @@ func (p *planner) unconditional(i int) {
 		default:
 			at.kind = belowPath
 			made.paths = append(made.paths, at)
-			p.residue(i, made, at, path{kind: besidePath, text: at.text}, WholeSegments, fmt.Sprintf("a path such as %q, which the prefix %q takes as well,", at.text+"x", at.text))
+			p.residue(i, made, own, path{kind: besidePath, text: at.text}, WholeSegments, fmt.Sprintf("a path such as %q, which the prefix %q takes as well,", at.text+"x", at.text))
 		}
 	}
 	if len(r.paths) > 0 && len(made.paths) == 0 {
@@ -198,6 +223,9 @@ func (p *planner) unconditional(i int) {
 func (p *planner) hole(i int, below path) {
 	r := &p.table.routes[i]
 	exact := path{kind: exactPath, text: below.text, at: below.at}
+	if somePath(r.paths, func(p path) bool { return pathCovers(p, exact) }) {
+		return
+	}
 	for _, host := range listOf(r.hosts) {
 		at := cell{host, exact}
 		others := p.after(p.steps, i, at)
@@ -247,6 +275,9 @@ func intersect(host string, hosts []string) (both []string) {
 // whatever comes next, where that gives no more.
 func (p *planner) residue(i int, made *rule, at, rest path, kind ChangeKind, what string) {
 	r := &p.table.routes[i]
+	if slices.ContainsFunc(r.paths, func(p path) bool { return (p.kind != at.kind || p.text != at.text || p.anyCase != at.anyCase) && pathCovers(p, rest) }) {
+		return
+	}
 	var others []verdict
 	for _, host := range listOf(r.hosts) {
 		for _, v := range p.after(p.steps, i, cell{host, rest}) {
@@ -288,14 +319,16 @@ func (p *planner) residue(i int, made *rule, at, rest path, kind ChangeKind, wha
 func (c *conversion) simplify(rules []*rule) (kept []*rule) {
 	steps := make([]step, len(rules))
 	gone := make([]bool, len(rules))
+	changesLeft := make([][]Change, len(rules)) // of those that nothing takes over
 	for i, r := range rules {
 		steps[i] = step{hosts: r.hosts, paths: r.paths, policy: r.policy}
 	}
 	for i := range rules { // what an earlier one takes whole
-		gone[i] = !slices.ContainsFunc(steps[i].cells(), func(at cell) bool {
-			return !slices.ContainsFunc(steps[:i], func(s step) bool { return c.spend() && !s.gone && s.covers(at) })
-		})
+		gone[i] = c.dead(steps, i)
 		steps[i].gone = gone[i]
+		if gone[i] {
+			changesLeft[i] = rules[i].changes
+		}
 	}
 	for i := len(rules) - 1; i >= 0; i-- {
 		r := rules[i]
@@ -329,13 +362,25 @@ func (c *conversion) simplify(rules []*rule) (kept []*rule) {
 			if r.policy != nil {
 				h.from = append(slices.Clone(r.from), h.from...)
 			}
-			h.comments = append(slices.Clone(r.comments), h.comments...)
 		}
 	}
+	left := &rule{} // what rules that are gone have to say
 	for i, r := range rules {
-		if !gone[i] {
-			kept = append(kept, r)
+		if gone[i] {
+			left.comments, left.changes = append(left.comments, r.comments...), append(left.changes, changesLeft[i]...)
+			continue
 		}
+		r.comments, r.changes = append(left.comments, r.comments...), append(left.changes, r.changes...)
+		left = &rule{}
+		kept = append(kept, r)
+	}
+	switch n := len(kept); {
+	case len(left.comments)+len(left.changes) == 0:
+	case n > 0:
+		kept[n-1].comments, kept[n-1].changes = append(kept[n-1].comments, left.comments...), append(kept[n-1].changes, left.changes...)
+	default:
+		left.from = rules[0].from
+		kept = []*rule{left}
 	}
 	return kept
 }
