@@ -406,7 +406,7 @@ func TestBounds(t *testing.T) {
 	var many strings.Builder
 	many.WriteString("virtual_hosts:\n- name: v\n  domains: ['*']\n  routes:\n")
 	for i := range 12_000 {
-		fmt.Fprintf(&many, "  - {match: {prefix: /p%d}, route: {cluster: x, cors: {allow_origin_string_match: [{exact: \"https://a%d.example\"}]}}}\n", i, i)
+		fmt.Fprintf(&many, "  - {match: {path: /p%d}, route: {cluster: x, cors: {allow_origin_string_match: [{exact: \"https://a%d.example\"}]}}}\n", i, i)
 	}
 	bomb := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
 	for i := 1; i < 12; i++ {
