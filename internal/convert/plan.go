@@ -270,35 +270,51 @@ func intersect(host string, hosts []string) (both []string) {
 	return both
 }
 
+// named returns the paths within some that steps behind one name: the rule can take
+// these one by one.
+func (p *planner) named(i int, within path, have []path) (paths []path) {
+	for j := i + 1; j < len(p.steps) && p.spend(); j++ {
+		s := &p.steps[j]
+		if !someHost(s.hosts, func(h string) bool {
+			return someHost(p.steps[i].hosts, func(g string) bool { return hostsOverlap(h, g) })
+		}) || s.policy.key() == p.steps[i].policy.key() && !s.gone {
+			continue
+		}
+		for _, own := range s.paths {
+			if own.anyCase || own.kind == besidePath || strings.Contains(own.text, "*") || !pathCovers(within, own) {
+				continue
+			}
+			if own.kind == prefixPath {
+				own.kind, own.text = belowPath, strings.TrimSuffix(own.text, "/")
+			}
+			if !slices.ContainsFunc(append(paths, have...), func(p path) bool { return pathCovers(p, own) }) {
+				paths = append(paths, own)
+			}
+		}
+	}
+	return paths
+}
+
 // residue sees to paths that the route takes and its rule does not. Single paths
 // that have a route of their own behind it are added to the rule. The rest goes to
 // whatever comes next, where that gives no more.
 func (p *planner) residue(i int, made *rule, at, rest path, kind ChangeKind, what string) {
 	r := &p.table.routes[i]
-	if slices.ContainsFunc(r.paths, func(p path) bool { return (p.kind != at.kind || p.text != at.text || p.anyCase != at.anyCase) && pathCovers(p, rest) }) {
+	if slices.ContainsFunc(r.paths, func(p path) bool {
+		return (p.kind != at.kind || p.text != at.text || p.anyCase != at.anyCase) && pathCovers(p, rest)
+	}) {
 		return
+	}
+	if kind == WholeSegments {
+		made.paths = append(made.paths, p.named(i, rest, made.paths)...)
 	}
 	var others []verdict
 	for _, host := range listOf(r.hosts) {
 		for _, v := range p.after(p.steps, i, cell{host, rest}) {
-			if v.by < 0 || kind != WholeSegments {
-				others = append(others, v)
-				continue
-			}
-			inside := len(p.steps[v.by].paths) > 0
-			for _, own := range p.steps[v.by].paths {
-				if own.anyCase || !pathCovers(rest, own) || own.kind == besidePath {
-					inside = false
-					continue
-				}
-				if own.kind == prefixPath {
-					own.kind, own.text = belowPath, strings.TrimSuffix(own.text, "/")
-				}
-				if !slices.ContainsFunc(made.paths, func(p path) bool { return pathCovers(p, own) }) && v.policy.key() != r.policy.key() {
-					made.paths = append(made.paths, own)
-				}
-			}
-			if !inside {
+			// What takes none but paths that the rule has now is out of its reach.
+			if v.by < 0 || len(p.steps[v.by].paths) == 0 || slices.ContainsFunc(p.steps[v.by].paths, func(own path) bool {
+				return pathsOverlap(own, rest) && !slices.ContainsFunc(made.paths, func(p path) bool { return pathCovers(p, own) && own.kind != prefixPath })
+			}) {
 				others = append(others, v)
 			}
 		}

@@ -235,9 +235,11 @@ func nameOfRule(from []From) string {
 func (r Rule) object(comments bool) (o jsonObject) {
 	name := r.Name
 	if comments && len(r.Comments) > 0 {
-		places := make([]string, len(r.Comments))
-		for i, c := range r.Comments {
-			places[i] = fmt.Sprintf("%s:%d", printable(c.File), c.Line)
+		var places []string
+		for _, c := range r.Comments {
+			if place := fmt.Sprintf("%s:%d", printable(c.File), c.Line); !slices.Contains(places, place) {
+				places = append(places, place)
+			}
 		}
 		name += " (left out: " + strings.Join(places, ", ") + ")"
 	}
