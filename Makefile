@@ -30,10 +30,10 @@ CORSCTL := dist/corsctl
 TINYGO := GOTOOLCHAIN=go1.23.12 GOFLAGS=-modfile=go.tinygo.mod tinygo
 TINYGO_VERSION := 0.33
 # What goes into the module, and so must build with TinyGo's Go as well.
-MODULE_PACKAGES := ./config ./filter ./internal/abi ./internal/automaton ./internal/fieldpath ./internal/header ./internal/origin ./internal/reach ./internal/suffix ./internal/version .
+MODULE_PACKAGES := ./config ./filter ./internal/abi ./internal/automaton ./internal/fieldpath ./internal/header ./internal/jsontext ./internal/origin ./internal/reach ./internal/suffix ./internal/version .
 MODULE_GO := go1.23
 
-.PHONY: help setup build run test peers envoy image push release bench v8 benchstat fuzz check tidy clean FORCE
+.PHONY: help setup build run test peers envoy image push release bench v8 benchstat size fuzz check tidy clean FORCE
 
 help: ## this list
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -91,6 +91,9 @@ v8: $(MODULE) $(FLOOR) ## one request in V8 beside others; MODULES=a.wasm,b.wasm
 
 benchstat: $(MODULE) ## Go's own benchmarks, for benchstat
 	CORSFILTER_WASM=$(CURDIR)/$(MODULE) go test -run '^$$' -bench . -benchmem ./filter ./e2e ./bench
+
+size: ## what the module is made of, by package; PACKAGE=corsfilter/config lists its functions
+	@go run ./bench/size $(PACKAGE)
 
 # What no module can do in less: C that makes the calls of a request and decides
 # nothing.

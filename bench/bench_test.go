@@ -97,6 +97,18 @@ func BenchmarkConfigure(b *testing.B) {
 	}
 }
 
+// TestMemoryWithASmallPolicy holds what a start takes where there is not much to
+// configure. Go's heap grows by half a MiB.
+func TestMemoryWithASmallPolicy(t *testing.T) {
+	vm := newVM(t, compile(t))
+	if _, err := vm.NewPlugin(t.Context(), host.PluginConfig{Name: "cors", Configuration: configuration(t, 1, 0)}); err != nil {
+		t.Fatal(err)
+	}
+	if got := vm.MemorySize(); got > 15<<18 {
+		t.Errorf("%d bytes of linear memory after the start, want 3.75 MiB at most", got)
+	}
+}
+
 // TestMemoryWithAThousandOrigins holds the budget of 6 MiB of linear memory.
 func TestMemoryWithAThousandOrigins(t *testing.T) {
 	vm := newVM(t, compile(t))

@@ -3,7 +3,7 @@ package config
 import (
 	"math/bits"
 
-	"github.com/tidwall/gjson"
+	"corsfilter/internal/jsontext"
 )
 
 // Settings that several keys mean, and keys that are named more than once.
@@ -67,7 +67,7 @@ var allowOriginsInCamel = camel(allowOrigins)
 // as well be the Gateway API's, or ours.
 func (d *dialect) see(f *Field, v value) {
 	project := f.Dialect
-	if v.name == allowOriginsInCamel && v.IsArray() && v.Get("0").IsObject() {
+	if v.name == allowOriginsInCamel && v.beginsWithObject() {
 		project = istio
 	}
 	if project != "" && d.project == "" {
@@ -94,7 +94,7 @@ var unmatchedInIstio = map[string]bool{"FORWARD": true, "UNSPECIFIED": true, "IG
 
 // unmatched reads our own words and Istio's.
 func (p *parser) unmatched(v value) (forward bool) {
-	if v.Type == gjson.String {
+	if v.Kind == jsontext.String {
 		if forward, ok := unmatchedInIstio[v.Str]; ok {
 			return forward
 		}
@@ -162,7 +162,7 @@ func (p *parser) percent(v value) (all bool) {
 			return
 		}
 		var ok bool
-		if numerator, ok = whole(v.Raw); v.Type != gjson.Number || !ok || numerator < 0 || bits.Len64(uint64(numerator)) > 32 {
+		if numerator, ok = whole(v.Raw); v.Kind != jsontext.Number || !ok || numerator < 0 || bits.Len64(uint64(numerator)) > 32 {
 			p.wrongType(v, "a whole number")
 		}
 	})

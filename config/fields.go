@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/tidwall/gjson"
+	"corsfilter/internal/jsontext"
 )
 
 // Field is one key of a policy, or of the top level: all that is known of it
@@ -184,7 +184,7 @@ func (p *parser) rawPolicy(object value, keys keySet) *rawPolicy {
 }
 
 func (p *parser) mode(v value) Mode {
-	if v.Type == gjson.False {
+	if v.Kind == jsontext.False {
 		p.fail(v.place, v.Raw, WrongType, "YAML reads off without quotes as false", `write "off" in quotes`)
 		return Off
 	}
@@ -198,7 +198,7 @@ func (p *parser) mode(v value) Mode {
 }
 
 func (p *parser) status(v value) uint32 {
-	if v.Type != gjson.Number {
+	if v.Kind != jsontext.Number {
 		p.wrongType(v, "a number")
 		return 0
 	}

@@ -99,6 +99,9 @@ func (p *parser) checkMatchers(raw *rawPolicy, list *entries, waived *waivers) {
 		if p.steps > maxMatcherSteps {
 			return
 		}
+		if p.reach == nil {
+			p.reach = new(reach.Explorer)
+		}
 		found, err := p.reach.Explore(m.Automaton, SpelledIn(e.value))
 		if err != nil {
 			p.fail(e.place, e.written, Costly, err.Error(), patternRemedy)

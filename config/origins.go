@@ -4,8 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tidwall/gjson"
-
+	"corsfilter/internal/jsontext"
 	"corsfilter/internal/origin"
 	"corsfilter/internal/suffix"
 )
@@ -39,10 +38,10 @@ func (e *rawOrigin) isNull() bool {
 
 // rawOrigins reads a list of origins, behind those that are there.
 func (p *parser) rawOrigins(list []rawOrigin, v value) []rawOrigin {
-	if v.IsArray() {
+	if v.IsList() {
 		// A string and its comma take three bytes at least: what has more elements
 		// holds numbers, and they get no room.
-		n := min(int(v.Get("#").Int()), len(v.Raw)/3)
+		n := min(v.count(), len(v.Raw)/3)
 		if len(list) == 0 {
 			list = origin.Room(list, n)
 		} else {
@@ -52,7 +51,7 @@ func (p *parser) rawOrigins(list []rawOrigin, v value) []rawOrigin {
 	p.elements(v, func(v value) {
 		o := rawOrigin{place: v.place, written: v.Raw}
 		switch {
-		case v.Type == gjson.String:
+		case v.Kind == jsontext.String:
 			o.value = v.Str
 		case v.IsObject():
 			if !p.matcher(&o, v) {

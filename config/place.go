@@ -1,11 +1,8 @@
 package config
 
 import (
-	"strings"
-
 	"corsfilter/internal/fieldpath"
-
-	"github.com/tidwall/gjson"
+	"corsfilter/internal/jsontext"
 )
 
 // place is where something stands in a configuration: the path is for people,
@@ -30,7 +27,7 @@ func (p place) path() string {
 
 // value is a JSON value and where it stands.
 type value struct {
-	gjson.Result
+	jsontext.Value
 	place
 	at   place  // of its key; the value's own for elements of a list
 	name string // the key as written
@@ -38,34 +35,30 @@ type value struct {
 
 // document is the value of the whole text. before is what stands in front of
 // the text: a byte order mark.
-func document(text string, before int) value {
-	root := gjson.Parse(text)
-	root.Raw = strings.TrimRight(root.Raw, " \t\r\n") // gjson leaves what follows on the value
-	root.Index += before
+func document(root jsontext.Value, before int) value {
+	root.Offset += before
 	here := placeOf(root)
-	return value{Result: root, place: here, at: here}
+	return value{Value: root, place: here, at: here}
 }
 
-// placeOf relies on an index that counts from the begin of the text: gjson adds
-// that of the surrounding value where ForEach walks.
-func placeOf(v gjson.Result) place { return place{offset: v.Index, length: len(v.Raw)} }
+func placeOf(v jsontext.Value) place { return place{offset: v.Offset, length: len(v.Raw)} }
 
 // member is the value of a key of the object at a path.
-func member(path string, key, v gjson.Result) value {
-	m := value{Result: v, place: placeOf(v), at: placeOf(key), name: key.String()}
+func member(path string, key, v jsontext.Value) value {
+	m := value{Value: v, place: placeOf(v), at: placeOf(key), name: key.Str}
 	m.base, m.key = path, cut(m.name, maxValueLen)
 	m.at.base, m.at.key = m.base, m.key
 	return m
 }
 
 // element is the i-th value of the list v.
-func (v value) element(i int, element gjson.Result) value {
+func (v value) element(i int, element jsontext.Value) value {
 	here := placeOf(element)
 	here.base, here.key, here.index = v.base, v.key, i+1
 	if v.index > 0 { // a list in a list
 		here.base, here.key = "", v.path()
 	}
-	return value{Result: element, place: here, at: here}
+	return value{Value: element, place: here, at: here}
 }
 
 // part is the place of the bytes of a string from i to j. Where the string holds

@@ -5,10 +5,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tidwall/gjson"
-
 	"corsfilter/internal/automaton"
 	"corsfilter/internal/header"
+	"corsfilter/internal/jsontext"
 	"corsfilter/internal/origin"
 	"corsfilter/internal/reach"
 )
@@ -29,8 +28,8 @@ type parser struct {
 	written    origin.PatternParser
 	redundant  origin.Redundant
 	automata   automaton.Builder
-	reach      reach.Explorer
-	steps      int // that matchers took
+	reach      *reach.Explorer // nil until there is a matcher: it is large
+	steps      int             // that matchers took
 	list       []*automaton.Automaton
 	ruleOfName map[string]int
 	words      []string
@@ -127,58 +126,69 @@ next:
 // members is the sequence of an object's members.
 func (v value) members(yield func(value) bool) {
 	path := v.path()
-	v.ForEach(func(key, of gjson.Result) bool { return yield(member(path, key, of)) })
+	v.Members(func(key, of jsontext.Value) bool { return yield(member(path, key, of)) })
 }
 
 // elements walks a list.
 func (p *parser) elements(list value, each func(v value)) {
-	if !list.IsArray() {
+	if !list.IsList() {
 		p.wrongType(list, "a list")
 		return
 	}
 	i := 0
-	list.ForEach(func(_, element gjson.Result) bool {
+	for element := range list.Elements {
 		each(list.element(i, element))
 		i++
-		return true
-	})
+	}
+}
+
+// count is the number of a list's elements.
+func (v value) count() (n int) {
+	for range v.Elements {
+		n++
+	}
+	return n
+}
+
+// beginsWithObject reports whether it is a list whose first element is an object.
+func (v value) beginsWithObject() bool {
+	for first := range v.Elements {
+		return first.IsObject()
+	}
+	return false
 }
 
 func (p *parser) wrongType(v value, want string) {
 	if !p.mistakes.skip(v.place) {
-		p.fail(v.place, v.Raw, WrongType, "is "+typeName(v.Result)+", not "+want, "write "+want)
+		p.fail(v.place, v.Raw, WrongType, "is "+typeName(v.Kind)+", not "+want, "write "+want)
 	}
 }
 
-func typeName(v gjson.Result) string {
-	switch {
-	case v.IsObject():
+func typeName(kind jsontext.Kind) string {
+	switch kind {
+	case jsontext.Object:
 		return "an object"
-	case v.IsArray():
+	case jsontext.List:
 		return "a list"
-	}
-	switch v.Type {
-	case gjson.String:
+	case jsontext.String:
 		return "a string"
-	case gjson.Number:
+	case jsontext.Number:
 		return "a number"
-	case gjson.True, gjson.False:
+	case jsontext.True, jsontext.False:
 		return "a boolean"
 	}
 	return "null"
 }
 
-// The accessors below check the type first: gjson would coerce.
-
 func (p *parser) boolean(v value) bool {
-	if v.Type != gjson.True && v.Type != gjson.False {
+	if v.Kind != jsontext.True && v.Kind != jsontext.False {
 		p.wrongType(v, "true or false")
 	}
-	return v.Type == gjson.True
+	return v.Kind == jsontext.True
 }
 
 func (p *parser) text(v value) (string, bool) {
-	if v.Type != gjson.String {
+	if v.Kind != jsontext.String {
 		p.wrongType(v, "a string")
 		return "", false
 	}
@@ -220,9 +230,9 @@ func (p *parser) names(names []rawName, v value) []rawName {
 // elements.
 func (p *parser) namesOrText(names []rawName, v value) []rawName {
 	switch {
-	case v.IsArray():
+	case v.IsList():
 		return p.names(names, v)
-	case v.Type != gjson.String:
+	case v.Kind != jsontext.String:
 		p.wrongType(v, "a list of strings or one comma-separated string")
 		return names
 	case strings.TrimSpace(v.Str) == "":

@@ -34,11 +34,6 @@ var wantImports = []string{
 	"wasi_snapshot_preview1.clock_time_get",
 	"wasi_snapshot_preview1.environ_get",
 	"wasi_snapshot_preview1.environ_sizes_get",
-	"wasi_snapshot_preview1.fd_close",
-	"wasi_snapshot_preview1.fd_fdstat_get",
-	"wasi_snapshot_preview1.fd_fdstat_set_flags",
-	"wasi_snapshot_preview1.fd_prestat_dir_name",
-	"wasi_snapshot_preview1.fd_prestat_get",
 	"wasi_snapshot_preview1.fd_write",
 	"wasi_snapshot_preview1.poll_oneoff",
 	"wasi_snapshot_preview1.proc_exit",
@@ -95,11 +90,33 @@ func TestTheModuleImportsAndExportsWhatItNeeds(t *testing.T) {
 		t.Errorf("exports\n%s\nwant\n%s", strings.Join(exports, "\n"), strings.Join(wantExports, "\n"))
 	}
 	for name, memory := range module.ExportedMemories() {
-		if memory.Min() >= 64 {
-			t.Errorf("%s begins with %d pages, want fewer than 64: something large is linked in, such as crypto", name, memory.Min())
+		if memory.Min() > maxFirstPages {
+			t.Errorf("%s begins with %d pages, want %d at most: something large is linked in; make size says what there is", name, memory.Min(), maxFirstPages)
 		}
 	}
 }
+
+// What the module may weigh, in bytes, and how much memory, in pages of 64 KiB, it
+// may begin with.
+const (
+	maxModuleSize = 3_500_000
+	maxFirstPages = 44
+)
+
+func TestTheModuleIsSmall(t *testing.T) {
+	if size := len(wasmtest.Module(t)); size > maxModuleSize {
+		t.Errorf("the module has %d bytes, want %d at most; make size says what is in it", size, maxModuleSize)
+	}
+}
+
+// heavy are packages that a line of code brings in unseen, and that cost the
+// module more than what they are used for: encoding/json with reflect and fmt with
+// os take 1 MB, time with its system calls 250 KB. What is linked, how large it is
+// and who imports it, make size says.
+var heavy = []string{"net", "crypto", "os", "testing", "fmt", "time", "encoding/json", "regexp", "github.com/tidwall"}
+
+// light are below those, and small.
+var light = []string{"regexp/syntax"}
 
 // TestTheModuleLinksNothingHeavy lists what the module is built from.
 func TestTheModuleLinksNothingHeavy(t *testing.T) {
@@ -111,14 +128,13 @@ func TestTheModuleLinksNothingHeavy(t *testing.T) {
 		t.Fatal(err)
 	}
 	packages := strings.Fields(string(out))
-	if !slices.Contains(packages, "corsfilter/filter") || !slices.Contains(packages, "github.com/tidwall/gjson") {
+	if !slices.Contains(packages, "corsfilter/filter") || !slices.Contains(packages, "regexp/syntax") {
 		t.Fatalf("this is not the module's list: %v", packages)
 	}
 	const sdk = "github.com/tetratelabs/proxy-wasm-go-sdk/"
 	for _, name := range packages {
-		first, _, _ := strings.Cut(name, "/")
-		heavy := first == "net" || first == "crypto" || name == "os/exec" || name == "os/signal" || name == "testing"
-		if heavy || strings.HasPrefix(name, sdk) && name != sdk+"proxywasm/types" || strings.HasPrefix(name, "golang.org/") {
+		below := func(folder string) bool { return name == folder || strings.HasPrefix(name, folder+"/") }
+		if slices.ContainsFunc(heavy, below) && !slices.Contains(light, name) || strings.HasPrefix(name, sdk) && name != sdk+"proxywasm/types" || strings.HasPrefix(name, "golang.org/") {
 			t.Errorf("the module links %s", name)
 		}
 	}

@@ -1,7 +1,7 @@
 package filter
 
 import (
-	"fmt"
+	"errors"
 
 	"corsfilter/config"
 	"corsfilter/internal/header"
@@ -120,7 +120,7 @@ func (c *pluginContext) defineCounters(configuration *config.Config) error {
 			full := prefix(configuration, mode) + name
 			id, err := c.host.DefineCounter(full)
 			if err != nil {
-				return fmt.Errorf("the proxy took no counter %s: %w", full, err)
+				return errors.New("the proxy took no counter " + full + ": " + err.Error())
 			}
 			c.counters[mode][i] = id
 		}

@@ -8,7 +8,7 @@
 package filter
 
 import (
-	"fmt"
+	"strconv"
 
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
@@ -80,7 +80,7 @@ func (c *pluginContext) OnPluginStart(int) (status types.OnPluginStartStatus) {
 		for _, p := range problems {
 			c.host.Log(LogError, "configuration: "+p.Error())
 		}
-		c.host.Log(LogError, fmt.Sprintf("configuration refused: %d to fix; nothing of it takes effect", problems.Count()))
+		c.host.Log(LogError, "configuration refused: "+strconv.Itoa(problems.Count())+" to fix; nothing of it takes effect")
 		return types.OnPluginStartStatusFailed
 	}
 	c.handOver() // under the names of the configuration before, if there was one
@@ -163,5 +163,12 @@ func Rescue(host Host, callback string) {
 
 func logPanic(host Host, callback string, p any) {
 	defer func() { _ = recover() }() // the panic may have come from Log
-	host.Log(LogError, fmt.Sprintf("bug in the CORS filter: panic in %s: %v", callback, p))
+	what := "a value that is no error"
+	switch p := p.(type) {
+	case error:
+		what = p.Error()
+	case string:
+		what = p
+	}
+	host.Log(LogError, "bug in the CORS filter: panic in "+callback+": "+what)
 }
