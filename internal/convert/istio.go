@@ -14,8 +14,10 @@ import (
 // are exposed. How Istio makes routes of them stands in its
 // pilot/pkg/networking/core (gateway.go, route/route.go), read at commit 86c9f01f.
 var istioSource = source{
-	name:   "Istio",
-	reads:  func(o *object) bool { return o.is("networking.istio.io", "VirtualService", "Gateway") },
+	name: "Istio",
+	reads: func(o *object) bool {
+		return o.is("networking.istio.io", "VirtualService", "Gateway") || o.is("networking.istio.io", "EnvoyFilter") && mentions(o.root, "allow_origin_string_match")
+	},
 	tables: istioTables,
 }
 
@@ -32,8 +34,12 @@ func istioTables(c *conversion, objects []*object) (tables []table) {
 	exposed := map[string]*object{}
 	var services []*istioService
 	for _, o := range objects {
-		if o.kind == "Gateway" {
+		switch o.kind {
+		case "Gateway":
 			exposed[qualified(o.name, o.namespace)] = o
+			continue
+		case "EnvoyFilter": // what it patches is known to the proxy alone
+			c.problem(o.at(nil), o.String(), "patches policies of Envoy's own CORS filter into routes that are not here", "convert what the proxy has of them, out of its /config_dump")
 			continue
 		}
 		spec := child(o.root, "spec")

@@ -99,6 +99,11 @@ func walk(node *yaml.Node, budget *document.Budget, depth int) {
 }
 
 func (c *conversion) collect(all []*object, file string, number int, root *yaml.Node) []*object {
+	if root != nil && root.Kind == yaml.SequenceNode { // several resources of xDS
+		for _, e := range elements(root) {
+			all = c.collect(all, file, number, e)
+		}
+	}
 	if root == nil || root.Kind != yaml.MappingNode {
 		return all
 	}
@@ -114,11 +119,49 @@ func (c *conversion) collect(all []*object, file string, number int, root *yaml.
 		}
 		return all
 	}
+	if o.is("v1", "ConfigMap") {
+		for _, m := range members(document.Child(root, "data")) {
+			all = c.collect(all, file, number, inside(m.Value))
+		}
+	}
 	metadata := document.Child(root, "metadata")
 	o.name = document.Scalar(document.Child(metadata, "name"))
 	o.namespace = document.Scalar(document.Child(metadata, "namespace"))
 	o.created = document.Scalar(document.Child(metadata, "creationTimestamp"))
 	return append(all, o)
+}
+
+// inside returns the document in a scalar, such as the envoy.yaml in a ConfigMap,
+// with the lines of the file around it. It is nil where there is none, and for what
+// no source would look at.
+func inside(scalar *yaml.Node) *yaml.Node {
+	if scalar.Kind != yaml.ScalarNode || !strings.Contains(snake(scalar.Value), "virtual_hosts") || document.Bounded([]byte(scalar.Value)) != nil {
+		return nil
+	}
+	var node yaml.Node
+	if yaml.Unmarshal([]byte(scalar.Value), &node) != nil {
+		return nil
+	}
+	root := document.Resolve(&node)
+	budget := &document.Budget{}
+	if walk(root, budget, 0); root == nil || budget.Err != nil {
+		return nil
+	}
+	seen := map[*yaml.Node]bool{}
+	var shift func(n *yaml.Node)
+	shift = func(n *yaml.Node) {
+		if n == nil || seen[n] {
+			return
+		}
+		seen[n] = true
+		n.Line += scalar.Line
+		shift(n.Alias)
+		for _, child := range n.Content {
+			shift(child)
+		}
+	}
+	shift(root)
+	return root
 }
 
 // elements returns those of a list, without aliases.
