@@ -101,7 +101,7 @@ func TestEveryConfigurationOnThePagesIsAccepted(t *testing.T) {
 			}
 		}
 	}
-	if parsed < 8 {
+	if parsed < 4 { // those that corsctl prints are compared with what it prints
 		t.Errorf("only %d configurations found; the pages hold more", parsed)
 	}
 }

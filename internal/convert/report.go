@@ -14,10 +14,17 @@ type Report struct {
 }
 
 // WriteChanges says in text which rules do what otherwise than their source, each
-// change once, and what was left out.
+// change once, and what was left out. Where every policy has a change, the rules are
+// not named.
 func (r *Result) WriteChanges(w io.Writer) error {
 	var b strings.Builder
 	var seen []Change
+	policies := 0
+	for _, rule := range r.Rules {
+		if rule.policy != nil {
+			policies++
+		}
+	}
 	for _, rule := range r.Rules {
 		for _, change := range rule.Changes {
 			if slices.Contains(seen, change) {
@@ -28,7 +35,7 @@ func (r *Result) WriteChanges(w io.Writer) error {
 				b.WriteString("what changes:\n")
 			}
 			fmt.Fprintf(&b, "  %s [%s]\n", printable(change.Text), change.Kind)
-			if rules := r.with(change); len(rules) < len(r.Rules) {
+			if rules := r.with(change); len(rules) < policies {
 				fmt.Fprintf(&b, "    in %s\n", strings.Join(rules, "; "))
 			}
 		}
