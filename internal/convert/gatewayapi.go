@@ -39,13 +39,14 @@ type attacher struct {
 }
 
 // attachers are all of them, in the order in which they are asked.
-var attachers []attacher
+var attachers = []attacher{kongAttacher}
 
 // gatewayTarget is a rule of a route at a listener.
 type gatewayTarget struct {
 	route *object
-	// rule is its name; empty: it has none.
+	// rule is its name; empty: it has none. node is the rule itself.
 	rule string
+	node *yaml.Node
 	// gateway is the namespace and name of the parent; section is its listener,
 	// empty where routes do not tell listeners apart.
 	kind, gateway, section string
@@ -276,7 +277,7 @@ func (s *gatewayScope) matches(p gatewayParent, o *object) (all []gatewayMatch) 
 		r := reader{s.conversion, o, part}
 		base := route{from: o.from(part, rule)}
 		name := text(child(rule, "name"))
-		base.policy, base.changes, base.replies = s.rulePolicy(r, rule, gatewayTarget{o, name, p.kind, p.name, p.section})
+		base.policy, base.changes, base.replies = s.rulePolicy(r, rule, gatewayTarget{o, name, rule, p.kind, p.name, p.section})
 		matches := elements(child(rule, "matches"))
 		if len(matches) == 0 {
 			all = append(all, gatewayMatch{route: base, kind: 2, length: 1, object: o})
