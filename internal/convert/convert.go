@@ -150,6 +150,7 @@ func Recognises(f File) bool {
 type conversion struct {
 	options  Options
 	problems Problems
+	told     map[Problem]bool
 	steps    int   // of comparing routes
 	where    Place // of those that are compared
 	bounded  bool

@@ -156,8 +156,10 @@ func (c *conversion) envoyTable(m *envoyManager, o *object, config *yaml.Node) t
 	}
 	ignored, _ := s.boolean(child(config, "ignore_port_in_host_matching"), "ignore_port_in_host_matching")
 	s.virtualHosts(m.ports && !ignored)
-	if s.inert != nil && !slices.ContainsFunc(s.routes, func(r route) bool { return r.policy != nil }) {
-		s.fail(s.inert, "the policy has no effect: envoy.filters.http.cors is not among the http_filters", "add the filter where the policy is meant, or convert the route configuration without its connection manager")
+	if s.inert != nil {
+		s.fail(s.inert, "the policy has no effect: no CORS filter of that name is among the http_filters", "add the filter where the policy is meant, or take the policy out")
+	} else if m.has && len(m.filters) == 0 { // the filter is not meant for this chain
+		return table{name: s.name}
 	}
 	return table{name: s.name, routes: s.routes}
 }

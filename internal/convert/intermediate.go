@@ -126,6 +126,7 @@ type policy struct {
 	// comments are what was left out of it, with Options.Partial.
 	comments []Comment
 	waivers  []config.Code
+	known    string // key, once it was asked for
 }
 
 // setting is one key of a policy.
@@ -253,12 +254,16 @@ func (p *policy) object() (o jsonObject) {
 	return o
 }
 
-// key is the same for policies that say the same.
+// key is the same for policies that say the same. It is asked for once a policy
+// does not change any more.
 func (p *policy) key() string {
 	if p == nil {
 		return ""
 	}
-	return string(compact(p.object()))
+	if p.known == "" {
+		p.known = string(compact(p.object()))
+	}
+	return p.known
 }
 
 // within reports whether a policy gives nothing that the other one does not give.

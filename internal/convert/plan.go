@@ -2,6 +2,7 @@ package convert
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -24,7 +25,7 @@ const maxSteps = 30_000_000
 type planner struct {
 	*conversion
 	table table
-	steps []step
+	seq   *sequence
 	rules []*rule
 	// waiting are comments for the next rule.
 	waiting []Comment
@@ -33,6 +34,7 @@ type planner struct {
 // plan makes the rules of a table.
 func (c *conversion) plan(t table) []*rule {
 	p := &planner{conversion: c, table: t}
+	var steps []step
 	c.where = t.routes[0].from.Place
 	for i := range t.routes {
 		r := &t.routes[i]
@@ -43,13 +45,14 @@ func (c *conversion) plan(t table) []*rule {
 			r.paths = nil
 		}
 		r.paths = distinct(r.paths)
-		p.steps = append(p.steps, step{hosts: r.hosts, paths: r.paths, conditional: len(r.when) > 0, policy: r.policy})
+		steps = append(steps, step{hosts: r.hosts, paths: r.paths, conditional: len(r.when) > 0, policy: r.policy})
 	}
-	for i := range p.steps {
-		p.steps[i].gone = c.dead(p.steps, i)
+	p.seq = sequenceOf(steps)
+	for i := range steps {
+		steps[i].gone = c.dead(p.seq, i)
 	}
 	for i := range t.routes {
-		if p.steps[i].gone {
+		if steps[i].gone {
 			continue
 		}
 		if len(t.routes[i].when) > 0 {
@@ -99,9 +102,18 @@ func (c *conversion) spend() bool {
 }
 
 // dead reports whether earlier steps take everything that a step takes.
-func (c *conversion) dead(steps []step, i int) bool {
-	return !slices.ContainsFunc(steps[i].cells(), func(at cell) bool {
-		return !slices.ContainsFunc(steps[:i], func(s step) bool { return c.spend() && !s.gone && !s.conditional && s.covers(at) })
+func (c *conversion) dead(q *sequence, i int) bool {
+	return !slices.ContainsFunc(q.steps[i].cells(), func(at cell) bool {
+		taken := false
+		q.from(0, at.host, func(j int) bool {
+			if j >= i || !c.spend() {
+				return false
+			}
+			s := &q.steps[j]
+			taken = !s.gone && !s.conditional && s.covers(at)
+			return !taken
+		})
+		return !taken
 	})
 }
 
@@ -113,14 +125,17 @@ type verdict struct {
 
 // after returns everything behind a step that may decide about a cell, until
 // something surely does.
-func (c *conversion) after(steps []step, i int, at cell) (all []verdict) {
-	for j := i + 1; j < len(steps) && c.spend(); j++ {
-		if s := &steps[j]; s.overlaps(at) {
+func (c *conversion) after(q *sequence, i int, at cell) (all []verdict) {
+	decided := false
+	q.from(i+1, at.host, func(j int) bool {
+		if s := &q.steps[j]; s.overlaps(at) {
 			all = append(all, verdict{s.policy, j})
-			if !s.conditional && s.covers(at) {
-				return all
-			}
+			decided = !s.conditional && s.covers(at)
 		}
+		return c.spend() && !decided
+	})
+	if decided {
+		return all
 	}
 	return append(all, verdict{nil, -1})
 }
@@ -136,8 +151,8 @@ func agree(all []verdict, policy *policy) bool {
 func (p *planner) conditional(i int) {
 	r := &p.table.routes[i]
 	var others []verdict
-	for _, at := range p.steps[i].cells() {
-		others = append(others, p.after(p.steps, i, at)...)
+	for _, at := range p.seq.steps[i].cells() {
+		others = append(others, p.after(p.seq, i, at)...)
 	}
 	if agree(others, r.policy) {
 		return
@@ -228,7 +243,7 @@ func (p *planner) hole(i int, below path) {
 	}
 	for _, host := range listOf(r.hosts) {
 		at := cell{host, exact}
-		others := p.after(p.steps, i, at)
+		others := p.after(p.seq, i, at)
 		if agree(others, r.policy) {
 			continue
 		}
@@ -238,7 +253,7 @@ func (p *planner) hole(i int, below path) {
 				made.from = []From{r.from}
 				made.hosts = hostList(host)
 			} else {
-				s := p.steps[v.by]
+				s := &p.seq.steps[v.by]
 				if s.conditional {
 					continue // it is told, or needless, where it stands itself
 				}
@@ -273,11 +288,18 @@ func intersect(host string, hosts []string) (both []string) {
 // named returns the paths within some that steps behind one name: the rule can take
 // these one by one.
 func (p *planner) named(i int, within path, have []path) (paths []path) {
-	for j := i + 1; j < len(p.steps) && p.spend(); j++ {
-		s := &p.steps[j]
-		if !someHost(s.hosts, func(h string) bool {
-			return someHost(p.steps[i].hosts, func(g string) bool { return hostsOverlap(h, g) })
-		}) || s.policy.key() == p.steps[i].policy.key() && !s.gone {
+	behind := map[int]bool{}
+	for _, host := range listOf(p.seq.steps[i].hosts) {
+		p.seq.from(i+1, host, func(j int) bool {
+			if p.seq.steps[j].set.overlaps(host) {
+				behind[j] = true
+			}
+			return p.spend()
+		})
+	}
+	for _, j := range slices.Sorted(maps.Keys(behind)) {
+		s := &p.seq.steps[j]
+		if s.policy.key() == p.seq.steps[i].policy.key() && !s.gone {
 			continue
 		}
 		for _, own := range s.paths {
@@ -310,9 +332,9 @@ func (p *planner) residue(i int, made *rule, at, rest path, kind ChangeKind, wha
 	}
 	var others []verdict
 	for _, host := range listOf(r.hosts) {
-		for _, v := range p.after(p.steps, i, cell{host, rest}) {
+		for _, v := range p.after(p.seq, i, cell{host, rest}) {
 			// What takes none but paths that the rule has now is out of its reach.
-			if v.by < 0 || len(p.steps[v.by].paths) == 0 || slices.ContainsFunc(p.steps[v.by].paths, func(own path) bool {
+			if v.by < 0 || len(p.seq.steps[v.by].paths) == 0 || slices.ContainsFunc(p.seq.steps[v.by].paths, func(own path) bool {
 				return pathsOverlap(own, rest) && !slices.ContainsFunc(made.paths, func(p path) bool { return pathCovers(p, own) && own.kind != prefixPath })
 			}) {
 				others = append(others, v)
@@ -339,8 +361,9 @@ func (c *conversion) simplify(rules []*rule) (kept []*rule) {
 	for i, r := range rules {
 		steps[i] = step{hosts: r.hosts, paths: r.paths, policy: r.policy}
 	}
+	q := sequenceOf(steps)
 	for i := range rules { // what an earlier one takes whole
-		gone[i] = c.dead(steps, i)
+		gone[i] = c.dead(q, i)
 		steps[i].gone = gone[i]
 		if gone[i] {
 			changesLeft[i] = rules[i].changes
@@ -353,7 +376,7 @@ func (c *conversion) simplify(rules []*rule) (kept []*rule) {
 		}
 		var others []verdict
 		for _, at := range steps[i].cells() {
-			others = append(others, c.after(steps, i, at)...)
+			others = append(others, c.after(q, i, at)...)
 		}
 		if c.bounded {
 			return nil
@@ -461,7 +484,7 @@ func (c *conversion) apart(tables []table) (kept []table) {
 			continue
 		}
 		for _, k := range kept {
-			mine, others := c.sharing(t, k), c.sharing(k, t)
+			mine, others := c.sharing(t, k.hosts()), c.sharing(k, t.hosts())
 			if len(mine) == 0 && len(others) == 0 {
 				continue
 			}
@@ -469,7 +492,8 @@ func (c *conversion) apart(tables []table) (kept []table) {
 				c.problem(t.routes[0].from.Place, t.name, "takes hosts that "+k.name+" takes as well, and the two do not agree", fmt.Sprintf("convert one at a time, with -only %q", t.name))
 				break
 			}
-			t.routes = slices.DeleteFunc(slices.Clone(t.routes), func(r route) bool { return c.meets(r, k) })
+			there := k.hosts()
+			t.routes = slices.DeleteFunc(slices.Clone(t.routes), func(r route) bool { return c.meets(r, there) })
 		}
 		if len(t.routes) > 0 {
 			kept = append(kept, t)
@@ -479,9 +503,10 @@ func (c *conversion) apart(tables []table) (kept []table) {
 		if !t.idle() {
 			continue
 		}
+		there := t.hosts()
 		for i := range kept {
 			for j := range kept[i].routes {
-				if r := &kept[i].routes[j]; r.policy != nil && c.meets(*r, t) {
+				if r := &kept[i].routes[j]; r.policy != nil && c.meets(*r, there) {
 					r.changes = append(slices.Clone(r.changes), Change{MoreResponses, "redirects and replies of " + t.name + " carry CORS headers as well, where the filter is in its chain"})
 				}
 			}
@@ -491,7 +516,7 @@ func (c *conversion) apart(tables []table) (kept []table) {
 }
 
 // sharing returns the routes that may take a host of the other table.
-func (c *conversion) sharing(t, other table) (routes []route) {
+func (c *conversion) sharing(t table, other *sequence) (routes []route) {
 	for _, r := range t.routes {
 		if c.meets(r, other) {
 			routes = append(routes, r)
@@ -501,12 +526,24 @@ func (c *conversion) sharing(t, other table) (routes []route) {
 }
 
 // meets reports whether a table has a host of the route.
-func (c *conversion) meets(r route, t table) bool {
-	return slices.ContainsFunc(t.routes, func(s route) bool {
-		return c.spend() && slices.ContainsFunc(listOf(r.hosts), func(h string) bool {
-			return someHost(s.hosts, func(g string) bool { return hostsOverlap(g, h) })
+func (c *conversion) meets(r route, t *sequence) bool {
+	return slices.ContainsFunc(listOf(r.hosts), func(h string) bool {
+		met := false
+		t.from(0, h, func(j int) bool {
+			met = t.steps[j].set.overlaps(h)
+			return c.spend() && !met
 		})
+		return met
 	})
+}
+
+// hosts are the routes as steps, of which only the hosts are asked.
+func (t table) hosts() *sequence {
+	steps := make([]step, len(t.routes))
+	for i, r := range t.routes {
+		steps[i].hosts = r.hosts
+	}
+	return sequenceOf(steps)
 }
 
 func sameRoutes(a, b []route) bool {

@@ -59,7 +59,11 @@ func (c *conversion) problem(at Place, source, what, remedy string) {
 // than once.
 func (c *conversion) add(p Problem) {
 	p.What, p.Remedy, p.Source = printable(p.What), printable(p.Remedy), printable(p.Source)
-	if !slices.Contains(c.problems, p) {
+	if !c.told[p] {
+		if c.told == nil {
+			c.told = map[Problem]bool{}
+		}
+		c.told[p] = true
 		c.problems = append(c.problems, p)
 	}
 }

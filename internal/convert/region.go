@@ -1,6 +1,9 @@
 package convert
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Sets of hosts and paths. Each overlap may say yes where there is none, and each
 // cover may say no where there is one: then a conversion is refused that could
@@ -124,14 +127,111 @@ type step struct {
 	conditional bool
 	gone        bool // decides nothing any more
 	policy      *policy
+	set         *hostSet // of the hosts
 }
 
 func (s *step) overlaps(c cell) bool {
-	return !s.gone && someHost(s.hosts, func(h string) bool { return hostsOverlap(h, c.host) }) && somePath(s.paths, func(p path) bool { return pathsOverlap(p, c.path) })
+	return !s.gone && s.set.overlaps(c.host) && somePath(s.paths, func(p path) bool { return pathsOverlap(p, c.path) })
 }
 
 func (s *step) covers(c cell) bool {
-	return someHost(s.hosts, func(h string) bool { return hostCovers(h, c.host) }) && somePath(s.paths, func(p path) bool { return pathCovers(p, c.path) })
+	return s.set.covers(c.host) && somePath(s.paths, func(p path) bool { return pathCovers(p, c.path) })
+}
+
+// hostSet is a list of host patterns, to be asked for many hosts.
+type hostSet struct {
+	any   bool
+	exact map[string]bool
+	wild  []string
+}
+
+func setOf(hosts []string) *hostSet {
+	s := &hostSet{any: len(hosts) == 0, exact: map[string]bool{}}
+	for _, h := range hosts {
+		switch {
+		case h == "":
+			s.any = true
+		case h[0] == '*':
+			s.wild = append(s.wild, h)
+		default:
+			s.exact[h] = true
+		}
+	}
+	return s
+}
+
+func (s *hostSet) covers(host string) bool {
+	return s.any || s.exact[host] || slices.ContainsFunc(s.wild, func(w string) bool { return hostCovers(w, host) })
+}
+
+func (s *hostSet) overlaps(host string) bool {
+	if host == "" || s.covers(host) {
+		return true
+	}
+	if host[0] == '*' {
+		for h := range s.exact {
+			if hostCovers(host, h) {
+				return true
+			}
+		}
+	}
+	return slices.ContainsFunc(s.wild, func(w string) bool { return hostsOverlap(w, host) })
+}
+
+// sequence are steps in their order, found by the hosts that they name.
+type sequence struct {
+	steps   []step
+	byHost  map[string][]int
+	general []int // those for a wildcard, or for any host
+}
+
+func sequenceOf(steps []step) *sequence {
+	q := &sequence{steps: steps, byHost: map[string][]int{}}
+	var last []string
+	var set *hostSet
+	for i := range steps {
+		s := &steps[i]
+		if set == nil || !slices.Equal(last, s.hosts) { // routes of one virtual host follow each other
+			last, set = s.hosts, setOf(s.hosts)
+		}
+		s.set = set
+		if set.any || len(set.wild) > 0 {
+			q.general = append(q.general, i)
+		}
+		for h := range set.exact {
+			q.byHost[h] = append(q.byHost[h], i)
+		}
+	}
+	return q
+}
+
+// from calls visit for the steps from i on that may take a host, in their order,
+// until it returns false.
+func (q *sequence) from(i int, host string, visit func(j int) bool) {
+	if host == "" || host[0] == '*' {
+		for j := i; j < len(q.steps) && visit(j); j++ {
+		}
+		return
+	}
+	own, general := q.byHost[host], q.general
+	a, _ := slices.BinarySearch(own, i)
+	b, _ := slices.BinarySearch(general, i)
+	for a < len(own) || b < len(general) {
+		j := 0
+		switch {
+		case b == len(general) || a < len(own) && own[a] < general[b]:
+			j = own[a]
+			a++
+		default:
+			if j = general[b]; a < len(own) && own[a] == j {
+				a++
+			}
+			b++
+		}
+		if !visit(j) {
+			return
+		}
+	}
 }
 
 func someHost(hosts []string, is func(string) bool) bool {

@@ -103,6 +103,7 @@ func (c *conversion) result(rules []*rule) *Result {
 	for _, r := range rules {
 		if r.policy != nil {
 			own := *r.policy // a waiver, or what is left out, is one rule's
+			own.known = ""
 			own.settings = slices.Clone(own.settings)
 			r.policy = &own
 		}
