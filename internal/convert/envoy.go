@@ -157,7 +157,11 @@ func (c *conversion) envoyTable(m *envoyManager, o *object, config *yaml.Node) t
 	ignored, _ := s.boolean(child(config, "ignore_port_in_host_matching"), "ignore_port_in_host_matching")
 	s.virtualHosts(m.ports && !ignored)
 	if s.inert != nil {
-		s.fail(s.inert, "the policy has no effect: no CORS filter of that name is among the http_filters", "add the filter where the policy is meant, or take the policy out")
+		what := "envoy.filters.http.cors is not among the http_filters"
+		if len(m.filters) > 0 {
+			what = "the CORS filter among the http_filters has another name"
+		}
+		s.fail(s.inert, "the policy has no effect: "+what, "add the filter where the policy is meant, or take the policy out")
 	} else if m.has && len(m.filters) == 0 { // the filter is not meant for this chain
 		return table{name: s.name}
 	}
