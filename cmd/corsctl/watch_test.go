@@ -113,10 +113,18 @@ func TestAPolicyIsServedAndTakenAnew(t *testing.T) {
 	s.expect(t, "serving "+policy+" as it stands now\n")
 	expect(false, true)
 
+	// Another proxy's policies are converted.
+	put(policy, "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: list, namespace: shop}\nspec:\n  hosts: ['*']\n  gateways: [public]\n"+
+		"  http: [{match: [{uri: {exact: /list}}], corsPolicy: {allowOrigins: [{exact: 'https://one.example'}]}, route: []}]\n")
+	s.expect(t, "corsctl serve: converted from VirtualService shop/list; corsctl convert prints the configuration, and what changes\n")
+	for deadline := time.Now().Add(30 * time.Second); !allowed("https://one.example") && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	}
+	expect(true, false)
+
 	// The module, too: one that is none is refused.
 	put(module, "not wasm")
 	s.expect(t, "not a wasm module")
-	expect(false, true)
+	expect(true, false)
 }
 
 // TestWatching tells files apart as editors, links and deployments change them.

@@ -127,15 +127,23 @@ type step struct {
 	conditional bool
 	gone        bool // decides nothing any more
 	policy      *policy
-	set         *hostSet // of the hosts
+	set         *hostSet // of the hosts, once it is asked for
 }
 
 func (s *step) overlaps(c cell) bool {
-	return !s.gone && s.set.overlaps(c.host) && somePath(s.paths, func(p path) bool { return pathsOverlap(p, c.path) })
+	return !s.gone && s.named().overlaps(c.host) && somePath(s.paths, func(p path) bool { return pathsOverlap(p, c.path) })
+}
+
+// named are the step's hosts.
+func (s *step) named() *hostSet {
+	if s.set == nil {
+		s.set = setOf(s.hosts)
+	}
+	return s.set
 }
 
 func (s *step) covers(c cell) bool {
-	return s.set.covers(c.host) && somePath(s.paths, func(p path) bool { return pathCovers(p, c.path) })
+	return s.named().covers(c.host) && somePath(s.paths, func(p path) bool { return pathCovers(p, c.path) })
 }
 
 // hostSet is a list of host patterns, to be asked for many hosts.
