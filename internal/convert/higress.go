@@ -559,6 +559,17 @@ func (p *higressPlugin) policy(r reader, node *yaml.Node, at Place) *policy {
 func (p *higressPlugin) manner(made *policy) {
 	m := manner{project: "Higress", echoes: true, authorization: true, reflects: true, unmatched: "Higress answers it with 204 and no CORS headers", status: "204", varies: true}
 	anyOrigin := made.find("allow_origins").has(value{json: "*"})
+	if methods := made.find("allow_methods"); methods != nil && !methods.has(value{json: "*"}) {
+		var unlisted []string
+		for _, name := range []string{"GET", "HEAD", "POST"} {
+			if !methods.has(value{json: name}) {
+				unlisted = append(unlisted, name)
+			}
+		}
+		if len(unlisted) > 0 {
+			made.change(MoreAllowed, strings.Join(unlisted, " and ")+" may be read without being listed, as browsers have it; Higress sends no CORS headers for a method that is not listed")
+		}
+	}
 	if before202(p.tag) {
 		m.status = "200"
 		if !anyOrigin {
@@ -569,7 +580,7 @@ func (p *higressPlugin) manner(made *policy) {
 			made.change(StricterPatterns, "a pattern is the whole origin; plugin "+p.tag+" looks for it anywhere in the origin")
 		}
 	}
-	if !anyOrigin {
+	if !anyOrigin || made.credentials() {
 		made.change(VaryIsSet, "Vary names Origin on every response; Higress sets it for origins that are allowed, and not before plugin 2.0.2")
 	}
 	made.finish(m)

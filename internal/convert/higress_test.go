@@ -133,7 +133,7 @@ func TestHigressVersions(t *testing.T) {
 		kinds = append(kinds, string(c.Kind))
 	}
 	slices.Sort(kinds)
-	if got, want := strings.Join(kinds, " "), "more-allowed more-allowed more-allowed preflight-status stricter-patterns vary"; got != want {
+	if got, want := strings.Join(kinds, " "), "more-allowed more-allowed more-allowed more-allowed preflight-status stricter-patterns vary"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	if s := result.Rules[0].policy.find("disallowed_requests"); s == nil || s.values[0].json != "reject" {

@@ -1,8 +1,11 @@
 package convert
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
+
+	"corsfilter/config"
 )
 
 // How the proxies differ in what they send for the same words.
@@ -103,13 +106,34 @@ func (p *policy) dropForbidden(s *setting) {
 	})
 }
 
+// anyOrigin reports whether a list of origins lets any in: by "*", or by a matcher
+// that the parser takes for it.
+func (s *setting) anyOrigin() bool {
+	for _, v := range s.values {
+		if v.json == "*" {
+			return true
+		}
+		if _, plain := v.json.(string); plain {
+			continue
+		}
+		text, err := json.Marshal(map[string]any{"allow_origins": []any{v.json}, "dangerously_tolerate": config.Waivers})
+		if err != nil {
+			continue
+		}
+		if c, _, err := config.Parse(text); err == nil && c.Default.Origins.Any {
+			return true
+		}
+	}
+	return false
+}
+
 // behave lists what the policy does otherwise here.
 func (p *policy) behave(m manner, credentials bool) {
 	if p.find("mode") != nil { // shadow: nothing is touched on either side
 		return
 	}
 	origins := p.find("allow_origins")
-	anyOrigin := origins != nil && origins.has(value{json: "*"})
+	anyOrigin := origins != nil && origins.anyOrigin()
 	unmatched := p.find("unmatched_preflights")
 	if forwards := unmatched != nil && unmatched.values[0].json == "forward"; !anyOrigin && !forwards {
 		p.change(DeniedPreflight, "a preflight from an origin that is not allowed is answered with 403; "+m.unmatched)

@@ -139,8 +139,10 @@ func (c *conversion) repair(rules []*rule, problems config.Problems) bool {
 		}
 		r, from := at.rule, at.rule.from[0].String()
 		waivable := slices.Contains(config.Waivers, p.Code)
-		if waivable && c.tolerates(p.Code) && r.policy != nil && !slices.Contains(r.policy.waivers, p.Code) {
-			r.policy.waivers = append(r.policy.waivers, p.Code)
+		if waivable && c.tolerates(p.Code) && r.policy != nil {
+			if !slices.Contains(r.policy.waivers, p.Code) { // of several that need it, the first asks for it
+				r.policy.waivers = append(r.policy.waivers, p.Code)
+			}
 			changed = true
 			continue
 		}

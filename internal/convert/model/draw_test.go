@@ -76,11 +76,8 @@ func words(t *rapid.T, label string, pool []string, most int) []string {
 // drawTarget draws a host, which browsers write in lower case, and a path.
 func drawTarget(t *rapid.T) request {
 	host := pick(t, "to host", hostNames[:5+die(t, "elsewhere", 2)])
-	switch die(t, "spelling", 16) {
-	case 0:
+	if chance(t, "a port", 10) {
 		host += ":8443"
-	case 1:
-		host += "."
 	}
 	return request{Host: host, Path: pick(t, "to path", append(slices.Clone(pathTexts), pathNear...))}
 }

@@ -169,15 +169,19 @@ func (c kongCORS) allowOrigin(origin string) (value string, any bool) {
 // stamp is configure_origin and configure_credentials.
 func (c kongCORS) stamp(response *browser.Response, origin string) {
 	value, any := c.allowOrigin(origin)
+	if len(c.Origins) > 1 || len(c.Origins) == 1 && c.Origins[0] != "*" || c.Credentials {
+		set(response, "vary", "Origin")
+	}
 	if value == "" {
 		remove(response, acao)
 	} else {
 		set(response, acao, value)
 	}
-	if c.Credentials && any {
+	switch {
+	case c.Credentials && any && origin != "":
 		set(response, acao, origin)
-	}
-	if c.Credentials {
+		set(response, acac, "true")
+	case c.Credentials && !any:
 		set(response, acac, "true")
 	}
 }
@@ -209,10 +213,7 @@ func (c kongCORS) serve(q request, upstream backend) browser.Response {
 		return answer
 	}
 	response := upstream(q)
-	if origin == "" {
-		return response
-	}
-	c.stamp(&response, origin)
+	c.stamp(&response, origin) // without an Origin as well: allow_origin_absent is true by default
 	if len(c.Expose) > 0 {
 		set(&response, aceh, strings.Join(c.Expose, ","))
 	}

@@ -105,54 +105,84 @@ func (c nginxCORS) allowOrigin(origin string) string {
 	return ""
 }
 
-// nginxLocation is a location block.
+// nginxLocation is a location block; missing is the one of a server by itself,
+// which goes to the default backend.
 type nginxLocation struct {
 	path    nginxPath
 	ingress *ingress
+	missing bool
 }
 
-// locations are those of a server: of the same path and type the oldest Ingress'
-// (getBackendServers), and for a prefix of whole segments one that ends in a slash
-// and one that is exact (updateServerLocations).
-func (n nginx) locations(host string) (out []nginxLocation, regex bool) {
+// sorted are the Ingresses as the controller takes them: the oldest first, and of
+// the same age the name that sorts last (store/store.go, sortIngressSlice).
+func (n nginx) sorted() []ingress {
 	ingresses := slices.Clone(n.Ingresses)
 	slices.SortStableFunc(ingresses, func(a, b ingress) int {
-		return cmp.Or(b.Age-a.Age, strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name))
+		return cmp.Or(b.Age-a.Age, strings.Compare(b.Namespace+"/"+b.Name, a.Namespace+"/"+a.Name))
 	})
+	return ingresses
+}
+
+// locations are those of a server, and whether all are regexes. A path is compared
+// with the first location of that path alone: of the same type the older one stays
+// (getBackendServers). What is ImplementationSpecific is a Prefix
+// (internal/k8s/main.go, SetDefaultNGINXPathType). A server that an Ingress names
+// has "/" by itself, with the annotations of the oldest that does (createServers).
+// They are sorted by their length; then a prefix of whole segments becomes one that
+// ends in a slash and one that is exact (updateServerLocations).
+func (n nginx) locations(host string) (out []nginxLocation, regex bool) {
 	var found []nginxLocation
+	ingresses := n.sorted()
 	for i := range ingresses {
-		for _, rule := range ingresses[i].Rules {
+		in := &ingresses[i]
+		for _, rule := range in.Rules {
 			if rule.Host != host {
 				continue
 			}
+			if len(found) == 0 && host != "" {
+				found = append(found, nginxLocation{nginxPath{"/", "Prefix"}, in, true})
+			}
 			for _, p := range rule.Paths {
-				if !slices.ContainsFunc(found, func(l nginxLocation) bool { return l.path == p }) {
-					found = append(found, nginxLocation{p, &ingresses[i]})
+				if p.Type == "ImplementationSpecific" {
+					p.Type = "Prefix"
+				}
+				at := slices.IndexFunc(found, func(l nginxLocation) bool { return l.path.Path == p.Path })
+				switch {
+				case at < 0 || found[at].path.Type != p.Type:
+					found = append(found, nginxLocation{path: p, ingress: in})
+				case found[at].missing:
+					found[at] = nginxLocation{path: p, ingress: in}
 				}
 			}
-			regex = regex || ingresses[i].Annotations["use-regex"] == "true"
 		}
 	}
+	slices.SortStableFunc(found, func(a, b nginxLocation) int {
+		return cmp.Or(len(b.path.Path)-len(a.path.Path), strings.Compare(b.path.Path, a.path.Path))
+	})
 	exact := func(path string) bool {
 		return slices.ContainsFunc(found, func(l nginxLocation) bool { return l.path == nginxPath{path, "Exact"} })
 	}
 	for _, l := range found {
-		if l.path.Type == "Prefix" && l.path.Path != "/" && l.ingress.Annotations["use-regex"] != "true" {
-			if !exact(l.path.Path) {
-				out = append(out, nginxLocation{nginxPath{l.path.Path, "Exact"}, l.ingress})
-			}
-			l.path.Path = strings.TrimSuffix(l.path.Path, "/") + "/"
+		uses := l.ingress.Annotations["use-regex"] == "true"
+		regex = regex || uses
+		if l.path.Type != "Prefix" || l.path.Path == "/" || uses {
+			out = append(out, l)
+			continue
 		}
-		out = append(out, l)
+		below := l
+		below.path.Path = strings.TrimSuffix(l.path.Path, "/") + "/"
+		out = append(out, below)
+		if !exact(l.path.Path) {
+			l.path.Type = "Exact"
+			out = append(out, l)
+		}
 	}
-	slices.SortStableFunc(out, func(a, b nginxLocation) int {
-		return cmp.Or(len(b.path.Path)-len(a.path.Path), strings.Compare(b.path.Path, a.path.Path))
-	})
 	return out, regex
 }
 
 // server is nginx' choice of a server by its name, where a wildcard of
-// ingress-nginx is one label (buildServerName).
+// ingress-nginx is one label (buildServerName). The port does not count, and a dot
+// at the end does not either (nginx, ngx_http_validate_host).
 func (n nginx) server(host string) string {
 	best := ""
 	for _, i := range n.Ingresses {
@@ -169,43 +199,65 @@ func (n nginx) server(host string) string {
 	return best
 }
 
-// location is nginx' choice of a location: the exact one, else the longest prefix;
-// where a server uses regexes all are, whatever their case, and the longest path
-// is asked first (buildLocation).
-func (n nginx) location(r request) *ingress {
-	locations, regex := n.locations(n.server(r.host()))
-	for _, l := range locations {
-		if !regex && l.path.Type == "Exact" && l.path.Path == r.path() {
-			return l.ingress
-		}
-	}
-	for _, l := range locations {
-		if regex {
+// location is nginx' choice of a location: the exact one, else the longest prefix,
+// of which the one that lacks but the slash at its end redirects (auto_redirect).
+// Where a server uses regexes all are, open at their end, whatever their case, and
+// asked in the order of the list (buildLocation).
+func (n nginx) location(r request) (found *nginxLocation, redirects bool) {
+	locations, regex := n.locations(n.server(strings.TrimSuffix(r.host(), ".")))
+	if regex {
+		for i, l := range locations {
 			if compiled("(?i)^" + l.path.Path).MatchString(r.path()) {
-				return l.ingress
+				return &locations[i], false
 			}
-		} else if l.path.Type != "Exact" && strings.HasPrefix(r.path(), l.path.Path) {
-			return l.ingress
+		}
+		return nil, false
+	}
+	for i, l := range locations {
+		if l.path == (nginxPath{r.path(), "Exact"}) {
+			return &locations[i], false
 		}
 	}
-	return nil
+	for i, l := range locations {
+		if l.path.Type == "Exact" {
+			continue
+		}
+		if l.path.Path == r.path()+"/" {
+			return nil, true
+		}
+		if strings.HasPrefix(r.path(), l.path.Path) && (found == nil || len(l.path.Path) > len(found.path.Path)) {
+			found = &locations[i]
+		}
+	}
+	return found, false
+}
+
+// bare is nginx without the template.
+func (n nginx) bare(r request, upstream backend) browser.Response {
+	switch found, redirects := n.location(r); {
+	case redirects:
+		return browser.Response{Status: 301, Headers: []browser.Header{{Name: "location", Value: r.path() + "/"}}}
+	case found == nil || found.missing:
+		return notFound()
+	}
+	return upstream(r)
 }
 
 // serve is the CORS template. Every OPTIONS request of an origin that is allowed
 // is answered.
 func (n nginx) serve(r request, upstream backend) browser.Response {
-	found := n.location(r)
+	found, redirects := n.location(r)
 	if found == nil {
-		return notFound()
+		return n.bare(r, upstream)
 	}
-	c := found.cors()
-	if !c.Enabled {
-		return upstream(r)
+	c := found.ingress.cors()
+	if !c.Enabled || redirects {
+		return n.bare(r, upstream)
 	}
 	origin := c.allowOrigin(r.header("origin"))
 	response := browser.Response{Status: 204}
 	if origin == "" || r.Method != "OPTIONS" {
-		response = upstream(r)
+		response = n.bare(r, upstream)
 	}
 	if origin == "" {
 		return response
