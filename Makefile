@@ -14,6 +14,10 @@ export REQUIRE_BROWSER ?=
 FUZZTIME ?= 20s
 # How many policies and requests make peers compares.
 CASES ?= 1000000
+# How long make load keeps up each kind of load.
+LOADTIME ?= 20s
+# How many requests make soak sends.
+REQUESTS ?= 10000000
 # What the module and corsctl say of themselves; a release sets VERSION.
 VERSION ?= devel
 COMMIT := $(shell git rev-parse HEAD 2>/dev/null)$(shell test -z "$$(git status --porcelain 2>/dev/null)" || echo -dirty)
@@ -71,6 +75,14 @@ test: ## every test, through the module just built; installs what they need
 peers: $(MODULE) ## a million policies and requests through rs/cors as well: CASES=N; Ctrl-C reports so far
 	@cd e2e/peers && CORSFILTER_WASM=$(CURDIR)/$(MODULE) go test -run '^TestPeers$$' -count=1 -timeout 0 -v . -args -cases $(CASES)
 
+.PHONY: load
+load: $(MODULE) ## the live gateway under load, loopback only: LOADTIME=20s for each kind, 10,000 connections; Ctrl-C reports so far
+	@cd e2e/load && CORSFILTER_WASM=$(CURDIR)/$(MODULE) go test -run '^TestLoad$$' -count=1 -timeout 0 -v . -args -duration $(LOADTIME) -connections 10000
+
+.PHONY: soak
+soak: $(MODULE) ## ten million requests through several VMs with pushes in between: REQUESTS=N; Ctrl-C reports so far
+	@CORSFILTER_WASM=$(CURDIR)/$(MODULE) go test ./e2e -run '^TestSoak$$' -count=1 -timeout 0 -v -args -soak $(REQUESTS)
+
 envoy: ## the scenario table through envoy.yaml in a real Envoy: ENVOY=/path, or the one on PATH
 	@scripts/envoy
 
@@ -102,7 +114,7 @@ $(FLOOR): bench/floor/floor.c
 	@mkdir -p dist
 	clang --target=wasm32 -O3 -ffreestanding -fno-builtin -nostdlib -Wall -Wextra -Wno-unused-parameter -fuse-ld=lld -Wl,--no-entry -Wl,--strip-all -o $@ $<
 
-fuzz: ## each fuzz target for FUZZTIME
+fuzz: ## each fuzz target for FUZZTIME, with a table at the end; Ctrl-C reports so far
 	@scripts/fuzz $(FUZZTIME)
 
 check: $(MODULE) ## what must be clean before a commit: format, vet, staticcheck, tidy, race, shuffle

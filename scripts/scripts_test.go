@@ -17,7 +17,7 @@ import (
 func machine(t *testing.T, tools map[string]string) (path string) {
 	t.Helper()
 	path = t.TempDir()
-	for _, name := range []string{"bash", "env", "dirname", "cat", "grep", "tail", "mktemp", "rm"} {
+	for _, name := range []string{"bash", "env", "dirname", "cat", "grep", "tail", "mktemp", "rm", "sort", "sed", "tee"} {
 		real, err := exec.LookPath(name)
 		if err != nil {
 			t.Fatal(err)
@@ -119,6 +119,39 @@ func TestMakeTestSetsItselfUp(t *testing.T) {
 			}
 			if t.Failed() {
 				t.Log(got)
+			}
+		})
+	}
+}
+
+func TestMakeFuzz(t *testing.T) {
+	progress := `echo "fuzz: elapsed: 0s, gathering baseline coverage: 0/9 completed"; echo "fuzz: elapsed: 8s, execs: 60258 (7886/sec), new interesting: 95 (total: 98)"`
+	for _, c := range []struct {
+		name, targets string
+		tools         map[string]string
+		want          []string
+		code          int
+	}{
+		{"a table at the end", "internal/header FuzzLists|filter FuzzDecide", map[string]string{"go": `echo "go $*"; ` + progress},
+			[]string{"== 1 of 2: filter FuzzDecide, for 3s\n", "-fuzz ^FuzzDecide$ -fuzztime 3s -fuzzminimizetime 100x\n", "== 2 of 2: internal/header FuzzLists", "\npackage ", "internal/header        FuzzLists", "60258  new interesting: 95 (total: 98)", "ok"}, 0},
+		{"one that fails does not end the run", "internal/header FuzzLists|filter FuzzDecide", map[string]string{"go": progress + `; [[ $* != *filter* ]]`},
+			[]string{"== 2 of 2", "filter                 FuzzDecide", "FAILED\n", "internal/header", "ok\n"}, 1},
+		{"an interrupt keeps the report", "internal/header FuzzLists|filter FuzzDecide", map[string]string{"go": progress + `; kill -INT $PPID; exit 1`},
+			[]string{"== 1 of 2", "FuzzDecide", "interrupted\n", "interrupted: 1 of 2 targets were run\n"}, 0},
+		{"no such target", "FuzzNothing", nil, []string{"no target matches TARGETS='FuzzNothing'"}, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, code := run(t, machine(t, c.tools), []string{"TARGETS=" + c.targets}, "fuzz", "3s")
+			rest, whole := got, true
+			for _, want := range c.want {
+				_, after, found := strings.Cut(rest, want)
+				if !found {
+					t.Errorf("%q is missing, or not in its place", want)
+				}
+				rest, whole = after, whole && found
+			}
+			if code != c.code || !whole {
+				t.Errorf("exit code %d, want %d:\n%s", code, c.code, got)
 			}
 		})
 	}
