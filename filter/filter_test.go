@@ -351,3 +351,17 @@ func TestNothingIsAllocated(t *testing.T) {
 		})
 	}
 }
+
+// TestAPanicSaysWhatItWas, whatever the value that it has.
+func TestAPanicSaysWhatItWas(t *testing.T) {
+	for what, value := range map[string]any{"broken": "broken", "no reply": errors.New("no reply"), "a value that is no error": 7} {
+		h := &filtertest.Host{}
+		func() {
+			defer filter.Rescue(h, "a_callback")
+			panic(value)
+		}()
+		if want := "4 bug in the CORS filter: panic in a_callback: " + what; !slices.Contains(h.Logs, want) {
+			t.Errorf("logs %q, want %q", h.Logs, want)
+		}
+	}
+}

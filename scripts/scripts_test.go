@@ -61,7 +61,7 @@ func with(more map[string]string) map[string]string {
 }
 
 const (
-	all  = "go test -race ./... browser=\ngo test -race ./... browser=\n" // this module, then one with a go.mod of its own
+	all  = "go test -race ./... browser=\ngo test -race -count=1 ./... browser=\n" // this module, then one with a go.mod of its own
 	none = "go test -race ./... browser=none\n"
 )
 
