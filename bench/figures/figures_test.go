@@ -3,6 +3,7 @@ package figures
 import (
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -46,7 +47,7 @@ func TestTakeTurnsGivesEachItsSlice(t *testing.T) {
 			time.Sleep(time.Duration(n) * d)
 		}
 	}
-	samples := TakeTurns(4, 4*time.Millisecond, wait(0, time.Millisecond), wait(1, 4*time.Millisecond))
+	samples := TakeTurns(4, 4*time.Millisecond, Wall, wait(0, time.Millisecond), wait(1, 4*time.Millisecond))
 	for i, least := range []time.Duration{time.Millisecond, 4 * time.Millisecond} {
 		if len(samples[i]) != 4 {
 			t.Fatalf("%d samples, want 4", len(samples[i]))
@@ -59,6 +60,24 @@ func TestTakeTurnsGivesEachItsSlice(t *testing.T) {
 	}
 	if got, want := order[len(order)-8:], []int{0, 1, 1, 0, 0, 1, 1, 0}; !reflect.DeepEqual(got, want) {
 		t.Errorf("the order of the rounds is %v, want %v", got, want)
+	}
+}
+
+// TestTheProcessorsTimeIsThatOfWork sleeps, and works.
+func TestTheProcessorsTimeIsThatOfWork(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("left out: the clock on the wall stands in for it there")
+	}
+	const while = 50 * time.Millisecond
+	before := Processor()
+	time.Sleep(while)
+	if took := Processor() - before; took > while/2 {
+		t.Errorf("a sleep of %v takes %v", while, took)
+	}
+	for before, began := Processor(), time.Now(); Processor()-before < while; {
+		if time.Since(began) > time.Minute {
+			t.Fatal("a minute of work takes no time")
+		}
 	}
 }
 

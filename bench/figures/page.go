@@ -61,7 +61,7 @@ func (d *Data) Page() string {
 	say("| measured | %s, at commit %s, by `%s` |", run.Date, run.Commit, run.Command)
 	say("| machine | %s |", run.Machine)
 	say("| versions | %s |", strings.Join(run.Versions, "; "))
-	say("| method | contenders take turns in slices of %g ms; medians of %d rounds, with quartiles in brackets; every outcome (status, headers, counters) is compared with what it must be before it is timed |", run.SliceMS, run.Rounds)
+	say("| method | contenders take turns in slices of %g ms of processor time, which other work on the machine hardly changes; medians of %d rounds, with quartiles in brackets; every outcome (status, headers, counters) is compared with what it must be before it is timed |", run.SliceMS, run.Rounds)
 	if run.Quick {
 		say("| note | a short run: look at the ratios, and not at the last digit |")
 	}
@@ -126,7 +126,7 @@ func (d *Data) Page() string {
 	if len(d.Gateway) > 0 {
 		say("## Through the gateway\n")
 		say("`corsctl serve`'s gateway in front of an upstream, all in one process: one request after the other")
-		say("over a connection that stays open. Without the filter upstream answers the preflight.\n")
+		say("over a connection that stays open, by the clock. Without the filter upstream answers the preflight.\n")
 		d.pictures(picture, d.Gateway)
 		say("%s", table(d.Gateway, false))
 	}

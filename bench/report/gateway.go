@@ -110,7 +110,7 @@ func (r *report) gateway(ctx context.Context) error {
 				}
 			})
 		}
-		samples := figures.TakeTurns(r.rounds, 4*r.slice, functions...)
+		samples := figures.TakeTurns(r.rounds, 4*r.slice, figures.Wall, functions...)
 		if failed != nil {
 			return failed
 		}

@@ -53,7 +53,7 @@ func (r *report) wazeroRequests(ctx context.Context) error {
 			calls = append(calls, n)
 			functions = append(functions, requests(plugin, exchanges))
 		}
-		r.contest("wazero", l, calls, figures.TakeTurns(r.rounds, r.slice, functions...))
+		r.contest("wazero", l, calls, figures.TakeTurns(r.rounds, r.slice, figures.Processor, functions...))
 	}
 	return nil
 }

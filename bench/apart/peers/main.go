@@ -73,7 +73,7 @@ func compare(rounds int, slice time.Duration) (contests []figures.Contest, err e
 				}
 				functions = append(functions, f)
 			}
-			samples := figures.TakeTurns(rounds, slice, functions...)
+			samples := figures.TakeTurns(rounds, slice, figures.Processor, functions...)
 			// The library is what the others are compared with.
 			samples[0], samples[1], samples[2] = samples[2], samples[0], samples[1]
 			contests = append(contests, figures.Contest{Engine: "native", Case: c.Name, Origins: origins,
