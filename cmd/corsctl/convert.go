@@ -26,7 +26,9 @@ match, or a manifest with it. It recognises by itself what a file holds:
 - HTTPRoutes and GRPCRoutes of the Gateway API, with the Gateways that they name;
 - the cors plugin of Higress, with the Ingresses that its rules name;
 - the cors plugin of Kong, in a kong.yaml, or with the Ingresses, HTTPRoutes and
-  Services that name it.
+  Services that name it;
+- the headers middleware of Traefik, with the IngressRoutes and Ingresses that
+  name it, or in a file of its dynamic configuration.
 
 Several files, folders, documents and Kubernetes Lists are read as one. Without
 a file, or for the file "-", it reads standard input.

@@ -69,6 +69,7 @@ var sources = []source{
 	gatewaySource,
 	higressSource,
 	kongSource,
+	traefikSource,
 }
 
 // Convert makes one configuration of all policies in the files. Problems are all
@@ -117,7 +118,7 @@ func Convert(files []File, o Options) (*Result, Problems) {
 	return result, nil
 }
 
-const whatIsRead = "name files with an envoy.yaml or its route configuration, Istio VirtualServices, HTTPRoutes and GRPCRoutes of the Gateway API, Higress' cors WasmPlugin, or Kong's configuration or KongPlugins, with the policies in them"
+const whatIsRead = "name files with an envoy.yaml or its route configuration, Istio VirtualServices, HTTPRoutes and GRPCRoutes of the Gateway API, Higress' cors WasmPlugin, Kong's configuration or KongPlugins, or Traefik's Middlewares with their routers, with the policies in them"
 
 func (c *conversion) nothing(recognised bool) string {
 	if recognised {

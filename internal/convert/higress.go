@@ -543,8 +543,7 @@ func (p *higressPlugin) policy(r reader, node *yaml.Node, at Place) *policy {
 	}
 	age, maxAge := int64(higressMaxAge), at
 	if v := child(node, "max_age"); v != nil {
-		var n float64
-		if v.Kind != yaml.ScalarNode || v.Decode(&n) != nil {
+		if n, err := strconv.ParseFloat(text(v), 64); err != nil {
 			r.fail(v, "max_age is no number", "write seconds, such as 600")
 		} else if int64(n) > 0 {
 			age, maxAge = int64(n), r.o.at(v)

@@ -68,6 +68,7 @@ type kongRoute struct {
 	// regexPriority and priority are as in the route.
 	regexPriority, priority int
 	policy                  *policy
+	changes                 []Change
 }
 
 // kongPath is a path. A regex begins with "~" in Kong; exact is one that the
@@ -182,7 +183,7 @@ func (t *table) methods(r kongRoute, begin, end int) {
 		})
 		switch {
 		case options && !others && made.policy != nil:
-			made.changes = append(made.changes, Change{MoreResponses, "Kong's own 404 for a method that no route takes carries CORS headers as well"})
+			made.changes = append(slices.Clone(made.changes), Change{MoreResponses, "Kong's own 404 for a method that no route takes carries CORS headers as well"})
 		case options || others || made.policy != nil:
 			what := "methods"
 			if !options {
@@ -195,7 +196,7 @@ func (t *table) methods(r kongRoute, begin, end int) {
 
 // routes translates one route.
 func (a kongRoute) routes() (all []route) {
-	base := route{from: a.from, policy: a.policy}
+	base := route{from: a.from, policy: a.policy, changes: a.changes}
 	when := func(list []value, what string) {
 		if len(list) > 0 {
 			base.when = append(base.when, condition{what: what, at: list[0].at})
@@ -451,8 +452,11 @@ func (f *kongFile) route(part string, node *yaml.Node, service *policy) {
 		made.headers = append(made.headers, value{m.Key.Value, f.o.at(m.Key)})
 	}
 	for key, into := range map[string]*int{"regex_priority": &made.regexPriority, "priority": &made.priority} {
-		if v := child(node, key); v != nil && v.Decode(into) != nil {
-			here.fail(v, key+" is no number", "write one such as 10")
+		if v := child(node, key); v != nil {
+			var err error
+			if *into, err = strconv.Atoi(text(v)); err != nil {
+				here.fail(v, key+" is no whole number", "write one such as 10")
+			}
 		}
 	}
 	paths := list("paths")

@@ -87,7 +87,7 @@ func (k *kongObjects) find(o *object, name string) *kongPlugin {
 
 // policyOf returns the policy that an object's annotation names, and whether it
 // names a cors plugin at all.
-func (k *kongObjects) policyOf(o *object) (found *policy, named bool) {
+func (k *kongObjects) policyOf(o *object) (found *policy, named bool, changes []Change) {
 	names, node := o.annotation(kongAnnotations + "plugins")
 	r := reader{k.conversion, o, "annotation " + kongAnnotations + "plugins"}
 	for name := range strings.SplitSeq(names, ",") {
@@ -98,7 +98,9 @@ func (k *kongObjects) policyOf(o *object) (found *policy, named bool) {
 		switch p := k.find(o, name); {
 		case p == nil && !k.options.Partial:
 			r.fail(node, fmt.Sprintf("the plugin %q is not in the files, and may be cors", name), "add it, or leave it out with -partial")
-		case p == nil || !p.cors:
+		case p == nil:
+			changes = append(changes, kongMissing(name))
+		case !p.cors:
 		case named:
 			r.fail(node, "it names two cors plugins", "keep one")
 		default:
@@ -106,17 +108,22 @@ func (k *kongObjects) policyOf(o *object) (found *policy, named bool) {
 			found, named = p.policy, p.policy != nil
 		}
 	}
-	return found, named
+	return found, named, changes
+}
+
+// kongMissing is a plugin that is left out.
+func kongMissing(name string) Change {
+	return Change{LeftOut, fmt.Sprintf("the plugin %q is not in the files, and taken as another one than cors", name)}
 }
 
 // service returns the policy of a Service by its name.
-func (k *kongObjects) service(space, name string) (*policy, bool) {
+func (k *kongObjects) service(space, name string) (*policy, bool, []Change) {
 	for _, o := range k.objects {
 		if isService(o) && o.space() == space && o.name == name {
 			return k.policyOf(o)
 		}
 	}
-	return nil, false
+	return nil, false, nil
 }
 
 // table makes a table of the Ingresses.
@@ -130,15 +137,16 @@ func (k *kongObjects) table(name string) table {
 	}
 	slices.SortStableFunc(all, byAge)
 	for _, o := range all {
-		own, has := k.policyOf(o)
-		base := kongRoute{}
+		own, has, changes := k.policyOf(o)
+		base := kongRoute{changes: changes}
 		base.attributes(reader{k.conversion, o, ""})
 		for _, p := range ingressPaths(o) {
 			made := base
 			made.from, made.r = p.from(), reader{k.conversion, o, p.part}
 			if made.policy = own; !has {
-				var service bool
-				if made.policy, service = k.service(o.space(), p.service); !service {
+				service, named, changes := k.service(o.space(), p.service)
+				made.changes = slices.Concat(made.changes, changes)
+				if made.policy = service; !named {
 					made.policy = k.global
 				}
 			}
@@ -285,20 +293,22 @@ var kongAttacher = attacher{
 			if !k.cors || !isHTTPRoute(t.route) {
 				return nil, nil
 			}
-			return k.rule(t.route, t.node), nil
+			return k.rule(t.route, t.node)
 		}
 	},
 }
 
-func (k *kongObjects) rule(o *object, rule *yaml.Node) *policy {
+func (k *kongObjects) rule(o *object, rule *yaml.Node) (*policy, []Change) {
 	r := reader{k.conversion, o, ""}
-	own, has := k.policyOf(o)
+	own, has, changes := k.policyOf(o)
 	for _, ref := range kongRefs(rule) {
 		p := k.find(o, text(child(ref, "name")))
 		switch {
 		case p == nil && !k.options.Partial:
 			r.fail(ref, fmt.Sprintf("the plugin %q is not in the files, and may be cors", text(child(ref, "name"))), "add it, or leave it out with -partial")
-		case p == nil || p.policy == nil:
+		case p == nil:
+			changes = append(changes, kongMissing(text(child(ref, "name"))))
+		case p.policy == nil:
 		case has:
 			r.fail(ref, "a second cors plugin, beside the route's", "keep one")
 		default:
@@ -306,10 +316,11 @@ func (k *kongObjects) rule(o *object, rule *yaml.Node) *policy {
 		}
 	}
 	if has {
-		return own
+		return own, changes
 	}
 	for i, b := range backendsOf(o, rule) {
-		p, named := k.service(b.space, b.name)
+		p, named, missing := k.service(b.space, b.name)
+		changes = append(changes, missing...)
 		if !named {
 			p = k.global
 		}
@@ -319,7 +330,7 @@ func (k *kongObjects) rule(o *object, rule *yaml.Node) *policy {
 		own = p
 	}
 	if own == nil {
-		return k.global
+		own = k.global
 	}
-	return own
+	return own, changes
 }
