@@ -34,10 +34,10 @@ CORSCTL := dist/corsctl
 TINYGO := GOTOOLCHAIN=go1.23.12 GOFLAGS=-modfile=go.tinygo.mod tinygo
 TINYGO_VERSION := 0.33
 # What goes into the module, and so must build with TinyGo's Go as well.
-MODULE_PACKAGES := ./config ./filter ./internal/abi ./internal/automaton ./internal/fieldpath ./internal/header ./internal/jsontext ./internal/origin ./internal/reach ./internal/suffix ./internal/version .
+MODULE_PACKAGES := ./config ./filter ./internal/abi ./internal/automaton ./internal/fieldpath ./internal/header ./internal/hostcall ./internal/jsontext ./internal/origin ./internal/reach ./internal/suffix ./internal/version .
 MODULE_GO := go1.23
 
-.PHONY: help setup build run test peers envoy image push release bench v8 benchstat size fuzz check tidy clean FORCE
+.PHONY: help setup build run test peers envoy image push release bench v8 benchstat size fuzz pgo check tidy clean FORCE
 
 help: ## this list
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -126,10 +126,14 @@ check: $(MODULE) ## what must be clean before a commit: format, vet, staticcheck
 	GOOS=wasip1 GOARCH=wasm $$(go tool -n staticcheck) -checks inherit,-U1000 $(MODULE_PACKAGES)
 	@# For TinyGo: the language that it knows, and the module file that it gets.
 	GOOS=wasip1 GOARCH=wasm go build -modfile=go.tinygo.mod -gcflags=-lang=$(MODULE_GO) -o /dev/null $(MODULE_PACKAGES)
+	@go run ./internal/pgo dist/default.pgo && cmp -s dist/default.pgo default.pgo || { echo "make check: default.pgo is not that of these sources; run make pgo" >&2; exit 1; }
 	go mod tidy -diff
 	@for module in e2e/*/ bench/*/; do test ! -e $$module/go.mod || (cd $$module && go vet ./... && go mod tidy -diff) || exit 1; done
 	@scripts/test -race -shuffle=on -timeout 30m
 	@test -z "$$(git status --porcelain)" || { echo "make check: the tree is not clean:"; git status --short; exit 1; }
+
+pgo: ## default.pgo anew, after a change to what a request runs through
+	go run ./internal/pgo default.pgo
 
 tidy: ## go mod tidy, in every module
 	go mod tidy

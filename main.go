@@ -10,4 +10,4 @@ import (
 // runs.
 func main() {}
 
-func init() { abi.SetVMContext(filter.New(abi.Host{})) }
+func init() { abi.SetVM(filter.New(abi.Host{})) }

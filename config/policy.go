@@ -118,14 +118,19 @@ func (o *Origins) Empty() bool {
 // Match decides about the value of a request's Origin field. It does not
 // allocate, and its cost does not grow with the number of patterns.
 func (o *Origins) Match(value string) Match {
+	var buf origin.Buffer
+	return o.MatchIn(value, &buf)
+}
+
+// MatchIn is Match with memory to work in, which need not be cleared.
+func (o *Origins) MatchIn(value string, buf *origin.Buffer) Match {
 	if value == "null" {
 		if o.Any || o.Null {
 			return Matches
 		}
 		return NoMatch
 	}
-	var buf origin.Buffer
-	parsed, ok := origin.Parse(value, &buf)
+	parsed, ok := origin.Parse(value, buf)
 	switch {
 	case !ok || !parsed.Serialized():
 		return MalformedOrigin
@@ -135,7 +140,7 @@ func (o *Origins) Match(value string) Match {
 	if len(o.automata) == 0 {
 		return NoMatch
 	}
-	value = origin.Lower(value, &buf)
+	value = origin.Lower(value, buf)
 	for _, a := range o.automata {
 		if a.Match(value) {
 			return Matches

@@ -114,7 +114,7 @@ func (d *Decision) outcomeCounter() counter {
 
 // defineCounters tells the host the names once; from then on numbers stand for
 // them.
-func (c *pluginContext) defineCounters(configuration *config.Config) error {
+func (c *Plugin) defineCounters(configuration *config.Config) error {
 	for _, mode := range modes(configuration) {
 		for i, name := range counterNames {
 			full := prefix(configuration, mode) + name
@@ -130,7 +130,7 @@ func (c *pluginContext) defineCounters(configuration *config.Config) error {
 
 // observe counts a decision, and logs it where the proxy's log level asks for
 // that.
-func (c *pluginContext) observe(r *Request, d *Decision) {
+func (c *Plugin) observe(r *Request, d *Decision) {
 	if !d.counts() {
 		return
 	}
@@ -149,14 +149,14 @@ const tickPeriod = 1000
 
 // OnTick hands over what was counted since the last tick, and looks at the log
 // level.
-func (c *pluginContext) OnTick() {
+func (c *Plugin) OnTick() {
 	defer Rescue(c.host, "proxy_on_tick")
 	c.handOver()
 	c.level = c.host.LogLevel()
 }
 
 // handOver tells the proxy what was counted and not told yet.
-func (c *pluginContext) handOver() {
+func (c *Plugin) handOver() {
 	for mode := range c.counted {
 		for i, n := range c.counted[mode] {
 			if n > 0 {

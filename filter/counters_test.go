@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 package filter_test
 
 import (
@@ -71,7 +73,7 @@ func TestNothingCountedIsLost(t *testing.T) {
 		filtertest.Serve(plugin, h, mine)
 		filtertest.Serve(plugin, h, theirs)
 		filtertest.Serve(plugin, h, theirs)
-		plugin.(filter.Deletable).OnDelete()
+		plugin.(*filter.Plugin).OnDelete()
 		if got := told(h); got != both {
 			t.Errorf("told %q, want %q", got, both)
 		}
@@ -88,7 +90,7 @@ func TestNothingCountedIsLost(t *testing.T) {
 		h := &filtertest.Host{}
 		plugin := filtertest.Start(t, trial, h)
 		stream := plugin.NewHttpContext(2)
-		plugin.(filter.Deletable).OnDelete()
+		plugin.(*filter.Plugin).OnDelete()
 		h.Request = mine.Entries()
 		stream.OnHttpRequestHeaders(0, true)
 		stream.OnHttpStreamDone()
@@ -113,7 +115,7 @@ func TestNothingCountedIsLost(t *testing.T) {
 		first := vm.NewPluginContext(1)
 		first.OnPluginStart(0)
 		filtertest.Serve(first, h, mine)
-		first.(filter.Deletable).OnDelete()
+		first.(*filter.Plugin).OnDelete()
 		second := vm.NewPluginContext(2)
 		second.OnPluginStart(0)
 		second.OnTick()

@@ -78,35 +78,48 @@ type Decision struct {
 	// request's own list of header names, to be sent back normalized.
 	AllowMethods string
 	echo         string
+
+	// place is where the plugin remembers the answer to such a preflight, or is to
+	// remember it; answered says that it does.
+	place    *answer
+	answered bool
 }
 
 // Decide applies a policy to a request: the server's side of the CORS protocol
 // (Fetch, section 3.3). It writes every field of d, and does not allocate.
-func Decide(p *config.Policy, r *Request, d *Decision) {
-	*d = Decision{Policy: p}
+func Decide(p *config.Policy, r *Request, d *Decision) { decide(p, r, nil, d) }
+
+// decide is Decide with a memory, which makes it faster and no different.
+func decide(p *config.Policy, r *Request, m *memory, d *Decision) {
+	// One by one: a literal is made elsewhere and copied.
+	d.Policy, d.Kind, d.Action, d.Reason = p, NotCORS, Ignore, Allowed
+	d.SameOrigin, d.PrivateNetwork, d.answered = false, false, false
+	d.Culprit, d.AllowOrigin, d.TimingAllowOrigin, d.AllowMethods, d.echo = "", "", "", "", ""
+	d.place = nil
 	if p == nil || p.Mode == config.Off {
-		d.Action = Ignore
 		return
 	}
 	d.Action = Forward
 	d.Kind = kind(r)
-	match := config.NoMatch
-	if d.Kind != NotCORS {
-		match = p.Origins.Match(r.Origin)
+	if d.Kind == NotCORS {
+		d.AllowOrigin = allowOrigin(p, "", config.NoMatch)
+		d.TimingAllowOrigin = timingAllowOrigin(p, "", m)
+		return
 	}
+	match := m.match(&p.Origins, r.Origin)
 	d.AllowOrigin = allowOrigin(p, r.Origin, match)
 	switch {
-	case d.Kind == NotCORS || d.AllowOrigin != "":
+	case d.AllowOrigin != "":
 	case match == config.MalformedOrigin:
 		d.Reason = OriginMalformed
 	default:
 		d.Reason = OriginNotAllowed
 	}
 	if d.Kind == Preflight {
-		decidePreflight(p, r, d)
+		decidePreflight(p, r, m, d)
 		return
 	}
-	d.TimingAllowOrigin = timingAllowOrigin(p, r.Origin)
+	d.TimingAllowOrigin = timingAllowOrigin(p, r.Origin, m)
 	if d.Reason != Allowed && p.Reject {
 		if d.SameOrigin = sameOrigin(r); !d.SameOrigin {
 			d.Action = Reject
@@ -157,11 +170,11 @@ func allowOrigin(p *config.Policy, origin string, match config.Match) string {
 
 // timingAllowOrigin returns the value of Timing-Allow-Origin (Resource Timing,
 // section 3.5.1). Preflights have none: no script sees their response.
-func timingAllowOrigin(p *config.Policy, origin string) string {
+func timingAllowOrigin(p *config.Policy, origin string, m *memory) string {
 	switch {
 	case p.Timing.Any:
 		return "*"
-	case origin != "" && !p.Timing.Empty() && p.Timing.Match(origin) == config.Matches:
+	case origin != "" && !p.Timing.Empty() && m.match(&p.Timing, origin) == config.Matches:
 		return origin
 	}
 	return ""
@@ -171,7 +184,7 @@ func timingAllowOrigin(p *config.Policy, origin string) string {
 // answer (Fetch, section 4.8, "CORS-preflight fetch", steps 7 on): origin,
 // method, header names. The whole lists go out in any case, so that the
 // browser's console names what is missing and its cache holds the rest.
-func decidePreflight(p *config.Policy, r *Request, d *Decision) {
+func decidePreflight(p *config.Policy, r *Request, m *memory, d *Decision) {
 	if d.Reason != Allowed {
 		if !p.ForwardUnmatched {
 			d.Action = Deny
@@ -184,6 +197,14 @@ func decidePreflight(p *config.Policy, r *Request, d *Decision) {
 		d.echo = r.RequestHeaders
 	}
 	d.PrivateNetwork = p.PrivateNetwork && r.RequestPrivateNetwork == "true"
+
+	// What is remembered was allowed, and its whole answer with it.
+	if d.place = m.place(r); d.place.is(p, d.PrivateNetwork, r) {
+		if d.answered = true; p.EchoMethod {
+			d.AllowMethods = r.RequestMethod
+		}
+		return
+	}
 
 	allowed := p.AllowsMethod(r.RequestMethod)
 	if p.EchoMethod {
@@ -230,11 +251,6 @@ type Reply struct {
 	// Details shows up as the response code details of the access log.
 	Details string
 	Headers []Header
-}
-
-// Header is one entry of a header map; Name is in lower case.
-type Header struct {
-	Name, Value string
 }
 
 // Status and response code details of the replies.
@@ -310,6 +326,9 @@ type Upstream struct {
 	AllowOrigin, AllowCredentials, ExposeHeaders, TimingAllowOrigin, Decision Field
 	// VariesByOrigin says that Vary names Origin, or is "*".
 	VariesByOrigin bool
+
+	found  bool // one of the fields
+	memory *memory
 }
 
 // Field is a response field as found.
@@ -318,16 +337,20 @@ type Field struct {
 	Value   string // of the first entry
 }
 
-// VisitHeader implements HeaderVisitor.
+// upstreamNames are the fields that an Upstream takes.
+var upstreamNames = header.NamesOf(header.Vary, header.AllowOrigin, header.AllowCredentials, header.ExposeHeaders, header.TimingAllowOrigin, debugHeader)
+
+// read takes what a header map has of the fields.
+func (u *Upstream) read(pairs []byte) {
+	header.VisitPairs(pairs, &upstreamNames, u)
+}
+
+// VisitHeader takes an entry of the response, if it is one of the fields.
 func (u *Upstream) VisitHeader(name, value string) {
 	var field *Field
 	switch name {
 	case header.Vary:
-		// A list that is longer than any service sends is not read: that Origin
-		// stands there twice then does no harm.
-		if len(value) <= header.MaxListLen && (header.Contains(value, header.Origin) || header.Contains(value, "*")) {
-			u.VariesByOrigin = true
-		}
+		u.VariesByOrigin = u.VariesByOrigin || u.memory.namesOrigin(value)
 		return
 	case header.AllowOrigin:
 		field = &u.AllowOrigin
@@ -342,8 +365,16 @@ func (u *Upstream) VisitHeader(name, value string) {
 	default:
 		return
 	}
+	u.found = true
 	if field.Entries++; field.Entries == 1 {
 		field.Value = value
+	}
+}
+
+// reset makes it one of a response without any of the fields.
+func (u *Upstream) reset() {
+	if u.VariesByOrigin = false; u.found {
+		*u = Upstream{memory: u.memory}
 	}
 }
 
@@ -378,7 +409,8 @@ func (d *Decision) Edits(u *Upstream, b *Buffer) []Edit {
 		return nil
 	}
 	p := d.Policy
-	if d.Kind != Preflight {
+	// Where no field goes out and none came, there is nothing to compare.
+	if d.Kind != Preflight && (u.found || d.AllowOrigin != "" || d.TimingAllowOrigin != "") {
 		if !p.Preserve || u.AllowOrigin.Entries == 0 {
 			b.set(header.AllowOrigin, d.AllowOrigin, u.AllowOrigin)
 			b.set(header.AllowCredentials, d.allowCredentials(), u.AllowCredentials)
@@ -416,6 +448,16 @@ func (d *Decision) replyVary() string {
 		return varyPreflight
 	}
 	return varyAll
+}
+
+// namesOrigin reports whether a value of Vary names Origin, or is "*". A list that
+// is longer than any service sends is not read: that Origin stands there twice then
+// does no harm.
+func namesOrigin(value string) bool {
+	if len(value) > header.MaxListLen {
+		return false
+	}
+	return header.Contains(value, header.Origin) || header.Contains(value, "*")
 }
 
 // variesByOrigin reports whether responses of upstream depend on the request's

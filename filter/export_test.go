@@ -2,3 +2,24 @@ package filter
 
 // For the tests that run the filter on a host, which are a package of their own.
 const MaxLineLen = maxLineLen
+
+// Forgetful takes the plugin's memory away.
+func (c *Plugin) Forgetful() { c.memory = nil }
+
+// Remembers returns how many origins and answers the plugin remembers.
+func (c *Plugin) Remembers() (origins, answers int) {
+	for i := range c.memory.origins {
+		if c.memory.origins[i].list != nil {
+			origins++
+		}
+	}
+	for i := range c.memory.answers {
+		if c.memory.answers[i].policy != nil {
+			answers++
+		}
+	}
+	return origins, answers
+}
+
+// Configured reports whether the plugin has a configuration.
+func (c *Plugin) Configured() bool { return c.config != nil }

@@ -16,34 +16,40 @@ import (
 	"corsfilter/internal/version"
 )
 
-// New returns the context of a VM whose plugins run this filter on the host.
-func New(host Host) types.VMContext { return &vmContext{host: host} }
+// New returns a VM whose plugins run this filter on the host.
+func New(host Host) *VM { return &VM{host: host} }
 
-type vmContext struct {
+// VM is what the plugins of one VM share. It is a context of the SDK's, as Plugin
+// and Stream are, and is called without the SDK as well.
+type VM struct {
 	types.DefaultVMContext
 	host   Host
 	parser config.Parser
 	// What is over is used again, by any plugin.
-	streams []*stream
-	plugins []*pluginContext
+	streams []*Stream
+	plugins []*Plugin
 }
 
-func (v *vmContext) NewPluginContext(uint32) types.PluginContext {
+// NewPluginContext implements types.VMContext.
+func (v *VM) NewPluginContext(uint32) types.PluginContext { return v.NewPlugin() }
+
+// NewPlugin returns a plugin without a configuration.
+func (v *VM) NewPlugin() *Plugin {
 	n := len(v.plugins)
 	if n == 0 {
-		return &pluginContext{vm: v, host: v.host}
+		return &Plugin{vm: v, host: v.host, memory: &memory{}}
 	}
 	c := v.plugins[n-1]
 	v.plugins = v.plugins[:n-1]
-	*c = pluginContext{vm: v, host: v.host}
+	*c = Plugin{vm: v, host: v.host, memory: c.memory}
 	return c
 }
 
-// pluginContext is one configuration in force. Several live in one VM, so that
-// nothing of it is global.
-type pluginContext struct {
+// Plugin is one configuration in force. Several live in one VM, so that nothing of
+// it is global.
+type Plugin struct {
 	types.DefaultPluginContext
-	vm     *vmContext
+	vm     *VM
 	host   Host
 	config *config.Config
 	// counters are those of modes Enforce and Shadow, by mode.
@@ -56,15 +62,18 @@ type pluginContext struct {
 
 	// What one callback works with. Callbacks do not overlap.
 	request  Request
+	whole    bool // the request holds more than an Origin
 	upstream Upstream
 	buffer   Buffer
 	line     [maxLineLen]byte
-	replying bool // inside SendReply
+	pairs    []byte // a reply's headers, serialized
+	replying bool   // inside SendReply
+	memory   *memory
 }
 
 // OnPluginStart reads the configuration. With a mistake in it the plugin does
 // not start, and the proxy keeps what it had.
-func (c *pluginContext) OnPluginStart(int) (status types.OnPluginStartStatus) {
+func (c *Plugin) OnPluginStart(int) (status types.OnPluginStartStatus) {
 	status = types.OnPluginStartStatusFailed // unless it returns
 	defer Rescue(c.host, "proxy_on_configure")
 	data, err := c.host.Configuration()
@@ -90,14 +99,18 @@ func (c *pluginContext) OnPluginStart(int) (status types.OnPluginStartStatus) {
 	}
 	c.recycle()
 	c.config = parsed
+	c.memory.forget()
 	c.level = c.host.LogLevel()
 	c.ticking = c.host.TickEvery(tickPeriod)
 	c.host.Log(LogInfo, "version "+version.String()+", in force: "+parsed.Summary())
 	return types.OnPluginStartStatusOK
 }
 
-// NewHttpContext starts a stream, in a used one where there is one.
-func (c *pluginContext) NewHttpContext(uint32) types.HttpContext {
+// NewHttpContext implements types.PluginContext.
+func (c *Plugin) NewHttpContext(uint32) types.HttpContext { return c.NewStream() }
+
+// NewStream starts a stream, in a used one where there is one.
+func (c *Plugin) NewStream() *Stream {
 	c.open++
 	if n := len(c.vm.streams); n > 0 {
 		s := c.vm.streams[n-1]
@@ -105,28 +118,21 @@ func (c *pluginContext) NewHttpContext(uint32) types.HttpContext {
 		s.plugin = c
 		return s
 	}
-	return &stream{plugin: c}
+	return &Stream{plugin: c}
 }
 
 // OnPluginDone hands over what was counted. The SDK calls it; spoken directly, the
 // ABI has OnDelete.
-func (c *pluginContext) OnPluginDone() bool {
+func (c *Plugin) OnPluginDone() bool {
 	c.OnTick()
 	return true
-}
-
-// Deletable is implemented by plugin contexts; the SDK's interface has no such
-// callback.
-type Deletable interface {
-	// OnDelete is called when the proxy deletes the context.
-	OnDelete()
 }
 
 // OnDelete hands over what was counted and gives the configuration's memory to the
 // next one. Proxies delete a plugin after its streams; where one does not, its
 // last stream does that. The callback that comes before, proxy_on_done, would do
 // as well, but the proxy would call it for every stream, too.
-func (c *pluginContext) OnDelete() {
+func (c *Plugin) OnDelete() {
 	c.deleted = true
 	c.leave()
 }
@@ -134,7 +140,7 @@ func (c *pluginContext) OnDelete() {
 // leave gives the memory of a deleted plugin back once none of its streams is
 // open. There are no ticks for that one, as in a proxy without any, and so the
 // end of each stream is one.
-func (c *pluginContext) leave() {
+func (c *Plugin) leave() {
 	if c.deleted || !c.ticking {
 		c.OnTick()
 	}
@@ -146,7 +152,7 @@ func (c *pluginContext) leave() {
 
 // recycle gives the configuration's memory back where no stream is open: streams
 // hold on to its policies, and one that is overwritten would let anyone in.
-func (c *pluginContext) recycle() {
+func (c *Plugin) recycle() {
 	if c.config != nil && c.open == 0 {
 		c.vm.parser.Recycle(c.config)
 		c.config = nil

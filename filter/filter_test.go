@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 package filter_test
 
 import (
@@ -146,7 +148,7 @@ func TestAnOpenStreamKeepsItsConfiguration(t *testing.T) {
 	forwarded, fresh := first.NewHttpContext(10), first.NewHttpContext(11)
 	h.Request = request(1)
 	forwarded.OnHttpRequestHeaders(2, true)
-	first.(filter.Deletable).OnDelete()
+	first.(*filter.Plugin).OnDelete()
 	second := start(2)
 	start(3)
 	fresh.OnHttpRequestHeaders(2, true) // the proxy was about to
@@ -205,7 +207,7 @@ func TestPushesAreRecycled(t *testing.T) {
 		}
 		stream := plugin.NewHttpContext(2)
 		if old != nil {
-			old.(filter.Deletable).OnDelete()
+			old.(*filter.Plugin).OnDelete()
 		}
 		stream.OnHttpStreamDone()
 		old = plugin

@@ -1,58 +1,24 @@
 package filter
 
-// Host is what the filter needs of the proxy it runs in. There is one
-// implementation for each way to build the module; see internal/abi.
-//
-// Strings that it returns or visits are good until the callback returns: what a
-// stream needs longer, it copies.
-type Host interface {
-	// RequestHeader returns the value of a request header, or of a pseudo
-	// header such as :method; "" where it is missing or empty, which no CORS
-	// question tells apart. Request headers can be read in the request callback
-	// only.
-	RequestHeader(name string) string
-	// RequestHeaders visits all entries of the request headers, pseudo headers
-	// included; it reports false where they can not be read.
-	RequestHeaders(v HeaderVisitor) bool
-	// ResponseHeaders visits all entries of the response headers; it reports
-	// false where there is no such map.
-	ResponseHeaders(v HeaderVisitor) bool
-	// ReplaceResponseHeader leaves exactly one entry of the name.
-	ReplaceResponseHeader(name, value string)
-	// AddResponseHeader appends to what is there.
-	AddResponseHeader(name, value string)
-	// RemoveResponseHeader removes every entry of the name.
-	RemoveResponseHeader(name string)
-	// SendReply answers the request here, without a body. details shows up as
-	// the response code details of the access log.
-	SendReply(status uint32, details string, headers []Header) error
-	// Configuration returns the plugin configuration, inside OnPluginStart only.
-	Configuration() ([]byte, error)
-	// DefineCounter returns the number under which Increment knows a counter.
-	DefineCounter(name string) (id uint32, err error)
-	// Increment adds to a counter.
-	Increment(id uint32, by uint64)
-	// TickEvery asks for ticks of the plugin context, that many milliseconds
-	// apart, inside OnPluginStart only; false where the proxy has none.
-	TickEvery(milliseconds uint32) bool
-	// LogLevel returns the least severe level that the proxy logs.
-	LogLevel() LogLevel
-	// Log writes one line.
-	Log(level LogLevel, message string)
-}
+import "corsfilter/internal/hostcall"
 
-// HeaderVisitor takes the entries of a header map one by one.
-type HeaderVisitor interface {
-	VisitHeader(name, value string)
-}
+// What the filter needs of the proxy it runs in is hostcall's.
+type (
+	// Host is the proxy: hostcall.Calls says what it does.
+	Host = hostcall.Host
+	// LogLevel is a severity.
+	LogLevel = hostcall.LogLevel
+)
 
-// LogLevel is a severity of proxy-wasm's proxy_log, with its numbers.
-type LogLevel uint32
+// Header is one entry of a header map; Name is in lower case.
+type Header struct {
+	Name, Value string
+}
 
 // The levels that the filter logs at.
 const (
-	LogDebug LogLevel = 1
-	LogInfo  LogLevel = 2
-	LogWarn  LogLevel = 3
-	LogError LogLevel = 4
+	LogDebug = hostcall.LogDebug
+	LogInfo  = hostcall.LogInfo
+	LogWarn  = hostcall.LogWarn
+	LogError = hostcall.LogError
 )

@@ -18,42 +18,84 @@ type Request struct {
 	origins int
 }
 
-// VisitHeader implements HeaderVisitor. Of several entries the first counts, as
-// when a header is read by name, except that two Origins are none: no browser
-// sends them, and a component that reads the other one would decide otherwise.
+// requestNames are the fields that a Request takes, preflightNames those that tell
+// a preflight from other requests and decide it.
+var (
+	requestNames = header.NamesOf(header.Origin, header.RequestMethod, header.RequestHeaders, header.RequestPrivateNetwork,
+		":method", ":scheme", ":authority", ":path", "x-forwarded-proto", "sec-fetch-site")
+	preflightNames = header.NamesOf(header.Origin, header.RequestMethod, header.RequestHeaders, header.RequestPrivateNetwork, ":method")
+)
+
+// read takes what a header map has of the fields.
+func (r *Request) read(pairs []byte, names *header.Names) {
+	header.VisitPairs(pairs, names, r)
+}
+
+// VisitHeader takes an entry of the request, if it is one of the fields. Of several
+// entries the first counts, as when a header is read by name, except that two
+// Origins are none: no browser sends them, and a component that reads the other one
+// would decide otherwise.
 func (r *Request) VisitHeader(name, value string) {
-	var field *string
-	switch name {
-	case header.Origin:
+	field := r.field(name)
+	if field == nil {
+		return
+	}
+	if field == &r.Origin {
 		if r.origins++; r.origins > 1 {
 			r.Origin = ","
 			return
 		}
-		field = &r.Origin
-	case header.RequestMethod:
-		field = &r.RequestMethod
-	case header.RequestHeaders:
-		field = &r.RequestHeaders
-	case header.RequestPrivateNetwork:
-		field = &r.RequestPrivateNetwork
-	case ":method":
-		field = &r.Method
-	case ":scheme":
-		field = &r.Scheme
-	case ":authority":
-		field = &r.Authority
-	case ":path":
-		field = &r.Path
-	case "x-forwarded-proto":
-		field = &r.ForwardedProto
-	case "sec-fetch-site":
-		field = &r.FetchSite
-	default:
-		return
 	}
 	if *field == "" {
 		*field = value
 	}
+}
+
+// field is where a field's value belongs, or nil. Only one or two names have the
+// length of each.
+func (r *Request) field(name string) *string {
+	switch len(name) {
+	case len(header.Origin):
+		if header.Is(name, header.Origin) {
+			return &r.Origin
+		}
+	case len(header.RequestMethod):
+		if header.Is(name, header.RequestMethod) {
+			return &r.RequestMethod
+		}
+	case len(header.RequestHeaders):
+		if header.Is(name, header.RequestHeaders) {
+			return &r.RequestHeaders
+		}
+	case len(header.RequestPrivateNetwork):
+		if name == header.RequestPrivateNetwork {
+			return &r.RequestPrivateNetwork
+		}
+	case len(":method"):
+		if header.Is(name, ":method") {
+			return &r.Method
+		}
+		if header.Is(name, ":scheme") {
+			return &r.Scheme
+		}
+	case len(":authority"):
+		if header.Is(name, ":authority") {
+			return &r.Authority
+		}
+	case len(":path"):
+		if header.Is(name, ":path") {
+			return &r.Path
+		}
+	case len("x-forwarded-proto"):
+		if header.Is(name, "x-forwarded-proto") {
+			return &r.ForwardedProto
+		}
+	case len("sec-fetch-site"):
+		if header.Is(name, "sec-fetch-site") {
+			return &r.FetchSite
+		}
+	}
+	return nil
 }
 
 // scheme is the one that the client used. A WebSocket's is that of the request
@@ -74,12 +116,11 @@ func (r *Request) scheme() string {
 
 // selectPolicy returns the policy that is to decide, or nil. Where rules look at
 // the host and the path, it reads all of the request.
-func (c *pluginContext) selectPolicy() *config.Policy {
-	c.request = Request{}
+func (c *Plugin) selectPolicy() *config.Policy {
 	if !c.config.HasRules() {
 		return c.config.Default
 	}
-	c.host.RequestHeaders(&c.request)
+	c.readAll(&requestNames)
 	policy, _ := c.config.Select(c.request.Authority, c.request.Path)
 	return policy
 }
@@ -87,10 +128,10 @@ func (c *pluginContext) selectPolicy() *config.Policy {
 // readRequest reads as much of the request as the policy needs to decide.
 //
 // Few requests have an Origin, and of those few are preflights: two missing
-// headers cost the proxy less than a copy of all, with their cookies. All are
-// read, in one call, where there is a method to come, and where the policy
-// rejects, since whether a request comes from its own origin takes several.
-func (c *pluginContext) readRequest(p *config.Policy) {
+// headers cost the proxy less than a copy of all, with their cookies. One call gets
+// all where there is a method to come, and where the policy rejects, since whether
+// a request comes from its own origin takes several.
+func (c *Plugin) readRequest(p *config.Policy) {
 	if p == nil || p.Mode == config.Off || c.config.HasRules() {
 		return
 	}
@@ -98,8 +139,27 @@ func (c *pluginContext) readRequest(p *config.Policy) {
 	if r.Origin = c.host.RequestHeader(header.Origin); r.Origin == "" {
 		return
 	}
-	if p.Reject || c.host.RequestHeader(header.RequestMethod) != "" {
-		*r = Request{}
-		c.host.RequestHeaders(r)
+	switch {
+	case p.Reject:
+		c.readAll(&requestNames)
+	case c.host.RequestHeader(header.RequestMethod) != "":
+		c.readAll(&preflightNames)
+	}
+}
+
+// readAll reads the fields of these names, in one call.
+func (c *Plugin) readAll(names *header.Names) {
+	c.request = Request{}
+	c.whole = true
+	if pairs, ok := c.host.RequestHeaders(); ok {
+		c.request.read(pairs, names)
+	}
+}
+
+// forgetRequest leaves nothing of the request before, and clears no more than that
+// one has set.
+func (c *Plugin) forgetRequest() {
+	if c.request.Origin = ""; c.whole {
+		c.request, c.whole = Request{}, false
 	}
 }

@@ -8,12 +8,12 @@ import (
 	"corsfilter/internal/origin"
 )
 
-// stream is the life of one HTTP stream: it reads, decides and applies. All that
-// it remembers is the decision. Streams are recycled, so that none leaves garbage
+// Stream is the life of one HTTP stream: it reads, decides and applies. All that it
+// remembers is the decision. Streams are recycled, so that none leaves garbage
 // behind.
-type stream struct {
+type Stream struct {
 	types.DefaultHttpContext
-	plugin   *pluginContext
+	plugin   *Plugin
 	decision Decision
 	// origin is where the decision's own strings are kept past the request
 	// callback; the host's memory does not outlive it.
@@ -28,12 +28,24 @@ const (
 
 // OnHttpRequestHeaders decides about the request, and answers it where the
 // decision says so.
-func (s *stream) OnHttpRequestHeaders(int, bool) (action types.Action) {
-	defer s.rescue(requestHeaders)
+func (s *Stream) OnHttpRequestHeaders(int, bool) (action types.Action) {
+	ended := false
+	defer func() {
+		if !ended { // to ask for a panic costs more than to ask for this
+			s.rescue(requestHeaders, recover())
+		}
+	}()
+	action = s.decide()
+	ended = true
+	return action
+}
+
+func (s *Stream) decide() types.Action {
 	c, d := s.plugin, &s.decision
+	c.forgetRequest()
 	d.Policy = c.selectPolicy()
 	c.readRequest(d.Policy)
-	Decide(d.Policy, &c.request, d)
+	decide(d.Policy, &c.request, c.memory, d)
 	c.observe(&c.request, d)
 	switch {
 	case d.Action == Ignore:
@@ -45,9 +57,9 @@ func (s *stream) OnHttpRequestHeaders(int, bool) (action types.Action) {
 		s.keep()
 		return types.ActionContinue
 	}
-	reply := d.Reply(&c.buffer)
+	status, details, pairs := c.reply(d)
 	c.replying = true
-	err := c.host.SendReply(reply.Status, reply.Details, reply.Headers)
+	err := c.host.SendReply(status, details, pairs)
 	c.replying = false
 	if err != nil {
 		d.Action = Forward
@@ -58,9 +70,24 @@ func (s *stream) OnHttpRequestHeaders(int, bool) (action types.Action) {
 	return types.ActionPause
 }
 
+// reply is the decision's reply as the proxy takes it.
+func (c *Plugin) reply(d *Decision) (status uint32, details string, pairs []byte) {
+	if d.answered {
+		if pairs := d.place.to(d.AllowOrigin); pairs != nil {
+			return d.Policy.PreflightStatus, detailsPreflight, pairs
+		}
+	}
+	reply := d.Reply(&c.buffer)
+	c.pairs = header.AppendPairs(c.pairs[:0], reply.Headers)
+	if d.place != nil && d.Reason == Allowed {
+		d.place.keep(d, &c.request, reply.Headers, c.pairs)
+	}
+	return reply.Status, reply.Details, c.pairs
+}
+
 // keep makes the decision outlive the request's strings. Of those the response
 // needs the Origin alone, and an allowed one fits: longer ones match nothing.
-func (s *stream) keep() {
+func (s *Stream) keep() {
 	d := &s.decision
 	if d.AllowOrigin != "" && d.AllowOrigin != "*" {
 		d.AllowOrigin = s.copy(d.AllowOrigin)
@@ -68,34 +95,50 @@ func (s *stream) keep() {
 	if d.TimingAllowOrigin != "" && d.TimingAllowOrigin != "*" {
 		d.TimingAllowOrigin = s.copy(d.TimingAllowOrigin)
 	}
-	d.Culprit, d.AllowMethods, d.echo = "", "", ""
+	d.Culprit, d.AllowMethods, d.echo, d.place = "", "", "", nil
 }
 
 // copy is given the Origin and nothing else, so that two fields share the place.
-func (s *stream) copy(value string) string {
+func (s *Stream) copy(value string) string {
 	return header.AsString(s.origin[:copy(s.origin[:], value)])
 }
 
 // OnHttpResponseHeaders applies the decision to the response, whoever made it:
 // upstream, the proxy itself or a filter behind this one. A reply of our own
 // comes by as well, and is complete.
-func (s *stream) OnHttpResponseHeaders(int, bool) (action types.Action) {
-	defer s.rescue(responseHeaders)
+func (s *Stream) OnHttpResponseHeaders(int, bool) types.Action {
+	ended := false
+	defer func() {
+		if !ended {
+			s.rescue(responseHeaders, recover())
+		}
+	}()
+	s.apply()
+	ended = true
+	return types.ActionContinue
+}
+
+func (s *Stream) apply() {
 	c, d := s.plugin, &s.decision
 	if d.Action == Undecided {
 		s.adoptOrphan()
 	}
 	if d.Action != Forward {
-		return types.ActionContinue
+		return
 	}
 	// One call reads all headers: reading four by name would cost four calls, and
 	// would miss second entries.
-	c.upstream = Upstream{}
-	if !c.host.ResponseHeaders(&c.upstream) {
-		return types.ActionContinue
+	u := &c.upstream
+	u.reset()
+	u.memory = c.memory
+	pairs, ok := c.host.ResponseHeaders()
+	if !ok {
+		return
 	}
-	for _, e := range d.Edits(&c.upstream, &c.buffer) {
-		switch e.Op {
+	c.upstream.read(pairs)
+	edits := d.Edits(u, &c.buffer)
+	for i := range edits {
+		switch e := &edits[i]; e.Op {
 		case Remove:
 			c.host.RemoveResponseHeader(e.Name)
 		case Replace:
@@ -104,24 +147,25 @@ func (s *stream) OnHttpResponseHeaders(int, bool) (action types.Action) {
 			c.host.AddResponseHeader(e.Name, e.Value)
 		}
 	}
-	return types.ActionContinue
 }
 
 // adoptOrphan deals with a response whose request never came by: a filter in
 // front of this one answered it. Its request headers can not be read any more.
 // Without rules the policy is known all the same, and the response is treated
 // like one to a request without an Origin; with rules it is left alone.
-func (s *stream) adoptOrphan() {
+func (s *Stream) adoptOrphan() {
 	configuration := s.plugin.config
 	s.decision.Action = Ignore
 	if p := configuration.Default; !configuration.HasRules() && p != nil && p.Mode == config.Enforce {
-		Decide(p, &Request{}, &s.decision)
+		decide(p, &Request{}, s.plugin.memory, &s.decision)
 	}
 }
 
 // OnHttpStreamDone gives the stream back.
-func (s *stream) OnHttpStreamDone() {
-	s.decision = Decision{}
+func (s *Stream) OnHttpStreamDone() {
+	// The next one writes all of the decision, unless it fails before that.
+	d := &s.decision
+	d.Policy, d.Action, d.Reason = nil, Undecided, Allowed
 	c := s.plugin
 	s.plugin = nil
 	c.vm.streams = append(c.vm.streams, s)
@@ -134,25 +178,26 @@ func (s *stream) OnHttpStreamDone() {
 // still stays closed: a panic over the request leaves that to the response's
 // callback, one over the response does it here. After a second panic, and where
 // the proxy may have taken a reply, the stream is left alone.
-func (s *stream) rescue(callback string) {
-	if p := recover(); p != nil {
-		c, d := s.plugin, &s.decision
-		logPanic(c.host, callback, p)
-		if d.Policy == nil || d.Policy.Mode == config.Shadow || d.Reason == Failed || c.replying {
-			c.replying = false
-			*d = Decision{Action: Ignore}
-			return
-		}
-		responding := callback == responseHeaders && d.Action == Forward && d.Kind != Preflight
-		*d = Decision{Policy: d.Policy, Kind: CrossOrigin, Action: Forward, Reason: Failed}
-		if responding && !d.Policy.Preserve {
-			c.shut()
-		}
+func (s *Stream) rescue(callback string, p any) {
+	if p == nil {
+		return
+	}
+	c, d := s.plugin, &s.decision
+	logPanic(c.host, callback, p)
+	if d.Policy == nil || d.Policy.Mode == config.Shadow || d.Reason == Failed || c.replying {
+		c.replying = false
+		*d = Decision{Action: Ignore}
+		return
+	}
+	responding := callback == responseHeaders && d.Action == Forward && d.Kind != Preflight
+	*d = Decision{Policy: d.Policy, Kind: CrossOrigin, Action: Forward, Reason: Failed}
+	if responding && !d.Policy.Preserve {
+		c.shut()
 	}
 }
 
 // shut takes CORS headers off a response without looking at it.
-func (c *pluginContext) shut() {
+func (c *Plugin) shut() {
 	defer func() { _ = recover() }() // the panic may have come from the host
 	for _, name := range [...]string{header.AllowOrigin, header.AllowCredentials, header.ExposeHeaders} {
 		c.host.RemoveResponseHeader(name)

@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 package filter_test
 
 import (
@@ -318,6 +320,19 @@ func TestAPanicDoesNotEndTheStream(t *testing.T) {
 				t.Errorf("the next stream: %+v\nwant\n%s", got, want)
 			}
 		})
+	}
+}
+
+// A stream that fails before its policy is known has that of nobody, whoever's
+// memory it lives in.
+func TestAPanicBeforeThePolicyIsKnown(t *testing.T) {
+	h := &filtertest.Host{Apart: true}
+	plugin := filtertest.Start(t, `{"rules":[{"paths":["/a"],"policy":{"allow_origins":["https://a.example"]}}]}`, h)
+	filtertest.Serve(plugin, h, req{":method": "GET", ":path": "/a", "origin": "https://a.example"}, opened...)
+	h.PanicIn = "RequestHeaders"
+	got := filtertest.Serve(plugin, h, req{":method": "GET", ":path": "/b"}, opened...)
+	if want := (filtertest.Exchange{Action: types.ActionContinue, Response: filtertest.Lines(opened)}); got != want {
+		t.Errorf("%+v\nwant %+v", got, want)
 	}
 }
 

@@ -9,14 +9,14 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
 	"corsfilter/filter"
+	"corsfilter/internal/header"
 )
 
 // counters are the SDK's handles; a counter's number is its place.
 var counters []proxywasm.MetricCounter
 
-// SetVMContext registers the filter. It must be called while the module
-// initializes.
-func SetVMContext(ctx types.VMContext) { proxywasm.SetVMContext(ctx) }
+// SetVM registers the filter. It must be called while the module initializes.
+func SetVM(v *filter.VM) { proxywasm.SetVMContext(v) }
 
 // Host is the proxy, called through the SDK.
 type Host struct{}
@@ -33,21 +33,21 @@ func (Host) RequestHeader(name string) string {
 }
 
 // RequestHeaders implements filter.Host.
-func (Host) RequestHeaders(v filter.HeaderVisitor) bool {
-	return visitAll(proxywasm.GetHttpRequestHeaders, v)
+func (Host) RequestHeaders() (pairs []byte, ok bool) {
+	return serialized(proxywasm.GetHttpRequestHeaders())
 }
 
 // ResponseHeaders implements filter.Host.
-func (Host) ResponseHeaders(v filter.HeaderVisitor) bool {
-	return visitAll(proxywasm.GetHttpResponseHeaders, v)
+func (Host) ResponseHeaders() (pairs []byte, ok bool) {
+	return serialized(proxywasm.GetHttpResponseHeaders())
 }
 
-func visitAll(get func() ([][2]string, error), v filter.HeaderVisitor) bool {
-	headers, err := get()
-	for _, h := range headers {
-		v.VisitHeader(h[0], h[1])
+func serialized(headers [][2]string, err error) (pairs []byte, ok bool) {
+	entries := make([]filter.Header, len(headers))
+	for i, h := range headers {
+		entries[i] = filter.Header{Name: h[0], Value: h[1]}
 	}
-	return err == nil
+	return header.AppendPairs(nil, entries), err == nil
 }
 
 // ReplaceResponseHeader implements filter.Host.
@@ -66,12 +66,8 @@ func (Host) RemoveResponseHeader(name string) {
 }
 
 // SendReply implements filter.Host. The SDK has no way to pass details on.
-func (Host) SendReply(status uint32, _ string, headers []filter.Header) error {
-	pairs := make([][2]string, len(headers))
-	for i, h := range headers {
-		pairs[i] = [2]string{h.Name, h.Value}
-	}
-	return proxywasm.SendHttpResponse(status, pairs, nil, -1)
+func (Host) SendReply(status uint32, _ string, pairs []byte) error {
+	return proxywasm.SendHttpResponse(status, header.Entries(pairs), nil, -1)
 }
 
 // Configuration implements filter.Host.

@@ -1,46 +1,85 @@
 package abi
 
-import "github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
+import "corsfilter/filter"
 
-// contexts maps context ids to streams: a hash table with linear probing. Go's
-// own map would do, but under steady insertion and deletion of growing ids it
-// rehashes into new memory now and then, and nothing is collected here. This one
-// allocates only when more streams are open at once than ever before.
+// contexts maps context ids to streams. Proxies number contexts one after the
+// other, so that a stream is nearly always found where its id's low bits say; one
+// that lives long, while others come and go by the hundred, has moved to a table
+// by then, when its place was needed.
 type contexts struct {
+	recent [recentStreams]slot
+	others table
+}
+
+const recentStreams = 256 // a power of two
+
+type slot struct {
+	id     uint32 // 0: free; hosts number contexts from 1
+	stream *filter.Stream
+}
+
+// get returns the stream of the id, or nil.
+func (c *contexts) get(id uint32) *filter.Stream {
+	if s := &c.recent[id%recentStreams]; s.id == id {
+		return s.stream
+	}
+	return c.others.get(id)
+}
+
+// put adds a stream, or replaces the one of that id.
+func (c *contexts) put(id uint32, stream *filter.Stream) {
+	if id == 0 {
+		return
+	}
+	s := &c.recent[id%recentStreams]
+	if s.id != id && s.id != 0 {
+		c.others.put(s.id, s.stream)
+	}
+	if c.others.taken > 0 {
+		c.others.remove(id)
+	}
+	*s = slot{id, stream}
+}
+
+// remove takes a stream out and returns it, or nil.
+func (c *contexts) remove(id uint32) *filter.Stream {
+	if s := &c.recent[id%recentStreams]; s.id == id {
+		stream := s.stream
+		*s = slot{}
+		return stream
+	}
+	return c.others.remove(id)
+}
+
+// table is a hash table with linear probing. Go's own map would do, but under
+// steady insertion and deletion of growing ids it rehashes into new memory now and
+// then, and nothing is collected here. This one allocates only when more streams
+// are in it at once than ever before.
+type table struct {
 	slots []slot // a power of two, at most half of them taken
 	taken int
 }
 
-type slot struct {
-	id  uint32 // 0: free; hosts number contexts from 1
-	ctx types.HttpContext
-}
-
 const minSlots = 64
 
-func (c *contexts) home(id uint32) int {
+func (c *table) home(id uint32) int {
 	// Fibonacci hashing; ids that grow by one land far apart.
 	return int((id * 2654435769) >> 7 & uint32(len(c.slots)-1))
 }
 
-// get returns the stream of the id, or nil.
-func (c *contexts) get(id uint32) types.HttpContext {
+func (c *table) get(id uint32) *filter.Stream {
 	if c.taken == 0 || id == 0 {
 		return nil
 	}
 	for i := c.home(id); c.slots[i].id != 0; i = (i + 1) & (len(c.slots) - 1) {
 		if c.slots[i].id == id {
-			return c.slots[i].ctx
+			return c.slots[i].stream
 		}
 	}
 	return nil
 }
 
-// put adds a stream, or replaces the one of that id.
-func (c *contexts) put(id uint32, ctx types.HttpContext) {
-	if id == 0 {
-		return
-	}
+func (c *table) put(id uint32, stream *filter.Stream) {
 	if 2*(c.taken+1) > len(c.slots) {
 		c.grow()
 	}
@@ -51,20 +90,21 @@ func (c *contexts) put(id uint32, ctx types.HttpContext) {
 	if c.slots[i].id == 0 {
 		c.taken++
 	}
-	c.slots[i] = slot{id, ctx}
+	c.slots[i] = slot{id, stream}
 }
 
-func (c *contexts) grow() {
+func (c *table) grow() {
 	old := c.slots
 	c.slots = make([]slot, max(minSlots, 2*len(old)))
 	c.taken = 0
 	for _, s := range old {
-		c.put(s.id, s.ctx)
+		if s.id != 0 {
+			c.put(s.id, s.stream)
+		}
 	}
 }
 
-// remove takes a stream out and returns it, or nil.
-func (c *contexts) remove(id uint32) types.HttpContext {
+func (c *table) remove(id uint32) *filter.Stream {
 	if c.get(id) == nil {
 		return nil
 	}
@@ -73,7 +113,7 @@ func (c *contexts) remove(id uint32) types.HttpContext {
 	for c.slots[i].id != id {
 		i = (i + 1) & mask
 	}
-	removed := c.slots[i].ctx
+	removed := c.slots[i].stream
 	// Close the gap: what follows moves up unless that would put it before its
 	// home. Marking the slot as deleted instead would fill the table with marks.
 	for j := (i + 1) & mask; c.slots[j].id != 0; j = (j + 1) & mask {
@@ -85,4 +125,34 @@ func (c *contexts) remove(id uint32) types.HttpContext {
 	c.slots[i] = slot{}
 	c.taken--
 	return removed
+}
+
+// pluginTable maps context ids to plugins. There are few, and nearly every look-up
+// is for the same one as the last.
+type pluginTable struct {
+	all  map[uint32]*filter.Plugin
+	id   uint32 // of last; 0: none
+	last *filter.Plugin
+}
+
+func (t *pluginTable) get(id uint32) *filter.Plugin {
+	if id != t.id || id == 0 {
+		t.id, t.last = id, t.all[id]
+	}
+	return t.last
+}
+
+func (t *pluginTable) put(id uint32, plugin *filter.Plugin) {
+	if t.all == nil {
+		t.all = map[uint32]*filter.Plugin{}
+	}
+	t.all[id] = plugin
+	t.id, t.last = id, plugin
+}
+
+func (t *pluginTable) remove(id uint32) *filter.Plugin {
+	plugin := t.all[id]
+	delete(t.all, id)
+	t.id, t.last = 0, nil
+	return plugin
 }

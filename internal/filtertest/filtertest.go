@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 // Package filtertest runs the filter natively for tests: a proxy in memory that
 // does what Envoy does as far as the filter can tell. It imports filter, for the
 // interface that it implements, and internal/host for Envoy's header map.
@@ -12,6 +14,7 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
 	"corsfilter/filter"
+	"corsfilter/internal/header"
 	"corsfilter/internal/host"
 )
 
@@ -46,6 +49,8 @@ type Host struct {
 	Details string
 	Replied []filter.Header // as handed over
 	Reread  []filter.Header // after the response callback went over them
+
+	pairs []byte // a header map, as the filter gets it
 }
 
 var _ filter.Host = (*Host)(nil)
@@ -73,26 +78,22 @@ func (h *Host) RequestHeader(name string) string {
 }
 
 // RequestHeaders implements filter.Host.
-func (h *Host) RequestHeaders(v filter.HeaderVisitor) bool {
+func (h *Host) RequestHeaders() (pairs []byte, ok bool) {
 	if !h.Quiet {
 		h.call("RequestHeaders")
 	}
-	for i := range h.Request {
-		v.VisitHeader(h.Request[i].Name, h.Request[i].Value)
-	}
-	return true
+	h.pairs = header.AppendPairs(h.pairs[:0], h.Request)
+	return h.pairs, true
 }
 
 // ResponseHeaders implements filter.Host.
-func (h *Host) ResponseHeaders(v filter.HeaderVisitor) bool {
+func (h *Host) ResponseHeaders() (pairs []byte, ok bool) {
 	h.call("ResponseHeaders")
 	if h.NoResponse {
-		return false
+		return nil, false
 	}
-	for i := range h.Response {
-		v.VisitHeader(h.Response[i].Name, h.Response[i].Value)
-	}
-	return true
+	h.pairs = header.AppendPairs(h.pairs[:0], h.Response)
+	return h.pairs, true
 }
 
 // ReplaceResponseHeader implements filter.Host.
@@ -137,11 +138,10 @@ func (h *Host) remove(name string) {
 }
 
 // SendReply implements filter.Host.
-func (h *Host) SendReply(status uint32, details string, headers []filter.Header) error {
+func (h *Host) SendReply(status uint32, details string, pairs []byte) error {
 	h.Replies++
 	if h.Quiet {
-		h.Response = append(h.Response[:0], headers...)
-		h.Stream.OnHttpResponseHeaders(len(headers), true)
+		h.Stream.OnHttpResponseHeaders(0, true)
 		return nil
 	}
 	h.call("SendReply", fmt.Sprint(status), details)
@@ -149,9 +149,12 @@ func (h *Host) SendReply(status uint32, details string, headers []filter.Header)
 		return h.ReplyErr
 	}
 	h.Status, h.Details = status, details
-	h.Replied = cloned(headers)
+	h.Replied = nil
+	for _, e := range header.Entries(pairs) {
+		h.Replied = append(h.Replied, filter.Header{Name: e[0], Value: e[1]})
+	}
 	h.Response = slices.Clone(h.Replied)
-	h.Stream.OnHttpResponseHeaders(len(headers), true)
+	h.Stream.OnHttpResponseHeaders(len(h.Replied), true)
 	h.Reread = slices.Clone(h.Response)
 	return nil
 }

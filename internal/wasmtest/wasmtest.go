@@ -74,7 +74,7 @@ func noteSources() error {
 			return err
 		case d.IsDir() && (strings.HasPrefix(d.Name(), ".") || d.Name() == "dist"):
 			return filepath.SkipDir
-		case filepath.Ext(path) == ".go" || d.Name() == "go.mod" || d.Name() == "go.sum":
+		case filepath.Ext(path) == ".go" || d.Name() == "default.pgo" || d.Name() == "go.mod" || d.Name() == "go.sum":
 			_, err = os.Stat(path)
 		}
 		return err

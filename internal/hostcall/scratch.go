@@ -1,4 +1,4 @@
-package abi
+package hostcall
 
 import "unsafe"
 
@@ -66,20 +66,33 @@ func (s *scratch) keep(own []byte) {
 // and for 0 bytes it returns an address all the same: a host takes 0 for a
 // failure.
 func (s *scratch) allocate(n uint32) unsafe.Pointer {
+	// For 0 bytes 8, without a branch.
+	if size := roundUp(n); size <= uint64(len(s.area)-s.used) {
+		p := unsafe.Add(unsafe.Pointer(unsafe.SliceData(s.area)), s.used)
+		s.used += int(size)
+		return p
+	}
+	return s.allocateMore(n)
+}
+
+// roundUp is the next multiple of 8, and 8 for 0.
+func roundUp(n uint32) uint64 {
+	none := (uint64(n) - 1) >> 63 // 1 for 0
+	return (uint64(n) + 7 + none) &^ 7
+}
+
+// allocateMore is for the first allocation of all, and for what does not fit.
+func (s *scratch) allocateMore(n uint32) unsafe.Pointer {
 	if n > maxAllocation {
 		return nil
 	}
+	size := int(roundUp(n))
 	if s.area == nil {
 		s.area = make([]byte, minScratch)
-	}
-	size := (int(n) + 7) &^ 7
-	if size == 0 {
-		size = 8
-	}
-	if size <= len(s.area)-s.used {
-		p := unsafe.Pointer(&s.area[s.used])
-		s.used += size
-		return p
+		if size <= minScratch {
+			s.used = size
+			return unsafe.Pointer(unsafe.SliceData(s.area))
+		}
 	}
 	own := s.take(size)
 	if own == nil {
@@ -116,9 +129,15 @@ func (s *scratch) room(size int) int {
 // view returns the n bytes at an address that allocate gave out during this
 // callback, or nil for any other.
 func (s *scratch) view(address uintptr, n uint32) []byte {
-	if b := within(s.area[:s.used], address, n); b != nil {
-		return b
+	// What lies before the area is far behind it when counted without a sign.
+	base := unsafe.Pointer(unsafe.SliceData(s.area))
+	if at := address - uintptr(base); at < uintptr(s.used) && uintptr(n) <= uintptr(s.used)-at {
+		return unsafe.Slice((*byte)(unsafe.Add(base, at)), n)
 	}
+	return s.viewPinned(address, n)
+}
+
+func (s *scratch) viewPinned(address uintptr, n uint32) []byte {
 	for _, own := range s.pinned {
 		if b := within(own, address, n); b != nil {
 			return b

@@ -1,4 +1,4 @@
-package abi
+package header
 
 import (
 	"bytes"
@@ -6,26 +6,31 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"corsfilter/filter"
 )
 
 // collector keeps copies of what it visits.
-type collector []filter.Header
+type collector []Entry
 
 func (c *collector) VisitHeader(name, value string) {
-	*c = append(*c, filter.Header{Name: strings.Clone(name), Value: strings.Clone(value)})
+	*c = append(*c, Entry{Name: strings.Clone(name), Value: strings.Clone(value)})
 }
 
-var pairSamples = [][]filter.Header{
+// every makes VisitPairs visit all entries that have a name of up to 63 bytes.
+var every = func() (all Names) {
+	for i := range all {
+		all[i] = ^uint64(0)
+	}
+	return all
+}()
+
+var pairSamples = [][]Entry{
 	nil,
 	{{Name: "a", Value: "b"}},
-	{{Name: "", Value: ""}},
 	{{Name: "vary", Value: "origin"}, {Name: "vary", Value: ""}, {Name: "x", Value: "a\x00b"}, {Name: "y", Value: strings.Repeat("z", 5000)}},
 }
 
 func TestPairsAreWrittenAsTheABISays(t *testing.T) {
-	got := appendPairs([]byte("before"), []filter.Header{{Name: "vary", Value: "x"}, {Name: "a", Value: ""}})
+	got := AppendPairs([]byte("before"), []Entry{{Name: "vary", Value: "x"}, {Name: "a", Value: ""}})
 	want := "before" +
 		"\x02\x00\x00\x00" +
 		"\x04\x00\x00\x00" + "\x01\x00\x00\x00" +
@@ -34,33 +39,50 @@ func TestPairsAreWrittenAsTheABISays(t *testing.T) {
 	if string(got) != want {
 		t.Errorf("%q\nwant %q", got, want)
 	}
-	if got := appendPairs(nil, nil); string(got) != "\x00\x00\x00\x00" {
+	if got := AppendPairs[Entry](nil, nil); string(got) != "\x00\x00\x00\x00" {
 		t.Errorf("no headers: %q", got)
 	}
 }
 
 func TestPairsComeBack(t *testing.T) {
 	for _, headers := range pairSamples {
-		b := appendPairs(nil, headers)
+		b := AppendPairs(nil, headers)
 		var got collector
-		if !visitPairs(b, &got) || !slices.Equal([]filter.Header(got), headers) {
+		if !VisitPairs(b, &every, &got) || !slices.Equal([]Entry(got), headers) {
 			t.Errorf("%.100q: %.100q", headers, got)
 		}
 		// Cut short, at every byte: refused, with a part of the entries at most.
 		for i := 1; i < len(b); i++ {
 			got = nil
-			if visitPairs(b[:i], &got) || !isPrefix(got, headers) {
+			if VisitPairs(b[:i], &every, &got) || !isPrefix(got, headers) {
 				t.Errorf("%d of %d bytes: %.100q", i, len(b), got)
 			}
 		}
 	}
 	var got collector
-	if !visitPairs(nil, &got) || got != nil {
+	if !VisitPairs(nil, &every, &got) || got != nil {
 		t.Errorf("an empty map: %q", got)
 	}
 }
 
-func isPrefix(part, whole []filter.Header) bool {
+func TestOnlyWantedNamesAreVisited(t *testing.T) {
+	wanted := NamesOf("vary", "access-control-allow-private-network", strings.Repeat("n", 63))
+	b := AppendPairs(nil, []Entry{{"vary", "1"}, {"date", "2"}, {"", "3"}, {"y", "4"}, {"etag", "5"}, {strings.Repeat("n", 63), "6"}, {strings.Repeat("n", 64), "7"},
+		{strings.Repeat("n", 127), "8"}, {"access-control-allow-private-network", "9"}, {"vary", ""}, {strings.Repeat("y", 4096), "10"}})
+	var got collector
+	if !VisitPairs(b, &wanted, &got) {
+		t.Fatal("refused")
+	}
+	if want := []Entry{{"vary", "1"}, {strings.Repeat("n", 63), "6"}, {"access-control-allow-private-network", "9"}, {"vary", ""}}; !slices.Equal([]Entry(got), want) {
+		t.Errorf("%.200q\nwant %.200q", got, want)
+	}
+	var none Names
+	if got = nil; !VisitPairs(b, &none, &got) || got != nil {
+		t.Errorf("%.200q though nothing is wanted", got)
+	}
+}
+
+func isPrefix(part, whole []Entry) bool {
 	return len(part) <= len(whole) && slices.Equal(part, whole[:len(part)])
 }
 
@@ -83,20 +105,20 @@ func TestHostilePairsAreRefused(t *testing.T) {
 		"the second entry is out of reach": append(le(2, 1, 1, 1, 1), "a\x00b\x00"...),
 	} {
 		var got collector
-		if visitPairs(b, &got) {
+		if VisitPairs(b, &every, &got) {
 			t.Errorf("%s: accepted as %q", name, got)
 		}
 	}
 }
 
 func TestPairsDoNotAllocate(t *testing.T) {
-	headers := pairSamples[3]
+	headers := pairSamples[2]
 	buf := make([]byte, 0, 8192)
 	var n counter
 	if allocs := testing.AllocsPerRun(100, func() {
 		n = 0
-		buf = appendPairs(buf[:0], headers)
-		visitPairs(buf, &n)
+		buf = AppendPairs(buf[:0], headers)
+		VisitPairs(buf, &every, &n)
 	}); allocs != 0 || int(n) != len(headers) {
 		t.Errorf("%v allocations, %d entries", allocs, n)
 	}
@@ -106,24 +128,27 @@ type counter int
 
 func (n *counter) VisitHeader(string, string) { *n++ }
 
-func FuzzVisitPairs(f *testing.F) {
+func FuzzPairs(f *testing.F) {
 	for _, headers := range pairSamples {
-		f.Add(appendPairs(nil, headers))
+		f.Add(AppendPairs(nil, headers))
 	}
 	f.Add([]byte{1, 0, 0, 0, 255, 255, 255, 255, 2, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var got collector
-		if !visitPairs(b, &got) || len(b) == 0 {
+		if !VisitPairs(b, &every, &got) || len(b) == 0 {
 			return
+		}
+		if n := binary.LittleEndian.Uint32(b); int(n) != len(got) {
+			return // some have names that nobody asks for
 		}
 		// What is accepted is written back the same way, but for the bytes that
 		// should be NUL and those behind the end.
-		again := appendPairs(nil, got)
+		again := AppendPairs(nil, got)
 		if len(again) > len(b) || !bytes.Equal(again[:4+8*len(got)], b[:4+8*len(got)]) {
 			t.Fatalf("%q is read as %q", b, got)
 		}
 		var back collector
-		if !visitPairs(again, &back) || !slices.Equal(back, got) {
+		if !VisitPairs(again, &every, &back) || !slices.Equal(back, got) {
 			t.Fatalf("%q comes back as %q", got, back)
 		}
 	})

@@ -1,0 +1,41 @@
+package header
+
+import "unsafe"
+
+// Word is eight bytes of s, which must have them, in an order that depends on the
+// machine.
+func Word(s string, at int) uint64 {
+	return *(*uint64)(unsafe.Add(unsafe.Pointer(unsafe.StringData(s)), at))
+}
+
+// Equal reports whether the bytes are those of s. Go's own comparison takes longer
+// in wasm for what most values are, 8 to 32 bytes.
+func Equal(b []byte, s string) bool {
+	const word = 8
+	n, t := len(s), AsString(b)
+	if n < word || n > 4*word || n != len(b) {
+		return t == s
+	}
+	// Words may overlap.
+	last, middle, third := n-word, min(word, n-word), max(0, n-2*word)
+	return (Word(s, 0)^Word(t, 0))|(Word(s, middle)^Word(t, middle))|(Word(s, third)^Word(t, third))|(Word(s, last)^Word(t, last)) == 0
+}
+
+// Is reports whether s is a name, a constant of 4 to 32 bytes. It is made for being
+// inlined: then the words of the name are constants.
+func Is(s, name string) bool {
+	n := len(name)
+	if len(s) != n {
+		return false
+	}
+	if n < 8 {
+		return (half(s, 0)^half(name, 0))|(half(s, n-4)^half(name, n-4)) == 0
+	}
+	middle, third := min(8, n-8), max(0, n-16)
+	return (Word(s, 0)^Word(name, 0))|(Word(s, middle)^Word(name, middle))|(Word(s, third)^Word(name, third))|(Word(s, n-8)^Word(name, n-8)) == 0
+}
+
+// half is four bytes of s.
+func half(s string, at int) uint32 {
+	return *(*uint32)(unsafe.Add(unsafe.Pointer(unsafe.StringData(s)), at))
+}

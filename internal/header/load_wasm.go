@@ -1,0 +1,14 @@
+package header
+
+import "unsafe"
+
+// load64 reads eight bytes of b, which must have them. Otherwise the compiler reads
+// one after the other for this architecture.
+func load64(b []byte, at uint64) uint64 {
+	return *(*uint64)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), at))
+}
+
+// load8 reads one byte of b, which must have it.
+func load8(b []byte, at uint64) byte {
+	return *(*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), at))
+}

@@ -1,0 +1,167 @@
+// Command pgo writes default.pgo, from which go build takes what it inlines into
+// the module. A profile of a run is of no use: what a request costs in wasm is calls,
+// and a profile taken natively does not know the calls to the proxy. So the profile
+// is made of the source: each call that a request can make is taken for hot, except
+// those in functions that are named below. It is the same whenever the source is.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/token"
+	"go/types"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/google/pprof/profile"
+	"golang.org/x/tools/go/packages"
+)
+
+// roots are the callbacks of a stream.
+var roots = []string{"proxyOnContextCreate", "proxyOnRequestHeaders", "proxyOnResponseHeaders", "proxyOnDelete", "proxyOnMemoryAllocate"}
+
+// cold are functions that few requests come to: mistakes, what is logged, first
+// times, and what is remembered afterwards.
+var cold = []string{
+	"rescue", "logPanic", "adoptOrphan", "Log", "appendLine", "AppendSummary", "grow", "regrow", "allocateMore", "viewPinned", "OnDelete", "OnTick", "recycle",
+	"sameOrigin", "check", "AppendEcho", "Match", "MatchIn", "Contains",
+}
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: go run ./internal/pgo FILE, from the repository's root")
+		os.Exit(2)
+	}
+	if err := write(os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, "pgo:", err)
+		os.Exit(1)
+	}
+}
+
+type function struct {
+	name  string
+	decl  *ast.FuncDecl
+	info  *types.Info
+	fset  *token.FileSet
+	start int
+}
+
+func write(path string) error {
+	functions, err := load()
+	if err != nil {
+		return err
+	}
+	p := &profile.Profile{
+		SampleType: []*profile.ValueType{{Type: "samples", Unit: "count"}, {Type: "cpu", Unit: "nanoseconds"}},
+		PeriodType: &profile.ValueType{Type: "cpu", Unit: "nanoseconds"}, Period: 1,
+	}
+	known := map[string]*profile.Function{}
+	location := func(f *function, line int) *profile.Location {
+		if known[f.name] == nil {
+			known[f.name] = &profile.Function{ID: uint64(len(p.Function) + 1), Name: f.name, SystemName: f.name, StartLine: int64(f.start)}
+			p.Function = append(p.Function, known[f.name])
+		}
+		l := &profile.Location{ID: uint64(len(p.Location) + 1), Line: []profile.Line{{Function: known[f.name], Line: int64(line)}}}
+		p.Location = append(p.Location, l)
+		return l
+	}
+	var queue []*function
+	seen := map[*function]bool{}
+	for _, f := range functions {
+		if slices.Contains(roots, f.decl.Name.Name) {
+			queue, seen[f] = append(queue, f), true
+		}
+	}
+	if len(queue) != len(roots) {
+		return errors.New("not all callbacks are there")
+	}
+	slices.SortFunc(queue, func(a, b *function) int { return strings.Compare(a.name, b.name) })
+	for len(queue) > 0 {
+		caller := queue[0]
+		queue = queue[1:]
+		ast.Inspect(caller.decl, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			callee := functions[called(caller.info, call)]
+			if callee == nil || slices.Contains(cold, callee.decl.Name.Name) {
+				return true
+			}
+			line := caller.fset.Position(call.Pos()).Line
+			p.Sample = append(p.Sample, &profile.Sample{Location: []*profile.Location{location(callee, callee.start), location(caller, line)}, Value: []int64{1000, 1000}})
+			if !seen[callee] {
+				queue, seen[callee] = append(queue, callee), true
+			}
+			return true
+		})
+	}
+	if err := p.CheckValid(); err != nil {
+		return err
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(p.Write(file), file.Close())
+}
+
+// called is the function that a call is of, where that is known.
+func called(info *types.Info, call *ast.CallExpr) *types.Func {
+	switch f := ast.Unparen(call.Fun).(type) {
+	case *ast.Ident:
+		fn, _ := info.Uses[f].(*types.Func)
+		return fn
+	case *ast.SelectorExpr:
+		fn, _ := info.Uses[f.Sel].(*types.Func)
+		return fn
+	}
+	return nil
+}
+
+// load finds the functions of the module's packages.
+func load() (map[*types.Func]*function, error) {
+	fset := token.NewFileSet()
+	loaded, err := packages.Load(&packages.Config{
+		Mode: packages.NeedName | packages.NeedFiles | packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo | packages.NeedImports | packages.NeedDeps | packages.NeedModule,
+		Env:  append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS="),
+		Fset: fset,
+	}, ".")
+	if err != nil {
+		return nil, err
+	}
+	functions := map[*types.Func]*function{}
+	packages.Visit(loaded, nil, func(p *packages.Package) {
+		if len(p.Errors) > 0 {
+			err = p.Errors[0]
+		}
+		if p.Module == nil || !p.Module.Main {
+			return
+		}
+		for _, file := range p.Syntax {
+			for _, d := range file.Decls {
+				decl, ok := d.(*ast.FuncDecl)
+				if !ok || decl.Body == nil {
+					continue
+				}
+				fn := p.TypesInfo.Defs[decl.Name].(*types.Func)
+				functions[fn] = &function{symbol(p.PkgPath, fn), decl, p.TypesInfo, fset, fset.Position(decl.Pos()).Line}
+			}
+		}
+	})
+	return functions, err
+}
+
+// symbol is the linker's name of a function.
+func symbol(path string, fn *types.Func) string {
+	receiver := fn.Signature().Recv()
+	if receiver == nil {
+		return path + "." + fn.Name()
+	}
+	if pointer, ok := receiver.Type().(*types.Pointer); ok {
+		return path + ".(*" + pointer.Elem().(*types.Named).Obj().Name() + ")." + fn.Name()
+	}
+	return path + "." + receiver.Type().(*types.Named).Obj().Name() + "." + fn.Name()
+}
