@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 package filter_test
 
 import (
@@ -78,7 +80,7 @@ func FuzzStreams(f *testing.F) {
 			return p, ok
 		}
 		end := func(p types.PluginContext) {
-			if d, ok := p.(filter.Deletable); ok {
+			if d, ok := p.(*filter.Plugin); ok {
 				d.OnDelete()
 			}
 		}
