@@ -144,3 +144,56 @@ func TestNothingIsLeftOutInSilence(t *testing.T) {
 		}
 	})
 }
+
+// TestWithin: where a prefix's rest goes to another policy, that one must give no
+// more than the prefix's own, in any setting.
+func TestWithin(t *testing.T) {
+	with := func(settings ...setting) *policy {
+		p := &policy{}
+		p.setList("allow_origins", Place{}, []value{{json: "https://a.example"}})
+		for _, s := range settings {
+			if s.name == "allow_origins" {
+				p.settings = nil
+			}
+			p.settings = append(p.settings, s)
+		}
+		return p
+	}
+	list := func(name string, values ...string) setting {
+		s := setting{name: name, list: true}
+		for _, v := range values {
+			s.values = append(s.values, value{json: v})
+		}
+		return s
+	}
+	one := func(name string, v any) setting { return setting{name: name, values: []value{{json: v}}} }
+	for i, c := range []struct {
+		p, other *policy
+		want     bool
+	}{
+		{nil, nil, true},
+		{nil, with(), true},
+		{with(), nil, false},
+		{with(), with(), true},
+		{with(), with(list("allow_origins", "*")), true},
+		{with(list("allow_origins", "*")), with(), false},
+		{with(one("allow_credentials", true)), with(), false},
+		{with(), with(one("allow_credentials", true)), true},
+		{with(one("allow_credentials", true)), with(one("allow_credentials", true)), true},
+		{with(list("allow_methods", "PUT")), with(), false},
+		{with(list("allow_methods", "PUT")), with(list("allow_methods", "PUT", "DELETE")), true},
+		{with(list("allow_headers", "x-a")), with(list("allow_headers", "*")), true},
+		{with(list("allow_headers", "authorization")), with(list("allow_headers", "*")), false},
+		{with(list("allow_headers", "authorization")), with(list("allow_headers", "*", "authorization")), true},
+		{with(list("expose_headers", "x-a")), with(list("expose_headers", "x-b")), false},
+		{with(one("allow_private_network_access", true)), with(), false},
+		{with(one("max_age", 5)), with(one("max_age", 600)), true},
+		{with(one("unmatched_preflights", "forward")), with(), false},
+		{with(), with(one("mode", "shadow")), false},
+		{with(one("mode", "shadow")), with(), false},
+	} {
+		if got := c.p.within(c.other); got != c.want {
+			t.Errorf("%d: %s within %s: %v", i, c.p.key(), c.other.key(), got)
+		}
+	}
+}
