@@ -97,7 +97,7 @@ func (r reader) traefikPolicy(node *yaml.Node) (p *policy, changes []Change, cor
 			p.set("max_age", r.o.at(age), seconds)
 		}
 	}
-	p.finish(manner{project: "Traefik", echoes: credentials, unmatched: "Traefik answers it with 200 and no access-control-allow-origin", status: "200", keeps: true, varies: vary})
+	p.finish(manner{project: "Traefik", echoes: credentials, reflects: allowed[0].json != "*", unmatched: "Traefik answers it with 200 and no access-control-allow-origin", status: "200", keeps: true, varies: vary})
 	return p, nil, true
 }
 

@@ -17,6 +17,9 @@ func drawEnvoyCORS(t *rapid.T) *envoyCORS {
 	if chance(t, "private network", 4) {
 		c.PrivateNetwork = yes()
 	}
+	if chance(t, "any among others", 10) { // which Envoy sends as it stands
+		c.Methods, c.Headers = "PUT, *", "x-a, *"
+	}
 	if !chance(t, "no origins", 5) {
 		c.Origins = drawMatchers(t, true)
 	}
@@ -128,7 +131,7 @@ func TestEnvoy(t *testing.T) {
 		e := drawEnvoy(rt)
 		s.hold(rt, drawn{documents(t, e.written()), []way{{e.serve, e.bare}}, e.reasons()})
 	})
-	s.enough(t, 50)
+	s.enough(t, 30)
 }
 
 func (m stringMatcher) written() any {

@@ -95,7 +95,7 @@ func TestGatewayAPI(t *testing.T) {
 		}
 		s.hold(rt, drawn{documents(t, resources...), ways, routeReasons(g.Routes)})
 	})
-	s.enough(t, 50)
+	s.enough(t, 30)
 }
 
 func (c *gatewayCORS) written() object {

@@ -51,7 +51,7 @@ func TestHigress(t *testing.T) {
 		}
 		s.hold(rt, drawn{documents(rt, h.written()), []way{{h.serve, h.bare}}, reasons})
 	})
-	s.enough(t, 40)
+	s.enough(t, 30)
 }
 
 func (c higressCORS) written() object {

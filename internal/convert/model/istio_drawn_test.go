@@ -78,7 +78,7 @@ func TestIstio(t *testing.T) {
 		}
 		s.hold(rt, drawn{documents(t, resources...), []way{{i.serve, i.bare}}, i.envoy().reasons()})
 	})
-	s.enough(t, 50)
+	s.enough(t, 30)
 }
 
 func (c *istioCORS) written() object {

@@ -166,6 +166,9 @@ func (h traefikHeaders) serve(q request, upstream backend) browser.Response {
 	if !q.preflight() {
 		response := upstream(q)
 		common(&response)
+		if h.Vary {
+			set(&response, "vary", "Origin")
+		}
 		return response
 	}
 	answer := browser.Response{Status: 200}
