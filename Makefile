@@ -75,6 +75,10 @@ test: ## every test, through the module just built; installs what they need
 peers: $(MODULE) ## a million policies and requests through rs/cors as well: CASES=N; Ctrl-C reports so far
 	@cd e2e/peers && CORSFILTER_WASM=$(CURDIR)/$(MODULE) go test -run '^TestPeers$$' -count=1 -timeout 0 -v . -args -cases $(CASES)
 
+.PHONY: mutate
+mutate: ## flips each comparison, constant and branch of config, filter, internal/origin and internal/header, and runs the tests; Ctrl-C reports so far
+	@go run ./internal/mutate $(if $(ONLY),-only '$(ONLY)')
+
 .PHONY: load
 load: $(MODULE) ## the live gateway under load, loopback only: LOADTIME=20s for each kind, 10,000 connections; Ctrl-C reports so far
 	@cd e2e/load && CORSFILTER_WASM=$(CURDIR)/$(MODULE) go test -run '^TestLoad$$' -count=1 -timeout 0 -v . -args -duration $(LOADTIME) -connections 10000

@@ -55,9 +55,6 @@ func member(path string, key, v jsontext.Value) value {
 func (v value) element(i int, element jsontext.Value) value {
 	here := placeOf(element)
 	here.base, here.key, here.index = v.base, v.key, i+1
-	if v.index > 0 { // a list in a list
-		here.base, here.key = "", v.path()
-	}
 	return value{Value: element, place: here, at: here}
 }
 

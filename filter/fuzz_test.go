@@ -156,3 +156,66 @@ func FuzzStreams(f *testing.F) {
 		}
 	})
 }
+
+// TestADeletedPluginLastsAsLongAsItsStreams deletes a plugin with two streams open:
+// its place is another's only when both have ended.
+func TestADeletedPluginLastsAsLongAsItsStreams(t *testing.T) {
+	h := &filtertest.Host{Level: filter.LogInfo}
+	vm := filter.New(h)
+	begin := func(configuration string) types.PluginContext {
+		h.Config = configuration
+		p := vm.NewPluginContext(1)
+		if p.OnPluginStart(0) != types.OnPluginStartStatusOK {
+			t.Fatal(h.Logs)
+		}
+		return p
+	}
+	end := func(p types.PluginContext) { p.(*filter.Plugin).OnDelete() }
+	old := begin(credentialed)
+	var streams [2]types.HttpContext
+	for i := range streams {
+		streams[i] = old.NewHttpContext(2)
+		h.Request = filtertest.List{{":method", "GET"}, {"origin", "https://a.example"}}.Entries()
+		streams[i].OnHttpRequestHeaders(0, true)
+	}
+	end(old)
+	respond := func(i int) {
+		h.Response = nil
+		streams[i].OnHttpResponseHeaders(0, true)
+		if got := filtertest.Lines(h.Response); !strings.Contains(got, "access-control-expose-headers: x-e\n") {
+			t.Errorf("stream %d gets\n%s", i, got)
+		}
+		streams[i].OnHttpStreamDone()
+	}
+	respond(0)
+	second := begin(rejecting)
+	if second == old {
+		t.Error("a plugin with a stream open is used again")
+	}
+	respond(1)
+	if third := begin(rejecting); third != old {
+		t.Error("a plugin without streams is not used again")
+	}
+}
+
+// TestListsOfTheLongestLength is at the bound, and one byte beyond it.
+func TestListsOfTheLongestLength(t *testing.T) {
+	const bound = 4096
+	h := &filtertest.Host{}
+	plugin := filtertest.Start(t, debugging, h)
+	for _, c := range []struct {
+		bytes int
+		reads bool
+	}{{bound, true}, {bound + 1, false}} {
+		list := "x-a" + strings.Repeat(",", c.bytes-len("x-a"))
+		got := filtertest.Serve(plugin, h, filtertest.List{{":method", "OPTIONS"}, {"origin", "https://a.example"}, {"access-control-request-method", "PUT"}, {"access-control-request-headers", list}})
+		if allowed := strings.Contains(got.Response, "x-cors-decision: allowed\n"); allowed != c.reads {
+			t.Errorf("%d bytes of names: allowed %v", c.bytes, allowed)
+		}
+		vary := "origin" + strings.Repeat(",", c.bytes-len("origin"))
+		got = filtertest.Serve(plugin, h, filtertest.List{{":method", "GET"}}, filter.Header{Name: "vary", Value: vary})
+		if read := got.Response == "vary: "+vary+"\n"; read != c.reads {
+			t.Errorf("%d bytes of Vary: read %v", c.bytes, read)
+		}
+	}
+}

@@ -285,3 +285,39 @@ func FuzzLists(f *testing.F) {
 		}
 	})
 }
+
+// TestTokensByteByByte holds IsToken to the characters of RFC 9110, section 5.6.2.
+func TestTokensByteByByte(t *testing.T) {
+	const token = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	for c := range 256 {
+		want := strings.IndexByte(token, byte(c)) >= 0
+		for _, s := range []string{string([]byte{byte(c)}), "x" + string([]byte{byte(c)}), string([]byte{byte(c)}) + "x"} {
+			if IsToken(s) != want {
+				t.Errorf("IsToken(%q) is %v", s, !want)
+			}
+		}
+	}
+}
+
+// TestContainsComparesEveryLetter changes a name in each place.
+func TestContainsComparesEveryLetter(t *testing.T) {
+	const name = "origin"
+	for i := range name {
+		for _, changed := range []string{name[:i] + "x" + name[i+1:], name[:i] + name[i+1:], name[:i] + "x" + name[i:]} {
+			if Contains(changed, name) || Contains("a, "+changed+" ,b", name) {
+				t.Errorf("%q contains %q", changed, name)
+			}
+		}
+		if upper := name[:i] + strings.ToUpper(name[i:i+1]) + name[i+1:]; !Contains("a,\t"+upper, name) {
+			t.Errorf("%q does not contain %q", upper, name)
+		}
+	}
+}
+
+func TestTheEndOfAListIsEmpty(t *testing.T) {
+	for _, list := range []string{"", ",", " , \t,"} {
+		if element, rest, ok := Next(list); element != "" || rest != "" || ok {
+			t.Errorf("Next(%q) is %q, %q, %v", list, element, rest, ok)
+		}
+	}
+}
