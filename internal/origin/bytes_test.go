@@ -135,3 +135,18 @@ func TestRoom(t *testing.T) {
 		t.Errorf("grown: %d of %d", len(r), cap(r))
 	}
 }
+
+// TestWhatIsWrongWithAPattern has mistakes at the very beginning of a part, where
+// they are as wrong as elsewhere.
+func TestWhatIsWrongWithAPattern(t *testing.T) {
+	for pattern, want := range map[string]string{
+		"https://@example.com": "an origin has no user info",
+		"app://a..1":           "the host is not made of labels",
+		"https://a.1":          "browsers write an IPv4 address as four decimal numbers",
+	} {
+		_, err := ParsePattern(pattern)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", pattern, err, want)
+		}
+	}
+}
