@@ -140,3 +140,20 @@ func TestHigressVersions(t *testing.T) {
 		t.Errorf("%s", result.JSON)
 	}
 }
+
+// TestOneWaiverForSeveralValues: the first of them must not be the only one it holds
+// for.
+func TestOneWaiverForSeveralValues(t *testing.T) {
+	file := higress("  defaultConfig: {allow_credentials: true, allow_origins: [\"http://a.example\", \"http://b.example\"], allow_origin_patterns: [\"http://*.c.example\"]}\n")
+	if _, problems := Convert([]File{{"f", []byte(file)}}, Options{}); len(problems) != 3 {
+		t.Errorf("%v", problems)
+	}
+	result, problems := Convert([]File{{"f", []byte(file)}}, Options{Tolerate: []string{"insecure-origin"}})
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	accepted(t, result)
+	if got := joined(result.Rules[0].policy.waivers); got != "insecure-origin" {
+		t.Errorf("waivers %s", got)
+	}
+}

@@ -424,20 +424,20 @@ func (t *traefik) table(name string, routers []traefikRouter) table {
 	}
 	slices.SortStableFunc(routers, func(a, b traefikRouter) int { return cmp.Compare(b.priority, a.priority) })
 	made := table{name: name}
-	var hosts [][]traefikHost // of each route
+	var matches []traefikMatch // of each route
 	var starts []int
 	for _, a := range routers {
 		starts = append(starts, len(made.routes))
 		routes, own := a.routes()
 		made.routes = append(made.routes, routes...)
-		hosts = append(hosts, own...)
+		matches = append(matches, own...)
 	}
 	starts = append(starts, len(made.routes))
 	if len(made.routes) > maxCompared {
 		t.problem(routers[0].from.Place, name, fmt.Sprintf("there are more than %d routes", maxCompared), "convert some of the files at a time")
 		return made
 	}
-	made.labels(hosts)
+	made.labels(matches)
 	for i := range routers {
 		for j := i + 1; j < len(routers) && routers[i].priority == routers[j].priority; j++ {
 			if made.clash(starts[i], starts[i+1], starts[j], starts[j+1]) {
@@ -452,11 +452,79 @@ func (t *traefik) table(name string, routers []traefikRouter) table {
 			}
 		}
 	}
+	if made.routes = t.leaveOut(made.routes, matches); len(made.routes) > maxCompared {
+		t.problem(routers[0].from.Place, name, fmt.Sprintf("what its rules leave out makes more than %d routes", maxCompared), "convert some of the files at a time")
+		made.routes = nil
+	}
 	return made
 }
 
+// leaveOut writes routes that leave something out as routes that do not: what is left
+// out goes in front, to those that come next in the order, and to none in the end.
+func (t *traefik) leaveOut(routes []route, matches []traefikMatch) (all []route) {
+	for i, r := range slices.Backward(routes) {
+		rest := all
+		all = nil
+		for _, out := range matches[i].but {
+			region := traefikMatch{hosts: matches[i].hosts, paths: slices.Clone(matches[i].paths)}
+			if out.hosts != nil && !region.narrowHosts(out.hosts) || !region.narrowPaths(out.paths, r.from.Place) {
+				continue
+			}
+			if len(region.when) > 0 { // not nested, which paths of these kinds are
+				r.when = append(slices.Clone(r.when), region.when...)
+				continue
+			}
+			none := route{from: r.from, paths: region.paths}
+			for _, h := range region.hosts {
+				none.hosts = append(none.hosts, h.pattern)
+			}
+			for _, next := range append(rest[:len(rest):len(rest)], none) {
+				if next.hosts, next.paths = bothHosts(next.hosts, none.hosts), bothPaths(next.paths, none.paths); next.hosts == nil || next.paths == nil {
+					continue
+				}
+				if next.hosts[0] == "" {
+					next.hosts = nil
+				}
+				all = append(all, next)
+			}
+			if len(all)+len(rest) > maxCompared {
+				return append(all, rest...)
+			}
+		}
+		all = append(append(all, r), rest...)
+	}
+	return all
+}
+
+// bothHosts are the patterns of what is in both, nil where nothing is.
+func bothHosts(some, others []string) (both []string) {
+	for _, host := range listOf(some) {
+		if host == "" {
+			return listOf(others)
+		}
+		both = append(both, intersect(host, others)...)
+	}
+	return both
+}
+
+// bothPaths are the paths of what is in both, nil where nothing is. Where two have
+// something in common and neither is all of the other, it is more.
+func bothPaths(some, others []path) (both []path) {
+	for _, a := range pathsOf(some) {
+		for _, b := range pathsOf(others) {
+			switch {
+			case pathCovers(a, b):
+				both = append(both, b)
+			case pathsOverlap(a, b):
+				both = append(both, a)
+			}
+		}
+	}
+	return both
+}
+
 // routes are those of a router, one for each alternative of its rule.
-func (a traefikRouter) routes() (all []route, hosts [][]traefikHost) {
+func (a traefikRouter) routes() (all []route, matches []traefikMatch) {
 	branches, err := traefikBranches(a.rule)
 	if err != nil {
 		a.r.problem(a.at, a.from.String(), err.Error(), "write a rule such as Host(`example.com`) && PathPrefix(`/v1`)")
@@ -478,17 +546,17 @@ func (a traefikRouter) routes() (all []route, hosts [][]traefikHost) {
 		}
 		made.changes = append(made.changes, a.changes...)
 		all = append(all, made)
-		hosts = append(hosts, m.hosts)
+		matches = append(matches, m)
 	}
-	return all, hosts
+	return all, matches
 }
 
 // labels sees to wildcards that are one label in Traefik, and any number here: where
 // nothing else takes the deeper names, they may.
-func (t *table) labels(hosts [][]traefikHost) {
+func (t *table) labels(matches []traefikMatch) {
 	for i := range t.routes {
 		made := &t.routes[i]
-		for _, h := range hosts[i] {
+		for _, h := range matches[i].hosts {
 			if !h.one {
 				continue
 			}

@@ -139,6 +139,8 @@ type traefikMatch struct {
 	hosts []traefikHost // nil is any
 	paths []path
 	when  []condition
+	// but are what it leaves out: the matches of terms that are negated.
+	but []traefikMatch
 }
 
 // narrowHosts keeps what is in both; false: nothing is.
@@ -214,7 +216,15 @@ func (r reader) traefikMatch(terms []traefikTerm, v2 bool, at Place) (m traefikM
 	when := func(what, remedy string) { m.when = append(m.when, condition{what, at, remedy}) }
 	for _, t := range terms {
 		if t.not {
-			when(t.String()+", everything else", "write a router for what is left out, with a greater priority, and take that out")
+			t.not = false
+			out, ok := r.traefikMatch([]traefikTerm{t}, v2, at)
+			switch {
+			case !ok: // leaves nothing out
+			case len(out.when) > 0 || slices.ContainsFunc(out.hosts, func(h traefikHost) bool { return h.one }):
+				when("!"+t.String()+", everything else", "write a router for what is left out, with a greater priority, and take that out")
+			default:
+				m.but = append(m.but, out)
+			}
 			continue
 		}
 		fits := true
