@@ -93,7 +93,7 @@ envoy: ## the scenario table through envoy.yaml in a real Envoy: ENVOY=/path, or
 image: $(MODULE) ## dist/image.tar and dist/artifact.tar: the module as an OCI image and as an OCI artifact
 	@go run ./cmd/ship image -version '$(VERSION)'
 
-push: $(MODULE) ## pushes both to IMAGE=REGISTRY/NAME[:TAG], with the credentials of docker login
+push: $(MODULE) ## pushes both to IMAGE=REGISTRY/NAME[:TAG] as VERSION=1.2.0, with the credentials of docker login
 	@go run ./cmd/ship push -version '$(VERSION)' -image '$(IMAGE)'
 
 release: ## everything a release consists of, in dist: make release VERSION=1.2.0

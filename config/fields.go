@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"corsfilter/internal/jsontext"
 )
@@ -106,6 +107,22 @@ func fieldKeys(top bool) keySet {
 func KnownKey(key string) bool {
 	_, ok := topKeys.keys[key]
 	return ok
+}
+
+// NearKey reports whether a key is at most two slips of the keyboard away from one
+// that only this filter's configuration has at its top level. It is for telling
+// whose a file is, and does not take short keys, which are near to many words.
+func NearKey(key string) bool {
+	const shortest, slips = 10, 2
+	if len(key) < shortest {
+		return false
+	}
+	for known := range topKeys.keys {
+		if len(known) >= shortest && edits(strings.ToLower(key), strings.ToLower(known)) <= slips {
+			return true
+		}
+	}
+	return false
 }
 
 // SettingOf returns the setting that a policy's key means, in any of its

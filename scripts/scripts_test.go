@@ -136,7 +136,8 @@ func TestMakeFuzz(t *testing.T) {
 			[]string{"== 1 of 2: filter FuzzDecide, for 3s\n", "-fuzz ^FuzzDecide$ -fuzztime 3s -fuzzminimizetime 100x\n", "== 2 of 2: internal/header FuzzLists", "\npackage ", "internal/header        FuzzLists", "60258  new interesting: 95 (total: 98)", "ok"}, 0},
 		{"one that fails does not end the run", "internal/header FuzzLists|filter FuzzDecide", map[string]string{"go": progress + `; [[ $* != *filter* ]]`},
 			[]string{"== 2 of 2", "filter                 FuzzDecide", "FAILED\n", "internal/header", "ok\n"}, 1},
-		{"an interrupt keeps the report", "internal/header FuzzLists|filter FuzzDecide", map[string]string{"go": progress + `; kill -INT $PPID; exit 1`},
+		// A signal that arrives while the shell still forks the pipeline would end it.
+		{"an interrupt keeps the report", "internal/header FuzzLists|filter FuzzDecide", map[string]string{"go": progress + `; /bin/sleep 0.3; kill -INT $PPID; exit 1`},
 			[]string{"== 1 of 2", "FuzzDecide", "interrupted\n", "interrupted: 1 of 2 targets were run\n"}, 0},
 		{"no such target", "FuzzNothing", nil, []string{"no target matches TARGETS='FuzzNothing'"}, 1},
 	} {
@@ -159,7 +160,7 @@ func TestMakeFuzz(t *testing.T) {
 
 func TestMakeEnvoy(t *testing.T) {
 	goTool := map[string]string{"go": `echo "go $* envoy=${CORSFILTER_ENVOY##*/}"`}
-	const ran = "go test ./e2e -run ^TestEnvoy$ -count=1 -v envoy="
+	const ran = "go test ./e2e -run ^TestEnvoy$ -count=1 -timeout 30m -v envoy="
 	for _, c := range []struct {
 		name  string
 		tools map[string]string
@@ -250,7 +251,10 @@ done`}
 		code int
 	}{
 		{name: "the files are checked", last: "<check><-o><github><-strict=false><--><.>"},
-		{name: "with everything", env: []string{"STRICT=true", "PLUGINS=cors edge", "FILES=policies\ndeploy/a*.yaml"}, last: "<check><-o><github><-strict=true><-plugin><cors><-plugin><edge><--><policies><deploy/a*.yaml>"},
+		{name: "with everything", env: []string{"STRICT=true", "REQUIRE=true", "PLUGINS=cors *", "FILES=policies deploy/a*.yaml"}, last: "<check><-o><github><-strict=true><-require=true><-plugin><cors><-plugin><*><--><policies><deploy/a*.yaml>"},
+		{name: "names with spaces", env: []string{"FILES=my policies\ndeploy\n"}, last: "<check><-o><github><-strict=false><--><my policies><deploy>"},
+		{name: "a runner that does not say where the action is from", env: []string{"REPOSITORY="}, last: "::error title=corsctl::the runner does not say which repository the action is from: set its input repository to OWNER/NAME", code: 2},
+		{name: "require is a word", env: []string{"REQUIRE=yes"}, last: "::error title=corsctl::require: 'yes' is neither true nor false", code: 2},
 		{name: "mistakes fail the step", env: []string{"CODE=1"}, last: "<check><-o><github><-strict=false><--><.>", code: 1},
 		{name: "the download is another's", env: []string{"RUNNER_OS=macOS", "RUNNER_ARCH=ARM64"}, last: "::error title=corsctl::the download of corsctl-darwin-arm64 is not what the checksums of v1.2.0 say", code: 2},
 		{name: "no such system", env: []string{"RUNNER_ARCH=S390X"}, last: "::error title=corsctl::there is no corsctl for Linux on S390X", code: 2},
@@ -259,7 +263,7 @@ done`}
 		{name: "strict is a word", env: []string{"STRICT=yes"}, last: "::error title=corsctl::strict: 'yes' is neither true nor false", code: 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			env := append([]string{"RUNNER_OS=Linux", "RUNNER_ARCH=X64", "VERSION=v1.2.0", "REPOSITORY=team/corsfilter", "STRICT=false", "FILES=.", "PLUGINS=", "RELEASE=" + release}, c.env...)
+			env := append([]string{"RUNNER_OS=Linux", "RUNNER_ARCH=X64", "VERSION=v1.2.0", "REPOSITORY=team/corsfilter", "STRICT=false", "REQUIRE=", "FILES=.", "PLUGINS=", "RELEASE=" + release}, c.env...)
 			got, code := run(t, machine(t, tools), env, "action")
 			if code != c.code || !strings.HasSuffix(got, c.last+"\n") {
 				t.Errorf("exit code %d, want %d, and the last line %q:\n%s", code, c.code, c.last, got)

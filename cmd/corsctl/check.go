@@ -46,7 +46,7 @@ code is 1 where the module refuses it together with credentials.`,
 	},
 	exits: []exit{
 		{exitOK, "no errors"},
-		{exitError, "errors; with -strict also warnings"},
+		{exitError, "errors; with -strict also warnings, and nothing to check"},
 		{exitUsage, "the command is wrong, or a file can not be read"},
 	},
 	flags: func(flags *flag.FlagSet) { (&checkFlags{}).declare(flags) },
@@ -65,8 +65,8 @@ type checkFlags struct {
 
 func (f *checkFlags) declare(flags *flag.FlagSet) {
 	outputFlag(flags, &f.output, "github")
-	flags.BoolVar(&f.strict, "strict", false, "warnings count as errors")
-	flags.BoolFunc("require", "a file without a configuration of the filter is an error; unless told, where it is the only one", func(value string) error {
+	flags.BoolVar(&f.strict, "strict", false, "warnings count as errors, and so does having nothing to check")
+	flags.BoolFunc("require", "a file without a configuration of the filter is an error, and so is having nothing to check; unless told, where it is the only one", func(value string) error {
 		require, err := strconv.ParseBool(value)
 		f.require = &require
 		return err
@@ -94,6 +94,11 @@ func parseCheckFlags(args []string, std stdio) (*checkFlags, error) {
 	}
 	if f.matcher != nil && flags.NArg() > 0 {
 		return nil, fmt.Errorf("-explain-matcher takes no files, and %q is one", flags.Arg(0))
+	}
+	for _, name := range flags.Args() {
+		if _, err := os.Stat(name); err != nil && name != stdinName && strings.HasPrefix(name, "-") {
+			return nil, fmt.Errorf("%s stands behind a file; flags go in front of the files", name)
+		}
 	}
 	if f.files = flags.Args(); len(f.files) == 0 {
 		f.files = []string{stdinName}
@@ -141,6 +146,15 @@ func check(_ context.Context, args []string, std stdio) int {
 			checked++
 		}
 		findings = append(findings, of...)
+	}
+	if demanding := f.strict; checked == 0 && code == exitOK {
+		if f.require != nil {
+			demanding = *f.require
+		}
+		if demanding { // or a folder that has moved would pass for ever
+			findings = append(findings, lint.Finding{File: f.files[0], Line: 1, Column: 1, Document: 1, Code: lint.NoneFound, Severity: lint.Error,
+				Reason: "nothing was checked: " + plural(len(files), "file") + " and no configuration of this filter", Remedy: "look whether the names are right; with -require=false this is no mistake"})
+		}
 	}
 	if err := print(std.out, findings, f, checked, skipped); err != nil {
 		fail(err)

@@ -11,6 +11,7 @@ import (
 	"corsfilter/config"
 	"corsfilter/internal/browser"
 	"corsfilter/internal/explain"
+	"corsfilter/internal/lint"
 )
 
 var explainCommand = command{
@@ -126,16 +127,20 @@ func (f *configurationFlags) configuration(command string, std stdio, readFile f
 	if converted != "" {
 		fmt.Fprintf(std.err, "corsctl %s: converted from %s; corsctl convert prints the configuration, and what changes\n", command, converted)
 	}
-	_, _, err = config.Parse(configuration)
-	var problems config.Problems
-	if errors.As(err, &problems) {
-		var all []error
-		for _, p := range problems {
-			all = append(all, fmt.Errorf("%s: %w", name, p))
-		}
-		err = errors.Join(all...)
+	if _, _, err = config.Parse(configuration); err == nil {
+		return configuration, nil
 	}
-	return configuration, err
+	// The file's own checks say the same with the lines.
+	var all []error
+	for _, found := range lint.Check(name, data, true, f.plugins...) {
+		if found.Severity == lint.Error && (f.name == "" || found.Config == f.name) {
+			all = append(all, fmt.Errorf("%s:%d:%d: %s", found.File, found.Line, found.Column, finding(found, false)))
+		}
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return nil, errors.Join(all...)
 }
 
 func (f *explainFlags) declare(flags *flag.FlagSet) {

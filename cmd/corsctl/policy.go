@@ -112,6 +112,9 @@ func upstreamAddress(text string) (string, error) {
 	if port == "" {
 		port = "80"
 	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		return "", fmt.Errorf("%q: a port is a number from 1 to 65535", text)
+	}
 	return net.JoinHostPort(u.Hostname(), port), nil
 }
 

@@ -13,21 +13,14 @@ import (
 // put a new file in the old one's place, for links that are turned, and on file
 // systems that tell nobody of changes, and costs a stat for each.
 type watched struct {
-	states map[string]fileState
+	states map[string]os.FileInfo // nil: not there
 	every  time.Duration
-}
-
-// fileState is what tells two versions of a file apart; the zero value is a file
-// that is not there.
-type fileState struct {
-	changed time.Time
-	size    int64
 }
 
 // watchEvery is how often files are looked at.
 const watchEvery = 250 * time.Millisecond
 
-func newWatched() *watched { return &watched{states: map[string]fileState{}, every: watchEvery} }
+func newWatched() *watched { return &watched{states: map[string]os.FileInfo{}, every: watchEvery} }
 
 // read reads a file and watches it from now on. The state is taken before, so that
 // a change in between is seen.
@@ -36,12 +29,21 @@ func (w *watched) read(name string) ([]byte, error) {
 	return os.ReadFile(name)
 }
 
-func stateOf(name string) fileState {
+func stateOf(name string) os.FileInfo {
 	info, err := os.Stat(name)
 	if err != nil {
-		return fileState{}
+		return nil
 	}
-	return fileState{info.ModTime(), info.Size()}
+	return info
+}
+
+// same reports whether two looks at a file saw one version of it. A link may have
+// been turned to another file of the same size and time, which unpacked ones have.
+func same(a, b os.FileInfo) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	return a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size() && os.SameFile(a, b)
 }
 
 func (w *watched) names() []string { return slices.Sorted(maps.Keys(w.states)) }
@@ -60,7 +62,7 @@ func (w *watched) wait(ctx context.Context) bool {
 		}
 		moved := false
 		for name, before := range w.states {
-			if now := stateOf(name); now != before {
+			if now := stateOf(name); !same(now, before) {
 				w.states[name] = now
 				moved = true
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -107,7 +108,7 @@ func TestAPolicyIsServedAndTakenAnew(t *testing.T) {
 	}
 	expect(true, false)
 	put(policy, "allow_origins: [https://two.example/]\n")
-	s.expect(t, `the change is not taken, and what was served goes on: `+policy+`: allow_origins[0]: "https://two.example/": an origin has no trailing slash`)
+	s.expect(t, `the change is not taken, and what was served goes on: `+policy+`:1:17: error: allow_origins[0]: "https://two.example/": an origin has no trailing slash`)
 	expect(true, false)
 	put(policy, "allow_origins: [https://two.example]\n")
 	s.expect(t, "serving "+policy+" as it stands now\n")
@@ -167,6 +168,22 @@ func TestWatching(t *testing.T) {
 			return err
 		}
 		return os.Rename(other, path)
+	})
+	changed("a link that is turned to a file of the same size and time", func() error {
+		one, two, link := filepath.Join(dir, "one"), filepath.Join(dir, "two"), filepath.Join(dir, "link")
+		then := time.Now().Add(-time.Hour)
+		for _, name := range []string{one, two} {
+			if err := errors.Join(os.WriteFile(name, []byte(filepath.Base(name)), 0o600), os.Chtimes(name, then, then)); err != nil {
+				return err
+			}
+		}
+		if err := os.Symlink(one, link); err != nil {
+			return err
+		}
+		if _, err := w.read(link); err != nil {
+			return err
+		}
+		return errors.Join(os.Remove(link), os.Symlink(two, link))
 	})
 	changed("its end", func() error { return os.Remove(path) })
 	ctx, cancel := context.WithCancel(t.Context())

@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("ship "+args[0], flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	var (
-		version             = flags.String("version", "devel", "`version` without a leading v")
+		version             = flags.String("version", ship.Devel, "`version` without a leading v")
 		module, dist, image string
 	)
 	if args[0] != "release" {
@@ -71,7 +71,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "image":
 		return writeImages(stdout, module, dist, *version)
 	case "push":
-		return push(ctx, stdout, module, image, *version)
+		return push(ctx, stdout, stderr, module, image, *version)
 	case "release":
 		r := ship.Release{Root: ".", Version: *version, Targets: ship.Targets, Stdout: stdout, Stderr: stderr}
 		files, err := r.Make(ctx)
@@ -108,13 +108,19 @@ func writeImages(stdout io.Writer, module, dist, version string) error {
 	return ship.WriteImages(stdout, dist, image, artifact, source)
 }
 
-func push(ctx context.Context, stdout io.Writer, module, reference, version string) error {
+func push(ctx context.Context, stdout, stderr io.Writer, module, reference, version string) error {
 	if reference == "" {
 		return errors.New("no image; write make push IMAGE=REGISTRY/NAME")
 	}
 	image, artifact, source, err := images(module, version)
 	if err != nil {
 		return err
+	}
+	if source.Version == ship.Devel {
+		fmt.Fprintln(stderr, "ship: the images call themselves "+ship.Devel+"; for a release write make push IMAGE="+reference+" VERSION=1.2.0")
+	}
+	if source.Dirty() {
+		fmt.Fprintln(stderr, "ship: files differ from the commit, and the images say so: nobody can build them again")
 	}
 	pushed, err := ship.Push(ctx, reference, image, artifact, source)
 	for _, p := range pushed {

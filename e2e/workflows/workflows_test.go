@@ -54,7 +54,7 @@ jobs:
     runs-on: ubuntu-latest
     steps:
       - uses: ./
-        with: {files: policies, strict: true, plugin: cors, version: v1.2.0, token: x%s}
+        with: {files: policies, strict: true, require: true, repository: team/corsfilter, plugin: cors, version: v1.2.0, token: x%s}
 `
 	for name, use := range map[string]struct {
 		workflow string

@@ -206,7 +206,7 @@ func (g *Gateway) Listeners() []string {
 	defer g.mu.Unlock()
 	names := make([]string, len(g.servers))
 	for i, s := range g.servers {
-		names[i] = s.name
+		names[i] = s.name()
 	}
 	return names
 }
@@ -217,7 +217,7 @@ func (g *Gateway) Addr(listener string) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, s := range g.servers {
-		if s.name == listener {
+		if s.name() == listener {
 			return s.listener.Addr().String()
 		}
 	}

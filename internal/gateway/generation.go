@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"strings"
 	"sync"
 
 	"corsfilter/internal/host"
@@ -90,8 +92,8 @@ func (g *Gateway) Reload(ctx context.Context, config *Config) error {
 	g.generation, g.servers = next, servers
 	g.mu.Unlock()
 	g.gone = append(g.gone, gone...)
-	for _, s := range servers {
-		s.serve(next)
+	for i, s := range servers {
+		s.serve(next, next.config.listeners[i])
 	}
 	for _, s := range fresh {
 		go s.http.Serve(s.listener)
@@ -123,27 +125,49 @@ func without(all, kept []*server) (gone []*server) {
 	return gone
 }
 
+// standing returns the server that has the address already. A listener may get
+// another name; where the system chooses ports, the name tells them apart.
+func (g *Gateway) standing(name, wanted string) *server {
+	for _, s := range g.servers {
+		if s.wanted == wanted && (s.spec.name == name || !strings.HasSuffix(wanted, ":0")) {
+			return s
+		}
+	}
+	return nil
+}
+
+// holder returns the server whose socket has the port of an address, on another
+// address of this machine.
+func (g *Gateway) holder(wanted string) *server {
+	_, port, _ := net.SplitHostPort(wanted)
+	for _, s := range g.servers {
+		if _, held, _ := net.SplitHostPort(s.listener.Addr().String()); held == port {
+			return s
+		}
+	}
+	return nil
+}
+
 // listeners returns the servers of a generation, in the order of its file: those
 // that stand already, and fresh ones, bound and not yet serving.
 func (g *Gateway) listeners(ctx context.Context, n *generation) (all, fresh []*server, err error) {
-	standing := map[string]*server{}
-	for _, s := range g.servers {
-		standing[s.name+" "+s.wanted] = s
-	}
 	var failures []error
 	for _, l := range n.config.listeners {
 		wanted := g.options.Listen(l.name, l.address)
-		if s := standing[l.name+" "+wanted]; s != nil {
+		if s := g.standing(l.name, wanted); s != nil {
 			all = append(all, s)
 			continue
 		}
 		bound, err := bind(ctx, "listener "+l.name, wanted)
+		if s := g.holder(wanted); err != nil && s != nil {
+			err = fmt.Errorf("listener %s: %s is in use by listener %s as it stands, on %s; a move on one port takes a new start", l.name, wanted, s.spec.name, s.wanted)
+		}
 		if err != nil {
 			failures = append(failures, err)
 			continue
 		}
-		s := newServer(g, l.name, wanted, bound)
-		s.serve(n)
+		s := newServer(g, wanted, bound)
+		s.serve(n, l)
 		all, fresh = append(all, s), append(fresh, s)
 	}
 	if err := errors.Join(failures...); err != nil {

@@ -151,6 +151,42 @@ func TestListenersComeAndGo(t *testing.T) {
 	}
 }
 
+// TestAListenerIsRenamed keeps its socket, and a move of its address on the same
+// port is told as what it is.
+func TestAListenerIsRenamed(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	free.Close()
+	_, port, _ := net.SplitHostPort(address)
+	l := start(t, file{filters: plugin("one", "", ""), routes: `{match: {prefix: /}, direct_response: {status: 200}}`}, guest(t), func(o *Options) {
+		o.Listen = func(name, _ string) string {
+			switch name {
+			case AdminListener:
+				return "127.0.0.1:0"
+			case "everywhere":
+				return "0.0.0.0:" + port
+			}
+			return address
+		}
+	})
+	if err := l.Reload(t.Context(), load(t, strings.Replace(tagged("two"), "name: main", "name: web", 1))); err != nil {
+		t.Fatal(err)
+	}
+	if a := l.get(t, "/"); a.header.Get("X-Stamp") != "two" || l.Addr("web") != address || l.Addr("main") != "" {
+		t.Errorf("%v, listeners %v", a.header, l.Listeners())
+	}
+	err = l.Reload(t.Context(), load(t, strings.Replace(tagged("three"), "name: main", "name: everywhere", 1)))
+	if want := "listener everywhere: 0.0.0.0:" + port + " is in use by listener web as it stands, on " + address + "; a move on one port takes a new start"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if a := l.get(t, "/"); a.header.Get("X-Stamp") != "two" {
+		t.Errorf("%v", a.header)
+	}
+}
+
 // TestAReloadThatFailsChangesNothing tries each way to fail.
 func TestAReloadThatFailsChangesNothing(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")

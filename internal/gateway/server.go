@@ -10,10 +10,10 @@ import (
 // server is one listener at work. Its socket outlives the configurations that it
 // serves.
 type server struct {
-	gateway      *Gateway
-	name, wanted string // the address as it was asked for; port 0 is any
-	listener     net.Listener
-	http         *http.Server
+	gateway  *Gateway
+	wanted   string // the address as it was asked for; port 0 is any
+	listener net.Listener
+	http     *http.Server
 
 	mu         sync.RWMutex // of the two below
 	generation *generation
@@ -28,8 +28,8 @@ type turnKey struct{}
 // that the answer to a request just above it is ours and passes the filters.
 const headerSlack = 64 << 10
 
-func newServer(g *Gateway, name, wanted string, bound net.Listener) *server {
-	s := &server{gateway: g, name: name, wanted: wanted, listener: bound}
+func newServer(g *Gateway, wanted string, bound net.Listener) *server {
+	s := &server{gateway: g, wanted: wanted, listener: bound}
 	protocols := &http.Protocols{}
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
@@ -51,16 +51,18 @@ func newServer(g *Gateway, name, wanted string, bound net.Listener) *server {
 	return s
 }
 
-// serve takes the listener's part of a generation for the requests to come.
-func (s *server) serve(n *generation) {
+// serve takes a generation's listener for the requests to come.
+func (s *server) serve(n *generation, l *listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.generation = n
-	for _, l := range n.config.listeners {
-		if l.name == s.name {
-			s.spec = l
-		}
-	}
+	s.generation, s.spec = n, l
+}
+
+// name is the listener's, in the file as it was last taken.
+func (s *server) name() string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.spec.name
 }
 
 // begin returns what serves a request, and keeps it from being closed until

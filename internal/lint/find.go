@@ -247,6 +247,11 @@ func looksLikeOurs(node *yaml.Node) bool {
 			}
 		}
 	}
+	// A key that is misspelled must not make a policy somebody else's file.
+	if len(all) > 0 && !slices.ContainsFunc(all, func(m document.Member) bool { return !config.KnownKey(m.Key.Value) && !config.NearKey(m.Key.Value) }) &&
+		slices.ContainsFunc(all, func(m document.Member) bool { return config.NearKey(m.Key.Value) }) {
+		return true
+	}
 	return ourMode(node) && !slices.ContainsFunc(all, func(m document.Member) bool { return !config.KnownKey(m.Key.Value) })
 }
 

@@ -2,12 +2,15 @@ package ship
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
 // ArtifactSuffix is appended to the tag under which the artifact is pushed
@@ -38,6 +41,10 @@ func Push(ctx context.Context, reference string, image, artifact v1.Image, sourc
 		image v1.Image
 	}{{tag, image}, {tag.Context().Tag(tag.TagStr() + ArtifactSuffix), artifact}} {
 		if err := remote.Write(part.tag, part.image, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain)); err != nil {
+			var refused *transport.Error
+			if errors.As(err, &refused) && (refused.StatusCode == http.StatusUnauthorized || refused.StatusCode == http.StatusForbidden) {
+				err = fmt.Errorf("%w; log in with docker login %s, as somebody who may push there", err, part.tag.RegistryStr())
+			}
 			return pushed, fmt.Errorf("pushing %s: %w", part.tag.Name(), err)
 		}
 		digest, err := part.image.Digest()

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"fmt"
 	"os/exec"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -24,8 +25,17 @@ type Source struct {
 	Time time.Time
 }
 
+// Devel is the version of what is no release.
+const Devel = "devel"
+
+// semantic is a version that images can have as a tag, too: one without a +.
+var semantic = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$`)
+
 // Describe reads the commit that is checked out in a folder.
 func Describe(folder, version string) (Source, error) {
+	if version != Devel && !semantic.MatchString(version) {
+		return Source{}, fmt.Errorf("%q is no version; write VERSION=1.2.0, without a v in front and without a +", version)
+	}
 	commit, err := git(folder, "rev-parse", "HEAD")
 	if err != nil {
 		return Source{}, err
