@@ -483,7 +483,8 @@ func (r reader) envoyPolicy(policies []*yaml.Node) (*policy, []Change) {
 	p.setList("allow_origins", origins[0].at, origins)
 	for _, name := range []string{"allow_methods", "allow_headers", "expose_headers"} {
 		if v := first(name); v != nil {
-			p.setList(name, r.o.at(v), r.commas(v, name))
+			items := r.commas(v, name)
+			p.setList(name, r.o.at(v), items)
 		}
 	}
 	if v := first("max_age"); v != nil {

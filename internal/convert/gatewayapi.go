@@ -432,7 +432,8 @@ func (r reader) gatewayPolicy(node, filter *yaml.Node) (*policy, []Change) {
 	p.setList("allow_origins", origins[0].at, origins)
 	for _, name := range []string{"allow_methods", "allow_headers", "expose_headers"} {
 		if v := child(node, name); v != nil {
-			p.setList(name, r.o.at(v), r.list(v, camel(name)))
+			items := r.list(v, camel(name))
+			p.setList(name, r.o.at(v), items)
 		}
 	}
 	age := child(node, "maxAge")

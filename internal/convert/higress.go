@@ -309,7 +309,8 @@ func (p ingressPath) services() (all []string) {
 	if p.service == "" {
 		return nil
 	}
-	name := p.service + "." + p.o.space() + ".svc.cluster.local"
+	space := p.o.space()
+	name := p.service + "." + space + ".svc.cluster.local"
 	if _, err := strconv.Atoi(p.port); err == nil {
 		name += ":" + p.port
 	}

@@ -348,7 +348,8 @@ func (r reader) istioPolicy(node *yaml.Node) (*policy, []Change) {
 	p.setList("allow_origins", origins[0].at, origins)
 	for _, name := range []string{"allow_methods", "allow_headers", "expose_headers"} {
 		if v := child(node, name); v != nil {
-			p.setList(name, r.o.at(v), r.list(v, camel(name)))
+			items := r.list(v, camel(name))
+			p.setList(name, r.o.at(v), items)
 		}
 	}
 	if v := child(node, "max_age"); v != nil {

@@ -383,7 +383,8 @@ func (f *kongFile) plugin(r reader, node *yaml.Node) (*policy, bool) {
 			r.fail(ref, "a part of the configuration stands in _plugin_configs", "write it into config, all of it")
 		}
 	}
-	return r.kongPolicy(config, r.o.at(node)), true
+	at := r.o.at(node)
+	return r.kongPolicy(config, at), true
 }
 
 // own returns the policy of a service or a route: the plugin in it, or one at the
@@ -532,7 +533,9 @@ func (r reader) kongPolicy(node *yaml.Node, at Place) *policy {
 	if flag("preflight_continue") {
 		const what = "preflight_continue leaves preflights to upstream, and this filter answers them"
 		if v := child(node, "preflight_continue"); r.options.Partial {
-			p.comments = append(p.comments, Comment{r.o.at(v), r.o.String() + " " + r.part + ": " + what + ": no methods and headers are allowed, beyond what needs no preflight"})
+			at, of := r.o.at(v), r.o.String()
+			of += " " + r.part
+			p.comments = append(p.comments, Comment{at, of + ": " + what + ": no methods and headers are allowed, beyond what needs no preflight"})
 		} else {
 			r.fail(v, what, "take it out, and write the methods and headers that upstream allows, or leave those out with -partial")
 		}

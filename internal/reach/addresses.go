@@ -271,7 +271,9 @@ func (x *addresses) list(open string, most int, keep func(entry) bool, within fu
 			for _, s := range p.at {
 				if x.ends(s) && !x.skip(open+p.text+x.close) {
 					entry := x.e.entries[s.entry]
-					r.add(open+p.text+x.close, entry.name+"://"+open+p.text+x.close+x.port(s).shortest)
+					port := x.port(s).shortest
+					host := open + p.text + x.close
+					r.add(host, entry.name+"://"+host+port)
 				}
 			}
 			for i := range len(x.bytes) {
@@ -340,7 +342,8 @@ func (x *addresses) first(at []spot, text string) string {
 		var next []way
 		for _, w := range level {
 			if x.ends(w.spot) && !x.skip(text+w.text+x.close) {
-				return x.e.entries[w.entry].name + "://" + text + w.text + x.close + x.port(w.spot).shortest
+				port := x.port(w.spot).shortest
+				return x.e.entries[w.entry].name + "://" + text + w.text + x.close + port
 			}
 			for i := range len(x.bytes) {
 				if to, ok := x.next(w.spot, x.bytes[i]); ok && x.becomes(to) && len(next) < 64 {
