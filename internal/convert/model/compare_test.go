@@ -215,8 +215,9 @@ func (x exchange) changes() (kinds []convert.ChangeKind) {
 	_, rule := x.config.Select(x.target.Host, x.target.Path)
 	for i, r := range x.result.Rules {
 		for _, c := range r.Changes {
-			// What a rule's paths no longer take falls under another rule, or none.
-			if rule == nil || rule.Index == i || c.Kind == convert.WholeSegments || c.Kind == convert.LetterCase || c.Kind == defaultBackend {
+			// What a rule does not take any more, or what another spelling of the host
+			// comes to, falls under another rule, or none.
+			if rule == nil || rule.Index == i || c.Kind == convert.WholeSegments || c.Kind == convert.LetterCase || c.Kind == defaultBackend || c.Kind == convert.HostSpelling {
 				kinds = append(kinds, c.Kind)
 			}
 		}
