@@ -28,7 +28,8 @@ match, or a manifest with it. It recognises by itself what a file holds:
 - the cors plugin of Kong, in a kong.yaml, or with the Ingresses, HTTPRoutes and
   Services that name it;
 - the headers middleware of Traefik, with the IngressRoutes and Ingresses that
-  name it, or in a file of its dynamic configuration.
+  name it, or in a file of its dynamic configuration;
+- Ingresses with the annotations of ingress-nginx.
 
 Several files, folders, documents and Kubernetes Lists are read as one. Without
 a file, or for the file "-", it reads standard input.

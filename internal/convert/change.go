@@ -26,6 +26,10 @@ const (
 	LeftOut           ChangeKind = "left-out"
 	MoreAllowed       ChangeKind = "more-allowed"
 	StricterPatterns  ChangeKind = "stricter-patterns"
+	DefaultBackend    ChangeKind = "default-backend"
+	OneLabel          ChangeKind = "one-label"
+	OptionsForwarded  ChangeKind = "options-forwarded"
+	PathSpelling      ChangeKind = "path-spelling"
 )
 
 // Kinds says of each kind in one sentence what changes.
@@ -51,6 +55,10 @@ var Kinds = map[ChangeKind]string{
 	LeftOut:           "a part of the source was left out",
 	MoreAllowed:       "a request that the source refuses is answered or forwarded",
 	StricterPatterns:  "a pattern stands for the whole origin, where the source looks for it anywhere",
+	DefaultBackend:    "paths that no object names have no policy",
+	OneLabel:          "a wildcard of a host takes any number of labels",
+	OptionsForwarded:  "an OPTIONS request that is no preflight goes upstream",
+	PathSpelling:      "a path is compared as the proxy has it, and not decoded first",
 }
 
 // Change is one of them, for a rule.

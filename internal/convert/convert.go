@@ -70,6 +70,7 @@ var sources = []source{
 	higressSource,
 	kongSource,
 	traefikSource,
+	nginxSource,
 }
 
 // Convert makes one configuration of all policies in the files. Problems are all
@@ -118,7 +119,7 @@ func Convert(files []File, o Options) (*Result, Problems) {
 	return result, nil
 }
 
-const whatIsRead = "name files with an envoy.yaml or its route configuration, Istio VirtualServices, HTTPRoutes and GRPCRoutes of the Gateway API, Higress' cors WasmPlugin, Kong's configuration or KongPlugins, or Traefik's Middlewares with their routers, with the policies in them"
+const whatIsRead = "name files with an envoy.yaml or its route configuration, Istio VirtualServices, HTTPRoutes and GRPCRoutes of the Gateway API, Higress' cors WasmPlugin, Kong's configuration or KongPlugins, Traefik's Middlewares with their routers, or Ingresses of ingress-nginx, with the policies in them"
 
 func (c *conversion) nothing(recognised bool) string {
 	if recognised {

@@ -13,7 +13,9 @@ import (
 // What the controllers that read an Ingress have in common: what stands in it. In
 // which order they ask is each one's own.
 
-func isIngress(o *object) bool { return o.is("networking.k8s.io", "Ingress") }
+func isIngress(o *object) bool {
+	return o.is("networking.k8s.io", "Ingress") || o.is("extensions", "Ingress")
+}
 
 // annotation returns an annotation's value and its node, or nil.
 func (o *object) annotation(name string) (string, *yaml.Node) {
@@ -38,13 +40,19 @@ func (o *object) space() string {
 // controllers are the names of classes that are known to belong to one controller.
 var controllers = []string{"alb", "azure-application-gateway", "cilium", "gce", "haproxy", "higress", "istio", "kong", "nginx", "openshift-default", "traefik"}
 
+// class is the name of an Ingress' class; empty where it has none. The annotation
+// comes first, as in ingress-nginx.
+func (o *object) class() string {
+	if class, _ := o.annotation("kubernetes.io/ingress.class"); class != "" {
+		return class
+	}
+	return text(o.spec("ingressClassName"))
+}
+
 // foreign reports whether the class of an Ingress is another controller's. An
 // unknown name may be anybody's.
 func (o *object) foreign(own ...string) bool {
-	class := text(o.spec("ingressClassName"))
-	if class == "" {
-		class, _ = o.annotation("kubernetes.io/ingress.class")
-	}
+	class := o.class()
 	return class != "" && !slices.Contains(own, class) && slices.Contains(controllers, class)
 }
 

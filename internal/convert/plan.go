@@ -210,7 +210,7 @@ func (p *planner) unconditional(i int) {
 		}
 		own := at
 		if at.anyCase && strings.ToUpper(at.text) != strings.ToLower(at.text) {
-			p.residue(i, made, own, path{kind: anyPath}, LetterCase, fmt.Sprintf("the path %q in other letter case", at.text))
+			p.residue(i, made, own, path{kind: at.kind, text: at.text, anyCase: true}, LetterCase, fmt.Sprintf("the path %q in other letter case", at.text))
 		}
 		at.anyCase = false
 		switch {
@@ -226,6 +226,7 @@ func (p *planner) unconditional(i int) {
 			p.residue(i, made, own, path{kind: besidePath, text: at.text}, WholeSegments, fmt.Sprintf("a path such as %q, which the prefix %q takes as well,", at.text+"x", at.text))
 		}
 	}
+	made.paths = distinctPaths(made.paths)
 	if len(r.paths) > 0 && len(made.paths) == 0 {
 		return
 	}
@@ -348,8 +349,11 @@ func (p *planner) residue(i int, made *rule, at, rest path, kind ChangeKind, wha
 		made.changes = append(made.changes, Change{kind, what + " gets less: " + p.instead(others, r.policy)})
 		return
 	}
-	p.lost(r.from, at.at, what+" is none of the rule's, which takes whole segments in the letter case written: "+p.instead(others, r.policy),
-		fmt.Sprintf("write the path %q and the prefix %q where whole segments are meant", at.text, at.text+"/"))
+	remedy := fmt.Sprintf("write the path %q and the prefix %q where whole segments are meant", at.text, at.text+"/")
+	if kind == LetterCase {
+		remedy = "give what takes them the same policy"
+	}
+	p.lost(r.from, at.at, what+" is none of the rule's, which takes whole segments in the letter case written: "+p.instead(others, r.policy), remedy)
 }
 
 // simplify takes out rules that change nothing: what would decide instead decides
@@ -401,6 +405,7 @@ func (c *conversion) simplify(rules []*rule) (kept []*rule) {
 			if r.policy != nil {
 				h.from = append(slices.Clone(r.from), h.from...)
 			}
+			h.remember(r.policy)
 		}
 	}
 	left := &rule{} // what rules that are gone have to say
@@ -464,11 +469,42 @@ func (r *rule) join(next *rule) bool {
 	}
 	r.from = append(slices.Clone(r.from), next.from...)
 	r.comments = append(slices.Clone(r.comments), next.comments...)
+	r.remember(next.policy)
 	return true
+}
+
+// remember keeps what is to be said of a policy that the rule's own stands for from
+// here on: the two have the same settings, and may have lost others on the way.
+func (r *rule) remember(other *policy) {
+	if r.policy == nil || other == nil || r.policy == other {
+		return
+	}
+	both := *r.policy
+	for _, change := range other.changes {
+		if !slices.Contains(both.changes, change) {
+			both.changes = append(slices.Clone(both.changes), change)
+		}
+	}
+	for _, comment := range other.comments {
+		if !slices.Contains(both.comments, comment) {
+			both.comments = append(slices.Clone(both.comments), comment)
+		}
+	}
+	r.policy = &both
 }
 
 func subset(some, all []Change) bool {
 	return !slices.ContainsFunc(some, func(c Change) bool { return !slices.Contains(all, c) })
+}
+
+// distinctPaths leaves out what stands twice.
+func distinctPaths(paths []path) (distinct []path) {
+	for _, p := range paths {
+		if !slices.ContainsFunc(distinct, func(q path) bool { return p.kind == q.kind && p.text == q.text }) {
+			distinct = append(distinct, p)
+		}
+	}
+	return distinct
 }
 
 func samePaths(a, b []path) bool {

@@ -145,7 +145,8 @@ func (p *policy) behave(m manner, credentials bool) {
 		p.change(UpstreamHeaders, "CORS headers that upstream sends itself are replaced or removed, for every origin; "+m.project+` leaves them where it has none of its own to send ("upstream_headers": "preserve" keeps those beside an access-control-allow-origin)`)
 	}
 	switch {
-	case anyOrigin && !credentials && m.reflects:
+	case anyOrigin && !credentials && !m.reflects: // the same answer for all, here and there
+	case anyOrigin && !credentials:
 		p.change(AnyOriginIsStar, "any origin is answered with `*`, on every response, so that caches serve everyone the same; "+m.project+" sends the request's own origin")
 	case !m.varies:
 		p.change(VaryIsSet, "Vary names Origin on every response; "+m.project+" does not set it")

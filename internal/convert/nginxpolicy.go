@@ -1,0 +1,245 @@
+package convert
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"corsfilter/config"
+)
+
+// What ingress-nginx makes of its annotations, read in
+// internal/ingress/annotations/cors/main.go: a value that it does not take counts as
+// if it were not there, so that origins that are spelled wrong become any origin.
+
+const (
+	nginxMethods = "GET, PUT, POST, DELETE, PATCH, OPTIONS"
+	nginxHeaders = "DNT,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization"
+	nginxMaxAge  = 1728000
+)
+
+var (
+	// validNginxOrigins is the annotation as a whole, without its spaces: pieces of
+	// origins in any order, or a star alone.
+	validNginxOrigins = regexp.MustCompile(`\A(?:\*|(?:[a-z]+://|\*\.|:[0-9]+|[A-Za-z0-9.,-])*)\z`)
+	validNginxOrigin  = regexp.MustCompile(`\A(?:null|[a-z]+://(?:\*\.)?[A-Za-z0-9.-]*(?::[0-9]+)?)\z`)
+	validNginxMethods = regexp.MustCompile(`\A(?:[A-Za-z]+,? ?)+\z`)
+	validNginxHeaders = regexp.MustCompile(`\A[A-Za-z0-9_, -]*\z`)
+	validNginxExposed = regexp.MustCompile(`\A(?:(?:[A-Za-z0-9_-]+|\*),? ?)+\z`)
+)
+
+var nginxManner = manner{project: "ingress-nginx", unmatched: "ingress-nginx forwards it", status: "204", keeps: true}
+
+// readPolicy reads the annotations.
+func (n *nginxIngress) readPolicy() {
+	if node := n.snippet(); node != nil {
+		n.leave(node, "a snippet of nginx' configuration writes CORS headers, and snippets are not read", "write what it does as enable-cors and its annotations")
+	}
+	enable, node := n.value("enable-cors")
+	if node == nil {
+		return
+	}
+	if _, err := strconv.ParseBool(enable); err != nil {
+		n.invalid("enable-cors", "CORS is off", `write "true" or "false"`)
+		return
+	}
+	if !n.on("enable-cors") {
+		return
+	}
+	p := &policy{}
+	origins, ok := n.origins(p)
+	if !ok {
+		return
+	}
+	if len(origins) == 0 {
+		n.comments = append(n.comments, Comment{n.o.at(n.node("cors-allow-origin")), n.o.String() + ": the policy, of which no origin is left"})
+		return
+	}
+	p.setList("allow_origins", origins[0].at, origins)
+	n.list(p, "allow_methods", "cors-allow-methods", nginxMethods, validNginxMethods)
+	n.list(p, "allow_headers", "cors-allow-headers", nginxHeaders, validNginxHeaders)
+	n.list(p, "expose_headers", "cors-expose-headers", "", validNginxExposed)
+	n.credentials(p, origins[0])
+	n.maxAge(p)
+	p.finish(nginxManner)
+	p.change(OptionsForwarded, "an OPTIONS request that is no preflight goes upstream; ingress-nginx answers every OPTIONS from an allowed origin with 204")
+	p.comments = append(p.comments, n.comments...)
+	n.policy = p
+}
+
+func (n *nginxIngress) node(name string) *yaml.Node {
+	_, node := n.value(name)
+	return node
+}
+
+// place is where an annotation stands, or enable-cors where it is not given.
+func (n *nginxIngress) place(name string) Place {
+	node := n.node(name)
+	if node == nil {
+		node = n.node("enable-cors")
+	}
+	return n.o.at(node)
+}
+
+// leave refuses something, or leaves it out with a comment.
+func (n *nginxIngress) leave(node *yaml.Node, what, remedy string) {
+	if n.options.Partial {
+		n.comments = append(n.comments, Comment{n.o.at(node), printable(n.o.String() + ": " + what)})
+		return
+	}
+	n.fail(node, what, remedy+", or leave it out with -partial")
+}
+
+// invalid says of an annotation that ingress-nginx does not take it.
+func (n *nginxIngress) invalid(name, instead, remedy string) {
+	value, node := n.value(name)
+	n.leave(node, fmt.Sprintf("ingress-nginx does not take %q for %s, and %s", shortened(value), name, instead), remedy)
+}
+
+// given returns an annotation as ingress-nginx sees it: lines trimmed. Empty is as
+// if it were not there.
+func (n *nginxIngress) given(name string) string {
+	value, _ := n.value(name)
+	lines := strings.Split(value, "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimSpace(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// list reads an annotation with a list of names, which goes into the header as it
+// stands.
+func (n *nginxIngress) list(p *policy, name, annotation, otherwise string, valid *regexp.Regexp) {
+	given := n.given(annotation)
+	if given != "" && !valid.MatchString(given) {
+		instead := "sends no such header"
+		if otherwise != "" {
+			instead = "sends its default: " + otherwise
+		}
+		n.invalid(annotation, instead, "write names with a comma and one space between them")
+		given = ""
+	}
+	if given == "" {
+		given = otherwise
+	}
+	at := n.place(annotation)
+	var values []value
+	for part := range strings.SplitSeq(given, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			values = append(values, value{part, at})
+		}
+	}
+	p.setList(name, at, values)
+}
+
+// origins reads cors-allow-origin. Each is a regex of its own in nginx, without case
+// and with a star for one label.
+func (n *nginxIngress) origins(p *policy) (values []value, ok bool) {
+	at := n.place("cors-allow-origin")
+	anyone := []value{{"*", at}}
+	given := n.given("cors-allow-origin")
+	if given == "" {
+		return anyone, true
+	}
+	elements := strings.Split(given, ",")
+	for _, e := range elements {
+		if strings.TrimSpace(e) == "*" {
+			return anyone, true
+		}
+	}
+	if !validNginxOrigins.MatchString(strings.ReplaceAll(given, " ", "")) {
+		// Not to be left out: any origin is not what is meant here.
+		raw, node := n.value("cors-allow-origin")
+		n.fail(node, fmt.Sprintf("ingress-nginx does not take %q for cors-allow-origin, and lets any origin in instead", shortened(raw)),
+			`write origins such as "https://example.com" or "https://*.example.com", without a path or a quote, or "*" where any origin is meant`)
+		return nil, false
+	}
+	for _, e := range elements {
+		e = strings.TrimSpace(e)
+		switch {
+		case e == "":
+		case !validNginxOrigin.MatchString(e):
+			n.leave(n.node("cors-allow-origin"), fmt.Sprintf("ingress-nginx passes over the origin %q of cors-allow-origin", shortened(e)), `write it with its scheme, such as "https://`+nginxHostOf(e)+`", or take it away`)
+		case strings.Contains(e, "*"):
+			values = append(values, value{jsonObject{{"regex", nginxOriginRegex(e)}}, at})
+		default:
+			values = append(values, value{exactOrigin(p, e, true), at})
+		}
+	}
+	return values, true
+}
+
+// nginxHostOf is what of an origin that is passed over may be meant as the host.
+func nginxHostOf(e string) string {
+	if host := regexp.MustCompile(`[A-Za-z0-9][A-Za-z0-9.-]*`).FindString(e); host != "" && len(host) < maxShown {
+		return host
+	}
+	return "example.com"
+}
+
+// nginxOriginRegex is the regex of one origin. Browsers send lower case alone.
+func nginxOriginRegex(origin string) string {
+	return strings.Replace(regexp.QuoteMeta(strings.ToLower(origin)), `\*`, "[a-z0-9-]+", 1)
+}
+
+// credentials reads cors-allow-credentials, which is true unless it says false.
+// Beside a star browsers refuse it.
+func (n *nginxIngress) credentials(p *policy, origin value) {
+	raw, node := n.value("cors-allow-credentials")
+	allow := true
+	if raw != "" {
+		if b, err := strconv.ParseBool(raw); err == nil {
+			allow = b
+		} else {
+			n.invalid("cors-allow-credentials", "allows credentials", `write "true" or "false"`)
+		}
+	}
+	if !allow {
+		return
+	}
+	at := n.place("cors-allow-credentials")
+	if origin.json != "*" {
+		p.set("allow_credentials", at, true)
+		return
+	}
+	if n.tolerates(config.AnyOrigin) {
+		p.set("allow_credentials", at, true)
+		p.change(AnyWithCredential, "any origin gets its visitors' data: ingress-nginx sends `*` with credentials, which browsers refuse, and here the origin is sent back")
+		return
+	}
+	what := "ingress-nginx sends `*` as the allowed origin and, unless it is told otherwise, allows credentials"
+	switch {
+	case node != nil:
+		what = "ingress-nginx sends `*` as the allowed origin and allows credentials"
+	case n.node("cors-allow-origin") == nil:
+		what = "ingress-nginx sends by default `*` as the allowed origin and allows credentials"
+	}
+	what += ", which browsers refuse together: pages of every site read what a visitor without cookies gets, and none reads what one with cookies gets"
+	if n.options.Partial {
+		n.comments = append(n.comments, Comment{at, n.o.String() + ": the credentials: " + what})
+		return
+	}
+	n.add(Problem{
+		Place: at, Source: n.o.String(),
+		What: what + "; here the origin would be sent back, and every site would read that, too",
+		Remedy: `write cors-allow-credentials: "false", which keeps what browsers allow today, or the origins that need credentials into cors-allow-origin, ` +
+			"or leave the credentials out with -partial, or convert with -tolerate " + string(config.AnyOrigin),
+		Waiver: config.AnyOrigin,
+	})
+}
+
+func (n *nginxIngress) maxAge(p *policy) {
+	raw, _ := n.value("cors-max-age")
+	seconds := int64(nginxMaxAge)
+	if raw != "" {
+		if i, err := strconv.ParseInt(raw, 10, 64); err == nil {
+			seconds = i
+		} else {
+			n.invalid("cors-max-age", fmt.Sprintf("sends %d", nginxMaxAge), `write seconds, such as "600"`)
+		}
+	}
+	p.set("max_age", n.place("cors-max-age"), seconds)
+}
