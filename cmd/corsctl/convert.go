@@ -23,7 +23,8 @@ match, or a manifest with it. It recognises by itself what a file holds:
 
 - envoy.filters.http.cors, in an envoy.yaml or a route configuration;
 - Istio VirtualServices, with the Gateways that they name;
-- HTTPRoutes and GRPCRoutes of the Gateway API, with the Gateways that they name;
+- HTTPRoutes and GRPCRoutes of the Gateway API, with the Gateways that they name,
+  and Envoy Gateway's SecurityPolicies for them;
 - the cors plugin of Higress, with the Ingresses that its rules name;
 - the cors plugin of Kong, in a kong.yaml, or with the Ingresses, HTTPRoutes and
   Services that name it;

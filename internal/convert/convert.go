@@ -119,7 +119,7 @@ func Convert(files []File, o Options) (*Result, Problems) {
 	return result, nil
 }
 
-const whatIsRead = "name files with an envoy.yaml or its route configuration, Istio VirtualServices, HTTPRoutes and GRPCRoutes of the Gateway API, Higress' cors WasmPlugin, Kong's configuration or KongPlugins, Traefik's Middlewares with their routers, or Ingresses of ingress-nginx, with the policies in them"
+const whatIsRead = "name files with an envoy.yaml or its route configuration, Istio VirtualServices, HTTPRoutes and GRPCRoutes of the Gateway API with Envoy Gateway's SecurityPolicies, Higress' cors WasmPlugin, Kong's configuration or KongPlugins, Traefik's Middlewares with their routers, or Ingresses of ingress-nginx, with the policies in them"
 
 func (c *conversion) nothing(recognised bool) string {
 	if recognised {

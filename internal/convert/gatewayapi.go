@@ -39,7 +39,7 @@ type attacher struct {
 }
 
 // attachers are all of them, in the order in which they are asked.
-var attachers = []attacher{kongAttacher}
+var attachers = []attacher{securityPolicies, kongAttacher}
 
 // gatewayTarget is a rule of a route at a listener.
 type gatewayTarget struct {
