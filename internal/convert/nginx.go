@@ -501,10 +501,10 @@ func (l *nginxLocation) prefixRoutes(all []*nginxLocation) []route {
 	if stem == "" {
 		return []route{l.route(prefixPath, l.path)}
 	}
-	switch taken := nginxExact(all, stem); {
-	case !slash && !taken:
+	switch {
+	case !slash: // an exact location for the stem comes first anyway
 		return []route{l.route(belowPath, stem)}
-	case !slash || taken:
+	case nginxExact(all, stem):
 		return []route{l.route(prefixPath, stem+"/")}
 	}
 	routes := []route{l.route(prefixPath, l.path)}
