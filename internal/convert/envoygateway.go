@@ -240,7 +240,10 @@ func (s *securityScope) translate(from [2]*object) *policy {
 			}
 		}
 	}
-	p := &policy{}
+	p := &policy{by: from[0].String()}
+	if securityCORS(from[1]) != nil {
+		p.by += " and " + from[1].String()
+	}
 	r, node := s.setting(from, "allowOrigins")
 	origins := r.list(node, "allowOrigins")
 	if len(origins) == 0 {

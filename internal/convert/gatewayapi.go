@@ -278,6 +278,9 @@ func (s *gatewayScope) matches(p gatewayParent, o *object) (all []gatewayMatch) 
 		base := route{from: o.from(part, rule)}
 		name := text(child(rule, "name"))
 		base.policy, base.changes, base.replies = s.rulePolicy(r, rule, gatewayTarget{o, name, rule, p.kind, p.name, p.section})
+		if base.policy != nil && base.policy.by != "" {
+			base.from.Part += " by " + base.policy.by
+		}
 		matches := elements(child(rule, "matches"))
 		if len(matches) == 0 {
 			all = append(all, gatewayMatch{route: base, kind: 2, length: 1, object: o})

@@ -126,7 +126,9 @@ type policy struct {
 	// comments are what was left out of it, with Options.Partial.
 	comments []Comment
 	waivers  []config.Code
-	known    string // key, once it was asked for
+	// by is the object that gives it, where the route is another.
+	by    string
+	known string // key, once it was asked for
 }
 
 // setting is one key of a policy.

@@ -250,4 +250,10 @@ func TestWhatIsSaidOfEqualPoliciesStays(t *testing.T) {
 	if problems != nil || len(result.Rules) != 1 || len(result.Rules[0].Comments) != 1 || !hasChange(result, ForbiddenMethod) {
 		t.Errorf("%v %+v", problems, result.Rules)
 	}
+	// The same for one that is not needed, since what stands behind it decides the same.
+	file = nginxFile("i", allow("a"), "x /") + nginxFile("j", allow("a")+"; cors-max-age=1h; cors-allow-methods=GET, PUT, POST, DELETE, PATCH, OPTIONS, TRACE", "x /api")
+	result, problems = Convert([]File{{"ingress.yaml", []byte(file)}}, Options{Partial: true})
+	if problems != nil || len(result.Rules) != 1 || len(result.Rules[0].Comments) != 1 || !hasChange(result, ForbiddenMethod) {
+		t.Errorf("%v %+v", problems, result.Rules)
+	}
 }
