@@ -270,3 +270,16 @@ func TestWhatNoBrowserSendsIsNotExplained(t *testing.T) {
 		}
 	}
 }
+
+// TestARemedyHelpsWhateverUpstreamSends has a policy that preserves upstream's
+// headers: after the origin alone, upstream would decide.
+func TestARemedyHelpsWhateverUpstreamSends(t *testing.T) {
+	const policy = `{"allow_origins": ["https://a.example"], "disallowed_requests": "reject", "upstream_headers": "preserve"}`
+	report, err := Explain([]byte(policy), Request{Request: browser.Request{Origin: "https://b.example", Method: "GET", Credentials: true}, Path: "/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `add "https://b.example" to allow_origins, if that page may read responses; then set "allow_credentials": true, or send the request without credentials`; report.Remedy != want || len(report.Changes) != 2 {
+		t.Errorf("remedy %q, %d changes", report.Remedy, len(report.Changes))
+	}
+}

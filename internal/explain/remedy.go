@@ -34,6 +34,12 @@ func (x *explanation) remedy(configuration []byte) (words string, changes []Chan
 		return "", nil
 	}
 	report, rest := x.report, x.policy
+	next := x.request
+	if next.Upstream == nil {
+		// A change must help whatever upstream sends: one after which upstream decides
+		// is half of a remedy.
+		next.Upstream = []browser.Header{}
+	}
 	for range maxChanges {
 		advice, edit := step(report, rest, x.request)
 		if advice != "" && edit == nil { // it is for the script, not for the policy
@@ -48,7 +54,6 @@ func (x *explanation) remedy(configuration []byte) (words string, changes []Chan
 		if err != nil {
 			return "", nil
 		}
-		next := x.request
 		if report, err = explainOnce(text, next); err != nil {
 			return "", nil
 		}
