@@ -70,6 +70,7 @@ services: [{name: s, routes: [{hosts: [x.org]}], plugins: [{name: cors, _config:
 		{name: "host aliases, and a regex", file: kubernetes(a, ingress("s/i", use("a")+`, konghq.com/host-aliases: "y.org,z.org", konghq.com/regex-prefix: "/@"`, "x.org ImplementationSpecific /@/(a|b)/ t")),
 			want: map[string]string{"x.org /a/": "a", "z.org /b/c": "a", "y.org /c": ""}},
 		{name: "an Ingress of another class", file: kubernetes(a, ingress("s/i", use("a"), "x.org Prefix / t"), ingress("s/j", "kubernetes.io/ingress.class: nginx", "x.org Prefix /v t")), want: map[string]string{"x.org /v": "a"}},
+		{name: "a plugin of the cluster that is not for everything", file: kubernetes(strings.Replace(c, `global: "true"`, `team: "x"`, 1), ingress("s/i", use("c"), "x.org Prefix / t"), ingress("s/j", "", "y.org Prefix / t")), want: map[string]string{"x.org /": "c", "y.org /": ""}},
 		{name: "a default backend", file: kubernetes(a, ingress("s/j", "", "x.org Prefix / t"), "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: i, namespace: s, annotations: {"+use("a")+"}}\nspec: {defaultBackend: {service: {name: t}}}\n"),
 			want: map[string]string{"x.org /": "", "y.org /q": "a"}},
 		{name: "an HTTPRoute", file: kubernetes(a, b, c, service, "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r, namespace: s, annotations: {"+use("a")+"}}\nspec: {hostnames: [x.org], rules: [{backendRefs: [{name: t}]}]}\n",

@@ -83,6 +83,7 @@ func TestTraefikDecidesTheSame(t *testing.T) {
 			want: map[string]string{"x.org /longer/path/": "a"}},
 		{name: "a path matcher", file: kubernetes(a, ingress("s/i", `traefik.ingress.kubernetes.io/router.middlewares: s-a@kubernetescrd, traefik.ingress.kubernetes.io/router.pathmatcher: PathRegexp`, "x.org ImplementationSpecific ^/(v|w)$ t")),
 			want: map[string]string{"x.org /v": "a", "x.org /v/": ""}},
+		{name: "refused: entry points of Ingresses", file: kubernetes(a, b, ingress("s/i", `traefik.ingress.kubernetes.io/router.middlewares: s-a@kubernetescrd, traefik.ingress.kubernetes.io/router.entrypoints: "web,inner"`, "x.org Prefix / t"), ingress("s/j", `traefik.ingress.kubernetes.io/router.middlewares: s-b@kubernetescrd, traefik.ingress.kubernetes.io/router.entrypoints: outer`, "x.org Prefix / t")), refused: `-only "Traefik entry point outer"`},
 		{name: "refused: the same length", file: traefikFileOf("PathPrefix(`/v/`) => a", "PathPrefix(`/v/`) => b"), refused: "its place before router r1, of the same priority"},
 		{name: "refused: a wildcard of one label, and names below", file: traefikFileOf("Host(`*.x.org`) && PathPrefix(`/`) => a", "Host(`p.q.x.org`) => b"), refused: "with one label for the star"},
 		{name: "refused: a wildcard of one label, and every host", file: traefikFileOf("Host(`*.x.org`) && PathPrefix(`/`) => a", "PathPrefix(`/`) => b"), refused: "with one label for the star"},
