@@ -44,7 +44,7 @@ var Kinds = map[ChangeKind]string{
 	LiteralStar:       "a `*` that browsers read as a name and not as any is left out",
 	ForbiddenMethod:   "a method that no browser sends is left out",
 	LetterCase:        "origins are compared in lower case, as browsers send them",
-	NoOrigins:         "a policy without origins allows nobody, and is off here",
+	NoOrigins:         "a policy without origins allows nobody; it is off here, or answers preflights with 403",
 	RuntimeKey:        "the proxy's runtime can not change the share of requests any more",
 	WholeSegments:     "a prefix takes whole segments of the path",
 	HostSpelling:      "a host with a port, or with a dot at its end, is the host without",

@@ -284,7 +284,9 @@ func TestEnvoyMergesSettingBySetting(t *testing.T) {
 			`{"allow_origins":["https://a.example"],"allow_private_network_access":true,"unmatched_preflights":"forward"}`},
 		{"weighted clusters that agree", "", envoyCors(origin("a")), `route: {weighted_clusters: {clusters: [{name: x, weight: 1, ` + envoyCors(`max_age: "1"`) + `}, {name: y, weight: 1, ` + envoyCors(`max_age: "1"`) + `}, {name: z, weight: 0}]}}`,
 			`{"allow_origins":["https://a.example"],"max_age":1}`},
-		{"a policy without origins", "", envoyCors(`max_age: "1"`), "route: {cluster: x}", `{"mode":"off"}`},
+		{"a policy without origins", "", envoyCors(`max_age: "1"`), "route: {cluster: x}", ""},
+		{"a policy without origins, by whose preflights upstream is not asked", "", envoyCors(`max_age: "1"`), "route: {cluster: x}\n                " + envoyCors("forward_not_matching_preflights: false"),
+			`{"allow_origins":["https://nobody.invalid"],"upstream_headers":"preserve"}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			text := file(c.config, c.vhost, c.route)
@@ -293,9 +295,6 @@ func TestEnvoyMergesSettingBySetting(t *testing.T) {
 				if result != nil || len(problems) != 1 || problems[0].What != "no CORS policy is in the file" {
 					t.Errorf("%v %s", problems, shown(result, nil))
 				}
-				return
-			}
-			if problems != nil && c.name == "a policy without origins" {
 				return
 			}
 			if problems != nil {
@@ -322,6 +321,41 @@ func TestEnvoyMergesSettingBySetting(t *testing.T) {
 				t.Errorf("%v %v", shown(result, nil), problems)
 			}
 		})
+	}
+}
+
+// TestNobodyStaysOut: where the source answers all preflights of a policy without
+// origins, upstream does not get to answer them.
+func TestNobodyStaysOut(t *testing.T) {
+	service := func(policy string) string {
+		return "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a, namespace: shop}\nspec: {hosts: [a.example], gateways: [g], http: [{corsPolicy: {" + policy + "}, route: []}]}\n"
+	}
+	const nobody = `{"allow_origins":["https://nobody.invalid"],"upstream_headers":"preserve"}`
+	for _, c := range []struct{ name, text, want string }{
+		{"Istio", service("unmatchedPreflights: IGNORE, allowMethods: [PUT]"), nobody},
+		{"Istio forwards", service("allowMethods: [PUT]"), ""},
+		{"the Gateway API", "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: a}\nspec: {hostnames: [a.example], rules: [{filters: [{type: CORS, cors: {allowMethods: [PUT]}}]}]}\n", nobody},
+		{"Envoy's shadow", envoyFile("            - {name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: x}}], " +
+			envoyCors("forward_not_matching_preflights: false, filter_enabled: {default_value: {numerator: 0}}, shadow_enabled: {default_value: {numerator: 100}}") + "}\n"), ""},
+	} {
+		result, problems := Convert([]File{{"f", []byte(c.text)}}, Options{})
+		if c.want == "" {
+			if result != nil {
+				t.Errorf("%s: %s", c.name, result.JSON)
+			}
+			continue
+		}
+		if problems != nil {
+			t.Errorf("%s: %v", c.name, problems)
+			continue
+		}
+		accepted(t, result)
+		if got := result.Rules[0].policy.key(); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+		if !hasChange(result, NoOrigins) {
+			t.Errorf("%s: %v is listed", c.name, result.Rules[0].Changes)
+		}
 	}
 }
 

@@ -473,11 +473,23 @@ func (r reader) envoyPolicy(policies []*yaml.Node) (*policy, []Change) {
 		}
 		return nil
 	}
-	if on, _ := r.envoySwitches(p, policies[0]); !on {
+	on, enforced := r.envoySwitches(p, policies[0])
+	if !on {
 		return nil, nil
+	}
+	m := manner{project: "Envoy", echoes: true, authorization: true, reflects: true, unmatched: "Envoy forwards it", status: "200", keeps: true}
+	forward := first("forward_not_matching_preflights")
+	if forwards, given := r.boolean(forward, "forward_not_matching_preflights"); given && forwards {
+		p.set("unmatched_preflights", r.o.at(forward), "forward")
+	} else if given {
+		m.unmatched = "Envoy answers it with 200 and no access-control-allow-origin"
+		m.answers = true
 	}
 	origins := r.envoyOrigins(p, policies)
 	if len(origins) == 0 {
+		if m.answers && enforced {
+			return nobody(r.o.at(policies[0]), m), nil
+		}
 		return nil, []Change{{NoOrigins, "the policy allows no origin, and is off here: what upstream answers a preflight counts"}}
 	}
 	p.setList("allow_origins", origins[0].at, origins)
@@ -499,14 +511,6 @@ func (r reader) envoyPolicy(policies []*yaml.Node) (*policy, []Change) {
 			if on, _ := r.boolean(v, name); on {
 				p.set(name, r.o.at(v), true)
 			}
-		}
-	}
-	m := manner{project: "Envoy", echoes: true, authorization: true, reflects: true, unmatched: "Envoy forwards it", status: "200", keeps: true}
-	if v := first("forward_not_matching_preflights"); v != nil {
-		if on, _ := r.boolean(v, "forward_not_matching_preflights"); on {
-			p.set("unmatched_preflights", r.o.at(v), "forward")
-		} else {
-			m.unmatched = "Envoy answers it with 200 and no access-control-allow-origin"
 		}
 	}
 	p.finish(m)

@@ -416,6 +416,11 @@ func (r reader) grpcMatch(m *gatewayMatch, node *yaml.Node) {
 
 var gatewaySettings = []string{"allowOrigins", "allowMethods", "allowHeaders", "exposeHeaders", "maxAge", "allowCredentials"}
 
+var gatewayManner = manner{
+	project: "the gateway", echoes: true, reflects: true, keeps: true, status: "204",
+	unmatched: "the Gateway API leaves it to the gateway whether that is 200, 204 or 403, without CORS headers",
+}
+
 // gatewayPolicy reads a CORS filter.
 func (r reader) gatewayPolicy(node, filter *yaml.Node) (*policy, []Change) {
 	if node == nil {
@@ -430,7 +435,7 @@ func (r reader) gatewayPolicy(node, filter *yaml.Node) (*policy, []Change) {
 	}
 	origins := r.list(child(node, "allowOrigins"), "allowOrigins")
 	if len(origins) == 0 {
-		return nil, []Change{{NoOrigins, "the policy allows no origin, and is off here: what upstream answers a preflight counts"}}
+		return nobody(r.o.at(node), gatewayManner), nil
 	}
 	p.setList("allow_origins", origins[0].at, origins)
 	for _, name := range []string{"allow_methods", "allow_headers", "expose_headers"} {
@@ -450,10 +455,7 @@ func (r reader) gatewayPolicy(node, filter *yaml.Node) (*policy, []Change) {
 	if on, _ := r.boolean(child(node, "allowCredentials"), "allowCredentials"); on {
 		p.set("allow_credentials", r.o.at(child(node, "allowCredentials")), true)
 	}
-	p.finish(manner{
-		project: "the gateway", echoes: true, reflects: true, keeps: true, status: "204",
-		unmatched: "the Gateway API leaves it to the gateway whether that is 200, 204 or 403, without CORS headers",
-	})
+	p.finish(gatewayManner)
 	p.change(GatewayDecides, "an answered preflight has the status 204; the Gateway API leaves it to the gateway whether that is 200")
 	if s := p.find("allow_headers"); s != nil && s.alone() && !p.credentials() {
 		p.change(GatewayDecides, "`*` in allow_headers does not cover authorization; a gateway that sends back what the preflight asks for does: list it beside, where it is meant")

@@ -342,6 +342,22 @@ func (r reader) istioPolicy(node *yaml.Node) (*policy, []Change) {
 			origins = append(origins, value{exactOrigin(p, v.text(), false), v.at})
 		}
 	}
+	m := manner{project: "Istio", echoes: true, authorization: true, reflects: true, unmatched: "Istio forwards it", status: "200", keeps: true}
+	if v := child(node, "unmatched_preflights"); v != nil {
+		switch text(v) {
+		case "FORWARD":
+			p.set("unmatched_preflights", r.o.at(v), "forward")
+		case "IGNORE":
+			m.unmatched = "Istio answers it with 200 and no access-control-allow-origin"
+			m.answers = true
+		case "UNSPECIFIED":
+		default:
+			r.fail(v, fmt.Sprintf("unmatchedPreflights is no %q", text(v)), "write FORWARD or IGNORE")
+		}
+	}
+	if len(origins) == 0 && m.answers {
+		return nobody(r.o.at(node), m), nil
+	}
 	if len(origins) == 0 {
 		return nil, []Change{{NoOrigins, "the policy allows no origin, and is off here: what upstream answers a preflight counts"}}
 	}
@@ -362,18 +378,6 @@ func (r reader) istioPolicy(node *yaml.Node) (*policy, []Change) {
 	if v := child(node, "allow_credentials"); v != nil {
 		if on, _ := r.boolean(v, "allowCredentials"); on {
 			p.set("allow_credentials", r.o.at(v), true)
-		}
-	}
-	m := manner{project: "Istio", echoes: true, authorization: true, reflects: true, unmatched: "Istio forwards it", status: "200", keeps: true}
-	if v := child(node, "unmatched_preflights"); v != nil {
-		switch text(v) {
-		case "FORWARD":
-			p.set("unmatched_preflights", r.o.at(v), "forward")
-		case "IGNORE":
-			m.unmatched = "Istio answers it with 200 and no access-control-allow-origin"
-		case "UNSPECIFIED":
-		default:
-			r.fail(v, fmt.Sprintf("unmatchedPreflights is no %q", text(v)), "write FORWARD or IGNORE")
 		}
 	}
 	p.finish(m)

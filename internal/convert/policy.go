@@ -23,6 +23,9 @@ type manner struct {
 	// unmatched says what becomes of a preflight from an origin that is not allowed,
 	// where the policy does not say it: "goes upstream".
 	unmatched string
+	// answers says that the proxy answers such a preflight by itself, without
+	// CORS headers.
+	answers bool
 	// status is that of an answered preflight.
 	status string
 	// keeps says that CORS headers of upstream stay for origins that are not allowed.
@@ -104,6 +107,24 @@ func (p *policy) dropForbidden(s *setting) {
 		}
 		return false
 	})
+}
+
+// noSite is an origin that no page can have: its name is none by definition (RFC
+// 6761, section 6.4). A policy here needs an origin.
+const noSite = "https://nobody.invalid"
+
+// nobody is a policy without origins of a proxy that answers its preflights by
+// itself; what upstream sends on other responses stays. Off would hand preflights
+// to upstream, which may allow what the proxy refused.
+func nobody(at Place, m manner) *policy {
+	p := &policy{}
+	p.setList("allow_origins", at, []value{{noSite, at}})
+	p.set("upstream_headers", at, "preserve")
+	p.sort()
+	p.change(NoOrigins, "the policy allows no origin, and "+noSite+" stands for that, a name that no site can have; CORS headers that upstream sends itself on other responses than a preflight's stay, as with "+m.project)
+	m.status, m.keeps = "204", false // no preflight is allowed, and the rest is said
+	p.behave(m, false)
+	return p
 }
 
 // anyOrigin reports whether a list of origins lets any in: by "*", or by a matcher

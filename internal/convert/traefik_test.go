@@ -118,7 +118,7 @@ func TestTraefikPolicy(t *testing.T) {
 			`{"allow_origins":["https://a.example"],"allow_methods":["PUT"],"allow_headers":["*"],"expose_headers":["*"],"max_age":0}`, "denied-preflight forbidden-method preflight-status upstream-headers"},
 		{`accessControlAllowOriginList: ["https://a.example"], accessControlAllowMethods: ["*", PUT], accessControlAllowHeaders: [x, "*"], accessControlExposeHeaders: ["*", x], accessControlAllowCredentials: true, addVaryHeader: true`,
 			`{"allow_origins":["https://a.example"],"allow_methods":["*"],"allow_headers":["*"],"allow_credentials":true}`, "denied-preflight literal-star preflight-status upstream-headers"},
-		{`accessControlAllowMethods: [PUT]`, ``, "no-origins"},
+		{`accessControlAllowMethods: [PUT]`, `{"allow_origins":["https://nobody.invalid"],"upstream_headers":"preserve"}`, "denied-preflight no-origins vary"},
 	} {
 		file := traefikFileOf("Host(`y.org`) => b") + "    r: {rule: 'Host(`x.org`)', middlewares: [m]}\n"
 		file = strings.Replace(file, "  middlewares:\n", "  middlewares:\n    m: {headers: {"+c.headers+"}}\n", 1)

@@ -54,8 +54,9 @@ func (r reader) traefikPolicy(node *yaml.Node) (p *policy, changes []Change, cor
 	if !cors {
 		return nil, nil, false
 	}
+	m := manner{project: "Traefik", echoes: credentials, unmatched: "Traefik answers it with 200 and no access-control-allow-origin", status: "200", keeps: true, varies: vary}
 	if len(origins)+len(regexes) == 0 {
-		return nil, []Change{{NoOrigins, "the middleware allows no origin, and is off here: what upstream answers a preflight counts, and its own CORS headers stay"}}, true
+		return nobody(r.o.at(node), m), nil, true
 	}
 	var allowed []value
 	if any := slices.IndexFunc(origins, func(v value) bool { return v.json == "*" }); any >= 0 {
@@ -97,7 +98,8 @@ func (r reader) traefikPolicy(node *yaml.Node) (p *policy, changes []Change, cor
 			p.set("max_age", r.o.at(age), seconds)
 		}
 	}
-	p.finish(manner{project: "Traefik", echoes: credentials, reflects: allowed[0].json != "*", unmatched: "Traefik answers it with 200 and no access-control-allow-origin", status: "200", keeps: true, varies: vary})
+	m.reflects = allowed[0].json != "*"
+	p.finish(m)
 	return p, nil, true
 }
 
