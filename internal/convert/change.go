@@ -10,6 +10,7 @@ const (
 	UpstreamHeaders   ChangeKind = "upstream-headers"
 	AnyOriginIsStar   ChangeKind = "any-origin-is-star"
 	AnyWithCredential ChangeKind = "any-origin-with-credentials"
+	StarCredentials   ChangeKind = "star-with-credentials"
 	VaryIsSet         ChangeKind = "vary"
 	MoreResponses     ChangeKind = "more-responses"
 	LiteralStar       ChangeKind = "literal-star"
@@ -39,6 +40,7 @@ var Kinds = map[ChangeKind]string{
 	UpstreamHeaders:   "CORS headers that upstream sends itself are replaced or removed",
 	AnyOriginIsStar:   "any origin is answered with `*`, and not with the origin itself",
 	AnyWithCredential: "any origin gets its visitors' data: the source asks for `*` with credentials, which browsers refuse, and here the origin is sent back",
+	StarCredentials:   "credentials beside `*` are left out: browsers refuse the two together",
 	VaryIsSet:         "Vary names Origin wherever the response depends on it",
 	MoreResponses:     "redirects and replies of the proxy itself carry CORS headers as well",
 	LiteralStar:       "a `*` that browsers read as a name and not as any is left out",

@@ -162,36 +162,46 @@ func TestNginxOrigins(t *testing.T) {
 	}
 }
 
-// TestNginxStarWithCredentials: what browsers refuse is not opened without being
-// asked to.
+// TestNginxStarWithCredentials: what browsers refuse is not opened, whatever is
+// tolerated, and stops nobody.
 func TestNginxStarWithCredentials(t *testing.T) {
-	for _, annotations := range []string{
-		"enable-cors=true", "enable-cors=true; cors-allow-origin=*", "enable-cors=true; cors-allow-origin=https://a.example, *; cors-allow-credentials=1",
-		"enable-cors=true; cors-allow-origin=", "enable-cors=true; cors-allow-credentials=",
+	for annotations, sends := range map[string]string{
+		"enable-cors=true":                      "by default `*`",
+		"enable-cors=true; cors-allow-origin=*": "`*` as the allowed origin and, unless it is told otherwise, `access-control-allow-credentials: true`",
+		"enable-cors=true; cors-allow-origin=https://a.example, *; cors-allow-credentials=1": "`*` as the allowed origin and `access-control-allow-credentials: true`",
+		"enable-cors=true; cors-allow-credentials=":                                          "by default `*`",
+		"enable-cors=true; cors-expose-headers=*":                                            "by default `*`",
 	} {
 		f := []File{{"ingress.yaml", []byte(nginxFile("i", annotations, "x /"))}}
-		result, problems := Convert(f, Options{})
-		if result != nil || len(problems) != 1 || problems[0].Waiver != config.AnyOrigin || problems[0].Line < 6 {
-			t.Errorf("%q: %v", annotations, problems)
-			continue
-		}
-		for _, want := range []string{"browsers refuse", "without cookies", `cors-allow-credentials: "false"`, "-tolerate any-origin-with-credentials"} {
-			if !strings.Contains(problems.Error(), want) {
-				t.Errorf("%q: no %q in %v", annotations, want, problems)
+		for _, o := range []Options{{}, {Partial: true}, {Tolerate: []string{"any-origin-with-credentials"}}} {
+			result, problems := Convert(f, o)
+			if problems != nil {
+				t.Errorf("%q, %v: %v", annotations, o, problems)
+				continue
+			}
+			accepted(t, result)
+			policy := result.Rules[0].policy
+			if policy.credentials() || len(policy.waivers) > 0 || policy.find("allow_origins").values[0].json != "*" || len(result.Rules[0].Comments) > 0 || hasChange(result, VaryIsSet) || hasChange(result, AnyWithCredential) {
+				t.Errorf("%q, %v: %s", annotations, o, result.JSON)
+			}
+			if exposed := policy.find("expose_headers"); strings.Contains(annotations, "expose") && (exposed == nil || !exposed.alone()) {
+				t.Errorf("%q, %v: `*` is any to pages that read without credentials: %s", annotations, o, result.JSON)
+			}
+			said := slices.IndexFunc(result.Rules[0].Changes, func(c Change) bool { return c.Kind == StarCredentials })
+			if said < 0 {
+				t.Errorf("%q, %v: nothing is said of the credentials", annotations, o)
+				continue
+			}
+			for _, want := range []string{sends, "browsers refuse", "without cookies", "list the origins that need them in cors-allow-origin"} {
+				if text := result.Rules[0].Changes[said].Text; !strings.Contains(text, want) {
+					t.Errorf("%q: no %q in %q", annotations, want, text)
+				}
 			}
 		}
-		result, problems = Convert(f, Options{Tolerate: []string{"any-origin-with-credentials"}})
-		if problems != nil || !strings.Contains(string(result.JSON), `"allow_credentials": true`) || !hasChange(result, AnyWithCredential) {
-			t.Errorf("%q: %v %s", annotations, problems, result.JSON)
-		}
-		result, problems = Convert(f, Options{Partial: true})
-		if problems != nil || strings.Contains(string(result.JSON), "credentials\"") || len(result.Rules[0].Comments) != 1 || hasChange(result, VaryIsSet) {
-			t.Errorf("%q: %v %s", annotations, problems, result.JSON)
-		}
 	}
-	// And nobody has to ask where no credentials are allowed.
+	// There is nothing to say where no credentials are allowed.
 	result, problems := Convert([]File{{"ingress.yaml", []byte(nginxFile("i", "enable-cors=true; cors-allow-credentials=false", "x /"))}}, Options{})
-	if problems != nil || strings.Contains(string(result.JSON), "credentials") {
+	if problems != nil || strings.Contains(string(result.JSON), "credentials") || hasChange(result, StarCredentials) {
 		t.Errorf("%v %s", problems, result.JSON)
 	}
 }

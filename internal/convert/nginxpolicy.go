@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-
-	"corsfilter/config"
 )
 
 // What ingress-nginx makes of its annotations, read in
@@ -186,9 +184,11 @@ func nginxOriginRegex(origin string) string {
 }
 
 // credentials reads cors-allow-credentials, which is true unless it says false.
-// Beside a star browsers refuse it.
+// Beside a star it is nothing to browsers, which refuse both together for every
+// request with credentials (Fetch, section 4.10, CORS check): sending the request's
+// own origin in its place, behind a waiver, would open what the source did not.
 func (n *nginxIngress) credentials(p *policy, origin value) {
-	raw, node := n.value("cors-allow-credentials")
+	raw, _ := n.value("cors-allow-credentials")
 	allow := true
 	if raw != "" {
 		if b, err := strconv.ParseBool(raw); err == nil {
@@ -200,35 +200,19 @@ func (n *nginxIngress) credentials(p *policy, origin value) {
 	if !allow {
 		return
 	}
-	at := n.place("cors-allow-credentials")
 	if origin.json != "*" {
-		p.set("allow_credentials", at, true)
+		p.set("allow_credentials", n.place("cors-allow-credentials"), true)
 		return
 	}
-	if n.tolerates(config.AnyOrigin) {
-		p.set("allow_credentials", at, true)
-		p.change(AnyWithCredential, "any origin gets its visitors' data: ingress-nginx sends `*` with credentials, which browsers refuse, and here the origin is sent back")
-		return
-	}
-	what := "ingress-nginx sends `*` as the allowed origin and, unless it is told otherwise, allows credentials"
+	sends := "ingress-nginx sends `*` as the allowed origin and, unless it is told otherwise, "
 	switch {
-	case node != nil:
-		what = "ingress-nginx sends `*` as the allowed origin and allows credentials"
+	case raw != "":
+		sends = "ingress-nginx sends `*` as the allowed origin and "
 	case n.node("cors-allow-origin") == nil:
-		what = "ingress-nginx sends by default `*` as the allowed origin and allows credentials"
+		sends = "ingress-nginx sends by default `*` as the allowed origin and "
 	}
-	what += ", which browsers refuse together: pages of every site read what a visitor without cookies gets, and none reads what one with cookies gets"
-	if n.options.Partial {
-		n.comments = append(n.comments, Comment{at, n.o.String() + ": the credentials: " + what})
-		return
-	}
-	n.add(Problem{
-		Place: at, Source: n.o.String(),
-		What: what + "; here the origin would be sent back, and every site would read that, too",
-		Remedy: `write cors-allow-credentials: "false", which keeps what browsers allow today, or the origins that need credentials into cors-allow-origin, ` +
-			"or leave the credentials out with -partial, or convert with -tolerate " + string(config.AnyOrigin),
-		Waiver: config.AnyOrigin,
-	})
+	p.change(StarCredentials, "credentials are left out: "+sends+"`access-control-allow-credentials: true`, and browsers refuse the two together for requests with credentials; "+
+		"pages of every site read what a visitor without cookies gets, and none reads what one with cookies gets, there and here; where credentials are meant, list the origins that need them in cors-allow-origin")
 }
 
 func (n *nginxIngress) maxAge(p *policy) {
