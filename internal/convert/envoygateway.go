@@ -277,7 +277,7 @@ func (s *securityScope) translate(from [2]*object) *policy {
 			p.set("allow_credentials", r.o.at(node), true)
 		}
 	}
-	p.finish(manner{project: "Envoy Gateway", echoes: true, reflects: true, keeps: true, status: "200", unmatched: "Envoy Gateway answers it with 200 and no access-control-allow-origin"})
+	p.finish(manner{project: "Envoy Gateway", echoes: true, authorization: true, reflects: true, keeps: true, status: "200", unmatched: "Envoy Gateway answers it with 200 and no access-control-allow-origin"})
 	return p
 }
 
