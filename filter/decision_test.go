@@ -130,6 +130,10 @@ func TestDecide(t *testing.T) {
 			{"a malformed origin", Request{Method: "GET", Origin: "x"}, Decision{Kind: CrossOrigin, Reason: OriginMalformed, TimingAllowOrigin: "*"}},
 			{"an allowed preflight", preflight(a, "GET", ""), answer(Decision{AllowOrigin: a})},
 		}},
+		{"switched off, nothing is decided", `{"mode":"off"}`, []decideRow{
+			{"a request", Request{Method: "GET", Origin: a}, Decision{Action: Ignore}},
+			{"a preflight", preflight(a, "PUT", "x-a"), Decision{Action: Ignore}},
+		}},
 	} {
 		p := policy(t, group.policy)
 		for _, row := range group.rows {
@@ -142,7 +146,7 @@ func TestDecide(t *testing.T) {
 				if want.Action == Answer && p.EchoHeaders {
 					want.echo = row.request.RequestHeaders
 				}
-				got := Decision{Culprit: "left over", echo: "too", PrivateNetwork: true, SameOrigin: true}
+				got := Decision{Culprit: "left over", AllowOrigin: "too", TimingAllowOrigin: "too", AllowMethods: "too", echo: "too", PrivateNetwork: true, SameOrigin: true}
 				if Decide(p, &row.request, &got); got != want {
 					t.Errorf("Decide = %+v\n    want %+v", got, want)
 				}
@@ -151,6 +155,24 @@ func TestDecide(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// What a look at lengths and last bytes lets through is none of the fields, either.
+func TestOtherFieldsOfUpstreamAreLeftAlone(t *testing.T) {
+	var u Upstream
+	for _, name := range []string{"x-other", "vory", "access-control-allow-0rigin", ""} {
+		if u.VisitHeader(name, "*"); u != (Upstream{}) {
+			t.Errorf("%q: %+v", name, u)
+		}
+	}
+}
+
+func TestABufferIsAllFreeAgain(t *testing.T) {
+	var b Buffer
+	b.text(append(b.free(), "a text"...))
+	if b.reset(); cap(b.free()) != len(b.bytes) {
+		t.Errorf("%d of %d bytes are free", cap(b.free()), len(b.bytes))
 	}
 }
 

@@ -28,12 +28,20 @@ func (m *memory) forget() {
 	}
 }
 
+// maxValue, maxMethod and maxList are the longest values that are remembered, in
+// bytes.
+const (
+	maxValue  = 62
+	maxMethod = 30
+	maxList   = 200
+)
+
 // rememberedOrigin is what a list says of an Origin.
 type rememberedOrigin struct {
 	list  *config.Origins // nil: nothing is remembered
 	match config.Match
 	size  uint8
-	value [62]byte
+	value [maxValue]byte
 }
 
 // match is list.Match(value). Each value has one place; what is too short for a
@@ -43,7 +51,7 @@ func (m *memory) match(list *config.Origins, value string) config.Match {
 		return list.Match(value)
 	}
 	const word = 8
-	if len(value) < 2*word || len(value) > len(m.origins[0].value) {
+	if len(value) < 2*word || len(value) > maxValue {
 		return list.MatchIn(value, &m.buffer)
 	}
 	// The first word is the scheme as a rule, and so the second one and the last.
@@ -65,8 +73,8 @@ type answer struct {
 	private    bool           // Access-Control-Request-Private-Network is answered
 	methodSize uint8
 	listSize   uint8
-	method     [30]byte
-	list       [200]byte
+	method     [maxMethod]byte
+	list       [maxList]byte
 	// The answer's headers as pairs, the value of the first one from, and its size.
 	pairs    [maxAnswer]byte
 	size     int
@@ -80,7 +88,7 @@ const maxAnswer = 1 << 10
 // place is where the answer to a preflight is or would be, or nil where it is too
 // long to be remembered.
 func (m *memory) place(r *Request) *answer {
-	if m == nil || len(r.RequestMethod) > len(m.answers[0].method) || len(r.RequestHeaders) > len(m.answers[0].list) {
+	if m == nil || len(r.RequestMethod) > maxMethod || len(r.RequestHeaders) > maxList {
 		return nil
 	}
 	hash := uint32(len(r.RequestHeaders))*31 + uint32(len(r.RequestMethod))
@@ -98,9 +106,9 @@ func (a *answer) is(p *config.Policy, private bool, r *Request) bool {
 }
 
 // keep remembers the answer to a preflight, of which headers and pairs are the two
-// forms.
+// forms. The first header of each is Access-Control-Allow-Origin.
 func (a *answer) keep(d *Decision, r *Request, headers []Header, pairs []byte) {
-	if len(pairs) > maxAnswer || headers[0].Name != header.AllowOrigin {
+	if len(pairs) > maxAnswer {
 		return
 	}
 	a.policy, a.private = nil, d.PrivateNetwork
@@ -131,12 +139,12 @@ func (a *answer) to(allowOrigin string) []byte {
 type rememberedVary struct {
 	namesOrigin bool
 	size        uint8
-	value       [62]byte
+	value       [maxValue]byte
 }
 
 // namesOrigin reports whether a value of Vary names Origin, or is "*".
 func (m *memory) namesOrigin(value string) bool {
-	if m == nil || len(value) > len(m.vary.value) {
+	if m == nil || len(value) > maxValue {
 		return namesOrigin(value)
 	}
 	v := &m.vary

@@ -255,6 +255,39 @@ func TestMemoryMakesNoDifference(t *testing.T) {
 	}
 }
 
+// TestAnswersThatGetLong goes on with answers that are remembered for origins with
+// which they are as long as can be, and longer than that.
+func TestAnswersThatGetLong(t *testing.T) {
+	var names []string
+	for i := range 35 {
+		names = append(names, fmt.Sprintf("x-header-%02d-12345", i))
+	}
+	list := strings.Join(names, ",")
+	for _, configuration := range []string{
+		`{"allow_origins":["https://*.shop.example"],"allow_methods":"PUT","allow_headers":"` + list + `"}`,
+		`{"allow_origins":["https://*.shop.example"],"allow_methods":"*","allow_headers":"` + list + `","allow_credentials":true}`,
+	} {
+		one, other := newWorld(false), newWorld(true)
+		for n := 1; n < 200; n++ {
+			for _, w := range []*world{one, other} {
+				if n == 1 {
+					w.push(configuration)
+				}
+				labels := strings.Repeat("a.", n/2) + strings.Repeat("a", 1+n%2)
+				w.open(0, []filter.Header{{Name: ":method", Value: "OPTIONS"}, {Name: "origin", Value: "https://" + labels + ".shop.example"}, {Name: "access-control-request-method", Value: "GET"}}, nil)
+				w.end(0)
+			}
+			if !slices.Equal(one.observed, other.observed) {
+				t.Fatalf("%.200s: origin %d: with memory\n%.3000q\nwithout\n%.3000q", configuration, n, one.observed, other.observed)
+			}
+			one.observed, other.observed = nil, nil
+		}
+		if _, answers := one.plugins[0].Remembers(); answers == 0 {
+			t.Errorf("%.200s: no answer is remembered: the test shows nothing", configuration)
+		}
+	}
+}
+
 // TestMemoryIsEmptyAfterAPush looks into it.
 func TestMemoryIsEmptyAfterAPush(t *testing.T) {
 	w := newWorld(false)

@@ -179,9 +179,6 @@ func (s *Stream) OnHttpStreamDone() {
 // callback, one over the response does it here. After a second panic, and where
 // the proxy may have taken a reply, the stream is left alone.
 func (s *Stream) rescue(callback string, p any) {
-	if p == nil {
-		return
-	}
 	c, d := s.plugin, &s.decision
 	logPanic(c.host, callback, p)
 	if d.Policy == nil || d.Policy.Mode == config.Shadow || d.Reason == Failed || c.replying {
@@ -189,7 +186,7 @@ func (s *Stream) rescue(callback string, p any) {
 		*d = Decision{Action: Ignore}
 		return
 	}
-	responding := callback == responseHeaders && d.Action == Forward && d.Kind != Preflight
+	responding := callback == responseHeaders && d.Kind != Preflight
 	*d = Decision{Policy: d.Policy, Kind: CrossOrigin, Action: Forward, Reason: Failed}
 	if responding && !d.Policy.Preserve {
 		c.shut()

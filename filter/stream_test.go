@@ -162,6 +162,9 @@ func TestResponses(t *testing.T) {
 		{"upstream's timing is preserved as well", with(plain, `,"upstream_headers":"preserve","timing_allow_origins":["https://t.example"]`), req{}, []filter.Header{{"timing-allow-origin", "*"}}, "timing-allow-origin: *\nvary: origin\n", ""},
 		{"a forwarded preflight keeps upstream's answer", with(plain, `,"unmatched_preflights":"forward"`), req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"}, opened, filtertest.Lines(opened) + "vary: origin\n", "cors.origin_invalid=1 cors.preflight_forwarded=1"},
 		{"timing for an origin of its own", with(plain, `,"timing_allow_origins":["https://t.example"]`), get("https://t.example"), []filter.Header{{"timing-allow-origin", "*"}}, "timing-allow-origin: https://t.example\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
+		{"timing where upstream sends nothing", with(plain, `,"timing_allow_origins":["https://t.example"]`), get("https://t.example"), nil, "timing-allow-origin: https://t.example\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
+		{"timing of some beside a star", with(star, `,"timing_allow_origins":["https://t.example"]`), get("https://t.example"), nil, "access-control-allow-origin: *\naccess-control-expose-headers: x-e\ntiming-allow-origin: https://t.example\nvary: origin\n", "cors.origin_valid=1 cors.request_allowed=1"},
+		{"a star of timing beside an origin", with(plain, `,"timing_allow_origins":["*"]`), get(a), nil, "access-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\ntiming-allow-origin: *\nvary: origin\n", "cors.origin_valid=1 cors.request_allowed=1"},
 		{"timing of others is closed", with(plain, `,"timing_allow_origins":["https://t.example"]`), get(a), []filter.Header{{"timing-allow-origin", "*"}}, "access-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\nvary: origin\n", "cors.origin_valid=1 cors.request_allowed=1"},
 		{"both for one origin", with(plain, `,"timing_allow_origins":["https://*.example"]`), get(a), nil, "access-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\ntiming-allow-origin: https://a.example\nvary: origin\n", "cors.origin_valid=1 cors.request_allowed=1"},
 		{"timing of some makes a star vary", with(star, `,"timing_allow_origins":["https://t.example"]`), req{}, nil, "access-control-allow-origin: *\naccess-control-expose-headers: x-e\nvary: origin\n", ""},
@@ -237,6 +240,7 @@ func TestOrphanResponses(t *testing.T) {
 		{"is closed as without an Origin", credentialed, "vary: accept-encoding\nx: y\nvary: origin\n"},
 		{"keeps the star", `{"allow_origins":["*"]}`, "access-control-allow-origin: *\nvary: accept-encoding\nx: y\n"},
 		{"is left alone where rules decide", `{"rules":[{"policy":{"allow_origins":["*"]}}]}`, filtertest.Lines(opened)},
+		{"is left alone where rules decide, whatever is beside them", `{"allow_origins":["*"],"rules":[{"paths":["/a"],"policy":{"allow_origins":["*"]}}]}`, filtertest.Lines(opened)},
 		{"is left alone in shadow mode", strings.TrimSuffix(credentialed, "}") + `,"mode":"shadow"}`, filtertest.Lines(opened)},
 		{"is left alone when off", `{"mode":"off"}`, filtertest.Lines(opened)},
 	} {
@@ -292,6 +296,8 @@ func TestAPanicDoesNotEndTheStream(t *testing.T) {
 		{"ReplaceResponseHeader", get, "", responseCallback, "vary: accept-encoding\nx: y\n"},
 		{"RemoveResponseHeader", req{}, "", responseCallback, filtertest.Lines(opened)},
 		{"ResponseHeaders", get, `,"upstream_headers":"preserve"`, responseCallback, filtertest.Lines(opened)},
+		// Upstream was asked, and its answer is none of ours.
+		{"ResponseHeaders", req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"}, `,"unmatched_preflights":"forward"`, responseCallback, filtertest.Lines(opened)},
 		{"AddResponseHeader", req{}, "", responseCallback, "vary: accept-encoding\nx: y\n"},
 		{"Log", get, `,"mode":"shadow"`, requestCallback, filtertest.Lines(opened)},
 	} {
@@ -303,7 +309,8 @@ func TestAPanicDoesNotEndTheStream(t *testing.T) {
 			if got != (filtertest.Exchange{Action: types.ActionContinue, Response: c.want}) {
 				t.Errorf("%+v\nwant\n%s", got, c.want)
 			}
-			if line := "4 bug in the CORS filter: panic in " + c.callback + ": broken " + c.method; !slices.Contains(h.Logs, line) {
+			bugs := slices.DeleteFunc(slices.Clone(h.Logs), func(line string) bool { return !strings.Contains(line, "bug in") })
+			if line := "4 bug in the CORS filter: panic in " + c.callback + ": broken " + c.method; !slices.Equal(bugs, []string{line}) {
 				t.Errorf("logs %q\nwant %q", h.Logs, line)
 			}
 			// The next stream knows nothing of it.
@@ -313,13 +320,49 @@ func TestAPanicDoesNotEndTheStream(t *testing.T) {
 			switch {
 			case strings.Contains(c.members, "preserve"):
 				want = filtertest.Lines(opened) + "vary: origin\n"
-			case c.members != "":
+			case strings.Contains(c.members, "shadow"):
 				want = filtertest.Lines(opened)
 			}
 			if got := filtertest.Serve(plugin, h, get, opened...); got != (filtertest.Exchange{Action: types.ActionContinue, Response: want}) {
 				t.Errorf("the next stream: %+v\nwant\n%s", got, want)
 			}
+			// Nor does one that fails itself.
+			h.PanicIn = "ResponseHeaders"
+			if got := filtertest.Serve(plugin, h, get, opened...); c.members == "" && got.Response != "vary: accept-encoding\nx: y\n" {
+				t.Errorf("the next stream, which fails: %s", got.Response)
+			}
 		})
+	}
+}
+
+// A reply that the proxy took is over: a bug in the next stream shuts its response.
+func TestAPanicAfterAReply(t *testing.T) {
+	h := &filtertest.Host{Apart: true}
+	plugin := filtertest.Start(t, credentialed, h)
+	filtertest.Serve(plugin, h, req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"})
+	h.PanicIn = "ResponseHeaders"
+	got := filtertest.Serve(plugin, h, req{":method": "GET", "origin": "https://a.example"}, opened...)
+	if want := "vary: accept-encoding\nx: y\n"; h.Replies != 1 || got.Response != want {
+		t.Errorf("%d replies, %s\nwant\n%s", h.Replies, got.Response, want)
+	}
+}
+
+func TestASecondPanicLeavesTheStreamAlone(t *testing.T) {
+	h := &filtertest.Host{Apart: true, Response: slices.Clone(opened)}
+	s := filtertest.Start(t, credentialed, h).NewHttpContext(2)
+	shuts := func() bool {
+		return slices.ContainsFunc(h.Calls, func(call string) bool { return strings.HasPrefix(call, "RemoveResponseHeader") })
+	}
+	h.PanicIn = "RequestHeader"
+	if s.OnHttpRequestHeaders(0, true); shuts() {
+		t.Errorf("over the request there is no response to shut: %q", h.Calls)
+	}
+	h.PanicIn = "ResponseHeaders"
+	if s.OnHttpResponseHeaders(0, true); shuts() {
+		t.Errorf("calls after the second panic: %q", h.Calls)
+	}
+	if len(h.Logs) != 2 {
+		t.Errorf("logs %q, want a line for each panic", h.Logs)
 	}
 }
 

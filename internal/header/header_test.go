@@ -2,6 +2,7 @@ package header
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -168,8 +169,11 @@ func TestSet(t *testing.T) {
 		t.Error("the zero Set has elements")
 	}
 	longest := strings.Repeat("l", MaxNameLen)
-	for _, name := range []string{"x-foo", "authorization", longest} {
+	for _, name := range []string{"x-foo", "authorization", "x-foo", longest} {
 		set.Add(name)
+	}
+	if len(set.names) != 3 {
+		t.Errorf("three names are in it as %.100q", set.names)
 	}
 	for _, name := range []string{"x-foo", "X-FOO", "X-foo", "Authorization", longest, strings.ToUpper(longest)} {
 		if !set.Has(name) {
@@ -179,6 +183,25 @@ func TestSet(t *testing.T) {
 	for _, name := range []string{"", "x-fo", "x-fooo", "x_foo", " x-foo", "x-foo\x00", "auth\u00f6rization", longest + "l", longest[1:], strings.Repeat("x", 1<<20)} {
 		if set.Has(name) {
 			t.Errorf("Has(%.40q) = true", name)
+		}
+	}
+}
+
+// TestSetsThatAreHalfFull looks for names wherever the search for them begins: which
+// slots are taken differs from set to set, and from run to run.
+func TestSetsThatAreHalfFull(t *testing.T) {
+	for i := range 300 {
+		var set Set
+		for j := range minSlots / 2 {
+			set.Add(fmt.Sprint("x-", 7919*j, "-", i))
+		}
+		if len(set.slots) != minSlots {
+			t.Fatalf("%d slots", len(set.slots))
+		}
+		for j := range 2 * minSlots {
+			if name := fmt.Sprint("x-", 7919*j, "-", i); set.Has(name) != (j < minSlots/2) {
+				t.Errorf("Has(%q) = %v", name, set.Has(name))
+			}
 		}
 	}
 }

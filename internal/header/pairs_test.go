@@ -51,11 +51,17 @@ func TestPairsComeBack(t *testing.T) {
 		if !VisitPairs(b, &every, &got) || !slices.Equal([]Entry(got), headers) {
 			t.Errorf("%.100q: %.100q", headers, got)
 		}
+		if got := entries(b); !slices.Equal(got, headers) {
+			t.Errorf("%.100q: copied as %.100q", headers, got)
+		}
 		// Cut short, at every byte: refused, with a part of the entries at most.
 		for i := 1; i < len(b); i++ {
 			got = nil
 			if VisitPairs(b[:i], &every, &got) || !isPrefix(got, headers) {
 				t.Errorf("%d of %d bytes: %.100q", i, len(b), got)
+			}
+			if got := Entries(b[:i]); got != nil {
+				t.Errorf("%d of %d bytes: copied as %.100q", i, len(b), got)
 			}
 		}
 	}
@@ -79,6 +85,61 @@ func TestOnlyWantedNamesAreVisited(t *testing.T) {
 	var none Names
 	if got = nil; !VisitPairs(b, &none, &got) || got != nil {
 		t.Errorf("%.200q though nothing is wanted", got)
+	}
+}
+
+// entries are those of Entries.
+func entries(b []byte) (all []Entry) {
+	for _, e := range Entries(b) {
+		all = append(all, Entry{Name: e[0], Value: e[1]})
+	}
+	return all
+}
+
+// TestPassedOverByFour has the names of interest behind four others, whose sizes
+// are such that the wrong ones would do.
+func TestPassedOverByFour(t *testing.T) {
+	wanted := NamesOf("vary")
+	for i := range 4 {
+		headers := make([]Entry, 4, 5)
+		headers[i].Name = "bb"
+		headers = append(headers, Entry{Name: "vary", Value: "x"})
+		var got collector
+		if !VisitPairs(AppendPairs(nil, headers), &wanted, &got) || !slices.Equal(got, headers[4:]) {
+			t.Errorf("%q: %q", headers, got)
+		}
+	}
+}
+
+func TestLongNamesAreOfNoInterest(t *testing.T) {
+	for n, want := range map[int]int{63: 1, 64: 0, 65: 0, 128: 0} {
+		var got collector
+		if !VisitPairs(AppendPairs(nil, []Entry{{Name: strings.Repeat("n", n)}}), &every, &got) || len(got) != want {
+			t.Errorf("a name of %d bytes: %q", n, got)
+		}
+	}
+}
+
+func TestWhatIsBehindTheEndIsNotRead(t *testing.T) {
+	for n := range 20 {
+		var got collector
+		if b := make([]byte, sizeLen+n); (n == 0 || n >= sizeLen) && (!VisitPairs(b, &every, &got) || got != nil) {
+			t.Errorf("an empty map, and %d bytes behind it: %q", n, got)
+		}
+	}
+}
+
+func TestTheFirstValueIsChanged(t *testing.T) {
+	headers := []Entry{{Name: "first", Value: "old"}, {Name: "b", Value: "2"}, {Name: "c", Value: "3"}}
+	b := AppendPairs(nil, headers)
+	at := FirstValue(b)
+	if got := string(b[at : at+4]); got != "old\x00" {
+		t.Fatalf("the first value begins as %q", got)
+	}
+	b = slices.Replace(b, at, at+len("old"), []byte("newer")...)
+	SetFirstSize(b, len("newer"))
+	if headers[0].Value = "newer"; !slices.Equal(entries(b), headers) {
+		t.Errorf("%q", entries(b))
 	}
 }
 
@@ -107,6 +168,9 @@ func TestHostilePairsAreRefused(t *testing.T) {
 		var got collector
 		if VisitPairs(b, &every, &got) {
 			t.Errorf("%s: accepted as %q", name, got)
+		}
+		if got := Entries(b); got != nil {
+			t.Errorf("%s: copied as %q", name, got)
 		}
 	}
 }

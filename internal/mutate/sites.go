@@ -166,6 +166,8 @@ func (f *finder) rewrite(n ast.Node) {
 			return false
 		case *ast.GenDecl:
 			return n.Tok == token.VAR
+		case *ast.ExprStmt: // nobody looks at its value
+			f.stays[n.X] = true
 		case *ast.KeyValueExpr: // names of fields, indexes of arrays
 			f.stays[n.Key] = true
 		case *ast.TypeSwitchStmt:

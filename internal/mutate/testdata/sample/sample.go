@@ -18,5 +18,8 @@ func decide(n int, s string, deep bool) size {
 	for i := range 2 {
 		n += i
 	}
+	tell(5)
 	panic("a message of words")
 }
+
+func tell(n int) bool { return n > 0 }
