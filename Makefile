@@ -121,7 +121,7 @@ $(FLOOR): bench/floor/floor.c
 fuzz: ## each fuzz target for FUZZTIME, with a table at the end; Ctrl-C reports so far
 	@scripts/fuzz $(FUZZTIME)
 
-check: $(MODULE) ## what must be clean before a commit: format, vet, staticcheck, tidy, race, shuffle
+check: $(MODULE) ## what must be clean before a commit: format, vet, staticcheck, tidy, coverage, race, shuffle
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
 	go vet ./...
 	GOOS=wasip1 GOARCH=wasm go vet $(MODULE_PACKAGES)
@@ -132,6 +132,7 @@ check: $(MODULE) ## what must be clean before a commit: format, vet, staticcheck
 	GOOS=wasip1 GOARCH=wasm go build -modfile=go.tinygo.mod -gcflags=-lang=$(MODULE_GO) -o /dev/null $(MODULE_PACKAGES)
 	@go run ./internal/pgo dist/default.pgo && cmp -s dist/default.pgo default.pgo || { echo "make check: default.pgo is not that of these sources; run make pgo" >&2; exit 1; }
 	go mod tidy -diff
+	@scripts/cover
 	@for module in e2e/*/ bench/*/; do test ! -e $$module/go.mod || (cd $$module && go vet ./... && go mod tidy -diff) || exit 1; done
 	@scripts/test -race -shuffle=on -timeout 30m
 	@test -z "$$(git status --porcelain)" || { echo "make check: the tree is not clean:"; git status --short; exit 1; }

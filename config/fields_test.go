@@ -307,6 +307,17 @@ func TestKnownKeys(t *testing.T) {
 	}
 }
 
+func TestNearKey(t *testing.T) {
+	for key, want := range map[string]bool{
+		"allow_origins": true, "alow_origin": true, "Allow_Orgins": true, "allow_origins_": true,
+		"allowing_origin": false, "mode": false, "rule": false, "access_logs": false, "": false,
+	} {
+		if got := NearKey(key); got != want {
+			t.Errorf("%s is near: %v", key, got)
+		}
+	}
+}
+
 // TestEveryFieldIsRead holds the rows of the table together: what is listed is
 // read, and what a dialect's key means is a field of ours or a setting of its
 // own.

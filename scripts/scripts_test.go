@@ -17,7 +17,7 @@ import (
 func machine(t *testing.T, tools map[string]string) (path string) {
 	t.Helper()
 	path = t.TempDir()
-	for _, name := range []string{"bash", "env", "dirname", "cat", "grep", "tail", "mktemp", "rm", "sort", "sed", "tee"} {
+	for _, name := range []string{"bash", "env", "dirname", "cat", "grep", "tail", "mktemp", "rm", "sort", "sed", "tee", "awk"} {
 		real, err := exec.LookPath(name)
 		if err != nil {
 			t.Fatal(err)
@@ -153,6 +153,28 @@ func TestMakeFuzz(t *testing.T) {
 			}
 			if code != c.code || !whole {
 				t.Errorf("exit code %d, want %d:\n%s", code, c.code, got)
+			}
+		})
+	}
+}
+
+func TestCover(t *testing.T) {
+	// As go test writes it: the blocks of each package, once for the tests of each.
+	profile := func(lines ...string) string {
+		return `for a; do [[ $a == -coverprofile=* ]] && printf '%s\n' "mode: set" ` + "'" + strings.Join(lines, "' '") + "'" + ` >"${a#*=}"; done; true`
+	}
+	for _, c := range []struct {
+		name, tests, want string
+		code              int
+	}{
+		{"all is executed by the tests of some package", profile("corsfilter/filter/a.go:1.2,3.4 1 0", "corsfilter/filter/a.go:1.2,3.4 1 5"), "", 0},
+		{"what is not has its place", profile("corsfilter/filter/a.go:1.2,3.4 1 1", "corsfilter/filter/b.go:70.2,73.4 2 0", "corsfilter/filter/b.go:70.2,73.4 2 0"),
+			"filter/b.go:70: no test executes this\nscripts/cover: write a test in the package that fails without it, or take it out\n", 1},
+		{"tests that fail", "echo FAIL; exit 1", "FAIL\nscripts/cover: the tests fail; without them nothing is known of what they execute\n", 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got, code := run(t, machine(t, map[string]string{"go": c.tests}), nil, "cover"); got != c.want || code != c.code {
+				t.Errorf("exit code %d, want %d: %q\nwant %q", code, c.code, got, c.want)
 			}
 		})
 	}
