@@ -359,6 +359,63 @@ func TestNobodyStaysOut(t *testing.T) {
 	}
 }
 
+// TestHostSpelling: what Envoy takes for another host, and the rules do not, is
+// listed where it leads to another owner or to none.
+func TestHostSpelling(t *testing.T) {
+	envoy := func(settings string, vhosts ...string) string {
+		text := envoyFile("")
+		for i, v := range vhosts {
+			domains, policy, _ := strings.Cut(v, " ")
+			if policy != "" {
+				policy = ", " + envoyCors(origin(policy))
+			}
+			text += fmt.Sprintf("            - {name: v%d, domains: [%s], routes: [{match: {prefix: /}, route: {cluster: x}%s}]}\n", i, domains, policy)
+		}
+		return strings.Replace(text, "          stat_prefix: x\n", "          stat_prefix: x\n          "+settings+"\n", 1)
+	}
+	ignoring := func(text string) string {
+		return strings.Replace(text, "            name: main\n", "            name: main\n            ignore_port_in_host_matching: true\n", 1)
+	}
+	istio := func(hosts string) string {
+		return "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a, namespace: shop}\nspec: {hosts: [" + hosts + "], gateways: [g], http: [{corsPolicy: {allowOrigins: [{exact: 'https://a.example'}]}, route: []}]}\n"
+	}
+	const route = "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec: {hostnames: [x.example], rules: [{backendRefs: [{name: x}]}]}\n" +
+		"---\napiVersion: gateway.envoyproxy.io/v1alpha1\nkind: SecurityPolicy\nmetadata: {name: p}\nspec: {targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: r}], cors: {allowOrigins: ['https://a.example']}}\n"
+	for _, c := range []struct{ name, text, want string }{
+		{"a host by itself", envoy("", "x.example a"), "with a port, or with a dot at its end, "},
+		{"a suffix by itself", envoy("", "'*.x.example' a"), "with a port, or with a dot at its end, "},
+		{"ports are ignored", ignoring(envoy("", "x.example a")), "a host with a dot at its end is"},
+		{"ports are taken off", envoy("strip_any_host_port: true", "x.example a"), "a host with a dot at its end is"},
+		{"dots are taken off", envoy("strip_trailing_host_dot: true", "x.example a"), "a host with a port is"},
+		{"both are", envoy("strip_any_host_port: true\n          strip_trailing_host_dot: true", "x.example a"), ""},
+		{"all other hosts are another's", envoy("", "x.example a", "'*'"), "with a port"},
+		{"all other hosts are its own", envoy("", "x.example,'*' a"), ""},
+		{"a host of another among its own", envoy("", "api.example,'*.example','*' a", "x.example"), "with a port"},
+		{"a host of another without a policy", envoy("", "'*' a", "x.example"), "with a port"},
+		{"any host", envoy("", "'*' a"), ""},
+		{"Istio", istio("x.example"), "a host with a dot at its end is the host without; Istio"},
+		{"Istio, any host", istio("'*'"), ""},
+		{"Envoy Gateway", route, "a host with a dot at its end is the host without; Envoy Gateway"},
+	} {
+		result, problems := Convert([]File{{"f", []byte(c.text)}}, Options{})
+		if problems != nil {
+			t.Errorf("%s: %v", c.name, problems)
+			continue
+		}
+		got := ""
+		for _, r := range result.Rules {
+			for _, change := range r.Changes {
+				if change.Kind == HostSpelling {
+					got = change.Text
+				}
+			}
+		}
+		if c.want == "" && got != "" || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
 // TestAnInertPolicyIsNotBroughtToLife: what no filter reads has no effect in Envoy.
 func TestAnInertPolicyIsNotBroughtToLife(t *testing.T) {
 	text := envoyFile("            - {name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: x}, " + envoyCors(origin("a")) + "}]}\n")

@@ -74,6 +74,38 @@ func orderDomains(domains []domain) (groups [][]domain) {
 	return groups
 }
 
+// misspelled reports whether the source gives a host of a group that is written with
+// a dot at its end, or with a port that counts, to another owner or to none: Envoy
+// takes such a host for another one, which exact domains and suffixes do not match.
+// Those that end in a star do, and are carried over where they decide the same.
+func misspelled(domains, group []domain) bool {
+	owner := group[0].owner
+	if group[0].rank == 3 {
+		return slices.ContainsFunc(domains, func(d domain) bool { return d.owner != owner && d.rank < 2 })
+	}
+	return !slices.ContainsFunc(domains, func(d domain) bool { return d.owner == owner && d.rank == 3 })
+}
+
+// hostSpelling lists it: how is what counts of "with a port", "with a dot at its end".
+func hostSpelling(project, how string) Change {
+	return Change{HostSpelling, "a host " + how + " is the host without; " + project + " takes it for another host"}
+}
+
+const (
+	withPort = "with a port"
+	withDot  = "with a dot at its end"
+	withBoth = withPort + ", or " + withDot + ","
+)
+
+// spelled adds it to the routes that have a policy.
+func spelled(routes []route, change Change) {
+	for i := range routes {
+		if routes[i].policy != nil {
+			routes[i].changes = append(slices.Clone(routes[i].changes), change)
+		}
+	}
+}
+
 // hostsOf are the patterns of plain domains; nil where they are any.
 func hostsOf(domains []domain) (hosts []string) {
 	for _, d := range domains {

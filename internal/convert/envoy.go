@@ -44,6 +44,7 @@ type envoyManager struct {
 	filters  map[string]bool
 	has      bool // a chain of filters is there
 	ports    bool // a port in Host counts
+	dots     bool // a dot at its end does
 	rds      string
 	consumed bool
 }
@@ -85,7 +86,7 @@ func envoyTables(c *conversion, objects []*object) (tables []table) {
 		if slices.ContainsFunc(f.managers, func(m *envoyManager) bool { return m.consumed && m.rds == name }) {
 			continue
 		}
-		tables = append(tables, c.envoyTable(&envoyManager{o: r.o, ports: true}, r.o, r.node))
+		tables = append(tables, c.envoyTable(&envoyManager{o: r.o, ports: true, dots: true}, r.o, r.node))
 	}
 	return tables
 }
@@ -115,7 +116,7 @@ func (f *envoyFinder) find(o *object, node *yaml.Node) {
 var envoyCorsFilters = []string{"envoy.filters.http.cors", "envoy.cors"}
 
 func (f *envoyFinder) manager(o *object, node *yaml.Node) *envoyManager {
-	m := &envoyManager{o: o, node: node, filters: map[string]bool{}, has: true, ports: true, rds: text(child(node, "rds", "route_config_name"))}
+	m := &envoyManager{o: o, node: node, filters: map[string]bool{}, has: true, rds: text(child(node, "rds", "route_config_name"))}
 	r := reader{f.conversion, o, "HTTP connection manager"}
 	for _, filter := range elements(child(node, "http_filters")) {
 		name, kind := text(child(filter, "name")), text(child(filter, "typed_config", "@type"))
@@ -128,6 +129,8 @@ func (f *envoyFinder) manager(o *object, node *yaml.Node) *envoyManager {
 	}
 	strip, _ := r.boolean(child(node, "strip_any_host_port"), "strip_any_host_port")
 	m.ports = !strip
+	strip, _ = r.boolean(child(node, "strip_trailing_host_dot"), "strip_trailing_host_dot")
+	m.dots = !strip
 	return m
 }
 
@@ -155,7 +158,16 @@ func (c *conversion) envoyTable(m *envoyManager, o *object, config *yaml.Node) t
 		s.fail(vhds, "virtual hosts come from VHDS", "add them to the route configuration, for example out of Envoy's /config_dump")
 	}
 	ignored, _ := s.boolean(child(config, "ignore_port_in_host_matching"), "ignore_port_in_host_matching")
-	s.virtualHosts(m.ports && !ignored)
+	switch ports := m.ports && !ignored; {
+	case ports && m.dots:
+		s.virtualHosts(withBoth)
+	case ports:
+		s.virtualHosts(withPort)
+	case m.dots:
+		s.virtualHosts(withDot)
+	default:
+		s.virtualHosts("")
+	}
 	if s.inert != nil {
 		what := "envoy.filters.http.cors is not among the http_filters"
 		if len(m.filters) > 0 {
@@ -169,8 +181,8 @@ func (c *conversion) envoyTable(m *envoyManager, o *object, config *yaml.Node) t
 }
 
 // virtualHosts translates them in the order in which Envoy asks: exact domains, the
-// longest suffix, the longest prefix, any.
-func (s *envoyScope) virtualHosts(ports bool) {
+// longest suffix, the longest prefix, any. The spelling of a host is what makes another host of it.
+func (s *envoyScope) virtualHosts(spelling string) {
 	var domains []domain
 	for _, vhost := range elements(child(s.config, "virtual_hosts")) {
 		named := map[string]bool{}
@@ -193,7 +205,7 @@ func (s *envoyScope) virtualHosts(ports bool) {
 		}
 	}
 	for _, group := range orderDomains(domains) {
-		s.virtualHost(domains, group, ports)
+		s.virtualHost(domains, group, spelling)
 	}
 }
 
@@ -211,7 +223,7 @@ func cutPort(domain string) (host, port string, ok bool) {
 }
 
 // virtualHost adds the routes of one virtual host, for some of its domains.
-func (s *envoyScope) virtualHost(domains, own []domain, ports bool) {
+func (s *envoyScope) virtualHost(domains, own []domain, spelling string) {
 	d := own[0]
 	vhost := d.owner.(*yaml.Node)
 	name := text(child(vhost, "name"))
@@ -224,6 +236,9 @@ func (s *envoyScope) virtualHost(domains, own []domain, ports bool) {
 	at := s.o.at(d.node)
 	switch {
 	case d.rank == 3:
+		if spelling != "" && misspelled(domains, own) {
+			changes = append(changes, hostSpelling("Envoy", spelling))
+		}
 	case d.port != "":
 		hosts = []string{d.text}
 		others := slices.ContainsFunc(domains, func(o domain) bool {
@@ -239,8 +254,8 @@ func (s *envoyScope) virtualHost(domains, own []domain, ports bool) {
 		when = append(when, condition{what: "the domain " + d.text + ", a part of a label", at: at, remedy: "write the hosts, or whole labels such as *.example.com"})
 	default:
 		hosts = hostsOf(own)
-		if ports && d.rank == 0 && slices.ContainsFunc(domains, func(o domain) bool { return o.owner != d.owner && o.rank > 0 }) {
-			changes = append(changes, Change{HostSpelling, "a host with a port, or with a dot at its end, is the host without; Envoy takes it for another host"})
+		if spelling != "" && misspelled(domains, own) {
+			changes = append(changes, hostSpelling("Envoy", spelling))
 		}
 	}
 	if tls := text(child(vhost, "require_tls")); tls != "" && tls != "NONE" {

@@ -202,7 +202,11 @@ func (s *gatewayScope) table(p gatewayParent, objects []*object) (routes []route
 	}
 	groups := orderDomains(domains)
 	for i, group := range groups {
-		routes = append(routes, s.virtualHost(p, group, owners[group[0].owner.(string)])...)
+		made := s.virtualHost(p, group, owners[group[0].owner.(string)])
+		if slices.ContainsFunc(made, func(r route) bool { return r.policy != nil && r.policy.by != "" }) && misspelled(domains, group) {
+			spelled(made, hostSpelling("Envoy Gateway", withDot))
+		}
+		routes = append(routes, made...)
 		end := route{from: owners[group[0].owner.(string)][0].from("", nil), hosts: hostsOf(group), replies: true}
 		if slices.ContainsFunc(groups[i+1:], func(later []domain) bool {
 			return slices.ContainsFunc(later, func(l domain) bool {

@@ -133,7 +133,11 @@ func (s istioScope) routes(services []*istioService) (routes []route) {
 		domains = append(domains, domainOf(owner, host, nil))
 	}
 	for _, group := range orderDomains(domains) {
-		routes = append(routes, s.virtualHost(group, owners[group[0].owner.(istioOwner)], short)...)
+		made := s.virtualHost(group, owners[group[0].owner.(istioOwner)], short)
+		if misspelled(domains, group) {
+			spelled(made, hostSpelling("Istio", withDot)) // which sets ignore_port_in_host_matching
+		}
+		routes = append(routes, made...)
 	}
 	return routes
 }

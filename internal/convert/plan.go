@@ -259,6 +259,9 @@ func (p *planner) hole(i int, below path) {
 					continue // it is told, or needless, where it stands itself
 				}
 				made.policy, made.from = s.policy, []From{p.table.routes[v.by].from}
+				if made.policy != nil {
+					made.changes = slices.Clone(p.table.routes[v.by].changes)
+				}
 				made.hosts = intersect(host, s.hosts)
 			}
 			p.rules = append(p.rules, made)
