@@ -184,3 +184,26 @@ func TestKongPolicy(t *testing.T) {
 		t.Errorf("%s %v", partial.JSON, r.Comments)
 	}
 }
+
+// TestKongNotFoundIsSaidOfEveryRule: a path that a route's prefix leaves out has
+// Kong's own 404 as well, with the plugin that holds for everything.
+func TestKongNotFoundIsSaidOfEveryRule(t *testing.T) {
+	file := kongFileOf("hosts: [x.org], paths: [/api/] => a") + kongCors("", "c") + "\n"
+	result, problems := Convert([]File{{"kong.yaml", []byte(file)}}, Options{})
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	rules := 0
+	for i, r := range result.Rules {
+		if !strings.Contains(r.policy.key(), "https://c.example") {
+			continue
+		}
+		rules++
+		if !slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Kind == MoreResponses }) {
+			t.Errorf("rules[%d]: %v", i, r.Changes)
+		}
+	}
+	if rules != 2 {
+		t.Errorf("%s", result.JSON)
+	}
+}

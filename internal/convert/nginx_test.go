@@ -14,9 +14,8 @@ import (
 func nginxFile(name, annotations string, paths ...string) string {
 	var b strings.Builder
 	b.WriteString("---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: " + name + "\n")
-	if age, short, dated := strings.Cut(name, "-"); dated {
+	if age, _, dated := strings.Cut(name, "-"); dated {
 		fmt.Fprintf(&b, "  creationTimestamp: \"20%s-01-01T00:00:00Z\"\n", age)
-		name = short
 	}
 	b.WriteString("  annotations:\n    x: y\n")
 	for a := range strings.SplitSeq(annotations, "; ") {

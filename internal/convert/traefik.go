@@ -78,7 +78,6 @@ type traefikRouter struct {
 	entryPoints []string
 	tls         bool
 	middlewares []string
-	service     string // of the file provider
 	// used is what the chain comes to.
 	cors     *traefikMiddleware
 	redirect bool
@@ -572,7 +571,7 @@ func (t *table) labels(matches []traefikMatch) {
 			if deeper {
 				made.when = append(made.when, condition{what: "the host " + h.pattern + " with one label for the star", at: made.from.Place, remedy: "write the hosts"})
 			} else if made.policy != nil {
-				made.changes = append(slices.Clone(made.changes), Change{HostSpelling, "the star in " + h.pattern + " stands for one label and more; Traefik takes one"})
+				made.changes = append(slices.Clone(made.changes), Change{OneLabel, h.pattern + " takes hosts with any number of labels before " + strings.TrimPrefix(h.pattern, "*.") + "; Traefik takes one"})
 			}
 		}
 	}

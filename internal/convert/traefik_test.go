@@ -98,7 +98,7 @@ func TestTraefikDecidesTheSame(t *testing.T) {
 		{name: "refused: everything but one label", file: traefikFileOf("!Host(`*.x.org`) => a"), refused: "everything else"},
 		{name: "refused: a regex of the host", file: traefikFileOf("HostRegexp(`^a[0-9]+\\.x\\.org$`) => a"), refused: "the regex \"^a[0-9]+\\\\.x\\\\.org$\" of the host"},
 		{name: "refused: a regex without anchors", file: traefikFileOf("PathRegexp(`/v`) => a"), refused: "the regex"},
-		{name: "refused: no rule", file: traefikFileOf("Host(`x.org`) + 1 => a"), refused: "something else in it than matchers"},
+		{name: "refused: no rule", file: traefikFileOf("Host(`x.org`) + 1 => a"), refused: "neither a matcher nor"},
 		{name: "refused: no value", file: traefikFileOf("Host() => a"), refused: "Host has no value"},
 		{name: "refused: too many alternatives", file: traefikFileOf(strings.Repeat("(Path(`/a`) || Path(`/b`)) && ", 12) + "Path(`/a`) => a"), refused: "more than 256 alternatives"},
 		{name: "refused: deeper than deep", file: traefikFileOf(strings.Repeat("(", 15000) + "Path(`/a`) => a"), refused: "the rule is none"},

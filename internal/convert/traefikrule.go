@@ -90,7 +90,7 @@ func traefikWalk(e ast.Expr, not bool) ([][]traefikTerm, error) {
 	case *ast.CallExpr:
 		return traefikCall(e, not)
 	}
-	return nil, fmt.Errorf("the rule has something else in it than matchers, &&, || and !")
+	return nil, fmt.Errorf("the rule has something in it that is neither a matcher nor one of !, && and ||")
 }
 
 func traefikCall(e *ast.CallExpr, not bool) ([][]traefikTerm, error) {
