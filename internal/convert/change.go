@@ -30,6 +30,7 @@ const (
 	DefaultBackend    ChangeKind = "default-backend"
 	OneLabel          ChangeKind = "one-label"
 	OptionsForwarded  ChangeKind = "options-forwarded"
+	OutOfReach        ChangeKind = "out-of-reach"
 	PathSpelling      ChangeKind = "path-spelling"
 )
 
@@ -60,6 +61,7 @@ var Kinds = map[ChangeKind]string{
 	DefaultBackend:    "paths that no object names have no policy",
 	OneLabel:          "a wildcard of a host takes any number of labels",
 	OptionsForwarded:  "an OPTIONS request that is no preflight goes upstream",
+	OutOfReach:        "a policy that no request reaches is in no rule",
 	PathSpelling:      "a path is compared as the proxy has it, and not decoded first",
 }
 

@@ -416,6 +416,54 @@ func TestHostSpelling(t *testing.T) {
 	}
 }
 
+// TestAPolicyOutOfReachIsSaid: what stands behind something that takes all of its
+// requests has no effect, and nobody would look for it.
+func TestAPolicyOutOfReachIsSaid(t *testing.T) {
+	file := func(rules string) []File {
+		return []File{{"r.yaml", []byte("apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec:\n  hostnames: [x.example]\n  rules:\n" + rules)}}
+	}
+	cors := func(name string) string {
+		return "filters: [{type: CORS, cors: {allowOrigins: ['https://" + name + ".example']}}]"
+	}
+	const first, all = "  - matches: [{path: {type: PathPrefix, value: /}}]\n", "  - "
+	for _, c := range []struct{ name, rules, want string }{
+		{"behind a route without a policy", first + all + cors("a") + "\n", "the policy of HTTPRoute r rules[1] (r.yaml:8) is in no rule: HTTPRoute r rules[0] takes"},
+		{"behind one with another", first + "    " + cors("b") + "\n" + all + cors("a") + "\n", "HTTPRoute r rules[0] takes"},
+		{"behind one with the same", first + "    " + cors("a") + "\n" + all + cors("a") + "\n", ""},
+		{"of two matches one is in reach", first + "  - matches: [{path: {value: /}}, {path: {type: Exact, value: /a}}]\n    " + cors("a") + "\n", ""},
+	} {
+		result, problems := Convert(file(c.rules), Options{})
+		if problems != nil {
+			t.Errorf("%s: %v", c.name, problems)
+			continue
+		}
+		accepted(t, result)
+		got := ""
+		for _, r := range result.Rules {
+			for _, change := range r.Changes {
+				if change.Kind == OutOfReach {
+					got += change.Text
+				}
+			}
+		}
+		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q\n%s", c.name, got, c.want, result.JSON)
+		}
+	}
+}
+
+// TestEqualMatchesAreAsOne: what a prefix takes beyond whole segments is listed
+// where a match stands twice, too.
+func TestEqualMatchesAreAsOne(t *testing.T) {
+	for _, matches := range []string{"{uri: {prefix: /v1}}", "{uri: {prefix: /v1}}, {uri: {prefix: /v1}}"} {
+		text := "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a, namespace: shop}\nspec: {hosts: [x.example], gateways: [g], http: [{match: [" + matches + "], corsPolicy: {allowOrigins: [{exact: 'https://a.example'}]}, route: []}]}\n"
+		result, problems := Convert([]File{{"f", []byte(text)}}, Options{})
+		if problems != nil || !hasChange(result, WholeSegments) {
+			t.Errorf("%s: %v %v", matches, problems, result)
+		}
+	}
+}
+
 // TestAnInertPolicyIsNotBroughtToLife: what no filter reads has no effect in Envoy.
 func TestAnInertPolicyIsNotBroughtToLife(t *testing.T) {
 	text := envoyFile("            - {name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: x}, " + envoyCors(origin("a")) + "}]}\n")

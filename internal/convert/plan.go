@@ -51,6 +51,7 @@ func (c *conversion) plan(t table) []*rule {
 	for i := range steps {
 		steps[i].gone = c.dead(p.seq, i)
 	}
+	p.outOfReach()
 	for i := range t.routes {
 		if steps[i].gone {
 			continue
@@ -103,18 +104,50 @@ func (c *conversion) spend() bool {
 
 // dead reports whether earlier steps take everything that a step takes.
 func (c *conversion) dead(q *sequence, i int) bool {
-	return !slices.ContainsFunc(q.steps[i].cells(), func(at cell) bool {
-		taken := false
-		q.from(0, at.host, func(j int) bool {
-			if j >= i || !c.spend() {
-				return false
+	return !slices.ContainsFunc(q.steps[i].cells(), func(at cell) bool { return c.taker(q, i, at) < 0 })
+}
+
+// outOfReach says of policies that no request reaches what takes their requests
+// otherwise: the source is not what it seems.
+func (p *planner) outOfReach() {
+	told := map[From]bool{} // or with nothing to tell
+	for i, s := range p.seq.steps {
+		if !s.gone {
+			told[p.table.routes[i].from] = true
+		}
+	}
+	for i := range p.seq.steps {
+		s, from := &p.seq.steps[i], p.table.routes[i].from
+		if s.policy == nil || told[from] {
+			continue
+		}
+		for _, at := range s.cells() {
+			j := p.conversion.taker(p.seq, i, at)
+			if j < 0 || p.seq.steps[j].policy.key() == s.policy.key() {
+				continue
 			}
-			s := &q.steps[j]
-			taken = !s.gone && !s.conditional && s.covers(at)
-			return !taken
-		})
-		return !taken
+			first := &p.table.routes[j]
+			first.changes = append(slices.Clone(first.changes), Change{OutOfReach, fmt.Sprintf(
+				"the policy of %s (%s:%d) is in no rule: %s takes its requests first, in the source as here; write the policy there where it is meant", from, from.File, from.Line, first.from)})
+			told[from] = true
+			break
+		}
+	}
+}
+
+// taker is the step before another one that takes all of a cell; -1: none does.
+func (c *conversion) taker(q *sequence, i int, at cell) int {
+	taker := -1
+	q.from(0, at.host, func(j int) bool {
+		if j >= i || !c.spend() {
+			return false
+		}
+		if s := &q.steps[j]; !s.gone && !s.conditional && s.covers(at) {
+			taker = j
+		}
+		return taker < 0
 	})
+	return taker
 }
 
 // verdict is what decides about requests of a cell.
