@@ -106,6 +106,13 @@ func spelled(routes []route, change Change) {
 	}
 }
 
+// dotted lists, where a route names a host, that a dot at the end of one counts.
+func dotted(routes []route, project string) {
+	if slices.ContainsFunc(routes, func(r route) bool { return len(r.hosts) > 0 }) {
+		spelled(routes, hostSpelling(project, withDot))
+	}
+}
+
 // hostsOf are the patterns of plain domains; nil where they are any.
 func hostsOf(domains []domain) (hosts []string) {
 	for _, d := range domains {

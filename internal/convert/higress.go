@@ -105,6 +105,7 @@ func higressTables(c *conversion, objects []*object) (tables []table) {
 		first = o
 		p.ingresses(objects)
 		p.all()
+		dotted(p.made, "Higress")
 		tables = append(tables, table{name: o.String(), routes: p.made})
 	}
 	return tables

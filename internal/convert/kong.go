@@ -142,6 +142,7 @@ func kongOrder(c *conversion, name string, routes []kongRoute, global *policy, a
 	if global != nil {
 		made.routes = append(made.routes, route{from: at, policy: global, changes: []Change{{MoreResponses, "Kong's own 404 for what no route takes carries CORS headers as well, and a preflight there is answered"}}})
 	}
+	dotted(made.routes, "Kong")
 	return made
 }
 

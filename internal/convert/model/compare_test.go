@@ -217,7 +217,7 @@ func (x exchange) changes() (kinds []convert.ChangeKind) {
 		for _, c := range r.Changes {
 			// What a rule does not take any more, or what another spelling of the host
 			// comes to, falls under another rule, or none.
-			if rule == nil || rule.Index == i || c.Kind == convert.WholeSegments || c.Kind == convert.LetterCase || c.Kind == defaultBackend || c.Kind == convert.HostSpelling {
+			if rule == nil || rule.Index == i || c.Kind == convert.WholeSegments || c.Kind == convert.LetterCase || c.Kind == convert.DefaultBackend || c.Kind == convert.HostSpelling {
 				kinds = append(kinds, c.Kind)
 			}
 		}
@@ -271,10 +271,9 @@ func (x exchange) compare(t *rapid.T) bool {
 	some := func(f func(s seen) bool) bool { return slices.ContainsFunc(sources, f) }
 	for i, s := range sources {
 		o := ours[i]
-		// A 404 of the proxy itself, which the host has with a port that counts, or
-		// which some rule says is stamped.
+		// A 404 of the proxy itself, which some rule says is stamped.
 		own := len(s.answers) > 0 && len(s.forwarded) == 0 && s.answers[0].Status == 404
-		if own && (strings.Contains(x.target.Host, ":") || x.somewhere(convert.MoreResponses)) {
+		if own && x.somewhere(convert.MoreResponses) {
 			continue
 		}
 		// What a listed change excuses: another spelling of the host; and what becomes
@@ -283,18 +282,21 @@ func (x exchange) compare(t *rapid.T) bool {
 		if len(x.upstream) > 0 {
 			excuses = append(excuses, convert.GatewayDecides, convert.WholeSegments)
 		}
-		if strings.Contains(x.target.Host, ":") {
-			excuses = append(excuses, convert.HostSpelling)
+		elsewhere := []convert.ChangeKind{convert.WholeSegments}
+		name, port, _ := strings.Cut(x.target.Host, ":")
+		if port != "" || strings.HasSuffix(name, ".") {
+			elsewhere = append(elsewhere, convert.HostSpelling)
 		}
-		if strings.Count(x.target.Host, ".") > 2 {
-			excuses = append(excuses, oneLabel, convert.HostSpelling)
+		if strings.Count(strings.TrimSuffix(name, "."), ".") > 2 {
+			elsewhere = append(elsewhere, convert.OneLabel)
 		}
+		excuses = append(excuses, elsewhere[1:]...)
 		narrower := append(slices.Clone(excuses), convert.WholeSegments, convert.LiteralStar)
 		if len(x.upstream) > 0 { // the filter takes them away, and answers for upstream
 			narrower = append(narrower, convert.UpstreamHeaders, convert.DeniedPreflight)
 		}
 		if last := s.answers[len(s.answers)-1]; last.Status >= 300 {
-			narrower = append(narrower, defaultBackend)
+			narrower = append(narrower, convert.DefaultBackend)
 		}
 		if x.sends("authorization") && x.says(convert.GatewayDecides, "authorization") {
 			narrower = append(narrower, convert.GatewayDecides)
@@ -320,7 +322,10 @@ func (x exchange) compare(t *rapid.T) bool {
 		case o.Allowed() && s.Allowed() && !some(func(s seen) bool { return slices.Equal(o.content(), s.content()) }):
 			differs(i, fmt.Sprintf("a page may read %v of the source's response and %v of the filter's", s.content(), o.content()), narrower...)
 		}
-		x.compareAnswers(differs, i, s, o)
+		// Under another rule than the source's, the answer is that rule's.
+		x.compareAnswers(func(i int, what string, kinds ...convert.ChangeKind) {
+			differs(i, what, append(kinds, elsewhere...)...)
+		}, i, s, o)
 	}
 	return some(func(s seen) bool { return s.Allowed() })
 }
@@ -335,10 +340,10 @@ func (x exchange) compareAnswers(differs func(int, string, ...convert.ChangeKind
 	if o.Preflight != nil {
 		forwarded := slices.Contains(s.forwarded, "OPTIONS") && x.page.NormalizedMethod() != "OPTIONS"
 		if forwarded && !slices.Contains(o.forwarded, "OPTIONS") {
-			differs(i, "the source forwards a preflight and the filter does not", convert.DeniedPreflight, convert.GatewayDecides, convert.HostSpelling)
+			differs(i, "the source forwards a preflight and the filter does not", convert.DeniedPreflight, convert.GatewayDecides)
 		}
 		if !slices.Contains(s.forwarded, "OPTIONS") && slices.Contains(o.forwarded, "OPTIONS") && x.page.NormalizedMethod() != "OPTIONS" {
-			differs(i, "the filter forwards a preflight and the source does not", convert.GatewayDecides, convert.HostSpelling)
+			differs(i, "the filter forwards a preflight and the source does not", convert.GatewayDecides)
 		}
 		from, to := s.answers[0], o.answers[0]
 		if value(from, acao) != "" && value(to, acao) != "" && from.Status != to.Status && !forwarded {
@@ -354,7 +359,7 @@ func (x exchange) compareAnswers(differs func(int, string, ...convert.ChangeKind
 	if !preflight && strings.Contains(strings.ToLower(value(to, "vary")), "origin") && value(from, "vary") == "" {
 		why := []convert.ChangeKind{convert.VaryIsSet}
 		if len(s.forwarded) == 0 {
-			why = append(why, convert.MoreResponses, convert.HostSpelling, oneLabel)
+			why = append(why, convert.MoreResponses)
 		}
 		differs(i, "Vary is set", why...)
 	}
@@ -382,8 +387,3 @@ func value(r browser.Response, name string) string {
 	}
 	return ""
 }
-
-const (
-	defaultBackend = convert.ChangeKind("default-backend")
-	oneLabel       = convert.ChangeKind("one-label")
-)

@@ -76,6 +76,9 @@ func words(t *rapid.T, label string, pool []string, most int) []string {
 // drawTarget draws a host, which browsers write in lower case, and a path.
 func drawTarget(t *rapid.T) request {
 	host := pick(t, "to host", hostNames[:5+die(t, "elsewhere", 2)])
+	if chance(t, "a dot at its end", 12) {
+		host += "."
+	}
 	if chance(t, "a port", 10) {
 		host += ":8443"
 	}

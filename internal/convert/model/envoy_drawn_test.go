@@ -74,10 +74,9 @@ func (m envoyMatch) reasons() (out []reason) {
 	return out
 }
 
-// drawEnvoy draws a route configuration that ignores ports: where they count, a
-// port leads to another virtual host, and host-spelling is not listed for each.
+// drawEnvoy draws a route configuration.
 func drawEnvoy(t *rapid.T) envoy {
-	e := envoy{CORS: maybe(t, "on all hosts", 10, drawEnvoyCORS), IgnorePort: true}
+	e := envoy{CORS: maybe(t, "on all hosts", 10, drawEnvoyCORS), IgnorePort: chance(t, "ignores ports", 2)}
 	domains := some(t, "domains", append(slices.Clone(hostNames[:5]), hostWilds...), 1, 4)
 	for len(domains) > 0 {
 		n := 1 + die(t, "domains of a host", len(domains))
