@@ -71,10 +71,13 @@ type gatewayScope struct {
 	*conversion
 	gateways map[string]*object
 	attached []func(gatewayTarget) (*policy, []Change)
+	// envoy says that the files have SecurityPolicies, so that the gateway is Envoy
+	// Gateway.
+	envoy bool
 }
 
 func gatewayTables(c *conversion, objects []*object) (tables []table) {
-	s := &gatewayScope{conversion: c, gateways: map[string]*object{}}
+	s := &gatewayScope{conversion: c, gateways: map[string]*object{}, envoy: slices.ContainsFunc(objects, isSecurityPolicy)}
 	for _, a := range attachers {
 		s.attached = append(s.attached, a.attach(c, objects))
 	}
@@ -203,7 +206,7 @@ func (s *gatewayScope) table(p gatewayParent, objects []*object) (routes []route
 	groups := orderDomains(domains)
 	for i, group := range groups {
 		made := s.virtualHost(p, group, owners[group[0].owner.(string)])
-		if slices.ContainsFunc(made, func(r route) bool { return r.policy != nil && r.policy.by != "" }) && misspelled(domains, group) {
+		if s.envoy && misspelled(domains, group) { // other gateways may have it otherwise
 			spelled(made, hostSpelling("Envoy Gateway", withDot))
 		}
 		routes = append(routes, made...)
