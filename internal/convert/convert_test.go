@@ -562,7 +562,7 @@ func TestBounds(t *testing.T) {
 		if result != nil || len(problems) == 0 || !strings.Contains(problems.Error(), c.want) {
 			t.Errorf("%s: %.300s", name, problems.Error())
 		}
-		if took := time.Since(began); took > 20*time.Second {
+		if took := time.Since(began); took > 2*time.Minute { // some seconds, and ten times as long with the race detector
 			t.Errorf("%s took %s", name, took)
 		}
 	}
