@@ -173,20 +173,20 @@ func TestWatching(t *testing.T) {
 		}
 		return os.Rename(other, path)
 	})
+	one, two, link := filepath.Join(dir, "one"), filepath.Join(dir, "two"), filepath.Join(dir, "link")
+	then := time.Now().Add(-time.Hour)
+	for _, name := range []string{one, two} {
+		if err := errors.Join(write(name, filepath.Base(name)), os.Chtimes(name, then, then)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(one, link); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.read(link); err != nil {
+		t.Fatal(err)
+	}
 	changed("a link that is turned to a file of the same size and time", func() error {
-		one, two, link := filepath.Join(dir, "one"), filepath.Join(dir, "two"), filepath.Join(dir, "link")
-		then := time.Now().Add(-time.Hour)
-		for _, name := range []string{one, two} {
-			if err := errors.Join(write(name, filepath.Base(name)), os.Chtimes(name, then, then)); err != nil {
-				return err
-			}
-		}
-		if err := os.Symlink(one, link); err != nil {
-			return err
-		}
-		if _, err := w.read(link); err != nil {
-			return err
-		}
 		return errors.Join(os.Remove(link), os.Symlink(two, link))
 	})
 	changed("its end", func() error { return os.Remove(path) })
