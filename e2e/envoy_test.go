@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -190,15 +191,20 @@ func countedBy(t *testing.T, admin string) map[string]uint64 {
 	return values
 }
 
-// freeAddress is one that nothing listens on, just now.
+// freeAddress is one that nothing listens on, just now. Its port is below those
+// that systems give to outgoing connections, or one of these could have it by the
+// time that a process listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(20_000+rand.IntN(10_000))))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no free port from 20000 to 30000")
+	return ""
 }
 
 func setAddress(t *testing.T, document any, address string, steps ...any) {
