@@ -28,7 +28,21 @@ func regexPaths(regex string) ([]path, bool) {
 			kind, parts = belowPath, parts[:n-1]
 		}
 	}
-	texts := []string{""}
+	texts, few := expand(parts)
+	if !few {
+		return nil, false
+	}
+	var paths []path
+	for _, t := range texts {
+		paths = append(paths, path{kind: kind, text: t})
+	}
+	return paths, true
+}
+
+// expand returns all texts that parts match, one behind the other; false where
+// they are too many.
+func expand(parts []*syntax.Regexp) (texts []string, few bool) {
+	texts = []string{""}
 	for _, p := range parts {
 		more, ok := finite(p)
 		if !ok || len(texts)*len(more) > maxExpanded {
@@ -42,11 +56,7 @@ func regexPaths(regex string) ([]path, bool) {
 		}
 		texts = longer
 	}
-	var paths []path
-	for _, t := range texts {
-		paths = append(paths, path{kind: kind, text: t})
-	}
-	return paths, true
+	return texts, true
 }
 
 // flatten lists what follows each other, without the marks of begin and end at the
@@ -128,21 +138,7 @@ func finite(re *syntax.Regexp) ([]string, bool) {
 		}
 		return texts, true
 	case syntax.OpConcat:
-		texts := []string{""}
-		for _, sub := range re.Sub {
-			more, ok := finite(sub)
-			if !ok || len(texts)*len(more) > maxExpanded {
-				return nil, false
-			}
-			var longer []string
-			for _, t := range texts {
-				for _, m := range more {
-					longer = append(longer, t+m)
-				}
-			}
-			texts = longer
-		}
-		return texts, true
+		return expand(re.Sub)
 	}
 	return nil, false
 }

@@ -350,19 +350,9 @@ func traefikHosts(regex string) (hosts []traefikHost, ok bool) {
 			parts = parts[1:]
 		}
 	}
-	texts := []string{""}
-	for _, p := range parts {
-		more, few := finite(p)
-		if !few || len(texts)*len(more) > maxExpanded {
-			return nil, false
-		}
-		var longer []string
-		for _, t := range texts {
-			for _, m := range more {
-				longer = append(longer, t+m)
-			}
-		}
-		texts = longer
+	texts, few := expand(parts)
+	if !few {
+		return nil, false
 	}
 	for _, text := range texts {
 		if wildcard != "" && !strings.HasPrefix(text, ".") || text == "" {
