@@ -159,6 +159,7 @@ func TestPatternErrors(t *testing.T) {
 			{"https://a.example,https://b.example", several, entries},
 			{"https://a.example, https://b.example", several, entries},
 			{"https://a.example,b.example", labels, hosts},
+			{"https://a.example,", labels, hosts},
 		}},
 		{"wildcards in other places", [][3]string{
 			{"https://*", anyHost, "list the hosts, " + hosts + `, or allow every origin with "*"`},
@@ -441,9 +442,11 @@ func TestParseHostPattern(t *testing.T) {
 		{"a..b", noHost, example},
 		{"api.example.com/v1", noHost, example},
 		{"127.1", noHost, example},
+		{"2001:db8::1", noHost, example},
 		{"api.example.com:8080", port, `write "api.example.com"`},
 		{"*.example.com:8080", port, `write "*.example.com"`},
 		{"https://api.example.com", scheme, `write "api.example.com"`},
+		{"https://api.example.com/v1", scheme, `write "api.example.com"`},
 		{"https://*.example.com:8080/v1", scheme, `write "*.example.com"`},
 	} {
 		host, below, err := ParseHostPattern(row[0])

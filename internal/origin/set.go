@@ -48,7 +48,7 @@ func (s *Set) Reset(n int, pattern func(i int) *Pattern) {
 		}
 	}
 	// Each host gets its part of the list of ports.
-	total := uint32(0)
+	var total uint32
 	for i := range s.sets {
 		set := &s.sets[i]
 		set.from = total
