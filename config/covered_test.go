@@ -21,6 +21,10 @@ func TestWhatIsSaidOfRedundantEntries(t *testing.T) {
 		{`"https://a.example", "https://*.example", "https://*.example:*"`, []string{
 			`allow_origins[0]: "https://a.example": "https://*.example:*" covers it; leave it out`,
 			`allow_origins[1]: "https://*.example": "https://*.example:*" covers it; leave it out`}},
+		{`"*", "*", {"exact": "*"}`, []string{
+			`allow_origins[1]: "*": stands twice; keep one`,
+			`allow_origins[2]: {"exact": "*"}: allows every origin, as allow_origins[0] does; keep one`,
+			`allow_origins[2]: {"exact": "*"}: matches the text "*", and so stands for any origin, as in Envoy; write "*" if that is meant, or the origins`}},
 	} {
 		_, warnings, err := Parse(fmt.Appendf(nil, `{"allow_origins": [%s]}`, c.origins))
 		if err != nil {

@@ -66,12 +66,12 @@ var allowOriginsInCamel = camel(allowOrigins)
 // has, Istio's allowOrigins are told by their matcher objects: strings there may
 // as well be the Gateway API's, or ours.
 func (d *dialect) see(f *Field, v value) {
-	project := f.Dialect
-	if v.name == allowOriginsInCamel && v.beginsWithObject() {
-		project = istio
+	if d.project != "" {
+		return
 	}
-	if project != "" && d.project == "" {
-		*d = dialect{project, v.at}
+	*d = dialect{f.Dialect, v.at}
+	if v.name == allowOriginsInCamel && v.beginsWithObject() {
+		d.project = istio
 	}
 }
 
@@ -162,7 +162,7 @@ func (p *parser) percent(v value) (all bool) {
 			return
 		}
 		var ok bool
-		if numerator, ok = whole(v.Raw); v.Kind != jsontext.Number || !ok || numerator < 0 || bits.Len64(uint64(numerator)) > 32 {
+		if numerator, ok = whole(v.Raw); !ok || numerator < 0 || bits.Len64(uint64(numerator)) > 32 {
 			p.wrongType(v, "a whole number")
 		}
 	})

@@ -258,6 +258,7 @@ func TestDialectRefusals(t *testing.T) {
 			{json: with(`"filter_enabled":{"default_value":{"numerator":50}}`), problems: "filter_enabled.default_value out-of-range"},
 			{json: with(`"filter_enabled":{"default_value":{"numerator":100,"denominator":"TEN_THOUSAND"}}`), problems: "filter_enabled.default_value out-of-range"},
 			{json: with(`"shadow_enabled":{"default_value":{"numerator":1,"denominator":"MILLION"}}`), problems: "shadow_enabled.default_value out-of-range"},
+			{json: with(`"filter_enabled":{"default_value":{"numerator":10000,"denominator":"MILLION"}}`), problems: "filter_enabled.default_value out-of-range"},
 			{json: with(`"filter_enabled":{"default_value":{"numerator":1e2,"denominator":"HUNDRED"}}`)},
 		}},
 		{"fractions have a form", []row{
@@ -267,6 +268,11 @@ func TestDialectRefusals(t *testing.T) {
 			{json: with(`"filter_enabled":{"default_value":100}`), problems: "filter_enabled.default_value wrong-type"},
 			{json: with(`"filter_enabled":{"default_value":{"numerator":"100"}}`), problems: "filter_enabled.default_value.numerator wrong-type"},
 			{json: with(`"filter_enabled":{"default_value":{"numerator":-1}}`), problems: "filter_enabled.default_value.numerator wrong-type"},
+			{json: with(`"filter_enabled":{"default_value":{"numerator":0.5}}`), problems: "filter_enabled.default_value.numerator wrong-type"},
+			{json: with(`"filter_enabled":{"default_value":{"numerator":4294967295}}`)}, // the last of an uint32
+			{json: with(`"filter_enabled":{"default_value":{"numerator":4294967296}}`), problems: "filter_enabled.default_value.numerator wrong-type"},
+			{json: with(`"filter_enabled":{"default_value":{"numerator":100},"runtime_key":""}`)},
+			{json: with(`"filter_enabled":{"default_value":{"numerator":100},"runtime_key":1}`), problems: "filter_enabled.runtime_key wrong-type"},
 			{json: with(`"filter_enabled":{"default_value":{"numerator":100,"denominator":"hundred"}}`), problems: "filter_enabled.default_value.denominator bad-value"},
 			{json: with(`"filter_enabled":{"default_value":{"percent":100}}`), problems: "filter_enabled.default_value.percent unknown-key"},
 		}},
@@ -285,6 +291,12 @@ func TestDialectRefusals(t *testing.T) {
 // for: what happens to a preflight from an origin that is not allowed.
 func TestNotes(t *testing.T) {
 	const origins = `"allow_origin_string_match":[{"exact":"https://a.example"}]`
+	for key, project := range map[string]string{"allow_origin_string_match": "Envoy", "allow_origin": "Istio"} {
+		got := mustParse(t, `{"`+key+`":["https://a.example"]}`).Notes.Error()
+		if want := key + ": " + project + ` forwards a preflight from an origin that is not allowed; this filter answers it with 403; add "unmatched_preflights": "forward" to keep that, or "deny" to say that 403 is meant`; got != want {
+			t.Errorf("%s\nwant %s", got, want)
+		}
+	}
 	for _, c := range []struct{ name, json, want string }{
 		{"Envoy forwards", `{` + origins + `}`, "allow_origin_string_match unmatched-preflights"},
 		{"Envoy in camel case", `{"allowOriginStringMatch":[{"exact":"https://a.example"}]}`, "allowOriginStringMatch unmatched-preflights"},
@@ -302,6 +314,9 @@ func TestNotes(t *testing.T) {
 		{"our own fields", `{"allow_origins":[{"exact":"https://a.example"},"https://b.example"]}`, ""},
 		{"our own fields in camel case, or the Gateway API's", `{"allowOrigins":["https://a.example"],"maxAge":60}`, ""},
 		{"Higress answers by itself", `{"allow_origin_patterns":["https://*.a.example"]}`, ""},
+		{"the first key tells", `{"debug":false,` + origins + `,"filter_enabled":{"default_value":{"numerator":100}}}`, "allow_origin_string_match unmatched-preflights"},
+		{"the first key tells, of two projects", `{"allow_origin_patterns":["https://*.a.example"],"filter_enabled":{"default_value":{"numerator":100}}}`, ""},
+		{"an empty list tells nothing", `{"allowOrigins":[],"allow_origin_patterns":["https://*.a.example"]}`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, warnings, err := Parse([]byte(c.json))

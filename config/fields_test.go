@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"reflect"
 	"slices"
 	"strings"
@@ -86,6 +87,12 @@ func TestFieldRefusals(t *testing.T) {
 			{json: with(`"max_age":600.5`), problems: "max_age bad-value"},
 			{json: with(`"max_age":1e400`), problems: "max_age bad-value"},
 			{json: with(`"max_age":1e19`), problems: "max_age bad-value"},
+			{json: with(`"max_age":9223372036854775807`), problems: "max_age out-of-range"},
+			// A number with a point is a whole one as far as all of those have a value of their own.
+			{json: with(`"max_age":9007199254740992.0`), problems: "max_age out-of-range"},
+			{json: with(`"max_age":-9007199254740992.0`), problems: "max_age out-of-range"},
+			{json: with(`"max_age":9007199254740994.0`), problems: "max_age bad-value"},
+			{json: with(`"max_age":-9007199254740994.0`), problems: "max_age bad-value"},
 			{json: with(`"max_age":"1.5s"`), problems: "max_age bad-value"},
 			{json: with(`"max_age":"500ms"`), problems: "max_age bad-value"},
 			{json: with(`"max_age":"1d"`), problems: "max_age bad-value"},
@@ -260,6 +267,10 @@ func TestAllowsMethodAndHeader(t *testing.T) {
 			if p.AllowsMethod("") || p.AllowsHeader("") {
 				t.Error("the empty string is allowed")
 			}
+			longest := strings.Repeat("X", header.MaxNameLen)
+			if any := strings.Contains(c.name, "any"); p.AllowsMethod(longest) != any || p.AllowsMethod(longest+"X") {
+				t.Errorf("of the longest method and a longer one %v and %v are allowed", p.AllowsMethod(longest), p.AllowsMethod(longest+"X"))
+			}
 		})
 	}
 }
@@ -309,8 +320,8 @@ func TestKnownKeys(t *testing.T) {
 
 func TestNearKey(t *testing.T) {
 	for key, want := range map[string]bool{
-		"allow_origins": true, "alow_origin": true, "Allow_Orgins": true, "allow_origins_": true,
-		"allowing_origin": false, "mode": false, "rule": false, "access_logs": false, "": false,
+		"allow_origins": true, "alow_origin": true, "Allow_Orgins": true, "allow_origins_": true, "statPrefab": true,
+		"allowing_origin": false, "statPrefuse": false, "statPrefi": false, "mode": false, "rule": false, "access_logs": false, "": false,
 	} {
 		if got := NearKey(key); got != want {
 			t.Errorf("%s is near: %v", key, got)
@@ -328,6 +339,34 @@ func TestEveryFieldIsRead(t *testing.T) {
 		}
 		if f.Setting != "" && f.Setting != f.Name && !slices.ContainsFunc(Fields, func(ours Field) bool { return ours.Name == f.Setting }) {
 			t.Errorf("%s means %s, which is no field", f.Name, f.Setting)
+		}
+	}
+}
+
+// TestEveryCharacterOfANameOrAPath tries each of ASCII, and one beyond, where
+// strings have an alphabet of their own.
+func TestEveryCharacterOfANameOrAPath(t *testing.T) {
+	const letters, digits = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
+	const punctuation = "!\"$%&'()+,-./:;<=>@[\\]^_`{|}~" // what stands in a path, less the "*", "?" and "#" of other meaning
+	quoted := func(s string) string {
+		text, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	for r := range rune(0x81) {
+		c := string(r)
+		for _, place := range []struct{ name, text, set string }{
+			{"the first of a prefix", `{"mode":"off","stat_prefix":` + quoted(c+"x") + `}`, letters + digits + "_-"},
+			{"in a prefix", `{"mode":"off","stat_prefix":` + quoted("x"+c+"x") + `}`, letters + digits + "_-."},
+			{"the last of a prefix", `{"mode":"off","stat_prefix":` + quoted("x"+c) + `}`, letters + digits + "_-"},
+			{"in a path", `{"rules":[{"paths":[` + quoted("/a"+c+"b") + `],"policy":{"mode":"off"}}]}`, letters + digits + punctuation},
+		} {
+			_, _, err := Parse([]byte(place.text))
+			if want := strings.Contains(place.set, c); (err == nil) != want {
+				t.Errorf("%q may stand %s: %v", c, place.name, err)
+			}
 		}
 	}
 }

@@ -2,13 +2,16 @@ package config
 
 import (
 	"os"
+	"strings"
 	"testing"
 )
 
 // TestTextOfManyMistakes pins what a user reads. The other tests compare places
 // and codes, so that a better wording changes this file alone.
 func TestTextOfManyMistakes(t *testing.T) {
-	const text = `{
+	var got strings.Builder
+	for _, text := range []string{
+		`{
   "allow_orgins": [],
   "allow_origins": ["https://a.example/", "*", "null", "http://b.example", "https://*.com", {"regex": "https://.*c\\.example"}, {"prefix": "https://d"}, {"regex": "("}, 7, "https://E.example"],
   "allowOrigins": ["https://z.example"],
@@ -26,17 +29,35 @@ func TestTextOfManyMistakes(t *testing.T) {
     {"name": "v1", "hosts": ["https://api.example"], "paths": ["v1/*"], "policy": {"allow_origins": []}},
     {"path": ["/x"]}
   ]
-}`
-	plugin, warnings, err := Parse([]byte(text))
-	if plugin != nil || err == nil {
-		t.Fatalf("plugin %v, error %v", plugin, err)
+}`,
+		// What is not said of the first.
+		`{
+  "mode": [], "filter_enabled": {"default_value": {"numerator": "100"}}, "debug": {}, "allow_credentials": true,
+  "allow_origins": [{"regex": "https://.*a\\.example"}, {"regex": "https?://b\\.example"}],
+  "allow_methods": ["", "PUT,DELETE"],
+  "allow_headers": ["", "x-a,x-b"],
+  "max_age": 2147483648,
+  "preflight_status": null,
+  "stat_prefix": true,
+  "rules": [{"name": false, "paths": ["/~a?b", "/~a#b", "/é"], "policy": {"mode": "off"}}]
+}`,
+		`{"allow_origins": [{"prefix": "https://a"}, {}, {"exact": "https://a.example", "regex": "x"}, {"safe_regex": {}}, {"exact": "https://*.a.example"}, {"exact": ""}, {"regex": ""}]}`,
+		"",
+	} {
+		plugin, warnings, err := Parse([]byte(text))
+		if plugin != nil || err == nil {
+			t.Fatalf("plugin %v, error %v", plugin, err)
+		}
+		got.WriteString(err.Error() + "\n")
+		if len(warnings) > 0 {
+			got.WriteString("warnings:\n" + warnings.Error() + "\n")
+		}
 	}
-	got := err.Error() + "\nwarnings:\n" + warnings.Error() + "\n"
 	want, err := os.ReadFile("testdata/mistakes.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got != string(want) {
-		t.Errorf("the text is\n%s\nwant\n%s", got, want)
+	if got.String() != string(want) {
+		t.Errorf("the text is\n%s\nwant\n%s", got.String(), want)
 	}
 }

@@ -27,15 +27,11 @@ func (p *parser) parseJSON(data []byte) (value, bool) {
 		return value{}, false
 	}
 	if !utf8.ValidString(text) {
-		i := 0
-		for i < len(text) {
-			c, size := utf8.DecodeRuneInString(text[i:])
-			if c == utf8.RuneError && size == 1 {
-				break
+		for i, c := range text {
+			if c == utf8.RuneError && !strings.HasPrefix(text[i:], "\ufffd") {
+				return broken(i, "invalid UTF-8 at ", "save the configuration as UTF-8")
 			}
-			i += size
 		}
-		return broken(i, "invalid UTF-8 at ", "save the configuration as UTF-8")
 	}
 	root, err := jsontext.Parse(text, maxDepth)
 	if err == nil {

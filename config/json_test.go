@@ -125,12 +125,62 @@ func TestRemediesNameTheNearestWord(t *testing.T) {
 	}
 }
 
+// TestNearestWords holds how far a slip may go: half the letters of the word.
+func TestNearestWords(t *testing.T) {
+	for _, c := range []struct{ word, known, want string }{
+		{"ab", "ax", "ax"}, {"ab", "xy", ""}, {"a", "b", ""}, {"abc", "abx", "abx"}, {"abc", "axy", ""}, {"abcd", "abxy", "abxy"}, {"abcd", "axyz", ""},
+		{"ABx", "abz aby", "abz"}, {"abx", "abyz aby abz", "aby"}, {"", "a", ""}, {"abcd", "", ""},
+	} {
+		want := "known here: " + strings.Join(strings.Fields(c.known), ", ")
+		if c.want != "" {
+			want = `did you mean "` + c.want + `"?`
+		}
+		if got := nearest(c.word, strings.Fields(c.known)); got != want {
+			t.Errorf("nearest to %q of %q: %s, want %s", c.word, c.known, got, want)
+		}
+	}
+}
+
+// TestEdits compares with the definition of the distance.
+func TestEdits(t *testing.T) {
+	var naive func(a, b string) int
+	naive = func(a, b string) int {
+		if a == "" || b == "" {
+			return len(a) + len(b)
+		}
+		replace := naive(a[1:], b[1:])
+		if a[0] != b[0] {
+			replace++
+		}
+		return min(replace, naive(a[1:], b)+1, naive(a, b[1:])+1)
+	}
+	words := []string{"", "a", "b", "ab", "ba", "aab", "abba", "kitten", "sitting", "mode", "modes"}
+	for _, a := range words {
+		for _, b := range words {
+			if got, want := edits(a, b), naive(a, b); got != want {
+				t.Errorf("from %q to %q: %d, want %d", a, b, got, want)
+			}
+		}
+	}
+	// Nobody means a long word by a short one, nor is it worth the time.
+	long := strings.Repeat("a", 64)
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{long, long, 0}, {long, "a", 63}, {"a", long, 63}, {long + "a", "a", 65}, {"a", long + "a", 65}, {long + "a", long + "a", 65}} {
+		if got := edits(c.a, c.b); got != c.want {
+			t.Errorf("from %d letters to %d: %d, want %d", len(c.a), len(c.b), got, c.want)
+		}
+	}
+}
+
 func TestMalformedJSONIsPlaced(t *testing.T) {
 	for json, want := range map[string]string{
 		"{\n  \"debug\": true\n  \"mode\": \"off\"\n}": "invalid character '\"' after object key:value pair at line 3, column 3; write one JSON object and nothing after it",
 		"{\"mode\":\n\"of":      "the JSON ends in the middle, at line 2, column 4; look for a missing bracket or quote, or for a template that cut it",
 		"{\"mode\": \"é\xff\"}": "invalid UTF-8 at line 1, column 12; save the configuration as UTF-8",
 		"{} {}":                 "invalid character '{' after top-level value at line 1, column 4; write one JSON object and nothing after it",
+		strings.Repeat("[", 65): "nested deeper than 64 levels at line 1, column 65; no setting needs that; look for a bracket too many",
 	} {
 		if _, _, err := Parse([]byte(json)); err == nil || err.Error() != want {
 			t.Errorf("%q: %v\nwant %v", json, err, want)

@@ -45,15 +45,10 @@ func (p *parser) compileMatcher(e *rawOrigin) (*automaton.Automaton, bool) {
 	before := p.automata.Steps
 	var a *automaton.Automaton
 	var err error
-	switch e.kind {
-	case matchRegex:
+	if e.kind == matchRegex {
 		a, err = p.automata.Regex(e.value, e.ignoreCase)
-	case matchPrefix:
-		a, err = p.automata.Part(e.value, false, true, e.ignoreCase)
-	case matchSuffix:
-		a, err = p.automata.Part(e.value, true, false, e.ignoreCase)
-	default:
-		a, err = p.automata.Part(e.value, true, true, e.ignoreCase)
+	} else {
+		a, err = p.automata.Part(e.value, e.kind != matchPrefix, e.kind != matchSuffix, e.ignoreCase)
 	}
 	p.steps += p.automata.Steps - before
 	var limit *automaton.LimitError
@@ -249,9 +244,6 @@ func inLabel(c byte) bool {
 
 // unite makes the automata of a list one, where that fits the bounds.
 func (p *parser) unite(o *Origins, matchers []matcher) {
-	if len(matchers) == 0 || p.mistakes.count > 0 { // nothing of a wrong configuration is used
-		return
-	}
 	p.list = p.list[:0]
 	for i := range matchers {
 		p.list = append(p.list, matchers[i].Automaton)

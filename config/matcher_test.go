@@ -102,9 +102,17 @@ func TestWhatTheAnyOriginWaiverLetsThrough(t *testing.T) {
 }
 
 func TestMatchersThatOthersCover(t *testing.T) {
-	many := ""
-	for i := range 20 {
-		many += fmt.Sprintf(`"https://h%d.b.example",`, i)
+	others := func(n int) (list string) {
+		for i := range n {
+			list += fmt.Sprintf(`"https://h%d.b.example",`, i)
+		}
+		return list
+	}
+	matchers := func(n int) (list string) {
+		for i := range n {
+			list += fmt.Sprintf(`{"regex":"https://h%d\\.(b|c)\\.example"},`, i)
+		}
+		return list
 	}
 	checkRows(t, []row{
 		{json: `{"allow_origins":["https://*.a.example",{"regex":"https://(x|y)\\.a\\.example"}]}`, warnings: "allow_origins[1] covered"},
@@ -115,7 +123,13 @@ func TestMatchersThatOthersCover(t *testing.T) {
 		{json: `{"allow_origins":[{"regex":"https://(x|y)\\.a\\.example"},{"regex":"https://(y|z)\\.a\\.example"}]}`},
 		{json: `{"allow_origins":["*",{"regex":"https://(x|y)\\.a\\.example"}]}`, warnings: "allow_origins[1] covered"},
 		// Of many patterns the single origins alone are looked at.
-		{json: `{"allow_origins":["https://*.y.a.example","https://x.a.example","https://x.a.example:8443",` + many + `{"regex":"https://([a-z]\\.)+a\\.example"}]}`, warnings: "allow_origins[1] covered"},
+		{json: `{"allow_origins":["https://*.y.a.example","https://x.a.example","https://x.a.example:8443",` + others(20) + `{"regex":"https://([a-z]\\.)+a\\.example"}]}`, warnings: "allow_origins[1] covered"},
+		{json: `{"allow_origins":["https://*.a.example","https://a.example:*",` + others(20) + `{"regex":"https://.\\.a\\.example|https://a\\.example:."}]}`}, // the text of both matches
+		{json: `{"allow_origins":["https://x.a.example",` + others(15) + `{"regex":"https://[a-z]\\.a\\.example"}]}`, warnings: "allow_origins[0] covered"},
+		{json: `{"allow_origins":["https://x.a.example",` + others(16) + `{"regex":"https://[a-z]\\.a\\.example"}]}`, warnings: "allow_origins[0] covered"},
+		// A matcher is compared with so many others.
+		{json: `{"allow_origins":[` + matchers(16) + `{"regex":"https://h0\\.(b|c)\\.example"}]}`, warnings: "allow_origins[16] covered"},
+		{json: `{"allow_origins":[` + matchers(17) + `{"regex":"https://h0\\.(b|c)\\.example"}]}`},
 	})
 }
 
@@ -136,13 +150,39 @@ func TestMatchersShareAnAutomaton(t *testing.T) {
 	}
 	// What does not fit one automaton is compared with several.
 	wide := []string{`{"regex": "https://[ab]*a[ab]{10}\\.example"}`, `{"regex": "https://[ab]*b[ab]{10}\\.[cd]example"}`, `{"regex": "https://[ab]*ab[ab]{9}\\.[ef]example"}`, `{"regex": "https://[ab]*ba[ab]{9}\\.[gh]example"}`}
-	p = mustParse(t, `{"allow_origins": [`+strings.Join(wide, ",")+`]}`).Default
+	plugin, verdict := judge(t, `{"allow_origins": [`+strings.Join(wide, ",")+`]}`)
+	if strings.Contains(fmt.Sprint(verdict), "covered") {
+		t.Errorf("%q", verdict)
+	}
+	p = plugin.Default
 	if n := len(p.Origins.automata); n < 2 {
 		t.Errorf("%d automata", n)
 	}
 	for _, s := range []string{"https://aaaaaaaaaaa.example", "https://bbbbbbbbbbb.cexample", "https://abbbbbbbbbb.eexample", "https://baaaaaaaaaa.hexample"} {
 		if p.Origins.Match(s) != Matches {
 			t.Errorf("%s does not match", s)
+		}
+	}
+}
+
+// TestWhatIsSpelled holds a domain that stands in a matcher apart from one that is
+// a part of a longer name, with each character before it and behind it.
+func TestWhatIsSpelled(t *testing.T) {
+	const inNames = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+	for c := range byte(128) {
+		want := !strings.Contains(inNames, string(c))
+		for _, text := range []string{"https://" + string(c) + "b.example", "https://b.example" + string(c)} {
+			if got := SpelledIn(text)("b.example"); got != want {
+				t.Errorf("b.example is spelled in %q: %v", text, got)
+			}
+		}
+	}
+	for text, want := range map[string]bool{
+		"b.example": true, `HTTPS://(A|B)\.EXAMPLE`: false, `(a|B\.Example)`: true, "": false,
+		"ab.example|b.example": true, "ab.example|b.examples": false, "b.examples|b.example": true,
+	} {
+		if got := SpelledIn(text)("b.example"); got != want {
+			t.Errorf("b.example is spelled in %q: %v", text, got)
 		}
 	}
 }

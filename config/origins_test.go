@@ -80,6 +80,8 @@ func TestOriginRefusals(t *testing.T) {
 			{json: `{"allow_origins":["https://a.example","*","https://b.example","*"]}`, warnings: "allow_origins[3] duplicate, allow_origins[0] covered, allow_origins[2] covered"},
 			{json: `{"allow_origins":["http://a.example","https://a.example","https://*.a.example","https://a.example:8443"]}`},
 			{json: with(`"timing_allow_origins":["*","https://a.example"]`), warnings: "timing_allow_origins[1] covered"},
+			{json: `{"allow_origins":["*","null"],"dangerously_tolerate":["null-origin"]}`, warnings: "allow_origins[1] covered"},
+			{json: `{"allow_origins":["https://a.example:[1,2]","https://a.example:[2,3]","https://a.example:[1,3]"]}`, warnings: "allow_origins[2] covered"},
 		}},
 		{"matcher objects say one thing", []row{
 			{json: `{"allow_origins":[{}]}`, problems: "allow_origins[0] missing"},
@@ -87,7 +89,8 @@ func TestOriginRefusals(t *testing.T) {
 			{json: `{"allow_origins":[{"exact":"https://a.example","regex":"x"}]}`, problems: "allow_origins[0].regex bad-value"},
 			{json: `{"allow_origins":[{"exact":1}]}`, problems: "allow_origins[0].exact wrong-type"},
 			{json: `{"allow_origins":[{"exact":"https://a.example","ignoreCase":"yes"}]}`, problems: "allow_origins[0].ignoreCase wrong-type"},
-			{json: `{"allow_origins":[{"exact":"https://*.a.example"},{"exact":"https://a.example:*"}]}`, problems: "allow_origins[0] bad-origin, allow_origins[1] bad-origin"},
+			{json: `{"allow_origins":[{"exact":"https://*.a.example"},{"exact":"https://a.example:*"},{"exact":"https://a.example:[8080,8443]"}]}`, problems: "allow_origins[0] bad-origin, allow_origins[1] bad-origin, allow_origins[2] bad-origin"},
+			{json: `{"allow_origins":[{"exact":"http://*.com"}],"allow_credentials":true}`, problems: "allow_origins[0] bad-origin"}, // what else is wrong with it is of no interest
 			{json: `{"allow_origins":[{"exact":"https://a.example/"},{"exact":"x"}]}`, problems: "allow_origins[0] bad-origin, allow_origins[1] bad-origin"},
 			{json: `{"allow_origins":[{"safe_regex":"x"}]}`, problems: "allow_origins[0].safe_regex wrong-type"},
 			{json: `{"allow_origins":[{"safe_regex":{}}]}`, problems: "allow_origins[0].safe_regex missing"},
@@ -95,8 +98,8 @@ func TestOriginRefusals(t *testing.T) {
 			{json: `{"allow_origins":[{"safe_regex":{"regexp":"x"}}]}`, problems: "allow_origins[0].safe_regex.regexp unknown-key, allow_origins[0].safe_regex missing"},
 		}},
 		{"regexes that do not compile", []row{
-			{json: `{"allow_origins":[{"regex":"("},{"regex":"a)|(b"},{"regex":"(?=x)"},{"regex":"a**"},{"regex":"\\"},{"regex":"[z-a]"},{"regex":"a{1001}"},{"regex":"(?P<n>a)(?P=n)"},{"regex":""},{"regex":"` + strings.Repeat("a", 2049) + `"}]}`,
-				problems: "allow_origins[0] bad-regex, allow_origins[1] bad-regex, allow_origins[2] bad-regex, allow_origins[3] bad-regex, allow_origins[4] bad-regex, allow_origins[5] bad-regex, allow_origins[6] bad-regex, allow_origins[7] bad-regex, allow_origins[8] bad-value, allow_origins[9] costly-matcher"},
+			{json: `{"allow_origins":[{"regex":"("},{"regex":"a)|(b"},{"regex":"(?=x)"},{"regex":"a**"},{"regex":"\\"},{"regex":"[z-a]"},{"regex":"a{1001}"},{"regex":"(?P<n>a)(?P=n)"},{"regex":""},{"regex":"` + strings.Repeat("a", 2049) + `"},{"regex":"` + strings.Repeat("a", 2048) + `"}]}`,
+				problems: "allow_origins[0] bad-regex, allow_origins[1] bad-regex, allow_origins[2] bad-regex, allow_origins[3] bad-regex, allow_origins[4] bad-regex, allow_origins[5] bad-regex, allow_origins[6] bad-regex, allow_origins[7] bad-regex, allow_origins[8] bad-value, allow_origins[9] costly-matcher", warnings: "allow_origins[10] no-effect"},
 		}},
 		{"prefix, suffix and contains want their waiver", []row{
 			{json: `{"allow_origins":[{"prefix":"https://a"},{"suffix":".a.example"},{"contains":"a"},{"prefix":""}]}`, problems: "allow_origins[0] loose-origin-match, allow_origins[1] loose-origin-match, allow_origins[2] loose-origin-match, allow_origins[3] bad-value"},
@@ -254,7 +257,7 @@ func TestMatch(t *testing.T) {
 		},
 		{
 			name: "prefix", origins: `[{"prefix":"https://a.example:30"}]`,
-			matches: []string{"https://a.example:3000", "https://a.example:30"}, others: []string{"https://a.example", "https://b.example", "http://a.example:3000"}, malformed: []string{"https://a.example:30/"},
+			matches: []string{"https://a.example:3000", "https://a.example:30"}, others: []string{"https://a.example", "https://b.example", "http://a.example:3000", "xhttps://a.example:30"}, malformed: []string{"https://a.example:30/"},
 		},
 		{
 			name: "suffix", origins: `[{"suffix":".a.example"}]`,

@@ -139,3 +139,33 @@ func TestPushesLeaveLittleBehind(t *testing.T) {
 		}
 	}
 }
+
+// TestTheMemoryThatFitsBestIsTaken keeps the large texts' memory for large texts.
+func TestTheMemoryThatFitsBestIsTaken(t *testing.T) {
+	for _, c := range []struct {
+		spare []int // bytes of text that each has room for
+		size  int
+		want  int
+	}{
+		{nil, 10, 0},
+		{[]int{10, 30, 20}, 5, 10},
+		{[]int{30, 20, 10}, 15, 20},
+		{[]int{10, 30, 20}, 15, 20},
+		{[]int{20, 30}, 20, 20},
+		{[]int{30, 20}, 20, 20},
+		{[]int{10, 30, 20}, 21, 30},
+		{[]int{10, 30, 20}, 31, 30}, // none has room, and the largest needs the least more
+		{[]int{30, 10, 20}, 31, 30},
+	} {
+		var parser Parser
+		for _, room := range c.spare {
+			parser.Recycle(&Config{text: make([]byte, 0, room)})
+		}
+		if got := cap(parser.take(c.size).text); got != c.want {
+			t.Errorf("of %d, for %d bytes: %d, want %d", c.spare, c.size, got, c.want)
+		}
+		if len(parser.spare) != max(0, len(c.spare)-1) {
+			t.Errorf("of %d, %d are left", c.spare, len(parser.spare))
+		}
+	}
+}

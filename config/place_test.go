@@ -208,15 +208,17 @@ func unquote(text string) string {
 func TestBrokenJSONSaysWhere(t *testing.T) {
 	deep := strings.Repeat("[", maxDepth)
 	for text, want := range map[string]int{
-		"":                          0,
-		"{\"mode\":\n\"of":          12,
-		"{\"mode\": \"é\xff\"}":     12,
-		"{} {}":                     3,
-		"\ufeff{} {}":               6,
-		"\ufeff{\"mode\": \"\xff\"": 13,
-		"{'mode':1}":                1,
-		deep + "[":                  len(deep),
-		"\ufeff" + deep + "{":       3 + len(deep),
+		"":                           0,
+		"{\"mode\":\n\"of":           12,
+		"{\"mode\": \"é\xff\"}":      12,
+		"{} {}":                      3,
+		"\ufeff{} {}":                6,
+		"\ufeff{\"mode\": \"\xff\"":  13,
+		"\xff{}":                     0,
+		"{\"mode\": \"\ufffd\xff\"}": 13,
+		"{'mode':1}":                 1,
+		deep + "[":                   len(deep),
+		"\ufeff" + deep + "{":        3 + len(deep),
 	} {
 		_, _, err := Parse([]byte(text))
 		problems, _ := err.(Problems)

@@ -235,7 +235,7 @@ func (p *parser) compileRules(raw []rawRule) {
 
 // makeRoom makes room for rules before there is any.
 func (x *ruleIndex) makeRoom(raw []rawRule) {
-	hosts := 0
+	var hosts int
 	for i := range raw {
 		hosts += len(raw[i].hosts)
 	}
@@ -271,11 +271,8 @@ func (p *parser) pathPattern(e rawName) (pathPattern, bool) {
 		return fail("paths are compared up to the query", "write "+quote(e.name[:strings.IndexAny(e.name, "?#")]))
 	case strings.Contains(path, "*"):
 		return fail("\"*\" stands for whole segments at the end only", example)
-	}
-	for i := 0; i < len(e.name); i++ {
-		if c := e.name[i]; c <= ' ' || c >= 0x7f {
-			return fail("a path on the wire has no spaces, control characters or letters beyond ASCII", "write them percent-encoded")
-		}
+	case strings.ContainsFunc(e.name, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+		return fail("a path on the wire has no spaces, control characters or letters beyond ASCII", "write them percent-encoded")
 	}
 	return pathPattern{path, below}, true
 }
@@ -290,7 +287,7 @@ func (c *Config) Select(authority, path string) (policy *Policy, rule *Rule) {
 	}
 	path, _, _ = strings.Cut(path, "?")
 	var buf [maxHostLen]byte
-	host := ""
+	var host string
 	if len(authority) <= maxHostLen {
 		host = hostOf(authority, &buf)
 	}

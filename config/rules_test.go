@@ -103,9 +103,10 @@ func TestSelect(t *testing.T) {
 		},
 		{
 			name:  "hosts go without the port and the case of letters",
-			rules: `[{"name":"a","hosts":["a.example"],"policy":{"mode":"off"}},{"name":"sub","hosts":["*.B.example"],"policy":{"mode":"off"}},{"name":"v6","hosts":["[2001:db8::1]"],"policy":{"mode":"off"}},{"name":"v4","hosts":["192.0.2.1"],"policy":{"mode":"off"}},{"name":"dot","hosts":["dot.example.","*.dots.example."],"policy":{"mode":"off"}}]`,
+			rules: `[{"name":"a","hosts":["a.example"],"policy":{"mode":"off"}},{"name":"sub","hosts":["*.B.example"],"policy":{"mode":"off"}},{"name":"v6","hosts":["[2001:db8::1]"],"policy":{"mode":"off"}},{"name":"v4","hosts":["192.0.2.1"],"policy":{"mode":"off"}},{"name":"dot","hosts":["dot.example.","*.dots.example."],"policy":{"mode":"off"}},{"name":"one","hosts":["localhost","za"],"policy":{"mode":"off"}}]`,
 			want: map[[2]string]string{
 				{"a.example", "/"}: "a", {"a.example:8080", "/"}: "a", {"A.EXAMPLE:80", "/"}: "a", {"a.example:", "/"}: "a",
+				{"LOCALHOST", "/"}: "one", {"zA", "/"}: "one", {"Za:1", "/"}: "one", {"local-host", "/"}: "none",
 				{"xa.example", "/"}: "none", {"x.a.example", "/"}: "none", {"a.example.evil", "/"}: "none",
 				{"a.example.", "/"}: "a", {"a.example.:8443", "/"}: "a", {"A.Example.:", "/"}: "a", {"x.b.example.", "/"}: "sub", {"X.B.example.:80", "/"}: "sub", {"192.0.2.1.", "/"}: "v4",
 				{"a.example..", "/"}: "none", {".a.example.", "/"}: "none", {".", "/"}: "none", {"..", "/"}: "none", {":80", "/"}: "none", {".:80", "/"}: "none", {"", "/"}: "none",
@@ -113,7 +114,7 @@ func TestSelect(t *testing.T) {
 				{"x.b.example", "/"}: "sub", {"X.Y.B.Example:1", "/"}: "sub", {"b.example", "/"}: "none", {"xb.example", "/"}: "none",
 				{"[2001:db8::1]", "/"}: "v6", {"[2001:DB8::1]:443", "/"}: "v6", {"[2001:db8::2]", "/"}: "none", {"2001:db8::1", "/"}: "none",
 				{"192.0.2.1:80", "/"}: "v4", {"1.192.0.2.1", "/"}: "none",
-				{strings.Repeat("x.", 126) + "b.example", "/"}: "none", {strings.Repeat("x.", 125) + "b.example", "/"}: "sub", {strings.Repeat("x", 100000), "/"}: "none",
+				{strings.Repeat("x.", 126) + "b.example", "/"}: "none", {strings.Repeat("x.", 125) + "b.example", "/"}: "sub", {strings.Repeat("x.", 124) + "xx.b.example", "/"}: "sub", {strings.Repeat("x", 100000), "/"}: "none",
 			},
 		},
 		{
@@ -199,4 +200,19 @@ func TestSelectAgreesWithALoopOverRules(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAHostIsListedOnceForARule counts what a look-up goes through.
+func TestAHostIsListedOnceForARule(t *testing.T) {
+	for members, want := range map[string]int{
+		`"hosts":["a.example","A.example","a.example."]`: 1,
+		`"hosts":["a.example","b.example"]`:              2,
+		`"hosts":["*","*"]`:                              1,
+		`"paths":["/"]`:                                  1,
+	} {
+		p := mustParse(t, `{"rules":[{`+members+`,"policy":{"mode":"off"}},{"hosts":["a.example","a.example"],"policy":{"mode":"off"}}]}`)
+		if got := len(p.rules.links) - 1; got != want {
+			t.Errorf("%s is listed %d times, want %d", members, got, want)
+		}
+	}
 }

@@ -3,7 +3,6 @@ package config
 import (
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // What a message quotes, in bytes: of a value, and of a reason or a remedy,
@@ -19,12 +18,7 @@ func quote(s string) string { return strconv.Quote(s) }
 // shorten makes a value fit for a message. The line breaks that JSON allows
 // between its parts are of no interest there.
 func shorten(value string) string {
-	return line(strings.Map(func(r rune) rune {
-		if r < ' ' {
-			return ' '
-		}
-		return r
-	}, cut(value, maxValueLen)), maxValueLen)
+	return line(strings.Map(func(r rune) rune { return max(r, ' ') }, cut(value, maxValueLen)), maxValueLen)
 }
 
 // line makes text fit for one line of a log, whatever of the configuration it
@@ -57,8 +51,5 @@ func cut(s string, bound int) string {
 	if len(s) <= bound {
 		return s
 	}
-	for bound > 0 && !utf8.RuneStart(s[bound]) {
-		bound--
-	}
-	return s[:bound] + "…"
+	return strings.ToValidUTF8(s[:bound], "") + "…"
 }

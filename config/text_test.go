@@ -25,7 +25,7 @@ func checkText(t interface{ Fatalf(string, ...any) }, text string, problems Prob
 				t.Fatalf("%q\nsays %q, with %q in it", text, s, s[max(i, 0):])
 			}
 		}
-		if p.Reason == "" || p.Remedy == "" || p.Code == "" || len(p.Value) > maxValueLen+len("…") || len(p.Reason) > maxTextLen+len("…") || len(p.Remedy) > maxTextLen+len("…") {
+		if p.Reason == "" || p.Remedy == "" || p.Code == "" || len(p.Path) > maxTextLen+len("…") || len(p.Value) > maxValueLen+len("…") || len(p.Reason) > maxTextLen+len("…") || len(p.Remedy) > maxTextLen+len("…") {
 			t.Fatalf("%q\nsays %+v", text, p)
 		}
 	}
@@ -190,5 +190,68 @@ func TestWarningsAndNotesAreCutToo(t *testing.T) {
 	c, _, err := Parse([]byte(`{"rules":[` + rules + `]}`))
 	if err != nil || len(c.Notes) != maxListed+1 || c.Notes[maxListed].Reason != "1 more notes, the first of them here" {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestTextsAreCutBetweenCharacters(t *testing.T) {
+	for _, c := range []struct {
+		text  string
+		bound int
+		want  string
+	}{
+		{"", 0, ""}, {"a", 0, "…"}, {"abc", 3, "abc"}, {"abcd", 3, "abc…"}, {"aéb", 3, "aé…"}, {"aéb", 2, "a…"}, {"é", 1, "…"}, {"a€b", 3, "a…"}, {"a😀", 4, "a…"}, {"a😀", 5, "a😀"},
+	} {
+		if got := cut(c.text, c.bound); got != c.want {
+			t.Errorf("%q, cut at %d bytes, is %q, want %q", c.text, c.bound, got, c.want)
+		}
+	}
+}
+
+// TestLongTextsAreCutAtTheirBounds fills each part of a message, with characters
+// that are longer when they are written out.
+func TestLongTextsAreCutAtTheirBounds(t *testing.T) {
+	del := strings.Repeat("\x7f", 200)
+	member := `{"safe_regex":{"regex":"https://a\\.example","` + del + `":1}}`
+	for _, before := range []int{0, maxListed} { // listed, and the first that is not
+		_, _, err := Parse([]byte(`{"allow_origins":[` + strings.Repeat(`1,`, before) + member + `]}`))
+		problems, _ := err.(Problems)
+		want := cut("allow_origins["+strconv.Itoa(before)+"].safe_regex."+strings.Repeat(`\x7f`, 120)+"…", 500)
+		if len(problems) != before+1 || problems[before].Path != want {
+			t.Errorf("%d problems, the last %+v\nwant the path %s", len(problems), problems[len(problems)-1], want)
+		}
+	}
+	for _, c := range []struct{ json, path, value, remedy string }{
+		{`{"mode":"off","` + strings.Repeat("é", 61) + `":1}`, strings.Repeat("é", 60) + "…", "", "known here: " + strings.Join(topKeys.names, ", ")},
+		{`{"mode":"off","` + strings.Repeat("x", 121) + `":1}`, strings.Repeat("x", 120) + "…", "", "known here: " + strings.Join(topKeys.names, ", ")},
+		{`{"mode":"` + strings.Repeat("x", 119) + `"}`, "mode", `"` + strings.Repeat("x", 119) + "…", `write "enforce" or "shadow" or "off"`},
+		{`{"mode":"` + strings.Repeat("x", 118) + `"}`, "mode", `"` + strings.Repeat("x", 118) + `"`, `write "enforce" or "shadow" or "off"`},
+		{`{"mode":"` + strings.Repeat("é", 70) + `"}`, "mode", `"` + strings.Repeat("é", 59) + "…", `write "enforce" or "shadow" or "off"`},
+		{`{"mode":"off","allow_origins":["https://*.` + strings.Repeat("A", 500) + `/"]}`, "allow_origins[0]", `"https://*.` + strings.Repeat("A", 109) + "…", `write "https://*.` + strings.Repeat("a", 483) + "…"},
+	} {
+		_, _, err := Parse([]byte(c.json))
+		problems, _ := err.(Problems)
+		if len(problems) == 0 || problems[0].Path != c.path || problems[0].Value != c.value || problems[0].Remedy != c.remedy {
+			t.Errorf("%.60q\nsays %+v\nwant %+v", c.json, problems, c)
+		}
+	}
+}
+
+func TestProblemsAreWrittenWithoutEmptyParts(t *testing.T) {
+	for _, c := range []struct {
+		problem Problem
+		want    string
+	}{
+		{Problem{Path: "a", Value: "1", Reason: "is wrong", Remedy: "leave it out"}, "a: 1: is wrong; leave it out"},
+		{Problem{Path: "a", Reason: "is wrong"}, "a: is wrong"},
+		{Problem{Reason: "is wrong", Remedy: "leave it out"}, "is wrong; leave it out"},
+	} {
+		if got := c.problem.Error(); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+	for want, problems := range map[int]Problems{0: nil, 1: {{Code: Missing}}, 3: {{Code: More, Rest: 3}}, 5: {{Code: Missing}, {Code: More, Rest: 4}}} {
+		if got := problems.Count(); got != want {
+			t.Errorf("%v are %d, want %d", problems, got, want)
+		}
 	}
 }

@@ -67,7 +67,7 @@ type keySet struct {
 
 // keysOf is the set of the names and their lowerCamelCase forms.
 func keysOf(names ...string) keySet {
-	set := keySet{names: names, keys: make(map[string]key, 2*len(names))}
+	set := keySet{names: names, keys: map[string]key{}}
 	for _, name := range names {
 		set.add(key{name: name, setting: name})
 	}
@@ -81,9 +81,7 @@ func (s *keySet) add(k key) { s.keys[k.name], s.keys[camel(k.name)] = k, k }
 func camel(name string) string {
 	parts := strings.Split(name, "_")
 	for i, part := range parts[1:] {
-		if part != "" {
-			parts[i+1] = strings.ToUpper(part[:1]) + part[1:]
-		}
+		parts[i+1] = strings.ToUpper(part[:1]) + part[1:]
 	}
 	return strings.Join(parts, "")
 }
