@@ -57,7 +57,7 @@ func broken(t *testing.T) (wasm []byte, functions []string) {
 			if !ok || f.Body == nil || f.Name.Name == "init" {
 				continue
 			}
-			if catches(f) {
+			if catches(f) || harmless(f) {
 				continue
 			}
 			functions = append(functions, f.Name.Name)
@@ -132,6 +132,60 @@ func catches(f *ast.FuncDecl) (found bool) {
 		return !found
 	})
 	return found
+}
+
+// unguarded are the functions that a callback runs without anything that catches a
+// panic, which costs each stream as much as they do: a stream's begin and end.
+var unguarded = []string{"NewStream", "OnHttpStreamDone"}
+
+// harmless reports whether the function is one of them. Nothing in it can panic: it
+// assigns, compares and counts, and calls but functions that catch what they throw.
+func harmless(f *ast.FuncDecl) bool {
+	return slices.Contains(unguarded, f.Name.Name)
+}
+
+func TestWhatIsUnguardedCanNotPanic(t *testing.T) {
+	files := token.NewFileSet()
+	packages, err := parser.ParseDir(files, filepath.Join(wasmtest.Root(), "filter"), nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, file := range packages["filter"].Files {
+		for _, d := range file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || !harmless(f) {
+				continue
+			}
+			found++
+			ast.Inspect(f.Body, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.CallExpr:
+					if called, ok := n.Fun.(*ast.SelectorExpr); !ok || called.Sel.Name != "leave" {
+						t.Errorf("%s: %s calls a function", files.Position(n.Pos()), f.Name.Name)
+					}
+				case *ast.IndexExpr, *ast.SliceExpr, *ast.TypeAssertExpr, *ast.StarExpr, *ast.BinaryExpr:
+					if b, ok := n.(*ast.BinaryExpr); ok && b.Op != token.QUO && b.Op != token.REM && b.Op != token.SHL && b.Op != token.SHR {
+						break
+					}
+					if star, ok := n.(*ast.StarExpr); ok && isDecision(star) {
+						break
+					}
+					t.Errorf("%s: %s does what may panic", files.Position(n.Pos()), f.Name.Name)
+				}
+				return true
+			})
+		}
+	}
+	if found != len(unguarded) {
+		t.Errorf("%d of %d functions found", found, len(unguarded))
+	}
+}
+
+// isDecision reports whether it is the decision of a stream, which is never nil.
+func isDecision(star *ast.StarExpr) bool {
+	name, ok := star.X.(*ast.Ident)
+	return ok && name.Name == "d"
 }
 
 // answered says that a panic is over a response, if there is one: over a request

@@ -87,25 +87,31 @@ type Decision struct {
 
 // Decide applies a policy to a request: the server's side of the CORS protocol
 // (Fetch, section 3.3). It writes every field of d, and does not allocate.
-func Decide(p *config.Policy, r *Request, d *Decision) { decide(p, r, nil, d) }
+func Decide(p *config.Policy, r *Request, d *Decision) {
+	*d = Decision{}
+	decide(p, r, nil, d)
+}
 
-// decide is Decide with a memory, which makes it faster and no different.
+// decide is Decide for a zero Decision, with a memory, which makes it faster and no
+// different.
 func decide(p *config.Policy, r *Request, m *memory, d *Decision) {
-	// One by one: a literal is made elsewhere and copied.
-	d.Policy, d.Kind, d.Action, d.Reason = p, NotCORS, Ignore, Allowed
-	d.SameOrigin, d.PrivateNetwork, d.answered = false, false, false
-	d.Culprit, d.AllowOrigin, d.TimingAllowOrigin, d.AllowMethods, d.echo = "", "", "", "", ""
-	d.place = nil
+	d.Policy = p
 	if p == nil || p.Mode == config.Off {
+		d.Action = Ignore
 		return
 	}
 	d.Action = Forward
-	d.Kind = kind(r)
-	if d.Kind == NotCORS {
-		d.AllowOrigin = allowOrigin(p, "", config.NoMatch)
-		d.TimingAllowOrigin = timingAllowOrigin(p, "", m)
+	if r.Origin != "" {
+		decideCORS(p, r, m, d)
 		return
 	}
+	d.AllowOrigin = allowOrigin(p, "", config.NoMatch)
+	d.TimingAllowOrigin = timingAllowOrigin(p, "", m)
+}
+
+// decideCORS decides about a request that has an Origin.
+func decideCORS(p *config.Policy, r *Request, m *memory, d *Decision) {
+	d.Kind = kind(r)
 	match := m.match(&p.Origins, r.Origin)
 	d.AllowOrigin = allowOrigin(p, r.Origin, match)
 	switch {
@@ -127,12 +133,9 @@ func decide(p *config.Policy, r *Request, m *memory, d *Decision) {
 	}
 }
 
-// kind tells requests apart (Fetch, section 3.3.2).
+// kind tells requests with an Origin apart (Fetch, section 3.3.2).
 func kind(r *Request) Kind {
-	switch {
-	case r.Origin == "":
-		return NotCORS
-	case r.RequestMethod != "" && r.Method == "OPTIONS":
+	if r.RequestMethod != "" && r.Method == "OPTIONS" {
 		return Preflight
 	}
 	return CrossOrigin
@@ -291,7 +294,9 @@ func (d *Decision) Reply(b *Buffer) Reply {
 func (d *Decision) answer(b *Buffer) {
 	p := d.Policy
 	b.header(header.AllowOrigin, d.AllowOrigin)
-	b.header(header.AllowCredentials, d.allowCredentials())
+	if p.Credentials {
+		b.header(header.AllowCredentials, "true")
+	}
 	b.header(header.AllowMethods, d.AllowMethods)
 	if p.EchoHeaders {
 		if echo, ok := header.AppendEcho(b.free(), d.echo); ok {
@@ -304,20 +309,6 @@ func (d *Decision) answer(b *Buffer) {
 	if d.PrivateNetwork {
 		b.header(header.AllowPrivateNetwork, "true")
 	}
-}
-
-func (d *Decision) allowCredentials() string {
-	if d.Policy.Credentials && d.AllowOrigin != "" {
-		return "true"
-	}
-	return ""
-}
-
-func (d *Decision) exposeHeaders() string {
-	if d.AllowOrigin == "" {
-		return ""
-	}
-	return d.Policy.ExposeHeaders
 }
 
 // Upstream is what a response brings along of the fields that a decision is
@@ -347,11 +338,16 @@ func (u *Upstream) read(pairs []byte) {
 
 // VisitHeader takes an entry of the response, if it is one of the fields.
 func (u *Upstream) VisitHeader(name, value string) {
-	var field *Field
-	switch name {
-	case header.Vary:
+	if header.Is(name, header.Vary) {
 		u.VariesByOrigin = u.VariesByOrigin || u.memory.namesOrigin(value)
 		return
+	}
+	u.visitField(name, value)
+}
+
+func (u *Upstream) visitField(name, value string) {
+	var field *Field
+	switch name {
 	case header.AllowOrigin:
 		field = &u.AllowOrigin
 	case header.AllowCredentials:
@@ -396,37 +392,129 @@ type Edit struct {
 }
 
 // Edits returns what is done to the response of a forwarded request, given what
-// upstream sent (Fetch, section 3.3.3): nothing where all is as it should be.
-// It is good until b is used again.
-//
-// Upstream can not open what the policy closed: its own CORS fields are replaced
-// or removed, for origins that are not allowed and for requests without an
-// Origin as well, unless the policy preserves them. The answer of upstream to a
-// preflight that was forwarded stays as it is, since upstream was asked.
+// upstream sent: nothing where all is as it should be. It is good until b is used
+// again.
 func (d *Decision) Edits(u *Upstream, b *Buffer) []Edit {
 	b.reset()
 	if d.Action != Forward {
 		return nil
 	}
-	p := d.Policy
-	// Where no field goes out and none came, there is nothing to compare.
-	if d.Kind != Preflight && (u.found || d.AllowOrigin != "" || d.TimingAllowOrigin != "") {
-		if !p.Preserve || u.AllowOrigin.Entries == 0 {
-			b.set(header.AllowOrigin, d.AllowOrigin, u.AllowOrigin)
-			b.set(header.AllowCredentials, d.allowCredentials(), u.AllowCredentials)
-			b.set(header.ExposeHeaders, d.exposeHeaders(), u.ExposeHeaders)
-		}
-		if !p.Timing.Empty() && (!p.Preserve || u.TimingAllowOrigin.Entries == 0) {
-			b.set(header.TimingAllowOrigin, d.TimingAllowOrigin, u.TimingAllowOrigin)
+	c := d.changes(u)
+	for f := allowOriginField; f <= timingField; f++ {
+		switch {
+		case c.remove.has(f):
+			b.edit(Remove, fieldNames[f], "")
+		case c.replace.has(f):
+			b.edit(Replace, fieldNames[f], d.value(f))
 		}
 	}
-	if variesByOrigin(p) && !u.VariesByOrigin {
+	if c.vary {
 		b.edit(Add, header.Vary, header.Origin)
 	}
-	if p.Debug {
+	if d.Policy.Debug {
 		b.set(debugHeader, b.text(d.AppendSummary(b.free())), u.Decision)
 	}
 	return b.edits[:b.nEdits]
+}
+
+// changes is what is done to a response, except for the debug header: the fields of
+// which one entry is to stand there, with the decision's value, those of which none
+// is, and whether Vary is to name Origin once more.
+type changes struct {
+	replace, remove fields
+	vary            bool
+}
+
+// changes follow from what upstream sent (Fetch, section 3.3.3).
+//
+// Upstream can not open what the policy closed: its own CORS fields are replaced
+// or removed, for origins that are not allowed and for requests without an
+// Origin as well, unless the policy preserves them. The answer of upstream to a
+// preflight that was forwarded stays as it is, since upstream was asked.
+func (d *Decision) changes(u *Upstream) (c changes) {
+	if d.Kind != Preflight {
+		c.replace = d.sends()
+		if u.found {
+			c = d.against(u, c.replace)
+		}
+	}
+	c.vary = !u.VariesByOrigin && variesByOrigin(d.Policy)
+	return c
+}
+
+// fields is a set of the response fields whose values follow from a decision.
+type fields uint8
+
+const (
+	allowOriginField = iota
+	allowCredentialsField
+	exposeHeadersField
+	timingField
+
+	allowFields fields = 1<<allowOriginField | 1<<allowCredentialsField | 1<<exposeHeadersField
+)
+
+var fieldNames = [...]string{header.AllowOrigin, header.AllowCredentials, header.ExposeHeaders, header.TimingAllowOrigin}
+
+func (f fields) has(field int) bool { return f>>field&1 != 0 }
+
+// sends returns the fields that go out with a response.
+func (d *Decision) sends() (f fields) {
+	if d.AllowOrigin != "" {
+		f = 1 << allowOriginField
+		if d.Policy.Credentials {
+			f |= 1 << allowCredentialsField
+		}
+		if d.Policy.ExposeHeaders != "" {
+			f |= 1 << exposeHeadersField
+		}
+	}
+	if d.TimingAllowOrigin != "" {
+		f |= 1 << timingField
+	}
+	return f
+}
+
+// value is that of a field that goes out.
+func (d *Decision) value(field int) string {
+	switch field {
+	case allowOriginField:
+		return d.AllowOrigin
+	case allowCredentialsField:
+		return "true"
+	case exposeHeadersField:
+		return d.Policy.ExposeHeaders
+	}
+	return d.TimingAllowOrigin
+}
+
+// against compares the fields that go out with those that upstream sent.
+func (d *Decision) against(u *Upstream, sent fields) (c changes) {
+	concerned := allowFields
+	if !d.Policy.Timing.Empty() {
+		concerned |= 1 << timingField
+	}
+	found := [...]Field{u.AllowOrigin, u.AllowCredentials, u.ExposeHeaders, u.TimingAllowOrigin}
+	if d.Policy.Preserve {
+		if u.AllowOrigin.Entries > 0 {
+			concerned &^= allowFields
+		}
+		if u.TimingAllowOrigin.Entries > 0 {
+			concerned &^= 1 << timingField
+		}
+	}
+	for f := range found {
+		switch {
+		case !concerned.has(f):
+		case !sent.has(f):
+			if found[f].Entries > 0 {
+				c.remove |= 1 << f
+			}
+		case found[f].Entries != 1 || found[f].Value != d.value(f):
+			c.replace |= 1 << f
+		}
+	}
+	return c
 }
 
 // Vary (RFC 9110, section 12.5.5) tells caches which of the request's fields a

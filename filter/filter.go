@@ -26,7 +26,7 @@ type VM struct {
 	host   Host
 	parser config.Parser
 	// What is over is used again, by any plugin.
-	streams []*Stream
+	streams *Stream // the first of a list
 	plugins []*Plugin
 }
 
@@ -52,6 +52,7 @@ type Plugin struct {
 	vm     *VM
 	host   Host
 	config *config.Config
+	ruled  bool // rules select the policy
 	// counters are those of modes Enforce and Shadow, by mode.
 	counters [2]counters
 	counted  [2][numCounters]uint64 // not handed over yet
@@ -99,7 +100,9 @@ func (c *Plugin) OnPluginStart(int) (status types.OnPluginStartStatus) {
 	}
 	c.recycle()
 	c.config = parsed
+	c.ruled = parsed.HasRules()
 	c.memory.forget()
+	c.upstream.memory = c.memory
 	c.level = c.host.LogLevel()
 	c.ticking = c.host.TickEvery(tickPeriod)
 	c.host.Log(LogInfo, "version "+version.String()+", in force: "+parsed.Summary())
@@ -112,13 +115,12 @@ func (c *Plugin) NewHttpContext(uint32) types.HttpContext { return c.NewStream()
 // NewStream starts a stream, in a used one where there is one.
 func (c *Plugin) NewStream() *Stream {
 	c.open++
-	if n := len(c.vm.streams); n > 0 {
-		s := c.vm.streams[n-1]
-		c.vm.streams = c.vm.streams[:n-1]
-		s.plugin = c
-		return s
+	s := c.vm.streams
+	if s == nil {
+		return &Stream{plugin: c}
 	}
-	return &Stream{plugin: c}
+	c.vm.streams, s.next, s.plugin = s.next, nil, c
+	return s
 }
 
 // OnPluginDone hands over what was counted. The SDK calls it; spoken directly, the
@@ -141,6 +143,7 @@ func (c *Plugin) OnDelete() {
 // open. There are no ticks for that one, as in a proxy without any, and so the
 // end of each stream is one.
 func (c *Plugin) leave() {
+	defer Rescue(c.host, "proxy_on_delete")
 	if c.deleted || !c.ticking {
 		c.OnTick()
 	}

@@ -117,29 +117,40 @@ func (r *Request) scheme() string {
 // selectPolicy returns the policy that is to decide, or nil. Where rules look at
 // the host and the path, it reads all of the request.
 func (c *Plugin) selectPolicy() *config.Policy {
-	if !c.config.HasRules() {
-		return c.config.Default
+	if c.ruled {
+		return c.selectByRules()
 	}
+	return c.config.Default
+}
+
+func (c *Plugin) selectByRules() *config.Policy {
 	c.readAll(&requestNames)
 	policy, _ := c.config.Select(c.request.Authority, c.request.Path)
 	return policy
 }
 
-// readRequest reads as much of the request as the policy needs to decide.
+// readOrigin reads the Origin, where that was not done for the rules, and reports
+// whether there is one.
+func (c *Plugin) readOrigin() bool {
+	if !c.ruled {
+		if c.whole {
+			c.request, c.whole = Request{}, false
+		}
+		c.request.Origin = c.host.RequestHeader(header.Origin)
+	}
+	return c.request.Origin != ""
+}
+
+// readRequest reads as much of a request with an Origin as the policy needs to
+// decide.
 //
 // Few requests have an Origin, and of those few are preflights: two missing
 // headers cost the proxy less than a copy of all, with their cookies. One call gets
 // all where there is a method to come, and where the policy rejects, since whether
 // a request comes from its own origin takes several.
 func (c *Plugin) readRequest(p *config.Policy) {
-	if p == nil || p.Mode == config.Off || c.config.HasRules() {
-		return
-	}
-	r := &c.request
-	if r.Origin = c.host.RequestHeader(header.Origin); r.Origin == "" {
-		return
-	}
 	switch {
+	case c.ruled:
 	case p.Reject:
 		c.readAll(&requestNames)
 	case c.host.RequestHeader(header.RequestMethod) != "":
@@ -153,13 +164,5 @@ func (c *Plugin) readAll(names *header.Names) {
 	c.whole = true
 	if pairs, ok := c.host.RequestHeaders(); ok {
 		c.request.read(pairs, names)
-	}
-}
-
-// forgetRequest leaves nothing of the request before, and clears no more than that
-// one has set.
-func (c *Plugin) forgetRequest() {
-	if c.request.Origin = ""; c.whole {
-		c.request, c.whole = Request{}, false
 	}
 }

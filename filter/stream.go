@@ -14,6 +14,7 @@ import (
 type Stream struct {
 	types.DefaultHttpContext
 	plugin   *Plugin
+	next     *Stream // of those that are over
 	decision Decision
 	// origin is where the decision's own strings are kept past the request
 	// callback; the host's memory does not outlive it.
@@ -42,14 +43,28 @@ func (s *Stream) OnHttpRequestHeaders(int, bool) (action types.Action) {
 
 func (s *Stream) decide() types.Action {
 	c, d := s.plugin, &s.decision
-	c.forgetRequest()
-	d.Policy = c.selectPolicy()
+	p := c.selectPolicy()
+	d.Policy = p
+	if p == nil || p.Mode == config.Off {
+		d.Action = Ignore
+		return types.ActionContinue
+	}
+	if c.readOrigin() {
+		return s.decideWhole()
+	}
+	decide(p, &c.request, nil, d)
+	if p.Mode == config.Shadow {
+		*d = Decision{Action: Ignore}
+	}
+	return types.ActionContinue
+}
+
+func (s *Stream) decideWhole() types.Action {
+	c, d := s.plugin, &s.decision
 	c.readRequest(d.Policy)
 	decide(d.Policy, &c.request, c.memory, d)
 	c.observe(&c.request, d)
 	switch {
-	case d.Action == Ignore:
-		return types.ActionContinue
 	case d.Policy.Mode == config.Shadow:
 		*d = Decision{Action: Ignore}
 		return types.ActionContinue
@@ -57,6 +72,12 @@ func (s *Stream) decide() types.Action {
 		s.keep()
 		return types.ActionContinue
 	}
+	return s.answer()
+}
+
+// answer answers the request here.
+func (s *Stream) answer() types.Action {
+	c, d := s.plugin, &s.decision
 	status, details, pairs := c.reply(d)
 	c.replying = true
 	err := c.host.SendReply(status, details, pairs)
@@ -130,13 +151,29 @@ func (s *Stream) apply() {
 	// would miss second entries.
 	u := &c.upstream
 	u.reset()
-	u.memory = c.memory
 	pairs, ok := c.host.ResponseHeaders()
 	if !ok {
 		return
 	}
-	c.upstream.read(pairs)
-	edits := d.Edits(u, &c.buffer)
+	u.read(pairs)
+	changes := d.changes(u)
+	if changes.remove != 0 || d.Policy.Debug {
+		c.edit(d.Edits(u, &c.buffer))
+		return
+	}
+	for f := 0; changes.replace != 0; f++ {
+		if changes.replace&1 != 0 {
+			c.host.ReplaceResponseHeader(fieldNames[f], d.value(f))
+		}
+		changes.replace >>= 1
+	}
+	if changes.vary {
+		c.host.AddResponseHeader(header.Vary, header.Origin)
+	}
+}
+
+// edit edits the response.
+func (c *Plugin) edit(edits []Edit) {
 	for i := range edits {
 		switch e := &edits[i]; e.Op {
 		case Remove:
@@ -163,14 +200,18 @@ func (s *Stream) adoptOrphan() {
 
 // OnHttpStreamDone gives the stream back.
 func (s *Stream) OnHttpStreamDone() {
-	// The next one writes all of the decision, unless it fails before that.
-	d := &s.decision
-	d.Policy, d.Action, d.Reason = nil, Undecided, Allowed
+	if d := &s.decision; d.Kind == NotCORS {
+		// All that such a decision has.
+		d.Policy, d.Action, d.AllowOrigin, d.TimingAllowOrigin = nil, Undecided, "", ""
+	} else {
+		*d = Decision{}
+	}
 	c := s.plugin
-	s.plugin = nil
-	c.vm.streams = append(c.vm.streams, s)
+	s.plugin, s.next, c.vm.streams = nil, c.vm.streams, s
 	c.open--
-	c.leave()
+	if c.deleted || !c.ticking {
+		c.leave()
+	}
 }
 
 // rescue keeps a bug in this filter from failing the request: the stream goes

@@ -42,12 +42,18 @@ func proxyOnVMStart(_, configurationSize uint32) uint32 {
 //go:wasmexport proxy_on_context_create
 //export proxy_on_context_create
 func proxyOnContextCreate(id, parent uint32) {
-	defer filter.Rescue(Host{}, "proxy_on_context_create") // callbacks of a context that is not there do nothing
+	// A stream's begin and end catch no panic: what they run can not panic, which a
+	// test looks after, and a defer would take as long as the rest.
 	if parent == 0 {
-		plugins.put(id, vm.NewPlugin())
+		createPlugin(id)
 	} else if plugin := plugins.get(parent); plugin != nil {
 		streams.put(id, plugin.NewStream())
 	}
+}
+
+func createPlugin(id uint32) {
+	defer filter.Rescue(Host{}, "proxy_on_context_create") // callbacks of a context that is not there do nothing
+	plugins.put(id, vm.NewPlugin())
 }
 
 //go:wasmexport proxy_on_configure
@@ -90,11 +96,15 @@ func proxyOnTick(id uint32) {
 //go:wasmexport proxy_on_delete
 //export proxy_on_delete
 func proxyOnDelete(id uint32) {
-	defer filter.Rescue(Host{}, "proxy_on_delete")
 	if stream := streams.remove(id); stream != nil {
 		stream.OnHttpStreamDone()
-		return
+	} else {
+		deletePlugin(id)
 	}
+}
+
+func deletePlugin(id uint32) {
+	defer filter.Rescue(Host{}, "proxy_on_delete")
 	if plugin := plugins.remove(id); plugin != nil {
 		plugin.OnDelete()
 	}

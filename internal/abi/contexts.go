@@ -28,24 +28,33 @@ func (c *contexts) get(id uint32) *filter.Stream {
 
 // put adds a stream, or replaces the one of that id.
 func (c *contexts) put(id uint32, stream *filter.Stream) {
-	if id == 0 {
-		return
-	}
 	s := &c.recent[id%recentStreams]
+	if s.id|uint32(c.others.taken) != 0 || id == 0 {
+		if !c.move(id, s) {
+			return
+		}
+	}
+	s.id, s.stream = id, stream
+}
+
+// move makes way for a stream of the id where the place that its id's low bits say
+// is taken, or another one of that id is elsewhere.
+func (c *contexts) move(id uint32, s *slot) bool {
+	if id == 0 {
+		return false
+	}
 	if s.id != id && s.id != 0 {
 		c.others.put(s.id, s.stream)
 	}
-	if c.others.taken > 0 {
-		c.others.remove(id)
-	}
-	*s = slot{id, stream}
+	c.others.remove(id)
+	return true
 }
 
 // remove takes a stream out and returns it, or nil.
 func (c *contexts) remove(id uint32) *filter.Stream {
 	if s := &c.recent[id%recentStreams]; s.id == id {
 		stream := s.stream
-		*s = slot{}
+		s.id, s.stream = 0, nil
 		return stream
 	}
 	return c.others.remove(id)
@@ -137,10 +146,12 @@ type pluginTable struct {
 
 func (t *pluginTable) get(id uint32) *filter.Plugin {
 	if id != t.id || id == 0 {
-		t.id, t.last = id, t.all[id]
+		t.find(id)
 	}
 	return t.last
 }
+
+func (t *pluginTable) find(id uint32) { t.id, t.last = id, t.all[id] }
 
 func (t *pluginTable) put(id uint32, plugin *filter.Plugin) {
 	if t.all == nil {

@@ -25,9 +25,13 @@ var roots = []string{"proxyOnContextCreate", "proxyOnRequestHeaders", "proxyOnRe
 // cold are functions that few requests come to: mistakes, what is logged, first
 // times, and what is remembered afterwards.
 var cold = []string{
-	"rescue", "logPanic", "adoptOrphan", "Log", "appendLine", "AppendSummary", "grow", "regrow", "allocateMore", "viewPinned", "OnDelete", "OnTick", "recycle",
-	"sameOrigin", "check", "AppendEcho", "Match", "MatchIn", "Contains",
+	"rescue", "logPanic", "adoptOrphan", "Log", "appendLine", "AppendSummary", "grow", "regrow", "allocateMore", "viewPinned", "OnDelete", "leave", "createPlugin", "deletePlugin", "find", "move", "OnTick", "recycle",
+	"sameOrigin", "check", "AppendEcho", "Match", "MatchIn", "Contains", "selectByRules", "readAll", "answer", "keep", "visitField", "Edits", "edit", "against",
 }
+
+// apart are functions that stay functions of their own: what calls them is short
+// without them, and often does not get there.
+var apart = []string{"decideWhole"}
 
 func main() {
 	if len(os.Args) != 2 {
@@ -78,25 +82,26 @@ func write(path string) error {
 		return errors.New("not all callbacks are there")
 	}
 	slices.SortFunc(queue, func(a, b *function) int { return strings.Compare(a.name, b.name) })
+	// What is inlined into a caller brings its own calls along, and they are looked
+	// up as the caller's: so each function gets the calls of all that it leads to.
 	for len(queue) > 0 {
 		caller := queue[0]
 		queue = queue[1:]
-		ast.Inspect(caller.decl, func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok {
-				return true
+		within := map[*function]bool{caller: true}
+		for inlined := []*function{caller}; len(inlined) > 0; inlined = inlined[1:] {
+			f := inlined[0]
+			for _, c := range f.calls(functions) {
+				if !slices.Contains(apart, c.callee.decl.Name.Name) {
+					p.Sample = append(p.Sample, &profile.Sample{Location: []*profile.Location{location(c.callee, c.callee.start), location(caller, c.line)}, Value: []int64{1000, 1000}})
+					if !within[c.callee] {
+						inlined, within[c.callee] = append(inlined, c.callee), true
+					}
+				}
+				if !seen[c.callee] {
+					queue, seen[c.callee] = append(queue, c.callee), true
+				}
 			}
-			callee := functions[called(caller.info, call)]
-			if callee == nil || slices.Contains(cold, callee.decl.Name.Name) {
-				return true
-			}
-			line := caller.fset.Position(call.Pos()).Line
-			p.Sample = append(p.Sample, &profile.Sample{Location: []*profile.Location{location(callee, callee.start), location(caller, line)}, Value: []int64{1000, 1000}})
-			if !seen[callee] {
-				queue, seen[callee] = append(queue, callee), true
-			}
-			return true
-		})
+		}
 	}
 	if err := p.CheckValid(); err != nil {
 		return err
@@ -106,6 +111,51 @@ func write(path string) error {
 		return err
 	}
 	return errors.Join(p.Write(file), file.Close())
+}
+
+// site is a call that requests make.
+type site struct {
+	callee *function
+	line   int
+}
+
+func (f *function) calls(functions map[*types.Func]*function) (all []site) {
+	ast.Inspect(f.decl, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok {
+			return true
+		}
+		fn := called(f.info, call)
+		for _, callee := range implementations(fn, functions) {
+			if !slices.Contains(cold, callee.decl.Name.Name) {
+				all = append(all, site{callee, f.fset.Position(call.Pos()).Line})
+			}
+		}
+		return true
+	})
+	return all
+}
+
+// implementations are the functions that a call may reach: more than one where it
+// is a call of an interface's method.
+func implementations(fn *types.Func, functions map[*types.Func]*function) (all []*function) {
+	if f := functions[fn]; f != nil {
+		return []*function{f}
+	}
+	if fn == nil || fn.Signature().Recv() == nil {
+		return nil
+	}
+	of, ok := fn.Signature().Recv().Type().Underlying().(*types.Interface)
+	if !ok {
+		return nil
+	}
+	for method, f := range functions {
+		if recv := method.Signature().Recv(); recv != nil && method.Name() == fn.Name() && types.Implements(recv.Type(), of) {
+			all = append(all, f)
+		}
+	}
+	slices.SortFunc(all, func(a, b *function) int { return strings.Compare(a.name, b.name) })
+	return all
 }
 
 // called is the function that a call is of, where that is known.
