@@ -116,7 +116,9 @@ func (s *Stream) keep() {
 	if d.TimingAllowOrigin != "" && d.TimingAllowOrigin != "*" {
 		d.TimingAllowOrigin = s.copy(d.TimingAllowOrigin)
 	}
-	d.Culprit, d.AllowMethods, d.echo, d.place = "", "", "", nil
+	if d.Kind == Preflight {
+		d.Culprit, d.AllowMethods, d.echo, d.place = "", "", "", nil
+	}
 }
 
 // copy is given the Origin and nothing else, so that two fields share the place.
@@ -200,11 +202,11 @@ func (s *Stream) adoptOrphan() {
 
 // OnHttpStreamDone gives the stream back.
 func (s *Stream) OnHttpStreamDone() {
-	if d := &s.decision; d.Kind == NotCORS {
-		// All that such a decision has.
-		d.Policy, d.Action, d.AllowOrigin, d.TimingAllowOrigin = nil, Undecided, "", ""
-	} else {
+	if d := &s.decision; d.Kind == Preflight {
 		*d = Decision{}
+	} else {
+		// All that another decision has: one by one costs less.
+		d.Policy, d.Kind, d.Action, d.Reason, d.SameOrigin, d.AllowOrigin, d.TimingAllowOrigin = nil, NotCORS, Undecided, Allowed, false, "", ""
 	}
 	c := s.plugin
 	s.plugin, s.next, c.vm.streams = nil, c.vm.streams, s

@@ -1,20 +1,18 @@
 package header
 
-import "unsafe"
-
-// Word is eight bytes of s, which must have them, in an order that depends on the
-// machine.
-func Word(s string, at int) uint64 {
-	return *(*uint64)(unsafe.Add(unsafe.Pointer(unsafe.StringData(s)), at))
-}
-
 // Equal reports whether the bytes are those of s. Go's own comparison takes longer
 // in wasm for what most values are, 8 to 32 bytes.
-func Equal(b []byte, s string) bool {
+func Equal(b []byte, s string) bool { return Same(AsString(b), s) }
+
+// Same reports whether the strings are the same, as Equal does.
+func Same(s, t string) bool {
 	const word = 8
-	n, t := len(s), AsString(b)
-	if n < word || n > 4*word || n != len(b) {
-		return t == s
+	n := len(s)
+	if n != len(t) || n < word/2 || n > 4*word {
+		return s == t
+	}
+	if n < word {
+		return (half(s, 0)^half(t, 0))|(half(s, n-4)^half(t, n-4)) == 0
 	}
 	// Words may overlap.
 	last, middle, third := n-word, min(word, n-word), max(0, n-2*word)
@@ -33,9 +31,4 @@ func Is(s, name string) bool {
 	}
 	middle, third := min(8, n-8), max(0, n-16)
 	return (Word(s, 0)^Word(name, 0))|(Word(s, middle)^Word(name, middle))|(Word(s, third)^Word(name, third))|(Word(s, n-8)^Word(name, n-8)) == 0
-}
-
-// half is four bytes of s.
-func half(s string, at int) uint32 {
-	return *(*uint32)(unsafe.Add(unsafe.Pointer(unsafe.StringData(s)), at))
 }

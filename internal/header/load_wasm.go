@@ -12,3 +12,14 @@ func load64(b []byte, at uint64) uint64 {
 func load8(b []byte, at uint64) byte {
 	return *(*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), at))
 }
+
+// Word is eight bytes of s, which must have them; the first one is the least
+// significant.
+func Word(s string, at int) uint64 {
+	return *(*uint64)(unsafe.Add(unsafe.Pointer(unsafe.StringData(s)), at))
+}
+
+// half is four bytes of s.
+func half(s string, at int) uint32 {
+	return *(*uint32)(unsafe.Add(unsafe.Pointer(unsafe.StringData(s)), at))
+}

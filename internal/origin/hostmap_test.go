@@ -119,10 +119,8 @@ func TestHostsOfTheSameHashStayApart(t *testing.T) {
 	var same [][2]string
 	for i := 0; len(same) < 3; i++ {
 		host := fmt.Sprintf("h%d", i)
-		h := hashScheme("")
-		for j := len(host) - 1; j >= 0; j-- {
-			h = h.add(host[j])
-		}
+		search := HostSearch{host: host, hash: hashOf("")}
+		h := search.hashOf(len(host))
 		if other, again := first[h.sum(false)]; again {
 			same = append(same, [2]string{other, host})
 		}

@@ -26,12 +26,12 @@ var roots = []string{"proxyOnContextCreate", "proxyOnRequestHeaders", "proxyOnRe
 // times, and what is remembered afterwards.
 var cold = []string{
 	"rescue", "logPanic", "adoptOrphan", "Log", "appendLine", "AppendSummary", "grow", "regrow", "allocateMore", "viewPinned", "OnDelete", "leave", "createPlugin", "deletePlugin", "find", "move", "OnTick", "recycle",
-	"sameOrigin", "check", "AppendEcho", "Match", "MatchIn", "Contains", "selectByRules", "readAll", "answer", "keep", "visitField", "Edits", "edit", "against",
+	"sameOrigin", "check", "AppendEcho", "Match", "Contains", "Lower", "canonicalIPv4", "canonicalIPv6", "appendIPv6", "hashOf_", "selectByRules", "visitField", "Edits", "edit", "against",
 }
 
 // apart are functions that stay functions of their own: what calls them is short
 // without them, and often does not get there.
-var apart = []string{"decideWhole"}
+var apart = []string{"skip", "decideWhole", "MatchIn", "readAll", "answer"}
 
 func main() {
 	if len(os.Args) != 2 {
