@@ -4,7 +4,10 @@ package filter
 const MaxLineLen = maxLineLen
 
 // Forgetful takes the plugin's memory away.
-func (c *Plugin) Forgetful() { c.memory = nil }
+func (c *Plugin) Forgetful() { c.memory, c.upstream.memory = nil, nil }
+
+// Blank reports whether nothing is left of a stream that is over.
+func (s *Stream) Blank() bool { return s.plugin == nil && s.decision == Decision{} }
 
 // Remembers returns how many origins and answers the plugin remembers.
 func (c *Plugin) Remembers() (origins, answers int) {

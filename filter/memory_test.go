@@ -126,7 +126,10 @@ func (w *world) respond(i int, response []filter.Header) {
 
 func (w *world) end(i int) {
 	w.host.callback()
-	w.streams[i].ctx.OnHttpStreamDone()
+	ctx := w.streams[i].ctx
+	if ctx.OnHttpStreamDone(); !ctx.(*filter.Stream).Blank() {
+		panic(fmt.Sprintf("something is left of a stream: %+v", ctx))
+	}
 	w.streams = slices.Delete(w.streams, i, i+1)
 	w.note("end")
 }
@@ -142,7 +145,7 @@ var (
 			list = append(list, "https://"+strings.Repeat("n", n-len("https://")))
 		}
 		return append(list, "", "null", "https://a", "https://a.shop.example, https://a.shop.example", "https://a.shop.example\x00", "https://evil.test/https://a.shop.example",
-			"https://a.shop.example", "https://a.shop.examplf", "http://aa.shop.example", "HTTPS://A.SHOP.EXAMPLE", "https://a.shop.example:8443", strings.Repeat("\xff", 40))
+			"https://a.shop.example", "https://a.shop.examplf", "http://aa.shop.example", "HTTPS://A.SHOP.EXAMPLE", "https://a.shop.example:8443", "https://api.example", strings.Repeat("\xff", 40))
 	}()
 	memorableMethods = []string{"PUT", "PUS", "put", "GET", "PATCH", "DELETE", strings.Repeat("M", 30), strings.Repeat("M", 31), "P UT", ""}
 	memorableLists   = []string{"", "x-a", "x-b", "x-a,x-b", "x-b,x-a", "X-A", "x-c", "x-a,", ",", "x-a\r\n", strings.Repeat("x-a,", 50), strings.Repeat("x-a,", 50) + "x",

@@ -43,6 +43,9 @@ func (s *Stream) OnHttpRequestHeaders(int, bool) (action types.Action) {
 
 func (s *Stream) decide() types.Action {
 	c, d := s.plugin, &s.decision
+	if d.Action != Undecided {
+		*d = Decision{} // a host that hands over a second request
+	}
 	p := c.selectPolicy()
 	d.Policy = p
 	if p == nil || p.Mode == config.Off {

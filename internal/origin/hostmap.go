@@ -161,17 +161,19 @@ func (s *HostSearch) Next() int {
 		if s.of.below&lengthBit(n) == 0 {
 			continue
 		}
-		if found := s.of.find(s.hashOf(n).sum(true), s.scheme, s.host[at+1:], true); found >= 0 {
+		hash := s.hashOf(n).sum(true)
+		if found := s.of.find(hash, s.scheme, s.host[at+1:], true); found >= 0 {
 			s.at = at
 			return found
 		}
 	}
-	if s.at < 0 || len(s.host) > s.of.longest {
-		s.at = -1
+	over := s.at < 0
+	s.at = -1
+	if over || len(s.host) > s.of.longest {
 		return -1
 	}
-	s.at = -1
-	return s.of.find(s.hashOf(len(s.host)).sum(false), s.scheme, s.host, false)
+	hash := s.hashOf(len(s.host)).sum(false)
+	return s.of.find(hash, s.scheme, s.host, false)
 }
 
 // hashOf is the hash of the scheme and of the last n bytes of the host, of which
@@ -197,13 +199,17 @@ type hostHash uint64
 // hit the same slots.
 var hashSeed = hostHash(maphash.String(maphash.MakeSeed(), ""))
 
+// factor is odd, and has no pattern. A bit of a product depends on no bit above it, so
+// that after each multiplication the upper half goes to the lower one.
+const factor = 0x9E3779B97F4A7C15
+
 func (h hostHash) add(word uint64) hostHash {
-	h = (h ^ hostHash(word)) * 0x9E3779B97F4A7C15
-	return h ^ h>>32 // a product's lower half does not depend on the upper halves
+	h = (h ^ hostHash(word)) * factor
+	return h ^ h>>32
 }
 
 func (h hostHash) sum(below bool) uint32 {
-	sum := uint32(h)
+	sum := uint32(h * factor >> 32)
 	if below {
 		sum = ^sum
 	}

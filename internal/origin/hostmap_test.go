@@ -70,7 +70,7 @@ func TestHostMapAgreesWithAList(t *testing.T) {
 	}
 	scheme := rapid.SampledFrom([]string{"", "a", "b"})
 	host := rapid.Custom(func(t *rapid.T) string {
-		return strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"", "a", "b", "ab", "ba", "com"}), 1, 5).Draw(t, "labels"), ".")
+		return strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"", "a", "b", "ab", "ba", "com", "example", "examples", "an-example", strings.Repeat("l", 30)}), 1, 5).Draw(t, "labels"), ".")
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		var hosts HostMap
@@ -111,6 +111,45 @@ func TestHostMapAgreesWithAList(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestLastDot(t *testing.T) {
+	for n := range 40 {
+		// '/' and 0xae differ from a dot by one bit, and a byte behind a dot must not count.
+		for _, other := range []string{"a", "/", "-", "\xae", "\x00", "\xff"} {
+			s := strings.Repeat(other, n)
+			if got := lastDot(s); got != -1 {
+				t.Errorf("lastDot(%q) = %d", s, got)
+			}
+			for i := range n {
+				one := s[:i] + "." + s[i+1:]
+				two := "." + one[min(1, i):]
+				for _, s := range []string{one, two} {
+					if got, want := lastDot(s), strings.LastIndexByte(s, '.'); got != want {
+						t.Errorf("lastDot(%q) = %d, want %d", s, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestHashesTellHostsApart has hosts that differ in one byte, in each place of each
+// length: if it did not count, all of them would meet in one slot.
+func TestHashesTellHostsApart(t *testing.T) {
+	for n := 1; n < 40; n++ {
+		for i := range n {
+			seen := map[uint32]bool{}
+			for c := byte('a'); c <= 'z'; c++ {
+				host := strings.Repeat("h", i) + string(c) + strings.Repeat("h", n-i-1)
+				search := HostSearch{host: host, hash: hashOf("https")}
+				seen[search.hashOf(n).sum(false)%1024] = true
+			}
+			if len(seen) < 20 {
+				t.Errorf("26 hosts that differ in byte %d of %d have %d places of 1,024", i, n, len(seen))
+			}
+		}
+	}
 }
 
 // Among so many hosts some have the same hash.

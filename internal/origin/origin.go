@@ -46,6 +46,11 @@ func Parse(s string, buf *Buffer) (o Origin, ok bool) {
 	if o, ok := parsePlain(s); ok {
 		return o, true
 	}
+	return parseAny(s, buf)
+}
+
+// parseAny is Parse for whatever fits.
+func parseAny(s string, buf *Buffer) (o Origin, ok bool) {
 	s = Lower(s, buf)
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found || !validScheme(scheme) {

@@ -314,6 +314,45 @@ func TestIPv4AgreesWithNetip(t *testing.T) {
 	})
 }
 
+// plain reports whether a name is one that parsePlain is to take: no label is empty,
+// and the last one is no number, as far as its first byte tells.
+func plain(host string) bool {
+	labels := strings.Split(host, ".")
+	for _, l := range labels {
+		if l == "" || strings.Trim(l, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			return false
+		}
+	}
+	return len(host) >= 9 && !isDigit(labels[len(labels)-1][0])
+}
+
+func TestPlainOriginsAreThoseOfAnyForm(t *testing.T) {
+	var buf Buffer
+	compare := func(t interface{ Fatalf(string, ...any) }, scheme, host string) {
+		s := scheme + host
+		o, ok := parsePlain(s)
+		if want := plain(host) && (scheme == "https://" || scheme == "http://"); ok != want {
+			t.Fatalf("parsePlain(%q) = %v", s, ok)
+		}
+		if again, taken := parseAny(s, &buf); ok && (!taken || o != again) {
+			t.Fatalf("parsePlain(%q) = %+v; in any form %+v, %v", s, o, again, taken)
+		}
+	}
+	// Every byte in every place of a word and of what is left behind it.
+	for _, host := range []string{"abcdefgh.com", "example.com", "abcdefghijkl.example.org", "abcdefghi"} {
+		for i := range len(host) {
+			for c := range 256 {
+				compare(t, "https://", host[:i]+string([]byte{byte(c)})+host[i+1:])
+			}
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		part := rapid.SampledFrom([]string{".", "..", "a", "z", "0", "9", "-", "example", "com", "1", "A", "_", "~", ":", "/", "`", "{", "\x80", "\xae", "\xe1"})
+		compare(t, rapid.SampledFrom([]string{"https://", "http://", "ftp://", "httpx://", "https:/", "http:///"}).Draw(t, "scheme"),
+			strings.Join(rapid.SliceOfN(part, 1, 12).Draw(t, "parts"), ""))
+	})
+}
+
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"https://example.com", "HTTP://A:80", "https://[::1]:8080", "https://1.2.3.4", "null", "a://b", "https://a.", "https://a,https://b", "https://\x00"} {
 		f.Add(s)
