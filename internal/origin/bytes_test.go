@@ -54,7 +54,7 @@ func TestHostsThatEndInANumber(t *testing.T) {
 func TestNumbersOfAddresses(t *testing.T) {
 	for s, want := range map[string]bool{
 		"0.0.0.0": true, "255.255.255.255": true, "1.2.3.4": true, "256.0.0.0": false, "0.0.0.256": false, "1.2.3": false, "1.2.3.4.5": false,
-		"1.2.3.": false, ".1.2.3": false, "1..2.3": false, "01.2.3.4": false, "1.2.3.00": false, "1.2.3.0000": false, "1.2.3.999": false, "1.2.3.1000": false,
+		"1.2.3.": false, ".1.2.3": false, "1..2.3": false, "01.2.3.4": false, "1.2.3.00": false, "1.2.3.0000": false, "1.2.3.999": false, "1.2.3.1000": false, "a.2.3.4": false, "1.2.3.x": false, "1.2.3.4x": false, "1.2.-3.4": false,
 	} {
 		if got := canonicalIPv4(s); got != want {
 			t.Errorf("canonicalIPv4(%q) is %v", s, got)
