@@ -2,6 +2,7 @@ package origin
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -59,5 +60,52 @@ func TestDroppedPatternsAreThoseThatChangeNothing(t *testing.T) {
 	})
 	if found < 50 {
 		t.Errorf("%d patterns dropped in all", found)
+	}
+}
+
+// TestWhichPatternsAreDropped names them: from the end of the list, each that
+// those which are left cover.
+func TestWhichPatternsAreDropped(t *testing.T) {
+	var r Redundant
+	for _, c := range []struct {
+		patterns string
+		dropped  []int
+	}{
+		{"https://a", nil},
+		{"https://a https://a", []int{1}},
+		{"https://a https://b http://a https://*.a https://a:1", nil},
+		{"https://a:* https://a", []int{1}},
+		{"https://a https://a:*", []int{0}},
+		{"https://a:* https://a:*", []int{1}},
+		{"https://a:* https://a:* https://a:1 https://a:*", []int{1, 2, 3}},
+		{"https://a:1 https://a:[1,2] https://a:[2,3]", []int{1}},
+		{"https://a:[1,2] https://a:[2,3] https://a:[1,3]", []int{2}},
+		{"https://a:[1,2] https://a:2 https://a:1", []int{1, 2}},
+		{"https://a:[443,1] https://a https://a:1", []int{1, 2}},
+		{"https://a https://a:1 https://a:[443,1]", []int{2}},
+		{"https://*.a https://b.a https://c.b.a https://*.b.a", []int{1, 2, 3}},
+		{"https://*.a https://a https://ba", nil},
+		{"https://*.a https://b.a:1 https://b.a:[443,1]", []int{2}},
+		{"https://*.a https://b.a:1 https://b.a:[443,1] https://*.b.a:1 https://c.b.a:[443,1]", []int{2, 4}},
+		{"https://*.a:* https://b.a:1 https://*.b.a:* https://c.b.a:[443,7]", []int{1, 2, 3}},
+		{"https://*.a:1 https://b.a:*", nil},
+		{"https://*.a:1 https://b.a:2", nil},
+		{"https://*.a:1 https://*.b.a:2 https://c.b.a:[1,2] https://c.b.a:3", []int{2}},
+	} {
+		var patterns []Pattern
+		for _, s := range strings.Fields(c.patterns) {
+			patterns = append(patterns, mustParse(t, s))
+		}
+		set := NewSet(patterns)
+		r.Find(&set, func(i int) *Pattern { return &patterns[i] })
+		var dropped []int
+		for i := range patterns {
+			if r.Dropped(i) {
+				dropped = append(dropped, i)
+			}
+		}
+		if !slices.Equal(dropped, c.dropped) {
+			t.Errorf("%s: %d, want %d", c.patterns, dropped, c.dropped)
+		}
 	}
 }
