@@ -388,6 +388,32 @@ func everyOrigin(each func(Origin)) {
 	}
 }
 
+func TestCovers(t *testing.T) {
+	for _, c := range []struct {
+		p, q string
+		want bool
+	}{
+		{"https://a.com", "https://a.com", true},
+		{"https://a.com", "http://a.com", false},
+		{"https://a.com", "https://b.com", false},
+		{"https://*.a.com", "https://*.b.com", false},
+		{"https://a.com", "https://*.a.com", false},
+		{"https://*.a.com", "https://a.com", false},
+		{"https://*.a.com", "https://b.a.com", true},
+		{"https://*.a.com", "https://*.b.a.com", true},
+		{"https://*.b.a.com", "https://*.a.com", false},
+		{"https://*.a.com", "https://ba.com", false},
+		{"https://a.com:*", "https://a.com", true},
+		{"https://a.com", "https://a.com:*", false},
+		{"https://a.com:[443,8080]", "https://a.com:8080", true},
+		{"https://a.com:[443,8080]", "https://a.com:[8080,8443]", false},
+	} {
+		if got := mustParse(t, c.p).Covers(mustParse(t, c.q)); got != c.want {
+			t.Errorf("%s covers %s: %v", c.p, c.q, got)
+		}
+	}
+}
+
 func TestCoversAgreesWithBruteForce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, q := drawPattern(t), drawPattern(t)

@@ -85,6 +85,7 @@ func TestWhichPatternsAreDropped(t *testing.T) {
 		{"https://a https://a:1 https://a:[443,1]", []int{2}},
 		{"https://*.a https://b.a https://c.b.a https://*.b.a", []int{1, 2, 3}},
 		{"https://*.a https://a https://ba", nil},
+		{"https://*.a https://*.b.a", []int{1}},
 		{"https://*.a https://b.a:1 https://b.a:[443,1]", []int{2}},
 		{"https://*.a https://b.a:1 https://b.a:[443,1] https://*.b.a:1 https://c.b.a:[443,1]", []int{2, 4}},
 		{"https://*.a:* https://b.a:1 https://*.b.a:* https://c.b.a:[443,7]", []int{1, 2, 3}},

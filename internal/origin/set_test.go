@@ -64,6 +64,12 @@ func TestSet(t *testing.T) {
 			rejects:  []string{"https://example.com:8080", "https://example.com:80", "http://example.com", "https://example.com:4438"},
 		},
 		{
+			name:     "the first port and the last",
+			patterns: []string{"https://example.com:1", "https://other.example:[1,65535]"},
+			accepts:  []string{"https://example.com:1", "https://other.example:1", "https://other.example:65535"},
+			rejects:  []string{"https://example.com", "https://example.com:2", "https://example.com:65535", "https://other.example", "https://other.example:65534"},
+		},
+		{
 			name:     "addresses match as a whole",
 			patterns: []string{"https://192.0.2.1", "https://[2001:db8::1]", "https://*.2.com"},
 			accepts:  []string{"https://192.0.2.1", "https://[2001:db8::1]", "https://1.2.com"},
