@@ -77,7 +77,7 @@ func TestNumbersOfAddresses(t *testing.T) {
 			t.Errorf("%q is %q, %v, want %q", s, got, ok, want)
 		}
 	}
-	for _, s := range []string{"1:2:3:4:5:6:7:1.2.3.4", "::1.2.3.256", "::1.2.3", "1.2.3.4", "::1.2.3.4:5"} {
+	for _, s := range []string{"1:2:3:4:5:6:7:8:", "1::2:", "1:2:3:4:5:6:7:1.2.3.4", "::1.2.3.256", "::1.2.3", "1.2.3.4", "::1.2.3.4:5"} {
 		if _, ok := parseIPv6(s); ok {
 			t.Errorf("%q is an address", s)
 		}
