@@ -21,27 +21,28 @@ type Stream struct {
 	origin [origin.MaxLen]byte
 }
 
-// The callbacks that rescue tells apart.
+// The callbacks that Rescue tells apart.
 const (
-	requestHeaders  = "proxy_on_request_headers"
-	responseHeaders = "proxy_on_response_headers"
+	RequestHeaders  = "proxy_on_request_headers"
+	ResponseHeaders = "proxy_on_response_headers"
 )
 
-// OnHttpRequestHeaders decides about the request, and answers it where the
-// decision says so.
+// OnHttpRequestHeaders implements types.HttpContext.
 func (s *Stream) OnHttpRequestHeaders(int, bool) (action types.Action) {
 	ended := false
 	defer func() {
 		if !ended { // to ask for a panic costs more than to ask for this
-			s.rescue(requestHeaders, recover())
+			s.Rescue(RequestHeaders, recover())
 		}
 	}()
-	action = s.decide()
+	action = s.DecideRequest()
 	ended = true
 	return action
 }
 
-func (s *Stream) decide() types.Action {
+// DecideRequest decides about the request, and answers it where the decision says
+// so. A panic in it is for Rescue.
+func (s *Stream) DecideRequest() types.Action {
 	c, d := s.plugin, &s.decision
 	if d.Action != Undecided {
 		*d = Decision{} // a host that hands over a second request
@@ -129,22 +130,23 @@ func (s *Stream) copy(value string) string {
 	return header.AsString(s.origin[:copy(s.origin[:], value)])
 }
 
-// OnHttpResponseHeaders applies the decision to the response, whoever made it:
-// upstream, the proxy itself or a filter behind this one. A reply of our own
-// comes by as well, and is complete.
+// OnHttpResponseHeaders implements types.HttpContext.
 func (s *Stream) OnHttpResponseHeaders(int, bool) types.Action {
 	ended := false
 	defer func() {
 		if !ended {
-			s.rescue(responseHeaders, recover())
+			s.Rescue(ResponseHeaders, recover())
 		}
 	}()
-	s.apply()
+	s.EditResponse()
 	ended = true
 	return types.ActionContinue
 }
 
-func (s *Stream) apply() {
+// EditResponse applies the decision to the response, whoever made it: upstream, the
+// proxy itself or a filter behind this one. A reply of our own comes by as well, and
+// is complete. A panic in it is for Rescue.
+func (s *Stream) EditResponse() {
 	c, d := s.plugin, &s.decision
 	if d.Action == Undecided {
 		s.adoptOrphan()
@@ -219,12 +221,12 @@ func (s *Stream) OnHttpStreamDone() {
 	}
 }
 
-// rescue keeps a bug in this filter from failing the request: the stream goes
+// Rescue keeps a bug in this filter from failing the request: the stream goes
 // on without CORS headers. Where the policy is known, what upstream would open
 // still stays closed: a panic over the request leaves that to the response's
 // callback, one over the response does it here. After a second panic, and where
 // the proxy may have taken a reply, the stream is left alone.
-func (s *Stream) rescue(callback string, p any) {
+func (s *Stream) Rescue(callback string, p any) {
 	c, d := s.plugin, &s.decision
 	logPanic(c.host, callback, p)
 	if d.Policy == nil || d.Policy.Mode == config.Shadow || d.Reason == Failed || c.replying {
@@ -232,7 +234,7 @@ func (s *Stream) rescue(callback string, p any) {
 		*d = Decision{Action: Ignore}
 		return
 	}
-	responding := callback == responseHeaders && d.Kind != Preflight
+	responding := callback == ResponseHeaders && d.Kind != Preflight
 	*d = Decision{Policy: d.Policy, Kind: CrossOrigin, Action: Forward, Reason: Failed}
 	if responding && !d.Policy.Preserve {
 		c.shut()

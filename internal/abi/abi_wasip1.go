@@ -66,21 +66,40 @@ func proxyOnConfigure(id, size uint32) uint32 {
 
 //go:wasmexport proxy_on_request_headers
 //export proxy_on_request_headers
-func proxyOnRequestHeaders(id, headers, endOfStream uint32) uint32 {
+func proxyOnRequestHeaders(id, _, _ uint32) uint32 {
 	hostcall.BeginCallback()
-	if stream := streams.get(id); stream != nil {
-		return uint32(stream.OnHttpRequestHeaders(int(headers), endOfStream != 0))
+	stream := streams.get(id)
+	if stream == nil {
+		return uint32(types.ActionContinue)
 	}
-	return uint32(types.ActionContinue)
+	// What Stream.OnHttpRequestHeaders is, without a call between.
+	ended := false
+	defer func() {
+		if !ended {
+			stream.Rescue(filter.RequestHeaders, recover())
+		}
+	}()
+	action := stream.DecideRequest()
+	ended = true
+	return uint32(action)
 }
 
 //go:wasmexport proxy_on_response_headers
 //export proxy_on_response_headers
-func proxyOnResponseHeaders(id, headers, endOfStream uint32) uint32 {
+func proxyOnResponseHeaders(id, _, _ uint32) uint32 {
 	hostcall.BeginCallback()
-	if stream := streams.get(id); stream != nil {
-		return uint32(stream.OnHttpResponseHeaders(int(headers), endOfStream != 0))
+	stream := streams.get(id)
+	if stream == nil {
+		return uint32(types.ActionContinue)
 	}
+	ended := false
+	defer func() {
+		if !ended {
+			stream.Rescue(filter.ResponseHeaders, recover())
+		}
+	}()
+	stream.EditResponse()
+	ended = true
 	return uint32(types.ActionContinue)
 }
 

@@ -25,7 +25,7 @@ var roots = []string{"proxyOnContextCreate", "proxyOnRequestHeaders", "proxyOnRe
 // cold are functions that few requests come to: mistakes, what is logged, first
 // times, and what is remembered afterwards.
 var cold = []string{
-	"rescue", "logPanic", "adoptOrphan", "Log", "appendLine", "AppendSummary", "grow", "regrow", "allocateMore", "viewPinned", "OnDelete", "leave", "createPlugin", "deletePlugin", "find", "move", "OnTick", "recycle",
+	"Rescue", "logPanic", "adoptOrphan", "Log", "appendLine", "AppendSummary", "grow", "regrow", "allocateMore", "viewPinned", "OnDelete", "leave", "createPlugin", "deletePlugin", "find", "move", "OnTick", "recycle",
 	"sameOrigin", "check", "AppendEcho", "Match", "Contains", "Lower", "canonicalIPv4", "canonicalIPv6", "appendIPv6", "hashOf_", "selectByRules", "visitField", "Edits", "edit", "against",
 }
 
