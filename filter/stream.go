@@ -54,7 +54,7 @@ func (s *Stream) DecideRequest() types.Action {
 		return types.ActionContinue
 	}
 	if c.readOrigin() {
-		return s.decideWhole()
+		return s.decideWithOrigin()
 	}
 	decide(p, &c.request, nil, d)
 	if p.Mode == config.Shadow {
@@ -63,7 +63,8 @@ func (s *Stream) DecideRequest() types.Action {
 	return types.ActionContinue
 }
 
-func (s *Stream) decideWhole() types.Action {
+// decideWithOrigin goes on where there is an Origin.
+func (s *Stream) decideWithOrigin() types.Action {
 	c, d := s.plugin, &s.decision
 	c.readRequest(d.Policy)
 	decide(d.Policy, &c.request, c.memory, d)
@@ -168,6 +169,7 @@ func (s *Stream) EditResponse() {
 		c.edit(d.Edits(u, &c.buffer))
 		return
 	}
+	// Nearly all responses need no list: to make one costs as much as the rest.
 	for f := 0; changes.replace != 0; f++ {
 		if changes.replace&1 != 0 {
 			c.host.ReplaceResponseHeader(fieldNames[f], d.value(f))

@@ -31,7 +31,7 @@ var cold = []string{
 
 // apart are functions that stay functions of their own: what calls them is short
 // without them, and often does not get there.
-var apart = []string{"skip", "decideWhole", "MatchIn", "readAll", "answer"}
+var apart = []string{"skip", "decideWithOrigin", "MatchIn", "readAll", "answer"}
 
 func main() {
 	if len(os.Args) != 2 {
