@@ -52,7 +52,8 @@ build: $(MODULE) ## builds dist/cors.wasm; COMPILER=tinygo for the other compile
 $(MODULE): FORCE
 	@mkdir -p dist
 ifeq ($(COMPILER),go)
-	GOOS=wasip1 GOARCH=wasm go build -trimpath -buildvcs=false -buildmode=c-shared -ldflags='-s -w $(STAMP)' -o $@ .
+	GOOS=wasip1 GOARCH=wasm go build -trimpath -buildvcs=false -buildmode=c-shared -ldflags='-w $(STAMP)' -o $@.named .
+	@go run ./internal/controlflow/restructure $@.named $@ && rm $@.named
 else ifeq ($(COMPILER),tinygo)
 	@command -v tinygo >/dev/null || { echo "make build: tinygo is not on PATH; install TinyGo $(TINYGO_VERSION), or leave COMPILER out to build with Go alone" >&2; exit 1; }
 	@version="$$($(TINYGO) version)"; [[ $$version == "tinygo version $(TINYGO_VERSION)."* ]] || \

@@ -11,7 +11,6 @@ import (
 	"go/token"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -104,17 +103,11 @@ func breakIn(function string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, out := filepath.Join(scratch, "overlay.json"), filepath.Join(scratch, "broken.wasm")
+	list := filepath.Join(scratch, "overlay.json")
 	if err := os.WriteFile(list, overlay, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	command := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-buildmode=c-shared", "-ldflags=-s -w", "-overlay", list, "-o", out, ".")
-	command.Dir = wasmtest.Root()
-	command.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
-	if output, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, output)
-	}
-	if wasm, err = os.ReadFile(out); err != nil {
+	if wasm, err = wasmtest.Build(scratch, "-overlay", list); err != nil {
 		t.Fatal(err)
 	}
 	slices.Sort(functions)

@@ -105,9 +105,9 @@ func (a *answer) is(p *config.Policy, private bool, r *Request) bool {
 		header.Equal(a.method[:a.methodSize], r.RequestMethod) && header.Equal(a.list[:a.listSize], r.RequestHeaders)
 }
 
-// keep remembers the answer to a preflight, of which headers and pairs are the two
+// keepAnswer remembers the answer to a preflight, of which headers and pairs are the two
 // forms. The first header of each is Access-Control-Allow-Origin.
-func (a *answer) keep(d *Decision, r *Request, headers []Header, pairs []byte) {
+func (a *answer) keepAnswer(d *Decision, r *Request, headers []Header, pairs []byte) {
 	if len(pairs) > maxAnswer {
 		return
 	}

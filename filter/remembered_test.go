@@ -42,7 +42,7 @@ func TestWhatIsTooLongIsNotRemembered(t *testing.T) {
 		headers := []Header{{header.AllowOrigin, "https://a.example"}, {"x", ""}}
 		headers[1].Value = strings.Repeat("x", size-len(header.AppendPairs(nil, headers)))
 		pairs, a := header.AppendPairs(nil, headers), answer{}
-		a.keep(&Decision{Policy: policy(t, strict)}, &Request{}, headers, pairs)
+		a.keepAnswer(&Decision{Policy: policy(t, strict)}, &Request{}, headers, pairs)
 		if (a.policy != nil) != want {
 			t.Errorf("an answer of %d bytes is remembered: %v", size, !want)
 		}

@@ -106,7 +106,7 @@ func (c *Plugin) reply(d *Decision) (status uint32, details string, pairs []byte
 	reply := d.Reply(&c.buffer)
 	c.pairs = header.AppendPairs(c.pairs[:0], reply.Headers)
 	if d.place != nil && d.Reason == Allowed {
-		d.place.keep(d, &c.request, reply.Headers, c.pairs)
+		d.place.keepAnswer(d, &c.request, reply.Headers, c.pairs)
 	}
 	return reply.Status, reply.Details, c.pairs
 }

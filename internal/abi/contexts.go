@@ -146,12 +146,12 @@ type pluginTable struct {
 
 func (t *pluginTable) get(id uint32) *filter.Plugin {
 	if id != t.id || id == 0 {
-		t.find(id)
+		t.look(id)
 	}
 	return t.last
 }
 
-func (t *pluginTable) find(id uint32) { t.id, t.last = id, t.all[id] }
+func (t *pluginTable) look(id uint32) { t.id, t.last = id, t.all[id] }
 
 func (t *pluginTable) put(id uint32, plugin *filter.Plugin) {
 	if t.all == nil {

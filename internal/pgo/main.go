@@ -17,21 +17,9 @@ import (
 
 	"github.com/google/pprof/profile"
 	"golang.org/x/tools/go/packages"
+
+	"corsfilter/internal/hotpath"
 )
-
-// roots are the callbacks of a stream.
-var roots = []string{"proxyOnContextCreate", "proxyOnRequestHeaders", "proxyOnResponseHeaders", "proxyOnDelete", "proxyOnMemoryAllocate"}
-
-// cold are functions that few requests come to: mistakes, what is logged, first
-// times, and what is remembered afterwards.
-var cold = []string{
-	"Rescue", "logPanic", "adoptOrphan", "Log", "appendLine", "AppendSummary", "grow", "regrow", "allocateMore", "viewPinned", "OnDelete", "leave", "createPlugin", "deletePlugin", "find", "move", "OnTick", "recycle",
-	"sameOrigin", "check", "AppendEcho", "Match", "Contains", "Lower", "canonicalIPv4", "canonicalIPv6", "appendIPv6", "hashOf_", "selectByRules", "visitField", "Edits", "edit", "against",
-}
-
-// apart are functions that stay functions of their own: what calls them is short
-// without them, and often does not get there.
-var apart = []string{"skip", "decideWithOrigin", "MatchIn", "readAll", "answer"}
 
 func main() {
 	if len(os.Args) != 2 {
@@ -74,11 +62,13 @@ func write(path string) error {
 	var queue []*function
 	seen := map[*function]bool{}
 	for _, f := range functions {
-		if slices.Contains(roots, f.decl.Name.Name) {
-			queue, seen[f] = append(queue, f), true
+		for _, name := range hotpath.Callbacks {
+			if f.decl.Name.Name == name {
+				queue, seen[f] = append(queue, f), true
+			}
 		}
 	}
-	if len(queue) != len(roots) {
+	if len(queue) != len(hotpath.Callbacks) {
 		return errors.New("not all callbacks are there")
 	}
 	slices.SortFunc(queue, func(a, b *function) int { return strings.Compare(a.name, b.name) })
@@ -91,7 +81,7 @@ func write(path string) error {
 		for inlined := []*function{caller}; len(inlined) > 0; inlined = inlined[1:] {
 			f := inlined[0]
 			for _, c := range f.calls(functions) {
-				if !slices.Contains(apart, c.callee.decl.Name.Name) {
+				if !hotpath.Apart(c.callee.decl.Name.Name) {
 					p.Sample = append(p.Sample, &profile.Sample{Location: []*profile.Location{location(c.callee, c.callee.start), location(caller, c.line)}, Value: []int64{1000, 1000}})
 					if !within[c.callee] {
 						inlined, within[c.callee] = append(inlined, c.callee), true
@@ -127,7 +117,7 @@ func (f *function) calls(functions map[*types.Func]*function) (all []site) {
 		}
 		fn := called(f.info, call)
 		for _, callee := range implementations(fn, functions) {
-			if !slices.Contains(cold, callee.decl.Name.Name) {
+			if !hotpath.Cold(callee.decl.Name.Name) {
 				all = append(all, site{callee, f.fset.Position(call.Pos()).Line})
 			}
 		}

@@ -1,6 +1,6 @@
 // Package wasmtest gives tests the built module: the one that CORSFILTER_WASM
 // names, or else one that it builds. A module that is missing or does not build
-// fails the test; nothing is skipped. It imports the standard library alone.
+// fails the test; nothing is skipped. It imports internal/controlflow alone.
 package wasmtest
 
 import (
@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"corsfilter/internal/controlflow"
 )
 
 // Module returns the bytes of the module.
@@ -53,15 +55,26 @@ var module = sync.OnceValues(func() ([]byte, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
+	return Build(dir)
+})
+
+// Build builds the module in a directory, as make build does, with further arguments
+// for go build.
+func Build(dir string, arguments ...string) ([]byte, error) {
 	out := filepath.Join(dir, "cors.wasm")
-	build := exec.Command("go", "build", "-trimpath", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, ".")
+	build := exec.Command("go", append([]string{"build", "-trimpath", "-buildvcs=false", "-buildmode=c-shared", "-ldflags=-w", "-o", out}, append(arguments, ".")...)...)
 	build.Dir = Root()
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	if output, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("the module does not build: %w\n%s", err, output)
 	}
-	return os.ReadFile(out)
-})
+	wasm, err := os.ReadFile(out)
+	if err != nil {
+		return nil, err
+	}
+	wasm, _, err = controlflow.Module(wasm)
+	return wasm, err
+}
 
 // noteSources looks at every source file of the repository. The build runs in a
 // process of its own, of whose files the cache of go test knows nothing: without

@@ -1,0 +1,226 @@
+package controlflow
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+)
+
+// A function as Go's compiler makes it is
+//
+//	locals; global.get 0; local.set 1        SP, kept in a local
+//	block                                    left to unwind the stack; not in all
+//	  loop                                   left by no branch; not in all
+//	    block … block                        as many as there are segments
+//	      local.get 0; br_table              the segment where to begin
+//	    end
+//	    segment 0
+//	    end
+//	    segment 1
+//	    …
+//	  end
+//	  unreachable
+//	end; i32.const 1                         what unwinding returns
+//	end
+//
+// A branch is i32.const n; local.set 0; br to the loop: the table says which segment
+// n is. One that depends on something is that within if … end. From the end of a
+// segment it goes on with the next one.
+
+var (
+	errShape = errors.New("it has another shape")
+	// errNoBranches is about functions that there is nothing to do for.
+	errNoBranches = errors.New("it has no branches")
+)
+
+// start is how a function begins behind its locals: it copies the stack pointer.
+var start = []byte{opGlobalGet, 0, opLocalSet, 1}
+
+// pieceKind says what a piece of a segment is.
+type pieceKind uint8
+
+const (
+	code    pieceKind = iota // as it is
+	jump                     // to a segment
+	jumpIf                   // the same, if what was computed last is not 0
+	leave                    // to unwind the stack
+	leaveIf                  // the same, if what was computed last is not 0
+)
+
+// piece is an instruction, or a branch that leaves the segment.
+type piece struct {
+	kind   pieceKind
+	raw    []byte // of code
+	to     int    // the segment, of jumps
+	within int    // how many blocks of the segment's own it stands in
+}
+
+type segment struct {
+	pieces []piece
+	ends   bool // it never goes on with the next segment
+}
+
+type function struct {
+	locals   []byte
+	unwinds  bool // the stack is unwound where a call wants that
+	calls    bool // it calls functions, and so may be entered in the middle
+	entry    int
+	segments []segment
+}
+
+// parseFunction takes a function's body apart. neverBack are the functions that do
+// not return.
+func parseFunction(body []byte, neverBack map[uint64]bool) (*function, error) {
+	r := &reader{b: body}
+	r.skipLocals()
+	f := &function{locals: body[:r.at]}
+	if !bytes.HasPrefix(body[r.at:], start) {
+		return nil, errNoBranches // it follows another convention, as exports do
+	}
+	r.take(uint64(len(start)))
+	var opens []byte
+	in := r.instruction()
+	for ; in.op == opBlock || in.op == opLoop; in = r.instruction() {
+		opens = append(opens, in.op)
+	}
+	loop := bytes.IndexByte(opens, opLoop)
+	if loop < 0 {
+		return nil, errNoBranches
+	}
+	count := len(opens) - loop - 1
+	if loop > 1 || count == 0 || in.op != opLocalGet || in.arg != 0 {
+		return nil, errShape
+	}
+	f.unwinds = loop == 1
+	table := r.instruction()
+	if table.op != opBrTable || r.instruction().op != opEnd {
+		return nil, errShape
+	}
+	for _, to := range table.table {
+		if to >= uint64(count) {
+			return nil, errShape
+		}
+	}
+	f.entry = int(table.table[0])
+	f.segments = make([]segment, count)
+	for i := range f.segments {
+		// So many blocks are still open around it, and the loop behind them.
+		if err := f.parseSegment(r, &f.segments[i], count-1-i, table.table, neverBack); err != nil {
+			return nil, err
+		}
+	}
+	tail := []byte{opUnreachable, opEnd}
+	if f.unwinds {
+		tail = []byte{opUnreachable, opEnd, opI32Const, 1, opEnd}
+	}
+	if !bytes.Equal(body[r.at:], tail) {
+		return nil, errShape
+	}
+	return f, nil
+}
+
+// parseSegment reads a segment with its end.
+func (f *function) parseSegment(r *reader, s *segment, open int, table []uint64, neverBack map[uint64]bool) error {
+	within := 0
+	gone := false // nothing that follows is reached
+	for {
+		in := r.instruction()
+		switch in.op {
+		case opEnd:
+			if within == 0 {
+				s.ends = gone
+				return nil
+			}
+			within--
+		case opBlock, opLoop, opIf:
+			within++
+		case opElse, opBrTable:
+			return errShape
+		case opCall, opCallIndirect:
+			f.calls = true
+			if in.op == opCall && neverBack[in.arg] && within == 0 {
+				s.pieces = append(s.pieces, piece{raw: in.raw})
+				return f.endBehindCall(r, s)
+			}
+		case opBr, opBrIf:
+			switch outer := int(in.arg) - within; {
+			case outer < 0: // a block of its own
+			case outer == open && in.op == opBr:
+				if err := s.parseJump(r, &within, table); err != nil {
+					return err
+				}
+				gone = gone || s.last().kind == jump && within == 0
+				continue
+			case outer == open+1 && f.unwinds:
+				kind := leave
+				if in.op == opBrIf {
+					kind = leaveIf
+				}
+				s.pieces = append(s.pieces, piece{kind: kind, within: within})
+				gone = gone || kind == leave && within == 0
+				continue
+			default:
+				return errShape
+			}
+		case opReturn, opUnreachable:
+			gone = gone || within == 0
+		}
+		s.pieces = append(s.pieces, piece{raw: in.raw})
+	}
+}
+
+// endBehindCall reads the rest of a segment that ends with a call which does not come
+// back: it unwinds the stack, or nothing.
+func (f *function) endBehindCall(r *reader, s *segment) error {
+	for {
+		switch in := r.instruction(); in.op {
+		case opGlobalGet, opLocalSet: // of the stack pointer
+			s.pieces = append(s.pieces, piece{raw: in.raw})
+		case opBrIf:
+			s.pieces = append(s.pieces, piece{kind: leaveIf})
+		case opEnd:
+			s.pieces = append(s.pieces, piece{raw: []byte{opUnreachable}})
+			s.ends = true
+			return nil
+		default:
+			return fmt.Errorf("instruction %#x stands behind a call that does not return", in.op)
+		}
+	}
+}
+
+func (s *segment) last() *piece { return &s.pieces[len(s.pieces)-1] }
+
+// drop takes the last piece off, which must be an instruction of that kind.
+func (s *segment) drop(op byte) (raw []byte, ok bool) {
+	if len(s.pieces) == 0 || s.last().kind != code || s.last().raw[0] != op {
+		return nil, false
+	}
+	raw = s.last().raw
+	s.pieces = s.pieces[:len(s.pieces)-1]
+	return raw, true
+}
+
+// parseJump makes one piece of a branch to the loop and of what stands before it.
+func (s *segment) parseJump(r *reader, within *int, table []uint64) error {
+	if set, ok := s.drop(opLocalSet); !ok || set[1] != 0 {
+		return errShape
+	}
+	number, ok := s.drop(opI32Const)
+	if !ok {
+		return errShape
+	}
+	n := (&reader{b: number[1:]}).signed()
+	if n < 0 || n >= int64(len(table)) {
+		return errShape
+	}
+	p := piece{kind: jump, to: int(table[n]), within: *within}
+	if *within == 1 && r.more() && r.b[r.at] == opEnd {
+		if _, ok := s.drop(opIf); ok {
+			r.byte()
+			*within = 0
+			p = piece{kind: jumpIf, to: p.to}
+		}
+	}
+	s.pieces = append(s.pieces, p)
+	return nil
+}

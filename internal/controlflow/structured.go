@@ -1,0 +1,248 @@
+package controlflow
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+)
+
+// The structured form is made along the dominator tree: a segment's code, then what
+// only it leads to (Norman Ramsey, "Beyond Relooper: Recursive Translation of
+// Unstructured Control Flow to Structured Control Flow", 2022). A segment that
+// branches lead forward to stands behind a block that they leave; one that branches
+// lead back to is a loop.
+
+var errIrreducible = errors.New("a loop has two beginnings")
+
+// graph is how control flows among the segments that are reached.
+type graph struct {
+	f         *function
+	order     []int // reverse postorder
+	number    []int // of each segment in it; -1: not reached
+	next      [][]int
+	before    [][]int
+	dominator []int   // immediate
+	loop      []bool  // a branch leads back to it
+	behind    [][]int // the segments behind blocks that the segment opens, the nearest first
+	isBehind  []bool
+}
+
+// structured returns the body of the structured form. resume is the function that
+// goes on where this one is entered in the middle.
+func (f *function) structured(resume uint64) ([]byte, error) {
+	g := &graph{f: f}
+	g.connect()
+	g.dominate()
+	if err := g.label(); err != nil {
+		return nil, err
+	}
+	w := &writer{graph: g}
+	w.b = append(append(w.b, f.locals...), start...)
+	if f.calls {
+		w.b = append(w.b, opLocalGet, 0, opIf, noResult, opLocalGet, 0)
+		w.branch(opCall, resume)
+		w.b = append(w.b, opReturn, opEnd)
+	}
+	if f.unwinds {
+		w.b = append(w.b, opBlock, noResult)
+	}
+	w.segment(f.entry)
+	w.b = append(w.b, opUnreachable)
+	if f.unwinds {
+		w.b = append(w.b, opEnd, opI32Const, 1)
+	}
+	return append(w.b, opEnd), nil
+}
+
+// connect finds out where control goes from each segment.
+func (g *graph) connect() {
+	segments := g.f.segments
+	n := len(segments)
+	g.next, g.before, g.number = make([][]int, n), make([][]int, n), slices.Repeat([]int{-1}, n)
+	for i, s := range segments {
+		for _, p := range s.pieces {
+			if p.kind == jump || p.kind == jumpIf {
+				g.next[i] = append(g.next[i], p.to)
+			}
+		}
+		if !s.ends && i+1 < n {
+			g.next[i] = append(g.next[i], i+1)
+		}
+	}
+	seen := make([]bool, n)
+	var visit func(i int)
+	visit = func(i int) {
+		seen[i] = true
+		for _, to := range g.next[i] {
+			if !seen[to] {
+				visit(to)
+			}
+		}
+		g.order = append(g.order, i)
+	}
+	visit(g.f.entry)
+	slices.Reverse(g.order)
+	for i, s := range g.order {
+		g.number[s] = i
+		for _, to := range g.next[s] {
+			g.before[to] = append(g.before[to], s)
+		}
+	}
+}
+
+// dominate finds each segment's immediate dominator: the last one that control must
+// have passed (Cooper, Harvey, Kennedy, "A Simple, Fast Dominance Algorithm").
+func (g *graph) dominate() {
+	g.dominator = slices.Repeat([]int{-1}, len(g.f.segments))
+	g.dominator[g.f.entry] = g.f.entry
+	for changed := true; changed; {
+		changed = false
+		for _, i := range g.order[1:] {
+			found := -1
+			for _, from := range g.before[i] {
+				switch {
+				case g.dominator[from] < 0:
+				case found < 0:
+					found = from
+				default:
+					found = g.common(found, from)
+				}
+			}
+			if g.dominator[i] != found {
+				g.dominator[i], changed = found, true
+			}
+		}
+	}
+}
+
+// common is the last segment that dominates both.
+func (g *graph) common(a, b int) int {
+	for a != b {
+		if g.number[a] > g.number[b] {
+			a = g.dominator[a]
+		} else {
+			b = g.dominator[b]
+		}
+	}
+	return a
+}
+
+// back reports whether control goes back where it goes from one segment to the other.
+func (g *graph) back(from, to int) bool { return g.number[to] <= g.number[from] }
+
+// label finds out which segments are loops, and which stand behind blocks.
+func (g *graph) label() error {
+	n := len(g.f.segments)
+	g.loop, g.isBehind, g.behind = make([]bool, n), make([]bool, n), make([][]int, n)
+	for _, i := range g.order {
+		forward := 0
+		for _, from := range g.before[i] {
+			if !g.back(from, i) {
+				forward++
+				// Only from the end of the one before it gets here without a branch.
+				g.isBehind[i] = g.isBehind[i] || from != i-1 || g.f.segments[from].branchesTo(i)
+				continue
+			}
+			if g.common(from, i) != i {
+				return errIrreducible
+			}
+			g.loop[i] = true
+		}
+		g.isBehind[i] = g.isBehind[i] || forward > 1
+		if g.isBehind[i] {
+			// In this order they come the nearest first.
+			g.behind[g.dominator[i]] = append(g.behind[g.dominator[i]], i)
+		}
+	}
+	return nil
+}
+
+func (s *segment) branchesTo(i int) bool {
+	return slices.ContainsFunc(s.pieces, func(p piece) bool { return (p.kind == jump || p.kind == jumpIf) && p.to == i })
+}
+
+// writer writes the structured form.
+type writer struct {
+	*graph
+	b      []byte
+	labels []label // of the blocks and loops that are open, the innermost last
+}
+
+// label is what a branch can go to: the beginning of a segment that is a loop, or the
+// end of the block that one stands behind.
+type label struct {
+	segment int
+	loop    bool
+}
+
+func (w *writer) branch(op byte, arg uint64) {
+	w.b = binary.AppendUvarint(append(w.b, op), arg)
+}
+
+func (w *writer) open(op byte, l label) {
+	w.b = append(w.b, op, noResult)
+	w.labels = append(w.labels, l)
+}
+
+func (w *writer) close() {
+	w.b = append(w.b, opEnd)
+	w.labels = w.labels[:len(w.labels)-1]
+}
+
+// depth is how many blocks and loops a branch leaves to get from one segment to the
+// other.
+func (w *writer) depth(from, to int) uint64 {
+	at := slices.Index(w.labels, label{to, w.back(from, to)})
+	if at < 0 {
+		panic("controlflow: there is no label") // label has made one for each branch
+	}
+	return uint64(len(w.labels) - 1 - at)
+}
+
+// segment writes a segment and all that it dominates.
+func (w *writer) segment(i int) {
+	if w.loop[i] {
+		w.open(opLoop, label{i, true})
+	}
+	behind := w.behind[i]
+	for _, s := range slices.Backward(behind) {
+		w.open(opBlock, label{s, false})
+	}
+	s := &w.f.segments[i]
+	for _, p := range s.pieces {
+		switch p.kind {
+		case code:
+			w.b = append(w.b, p.raw...)
+		case jump:
+			w.branch(opBr, w.depth(i, p.to)+uint64(p.within))
+		case jumpIf:
+			w.branch(opBrIf, w.depth(i, p.to))
+		case leave:
+			w.branch(opBr, uint64(len(w.labels)+p.within))
+		case leaveIf:
+			w.branch(opBrIf, uint64(len(w.labels)+p.within))
+		}
+	}
+	w.goOn(i)
+	for _, s := range behind {
+		w.close()
+		w.segment(s)
+	}
+	if w.loop[i] {
+		w.close()
+	}
+}
+
+// goOn writes how control gets from the end of a segment to the next one.
+func (w *writer) goOn(i int) {
+	next := i + 1
+	switch {
+	case w.f.segments[i].ends:
+	case next == len(w.f.segments):
+		w.b = append(w.b, opUnreachable)
+	case w.back(i, next) || w.isBehind[next]:
+		w.branch(opBr, w.depth(i, next))
+	default:
+		w.segment(next)
+	}
+}
