@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"corsfilter/internal/controlflow"
 )
 
 func main() {
@@ -42,6 +44,9 @@ func run(only string) error {
 	}
 	wasm, err := os.ReadFile(path)
 	if err != nil {
+		return err
+	}
+	if wasm, _, err = controlflow.Module(wasm); err != nil {
 		return err
 	}
 	m, err := read(wasm)

@@ -49,7 +49,7 @@ func Module(wasm []byte) ([]byte, Report, error) {
 // Restructure gives the functions whose symbols have the prefix, as far as calls lead
 // to them from the exports, a second form; those that are cold, by their names without
 // package and receiver, stay as they are. The module must have the names of its
-// functions (go build without -ldflags=-s); they are left out of what is returned.
+// functions (go build without -ldflags=-s), and keeps them.
 func Restructure(wasm []byte, prefix string, exports []string, cold func(name string) bool) (restructured []byte, report Report, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -80,23 +80,26 @@ func Restructure(wasm []byte, prefix string, exports []string, cold func(name st
 		if err == errNoBranches {
 			continue
 		}
-		var form []byte
+		var g *graph
 		if err == nil {
-			// The old form, for coming back, gets the next number.
-			form, err = f.structured(m.imports + uint64(len(m.bodies)))
+			g, err = f.graph()
 		}
 		if err != nil {
 			report.Left = append(report.Left, fmt.Sprintf("%s: %v", name, err))
 			continue
 		}
+		resume := uint64(0)
 		if f.calls {
-			m.add(m.types[index-m.imports], m.bodies[index-m.imports])
+			resume = m.add(m.types[index-m.imports], m.bodies[index-m.imports], name+".resumed")
 		}
-		m.bodies[index-m.imports] = form
+		m.bodies[index-m.imports] = g.structured(resume)
 		report.Restructured = append(report.Restructured, name)
 	}
-	return m.bytes(), report, nil
+	return m.bytes(true), report, nil
 }
+
+// Strip takes the names out of a module.
+func Strip(wasm []byte) []byte { return readModule(wasm).bytes(false) }
 
 // nameOf is a function's name without package and receiver, and without the types
 // that a generic one is made for.

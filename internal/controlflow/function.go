@@ -52,7 +52,7 @@ type piece struct {
 	kind   pieceKind
 	raw    []byte // of code
 	to     int    // the segment, of jumps
-	within int    // how many blocks of the segment's own it stands in
+	within int    // how many blocks of the segment's own those that leave stand in
 }
 
 type segment struct {
@@ -213,13 +213,12 @@ func (s *segment) parseJump(r *reader, within *int, table []uint64) error {
 	if n < 0 || n >= int64(len(table)) {
 		return errShape
 	}
-	p := piece{kind: jump, to: int(table[n]), within: *within}
-	if *within == 1 && r.more() && r.b[r.at] == opEnd {
-		if _, ok := s.drop(opIf); ok {
-			r.byte()
-			*within = 0
-			p = piece{kind: jumpIf, to: p.to}
+	p := piece{kind: jump, to: int(table[n])}
+	if *within > 0 {
+		if _, ok := s.drop(opIf); !ok || *within > 1 || r.byte() != opEnd {
+			return errShape
 		}
+		*within, p.kind = 0, jumpIf
 	}
 	s.pieces = append(s.pieces, p)
 	return nil

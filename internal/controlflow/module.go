@@ -3,6 +3,8 @@ package controlflow
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // The parts of WebAssembly's binary format that are needed (WebAssembly Core
@@ -204,7 +206,7 @@ func readModule(wasm []byte) *module {
 				m.bodies = append(m.bodies, r.take(r.unsigned()))
 			}
 		case sectionCustom:
-			if r.text() == "name" {
+			if r.text() == nameSection {
 				m.readNames(r)
 			}
 		}
@@ -226,11 +228,16 @@ func (m *module) readImports(r *reader) {
 	}
 }
 
+// The section of names has one part with those of functions.
+const (
+	nameSection   = "name"
+	functionNames = 1
+)
+
 func (m *module) readNames(r *reader) {
-	const functions = 1
 	for r.more() {
 		id, part := r.byte(), &reader{b: r.take(r.unsigned())}
-		if id != functions {
+		if id != functionNames {
 			continue
 		}
 		for n := part.unsigned(); n > 0; n-- {
@@ -240,20 +247,26 @@ func (m *module) readNames(r *reader) {
 	}
 }
 
-// add appends a function.
-func (m *module) add(typ uint64, body []byte) {
+// add appends a function, and returns its number.
+func (m *module) add(typ uint64, body []byte, name string) (index uint64) {
+	index = m.imports + uint64(len(m.bodies))
 	m.types, m.bodies = append(m.types, typ), append(m.bodies, body)
+	m.names[index] = name
+	return index
 }
 
-// bytes is the module put together again, without its custom sections, which hold
-// names.
-func (m *module) bytes() []byte {
+// bytes is the module put together again, with the names of its functions or without
+// its custom sections.
+func (m *module) bytes(named bool) []byte {
 	wasm := append([]byte(nil), m.header...)
 	for _, s := range m.sections {
 		data := s.data
 		switch s.id {
 		case sectionCustom:
-			continue
+			if !named || (&reader{b: s.data}).text() != nameSection {
+				continue
+			}
+			data = m.nameSection()
 		case sectionFunction:
 			data = binary.AppendUvarint(nil, uint64(len(m.types)))
 			for _, typ := range m.types {
@@ -268,4 +281,17 @@ func (m *module) bytes() []byte {
 		wasm = append(binary.AppendUvarint(append(wasm, s.id), uint64(len(data))), data...)
 	}
 	return wasm
+}
+
+func (m *module) nameSection() []byte {
+	part := binary.AppendUvarint(nil, uint64(len(m.names)))
+	for _, index := range slices.Sorted(maps.Keys(m.names)) {
+		part = appendText(binary.AppendUvarint(part, index), m.names[index])
+	}
+	data := append(appendText(nil, nameSection), functionNames)
+	return append(binary.AppendUvarint(data, uint64(len(part))), part...)
+}
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }

@@ -27,16 +27,18 @@ type graph struct {
 	isBehind  []bool
 }
 
-// structured returns the body of the structured form. resume is the function that
-// goes on where this one is entered in the middle.
-func (f *function) structured(resume uint64) ([]byte, error) {
+// graph finds out how control flows.
+func (f *function) graph() (*graph, error) {
 	g := &graph{f: f}
 	g.connect()
 	g.dominate()
-	if err := g.label(); err != nil {
-		return nil, err
-	}
-	w := &writer{graph: g}
+	return g, g.label()
+}
+
+// structured returns the body of the structured form. resume is the function that
+// goes on where this one is entered in the middle, if it calls any.
+func (g *graph) structured(resume uint64) []byte {
+	f, w := g.f, &writer{graph: g}
 	w.b = append(append(w.b, f.locals...), start...)
 	if f.calls {
 		w.b = append(w.b, opLocalGet, 0, opIf, noResult, opLocalGet, 0)
@@ -51,7 +53,7 @@ func (f *function) structured(resume uint64) ([]byte, error) {
 	if f.unwinds {
 		w.b = append(w.b, opEnd, opI32Const, 1)
 	}
-	return append(w.b, opEnd), nil
+	return append(w.b, opEnd)
 }
 
 // connect finds out where control goes from each segment.
@@ -135,12 +137,9 @@ func (g *graph) label() error {
 	n := len(g.f.segments)
 	g.loop, g.isBehind, g.behind = make([]bool, n), make([]bool, n), make([][]int, n)
 	for _, i := range g.order {
-		forward := 0
 		for _, from := range g.before[i] {
 			if !g.back(from, i) {
-				forward++
-				// Only from the end of the one before it gets here without a branch.
-				g.isBehind[i] = g.isBehind[i] || from != i-1 || g.f.segments[from].branchesTo(i)
+				g.isBehind[i] = g.isBehind[i] || g.f.segments[from].branchesTo(i)
 				continue
 			}
 			if g.common(from, i) != i {
@@ -148,7 +147,6 @@ func (g *graph) label() error {
 			}
 			g.loop[i] = true
 		}
-		g.isBehind[i] = g.isBehind[i] || forward > 1
 		if g.isBehind[i] {
 			// In this order they come the nearest first.
 			g.behind[g.dominator[i]] = append(g.behind[g.dominator[i]], i)
@@ -214,7 +212,7 @@ func (w *writer) segment(i int) {
 		case code:
 			w.b = append(w.b, p.raw...)
 		case jump:
-			w.branch(opBr, w.depth(i, p.to)+uint64(p.within))
+			w.branch(opBr, w.depth(i, p.to))
 		case jumpIf:
 			w.branch(opBrIf, w.depth(i, p.to))
 		case leave:

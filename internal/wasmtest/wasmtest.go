@@ -72,8 +72,10 @@ func Build(dir string, arguments ...string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	wasm, _, err = controlflow.Module(wasm)
-	return wasm, err
+	if wasm, _, err = controlflow.Module(wasm); err != nil {
+		return nil, err
+	}
+	return controlflow.Strip(wasm), nil
 }
 
 // noteSources looks at every source file of the repository. The build runs in a

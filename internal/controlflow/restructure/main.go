@@ -30,5 +30,5 @@ func restructure(from, to string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", from, err)
 	}
-	return os.WriteFile(to, wasm, 0o644)
+	return os.WriteFile(to, controlflow.Strip(wasm), 0o644)
 }

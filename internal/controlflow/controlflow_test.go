@@ -1,0 +1,282 @@
+package controlflow
+
+import (
+	"bytes"
+	"context"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"corsfilter/internal/hotpath"
+)
+
+// exported are the functions of testdata/guest.
+var exported = []string{"grows", "jumps", "loops", "recovers", "recursion", "texts", "tight", "twoBeginnings", "yields"}
+
+// build builds a package for wasm, with the names of its functions.
+func build(t *testing.T, dir string) []byte {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "out.wasm")
+	c := exec.Command("go", "build", "-buildmode=c-shared", "-o", out, ".")
+	c.Dir, c.Env = dir, append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	if output, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	wasm, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wasm
+}
+
+var guest struct {
+	sync.Once
+	wasm []byte
+}
+
+func guestModule(t *testing.T) []byte {
+	guest.Do(func() { guest.wasm = build(t, "testdata/guest") })
+	if guest.wasm == nil {
+		t.Fatal("the guest did not build")
+	}
+	return guest.wasm
+}
+
+func none(string) bool { return false }
+
+func instantiate(t *testing.T, wasm []byte) api.Module {
+	t.Helper()
+	ctx := context.Background()
+	r := wazero.NewRuntime(ctx)
+	t.Cleanup(func() { _ = r.Close(ctx) })
+	wasi_snapshot_preview1.MustInstantiate(ctx, r)
+	m, err := r.InstantiateWithConfig(ctx, wasm, wazero.NewModuleConfig().WithStartFunctions("_initialize"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// TestNothingElseHappens calls each function of the guest in both forms, over and
+// over in the same instances, whose stacks and heaps have a life of their own.
+func TestNothingElseHappens(t *testing.T) {
+	wasm := guestModule(t)
+	mended, report, err := Restructure(wasm, "main.", exported, none)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"main.twoBeginnings: a loop has two beginnings"}; !slices.Equal(report.Left, want) {
+		t.Errorf("left: %q, want %q", report.Left, want)
+	}
+	for _, name := range []string{"main.loops", "main.jumps", "main.fibonacci", "main.recovers", "main.recovers.func1", "main.deep", "main.grows", "main.grows.func1", "main.yields.func1"} {
+		if !slices.Contains(report.Restructured, name) {
+			t.Errorf("%s has no second form; %q have", name, report.Restructured)
+		}
+	}
+	before, after, stripped := instantiate(t, wasm), instantiate(t, mended), instantiate(t, Strip(mended))
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, name := range exported {
+		results := map[uint64]bool{}
+		for range 1000 {
+			a, b := uint64(r.Uint32N(1<<r.UintN(32))), uint64(r.Uint32N(1<<r.UintN(32)))
+			want := call(t, before, name, a, b)
+			for _, m := range []api.Module{after, stripped} {
+				if got := call(t, m, name, a, b); got != want {
+					t.Fatalf("%s(%d, %d) = %d, want %d", name, a, b, got, want)
+				}
+			}
+			results[want] = true
+		}
+		if len(results) < 20 {
+			t.Errorf("%s has %d results: the test shows little", name, len(results))
+		}
+	}
+}
+
+func call(t *testing.T, m api.Module, name string, a, b uint64) uint64 {
+	t.Helper()
+	results, err := m.ExportedFunction(name).Call(context.Background(), a, b)
+	if err != nil {
+		t.Fatalf("%s(%d, %d): %v", name, a, b, err)
+	}
+	return results[0]
+}
+
+// TestComingBack makes sure that the guest comes back into the middle of functions:
+// with an old form that does nothing but trap, it fails.
+func TestComingBack(t *testing.T) {
+	mended, _, err := Restructure(guestModule(t), "main.", exported, none)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := readModule(mended)
+	for index, name := range m.names {
+		if strings.HasSuffix(name, ".resumed") {
+			m.bodies[index-m.imports] = []byte{0, opUnreachable, opEnd}
+		}
+	}
+	trapping := m.bytes(false)
+	for name, args := range map[string][2]uint64{"grows": {4, 1}, "yields": {3, 4}, "recovers": {3, 5}} {
+		_, err := instantiate(t, trapping).ExportedFunction(name).Call(context.Background(), args[0], args[1])
+		if err == nil || !strings.Contains(err.Error(), "unreachable") {
+			t.Errorf("%s: %v, and does not come back into the middle of anything", name, err)
+		}
+	}
+	if got := call(t, instantiate(t, trapping), "loops", 30, 7); got != call(t, instantiate(t, mended), "loops", 30, 7) {
+		t.Errorf("what comes back nowhere has another result: %d", got)
+	}
+}
+
+// TestTheModulesFunctions has every function that streams run through in a second
+// form, with the toolchain that go.mod says: what is left is slower, and not wrong.
+func TestTheModulesFunctions(t *testing.T) {
+	wasm := build(t, "../..")
+	_, report, err := Module(wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(report.Left) > 0 {
+		t.Errorf("left as they are: %q", report.Left)
+	}
+	for callback, function := range hotpath.Callbacks {
+		if name := "corsfilter_internal_abi." + function; !slices.Contains(report.Restructured, name) {
+			t.Errorf("%s has no second form: %s", callback, name)
+		}
+	}
+	for _, name := range report.Restructured {
+		if hotpath.Cold(nameOf(name)) {
+			t.Errorf("%s is cold, and has a second form", name)
+		}
+	}
+}
+
+func TestModulesThatAreNone(t *testing.T) {
+	wasm := guestModule(t)
+	if _, _, err := Restructure(Strip(wasm), "main.", exported, none); err == nil || !strings.Contains(err.Error(), "-ldflags=-s") {
+		t.Errorf("without names: %v", err)
+	}
+	if _, _, err := Restructure(wasm, "main.", []string{"loops", "no_such"}, none); err == nil || !strings.Contains(err.Error(), "no_such") {
+		t.Errorf("an export that is not there: %v", err)
+	}
+	for n := 0; n < len(wasm); n += 1 + len(wasm)/200 {
+		if _, _, err := Restructure(wasm[:n], "main.", exported, none); err == nil {
+			t.Errorf("the first %d bytes are taken for a module", n)
+		}
+	}
+}
+
+// TestShapes has functions that are not what Go's compiler makes, and stay.
+func TestShapes(t *testing.T) {
+	loop := func(segment ...byte) []byte {
+		body := append([]byte{0}, start...)
+		body = append(body, opLoop, noResult, opBlock, noResult, opLocalGet, 0, opBrTable, 1, 0, 0, opEnd)
+		return append(append(body, segment...), opEnd, opUnreachable, opEnd)
+	}
+	for name, c := range map[string]struct {
+		body []byte
+		want error
+	}{
+		"no branches":                      {append(append([]byte{0}, start...), opI32Const, 0, opEnd), errNoBranches},
+		"another convention":               {[]byte{0, opI32Const, 0, opEnd}, errNoBranches},
+		"a loop that Go makes":             {loop(opI32Const, 0, opLocalSet, 0, opBr, 0), nil},
+		"a branch without a number":        {loop(opLocalGet, 0, opLocalSet, 0, opBr, 0), errShape},
+		"a branch that sets another local": {loop(opI32Const, 0, opLocalSet, 1, opBr, 0), errShape},
+		"a number that the table lacks":    {loop(opI32Const, 9, opLocalSet, 0, opBr, 0), errShape},
+		"a branch out of the function":     {loop(opBr, 1), errShape},
+		"a table in a segment":             {loop(opBrTable, 0, 0), errShape},
+		"something between code and end":   {append(loop(), opEnd), errShape},
+		"a branch beside others in an if":  {loop(opLocalGet, 0, opIf, noResult, opNop, opI32Const, 0, opLocalSet, 0, opBr, 1, opEnd), errShape},
+		"a branch in an if that goes on":   {loop(opLocalGet, 0, opIf, noResult, opI32Const, 0, opLocalSet, 0, opBr, 1, opNop, opEnd), errShape},
+		"a branch in an if":                {loop(opLocalGet, 0, opIf, noResult, opI32Const, 0, opLocalSet, 0, opBr, 1, opEnd), nil},
+		"a branch on nothing to the loop":  {loop(opI32Const, 0, opLocalSet, 0, opBrIf, 0), errShape},
+		"no segment":                       {append(append([]byte{0}, start...), opLoop, noResult, opLocalGet, 0, opBrTable, 0, 0, opEnd, opUnreachable, opEnd), errShape},
+	} {
+		if _, err := parseFunction(c.body, nil); err != c.want {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+func TestNamesStay(t *testing.T) {
+	mended, _, err := Restructure(guestModule(t), "main.", exported, none)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, after := readModule(guestModule(t)), readModule(mended)
+	for index, name := range before.names {
+		if after.names[index] != name {
+			t.Errorf("function %d is called %q, want %q", index, after.names[index], name)
+		}
+	}
+	if added := len(after.bodies) - len(before.bodies); added == 0 || len(after.names) != len(before.names)+added {
+		t.Errorf("%d names and %d functions more", len(after.names)-len(before.names), added)
+	}
+	if bytes.Contains(Strip(mended), []byte("main.fibonacci.resumed")) {
+		t.Error("names are left")
+	}
+}
+
+// TestForms has small functions by their segments.
+func TestForms(t *testing.T) {
+	get := piece{raw: []byte{opLocalGet, 2}}
+	back := []byte{opReturn}
+	for name, c := range map[string]struct {
+		segments []segment
+		want     []byte // between start and the last unreachable
+	}{
+		"a segment that goes back to itself": {
+			[]segment{{pieces: []piece{get, {kind: jumpIf, to: 0}}}, {pieces: []piece{{raw: back}}, ends: true}},
+			[]byte{opLoop, noResult, opLocalGet, 2, opBrIf, 0, opReturn, opEnd},
+		},
+		"a segment that is passed over": {
+			[]segment{{pieces: []piece{get, {kind: jumpIf, to: 2}}}, {pieces: []piece{get}}, {pieces: []piece{{raw: back}}, ends: true}},
+			[]byte{opBlock, noResult, opLocalGet, 2, opBrIf, 0, opLocalGet, 2, opBr, 0, opEnd, opReturn},
+		},
+		"a loop with its end before its beginning": {
+			[]segment{{pieces: []piece{{kind: jump, to: 2}}, ends: true}, {pieces: []piece{{raw: back}}, ends: true}, {pieces: []piece{get, {kind: jumpIf, to: 1}, {kind: jump, to: 2}}, ends: true}},
+			[]byte{opBlock, noResult, opBr, 0, opEnd, opLoop, noResult, opBlock, noResult, opLocalGet, 2, opBrIf, 0, opBr, 1, opEnd, opReturn, opEnd},
+		},
+		"a segment that nothing leads to": {
+			[]segment{{pieces: []piece{{raw: back}}, ends: true}, {pieces: []piece{get}, ends: true}},
+			[]byte{opReturn},
+		},
+	} {
+		f := &function{locals: []byte{0}, segments: c.segments}
+		g, err := f.graph()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		want := append(append(append([]byte{0}, start...), c.want...), opUnreachable, opEnd)
+		if got := g.structured(0); !bytes.Equal(got, want) {
+			t.Errorf("%s: % x, want % x", name, got, want)
+		}
+	}
+}
+
+func TestSigned(t *testing.T) {
+	for want, b := range map[int64][]byte{0: {0}, 63: {63}, 64: {0xc0, 0}, -1: {0x7f}, -64: {0x40}, -65: {0xbf, 0x7f}, 1 << 20: {0x80, 0x80, 0xc0, 0}, -1 << 63: {0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x7f}} {
+		if got := (&reader{b: b}).signed(); got != want {
+			t.Errorf("% x is %d, want %d", b, got, want)
+		}
+	}
+}
+
+func TestNameOf(t *testing.T) {
+	for symbol, want := range map[string]string{
+		"main.f": "f", "a_b.__T_.m": "m", "a_b.F_go.shape.struct___Name_string___": "F", "f": "f", "": "",
+	} {
+		if got := nameOf(symbol); got != want {
+			t.Errorf("nameOf(%q) = %q, want %q", symbol, got, want)
+		}
+	}
+}
