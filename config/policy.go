@@ -124,6 +124,14 @@ func (o *Origins) Match(value string) Match {
 
 // MatchIn is Match with memory to work in, which need not be cleared.
 func (o *Origins) MatchIn(value string, buf *origin.Buffer) Match {
+	if plain, ok := origin.ParsePlain(value); ok {
+		return o.has(plain, value)
+	}
+	return o.matchAny(value, buf)
+}
+
+// matchAny is MatchIn for what is no plain origin.
+func (o *Origins) matchAny(value string, buf *origin.Buffer) Match {
 	if value == "null" {
 		if o.Any || o.Null {
 			return Matches
@@ -131,20 +139,28 @@ func (o *Origins) MatchIn(value string, buf *origin.Buffer) Match {
 		return NoMatch
 	}
 	parsed, ok := origin.Parse(value, buf)
-	switch {
-	case !ok || !parsed.Serialized():
+	if !ok || !parsed.Serialized() {
 		return MalformedOrigin
-	case o.Any || o.patterns.Has(parsed):
+	}
+	return o.has(parsed, origin.Lower(value, buf))
+}
+
+// has reports whether the list has an origin, of which value is the text in lower case.
+func (o *Origins) has(parsed origin.Origin, value string) Match {
+	if o.Any || o.patterns.Has(parsed) {
 		return Matches
 	}
-	if len(o.automata) == 0 {
-		return NoMatch
-	}
-	value = origin.Lower(value, buf)
-	for _, a := range o.automata {
-		if a.Match(value) {
-			return Matches
-		}
+	if len(o.automata) > 0 && o.recognizes(value) {
+		return Matches
 	}
 	return NoMatch
+}
+
+func (o *Origins) recognizes(value string) bool {
+	for _, a := range o.automata {
+		if a.Match(value) {
+			return true
+		}
+	}
+	return false
 }

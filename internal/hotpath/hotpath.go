@@ -23,7 +23,7 @@ var cold = []string{
 	// Contexts and memory beyond the usual.
 	"createPlugin", "deletePlugin", "look", "move", "grow", "regrow", "allocateMore", "viewPinned", "adoptOrphan", "leave", "OnDelete", "OnTick", "recycle",
 	// Origins and headers that few send.
-	"sameOrigin", "IsSameOrigin", "parseAny", "Match", "visitField", "Edits", "edit", "against",
+	"sameOrigin", "IsSameOrigin", "parseAny", "matchAny", "recognizes", "Match", "visitField", "Edits", "edit", "against",
 	// What is not remembered yet.
 	"Contains", "AppendEcho", "Reply", "AppendPairs", "keepAnswer",
 	// Rules.
@@ -35,7 +35,7 @@ func Cold(name string) bool { return slices.Contains(cold, name) }
 
 // apart are functions that stay functions of their own: what calls them is short
 // without them, and often does not get there.
-var apart = []string{"decideWithOrigin", "MatchIn", "parsePlain", "Next", "find", "readAll", "answer"}
+var apart = []string{"decideWithOrigin", "MatchIn", "ParsePlain", "Next", "find", "readAll", "answer"}
 
 // Apart reports whether a function is not to be inlined.
 func Apart(name string) bool { return slices.Contains(apart, name) }

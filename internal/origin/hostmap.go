@@ -132,7 +132,7 @@ func (m *HostMap) Search(scheme, host string) HostSearch {
 	if len(m.entries) == 0 {
 		s.at = -1
 	} else {
-		s.hash = hashOf(scheme)
+		s.hash = schemeHash(scheme)
 	}
 	return s
 }
@@ -151,7 +151,11 @@ type HostSearch struct {
 // Next returns the number of the next entry that applies, or -1 when there is
 // none left.
 func (s *HostSearch) Next() int {
-	for at := s.at; at > 0; {
+	at := s.at
+	if s.of.below&(lengthBit(len(s.host))-1) == 0 {
+		at = 0 // no wildcard has a name that is shorter than the host
+	}
+	for at > 0 {
 		at = lastDot(s.host[:at])
 		n := len(s.host) - at - 1
 		// What does not fit any entry is not read.
@@ -214,6 +218,16 @@ func (h hostHash) sum(below bool) uint32 {
 		sum = ^sum
 	}
 	return sum
+}
+
+var httpsHash = hashOf("https")
+
+// schemeHash is hashOf, made beforehand for nearly all.
+func schemeHash(scheme string) hostHash {
+	if header.Is(scheme, "https") {
+		return httpsHash
+	}
+	return hashOf(scheme)
 }
 
 // hashOf is the hash of a scheme.

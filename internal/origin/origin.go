@@ -43,7 +43,7 @@ func Parse(s string, buf *Buffer) (o Origin, ok bool) {
 	if len(s) > MaxLen {
 		return Origin{}, false
 	}
-	if o, ok := parsePlain(s); ok {
+	if o, ok := ParsePlain(s); ok {
 		return o, true
 	}
 	return parseAny(s, buf)
@@ -69,17 +69,17 @@ func parseAny(s string, buf *Buffer) (o Origin, ok bool) {
 	return o, true
 }
 
-// parsePlain is Parse for what nearly all origins are: http or https, a name of
+// ParsePlain is Parse for what nearly all origins are: http or https, a name of
 // eight bytes or more in lower case that does not end in a number, and no port. It
 // reads eight bytes at a time. What it refuses may be well-formed all the same.
-func parsePlain(s string) (o Origin, ok bool) {
+func ParsePlain(s string) (o Origin, ok bool) {
 	const (
 		http    = 0x002f2f3a70747468 // as a word
 		https   = 0x2f2f3a7370747468
 		each    = 0x0101010101010101
 		highest = 0x80 * each
 	)
-	if len(s) < len("https://")+8 {
+	if len(s) < len("https://")+8 || len(s) > MaxLen {
 		return Origin{}, false
 	}
 	scheme, at := "https", len("https://")

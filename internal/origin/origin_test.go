@@ -314,7 +314,7 @@ func TestIPv4AgreesWithNetip(t *testing.T) {
 	})
 }
 
-// plain reports whether a name is one that parsePlain is to take: no label is empty,
+// plain reports whether a name is one that ParsePlain is to take: no label is empty,
 // and the last one is no number, as far as its first byte tells.
 func plain(host string) bool {
 	labels := strings.Split(host, ".")
@@ -329,13 +329,13 @@ func plain(host string) bool {
 func TestPlainOriginsAreThoseOfAnyForm(t *testing.T) {
 	var buf Buffer
 	compare := func(t interface{ Fatalf(string, ...any) }, s string) {
-		o, ok := parsePlain(s)
+		o, ok := ParsePlain(s)
 		scheme, host, _ := strings.Cut(s, "://")
 		if want := plain(host) && (scheme == "https" || scheme == "http") && len(s) >= len("https://")+8; ok != want {
-			t.Fatalf("parsePlain(%q) = %v", s, ok)
+			t.Fatalf("ParsePlain(%q) = %v", s, ok)
 		}
 		if again, taken := parseAny(s, &buf); ok && (!taken || o != again) {
-			t.Fatalf("parsePlain(%q) = %+v; in any form %+v, %v", s, o, again, taken)
+			t.Fatalf("ParsePlain(%q) = %+v; in any form %+v, %v", s, o, again, taken)
 		}
 	}
 	// Every byte in every place of a word and of what is left behind it.
