@@ -282,14 +282,19 @@ func (p *parser) pathPattern(e rawName) (pathPattern, bool) {
 // filter leaves the request alone. authority and path are :authority and :path
 // as received. It does not allocate.
 func (c *Config) Select(authority, path string) (policy *Policy, rule *Rule) {
+	var buf origin.Buffer
+	return c.SelectIn(authority, path, &buf)
+}
+
+// SelectIn is Select with memory to work in, which need not be cleared.
+func (c *Config) SelectIn(authority, path string, buf *origin.Buffer) (policy *Policy, rule *Rule) {
 	if len(c.rules.rules) == 0 {
 		return c.Default, nil
 	}
 	path, _, _ = strings.Cut(path, "?")
-	var buf [maxHostLen]byte
-	var host string
+	host := ""
 	if len(authority) <= maxHostLen {
-		host = hostOf(authority, &buf)
+		host = hostOf(authority, buf)
 	}
 	if rule := c.rules.find(host, path); rule != nil {
 		return rule.Policy, rule
@@ -300,7 +305,7 @@ func (c *Config) Select(authority, path string) (policy *Policy, rule *Rule) {
 // hostOf cuts off the port and one trailing dot, and lower-cases the rest, into
 // buf where it must. A name with the dot is the same host, spelled as absolute
 // (RFC 3986, section 3.2.2), and must meet the same rule.
-func hostOf(authority string, buf *[maxHostLen]byte) string {
+func hostOf(authority string, buf *origin.Buffer) string {
 	authority, _, _ = origin.SplitPort(authority)
 	authority = strings.TrimSuffix(authority, ".")
 	for i := 0; i < len(authority); i++ {

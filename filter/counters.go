@@ -138,7 +138,7 @@ func (c *Plugin) observe(r *Request, d *Decision) {
 	counted[d.originCounter()]++
 	counted[d.outcomeCounter()]++
 	if c.level <= LogDebug {
-		c.host.Log(LogDebug, header.AsString(d.appendLine(c.line[:0], r)))
+		c.host.Log(LogDebug, header.AsString(d.appendLine(c.line[:0], r, &c.letters)))
 	}
 }
 

@@ -127,7 +127,7 @@ func decideCORS(p *config.Policy, r *Request, m *memory, d *Decision) {
 	}
 	d.TimingAllowOrigin = timingAllowOrigin(p, r.Origin, m)
 	if d.Reason != Allowed && p.Reject {
-		if d.SameOrigin = sameOrigin(r); !d.SameOrigin {
+		if d.SameOrigin = sameOrigin(r, m); !d.SameOrigin {
 			d.Action = Reject
 		}
 	}
@@ -144,9 +144,14 @@ func kind(r *Request) Kind {
 // sameOrigin reports whether the request is known to come from a page of its own
 // origin: browsers send Origin with those as well, when the method is not GET or
 // HEAD (Fetch, section 3.1). It is asked where a request would be rejected.
-func sameOrigin(r *Request) bool {
-	scheme := r.scheme()
-	return r.FetchSite == "same-origin" || IsSameOrigin(r.Origin, scheme, r.Authority)
+func sameOrigin(r *Request, m *memory) bool {
+	switch {
+	case r.FetchSite == "same-origin":
+		return true
+	case m == nil:
+		return IsSameOrigin(r.Origin, r.scheme(), r.Authority)
+	}
+	return isSameOrigin(r.Origin, r.scheme(), r.Authority, &m.buffer)
 }
 
 // IsSameOrigin reports whether the value of an Origin field is the origin of
@@ -154,7 +159,11 @@ func sameOrigin(r *Request) bool {
 // be spelled out or not.
 func IsSameOrigin(value, scheme, authority string) bool {
 	var buf origin.Buffer
-	o, ok := origin.Parse(value, &buf)
+	return isSameOrigin(value, scheme, authority, &buf)
+}
+
+func isSameOrigin(value, scheme, authority string, buf *origin.Buffer) bool {
+	o, ok := origin.Parse(value, buf)
 	return ok && o.Is(scheme, authority)
 }
 

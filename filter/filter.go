@@ -13,6 +13,7 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
 	"corsfilter/config"
+	"corsfilter/internal/origin"
 	"corsfilter/internal/version"
 )
 
@@ -66,6 +67,7 @@ type Plugin struct {
 	whole    bool // the request holds more than an Origin
 	upstream Upstream
 	buffer   Buffer
+	letters  origin.Buffer // in lower case
 	line     [maxLineLen]byte
 	pairs    []byte // a reply's headers, serialized
 	replying bool   // inside SendReply

@@ -125,7 +125,7 @@ func (c *Plugin) selectPolicy() *config.Policy {
 
 func (c *Plugin) selectByRules() *config.Policy {
 	c.readAll(&requestNames)
-	policy, _ := c.config.Select(c.request.Authority, c.request.Path)
+	policy, _ := c.config.SelectIn(c.request.Authority, c.request.Path, &c.letters)
 	return policy
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"corsfilter/config"
 	"corsfilter/internal/header"
+	"corsfilter/internal/origin"
 )
 
 // This file is what a decision is called: in the debug header, in the log, in
@@ -52,7 +53,7 @@ const maxLineLen = 768
 
 // appendLine appends the log line about a decision. The Origin is shown only
 // where it is well-formed: nothing that a client made up reaches the log.
-func (d *Decision) appendLine(dst []byte, r *Request) []byte {
+func (d *Decision) appendLine(dst []byte, r *Request, buf *origin.Buffer) []byte {
 	if d.Policy.Mode == config.Shadow {
 		dst = append(dst, "shadow: "...)
 	}
@@ -64,7 +65,7 @@ func (d *Decision) appendLine(dst []byte, r *Request) []byte {
 	} else {
 		dst = append(dst, "request"...)
 	}
-	if d.Policy.Origins.Match(r.Origin) != config.MalformedOrigin {
+	if d.Policy.Origins.MatchIn(r.Origin, buf) != config.MalformedOrigin {
 		dst = append(append(dst, " from "...), r.Origin...)
 	}
 	dst = d.AppendSummary(append(dst, ": "...))

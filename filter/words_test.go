@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"corsfilter/config"
+	"corsfilter/internal/origin"
 )
 
 func parse(t testing.TB, json string) *config.Config {
@@ -92,7 +93,7 @@ func TestWords(t *testing.T) {
 				t.Errorf("summary %q, want %q", got, c.summary)
 			}
 			if d.counts() {
-				if got := string(d.appendLine(nil, &c.request)); got != c.line {
+				if got := string(d.appendLine(nil, &c.request, new(origin.Buffer))); got != c.line {
 					t.Errorf("line %q, want %q", got, c.line)
 				}
 			}
