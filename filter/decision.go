@@ -145,13 +145,14 @@ func kind(r *Request) Kind {
 // origin: browsers send Origin with those as well, when the method is not GET or
 // HEAD (Fetch, section 3.1). It is asked where a request would be rejected.
 func sameOrigin(r *Request, m *memory) bool {
+	scheme := r.scheme()
 	switch {
 	case r.FetchSite == "same-origin":
 		return true
 	case m == nil:
-		return IsSameOrigin(r.Origin, r.scheme(), r.Authority)
+		return IsSameOrigin(r.Origin, scheme, r.Authority)
 	}
-	return isSameOrigin(r.Origin, r.scheme(), r.Authority, &m.buffer)
+	return isSameOrigin(r.Origin, scheme, r.Authority, &m.buffer)
 }
 
 // IsSameOrigin reports whether the value of an Origin field is the origin of
