@@ -38,8 +38,8 @@ type Report struct {
 
 // noReturn are functions that never come back to the block that calls them, by their
 // names: what stands behind such a call belongs to another block, which is not
-// reached from there.
-var noReturn = regexp.MustCompile(`^runtime\.(sigpanic|gopanic|goPanic\w*|panic\w*|throw|fatal\w*)$`)
+// reached from there. (runtime.panicCheck1 and its like do come back.)
+var noReturn = regexp.MustCompile(`^runtime\.(sigpanic|gopanic|goPanic\w*|panic[a-z]\w*|throw|fatal\w*)$`)
 
 // Module gives the filter's functions that streams run through a second form.
 func Module(wasm []byte) ([]byte, Report, error) {
