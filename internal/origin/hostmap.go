@@ -24,6 +24,10 @@ type HostMap struct {
 // lengthBit stands for a length, and for all from 63 on.
 func lengthBit(n int) uint64 { return 1 << min(n, 63) }
 
+// lengthsBelow stands for all lengths less than n. From 64 on those are all bits: the
+// one is shifted out.
+func lengthsBelow(n int) uint64 { return 1<<n - 1 }
+
 type hostSlot struct {
 	hash  uint32
 	entry int32 // from 1; 0: free
@@ -152,7 +156,7 @@ type HostSearch struct {
 // none left.
 func (s *HostSearch) Next() int {
 	at := s.at
-	if s.of.below&(lengthBit(len(s.host))-1) == 0 {
+	if s.of.below&lengthsBelow(len(s.host)) == 0 {
 		at = 0 // no wildcard has a name that is shorter than the host
 	}
 	for at > 0 {
