@@ -141,3 +141,14 @@ func TestAPanicInATickEndsNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestAPanicInADeletionEndsNothing(t *testing.T) {
+	h := &filtertest.Host{}
+	plugin := filtertest.Start(t, trial, h).(*filter.Plugin)
+	filtertest.Serve(plugin, h, mine)
+	plugin.Break()
+	plugin.OnDelete()
+	if len(h.Logs) != 1 || !strings.HasPrefix(h.Logs[0], "4 bug in the CORS filter: panic in proxy_on_delete: ") || told(h) != one {
+		t.Errorf("logs %q, told %q", h.Logs, told(h))
+	}
+}

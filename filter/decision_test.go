@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -165,6 +166,45 @@ func TestOtherFieldsOfUpstreamAreLeftAlone(t *testing.T) {
 		if u.VisitHeader(name, "*"); u != (Upstream{}) {
 			t.Errorf("%q: %+v", name, u)
 		}
+	}
+}
+
+// TestEditsAreThoseThatAreNeeded holds the edits one by one: a removal of what is not
+// there changes no response, and costs a call all the same.
+func TestEditsAreThoseThatAreNeeded(t *testing.T) {
+	const a, evil = "https://a.example", "https://evil.example"
+	for _, c := range []struct {
+		name, policy, origin string
+		upstream             []Header
+		want                 []Edit
+	}{
+		{"one field that is closed", closed, evil, []Header{{header.AllowOrigin, "*"}, {header.Vary, "origin"}}, []Edit{{Remove, header.AllowOrigin, ""}}},
+		{"another one", closed, evil, []Header{{header.ExposeHeaders, "*"}, {header.Vary, "origin"}}, []Edit{{Remove, header.ExposeHeaders, ""}}},
+		{"a field too many beside one that is right", closed, a, []Header{{header.AllowOrigin, a}, {header.AllowCredentials, "true"}, {header.Vary, "*"}}, []Edit{{Remove, header.AllowCredentials, ""}}},
+		{"timing", timing, evil, []Header{{header.TimingAllowOrigin, "*"}, {header.Vary, "origin"}}, []Edit{{Remove, header.TimingAllowOrigin, ""}}},
+		{"nothing is there, and nothing goes out", closed, evil, []Header{{header.Vary, "origin"}}, nil},
+		{"nothing is shown of a request without an Origin", strict, "", []Header{{header.Vary, "origin"}}, nil},
+		{"nor is what upstream shows", strict, "", []Header{{header.Vary, "origin"}, {debugHeader, "allowed"}}, []Edit{{Remove, debugHeader, ""}}},
+		{"what is shown already", strict, evil, []Header{{header.Vary, "origin"}, {debugHeader, "denied; reason=origin"}}, nil},
+		{"once is enough", strict, evil, []Header{{header.Vary, "origin"}, {debugHeader, "denied; reason=origin"}, {debugHeader, "denied; reason=origin"}}, []Edit{{Replace, debugHeader, "denied; reason=origin"}}},
+		{"something else is shown", strict, evil, []Header{{header.Vary, "origin"}, {debugHeader, "allowed"}}, []Edit{{Replace, debugHeader, "denied; reason=origin"}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var (
+				d Decision
+				u Upstream
+				b Buffer
+			)
+			r := &Request{Method: "GET", Origin: c.origin}
+			Decide(policy(t, c.policy), r, &d)
+			d.Action = Forward // even where it would be rejected
+			u.read(header.AppendPairs(nil, c.upstream))
+			for range 2 { // the second time in a buffer that was used
+				if got := d.Edits(&u, &b); !slices.Equal(got, c.want) {
+					t.Errorf("Edits = %+v, want %+v", got, c.want)
+				}
+			}
+		})
 	}
 }
 

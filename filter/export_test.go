@@ -6,6 +6,9 @@ const MaxLineLen = maxLineLen
 // Forgetful takes the plugin's memory away.
 func (c *Plugin) Forgetful() { c.memory, c.upstream.memory = nil, nil }
 
+// Break makes the plugin fail where it gives its memory back.
+func (c *Plugin) Break() { c.vm = nil }
+
 // Blank reports whether nothing is left of a stream that is over.
 func (s *Stream) Blank() bool { return s.plugin == nil && s.decision == Decision{} }
 

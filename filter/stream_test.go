@@ -147,6 +147,7 @@ func TestResponses(t *testing.T) {
 		{"an allowed origin", credentialed, get(a), []filter.Header{{"x", "y"}}, "x: y\naccess-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-expose-headers: x-e\nvary: origin\n", "cors.origin_valid=1 cors.request_allowed=1"},
 		{"upstream's own headers are replaced", plain, get(a), opened, "vary: accept-encoding\nx: y\naccess-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\nvary: origin\n", "cors.origin_valid=1 cors.request_allowed=1"},
 		{"upstream can not open what is closed", plain, get("https://evil.example"), opened, "vary: accept-encoding\nx: y\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
+		{"what is closed may be one field", plain, get("https://evil.example"), opened[:1], "vary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
 		{"not without an Origin either", plain, req{":method": "GET"}, opened, "vary: accept-encoding\nx: y\nvary: origin\n", ""},
 		{"an empty Origin is none", plain, get(""), nil, "vary: origin\n", ""},
 		{"a malformed Origin", plain, get(a + "/"), opened, "vary: accept-encoding\nx: y\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
@@ -160,6 +161,7 @@ func TestResponses(t *testing.T) {
 		{"upstream's headers are preserved on demand", with(plain, `,"upstream_headers":"preserve"`), get("https://evil.example"), opened, filtertest.Lines(opened) + "vary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
 		{"what upstream leaves out is not", with(plain, `,"upstream_headers":"preserve"`), get(a), opened[1:], "vary: accept-encoding\nx: y\naccess-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\nvary: origin\n", "cors.origin_valid=1 cors.request_allowed=1"},
 		{"upstream's timing is preserved as well", with(plain, `,"upstream_headers":"preserve","timing_allow_origins":["https://t.example"]`), req{}, []filter.Header{{"timing-allow-origin", "*"}}, "timing-allow-origin: *\nvary: origin\n", ""},
+		{"timing that upstream leaves out is not", with(plain, `,"upstream_headers":"preserve","timing_allow_origins":["https://t.example"]`), get("https://t.example"), opened[:1], "access-control-allow-origin: *\ntiming-allow-origin: https://t.example\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
 		{"a forwarded preflight keeps upstream's answer", with(plain, `,"unmatched_preflights":"forward"`), req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"}, opened, filtertest.Lines(opened) + "vary: origin\n", "cors.origin_invalid=1 cors.preflight_forwarded=1"},
 		{"timing for an origin of its own", with(plain, `,"timing_allow_origins":["https://t.example"]`), get("https://t.example"), []filter.Header{{"timing-allow-origin", "*"}}, "timing-allow-origin: https://t.example\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
 		{"timing where upstream sends nothing", with(plain, `,"timing_allow_origins":["https://t.example"]`), get("https://t.example"), nil, "timing-allow-origin: https://t.example\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
@@ -175,6 +177,7 @@ func TestResponses(t *testing.T) {
 		{"without an Origin as well, which shows nothing", with(star, `,"debug":true`), req{}, nil, "access-control-allow-origin: *\naccess-control-expose-headers: x-e\nvary: origin\n", ""},
 		{"debugging no request of CORS", debugging, req{}, []filter.Header{{"x-cors-decision", "lie"}}, "vary: origin\n", ""},
 		{"shadow touches nothing", with(credentialed, `,"mode":"shadow","debug":true`), get("https://evil.example"), opened, filtertest.Lines(opened), "cors.shadow.origin_invalid=1 cors.shadow.request_denied=1"},
+		{"shadow touches nothing without an Origin either", with(credentialed, `,"mode":"shadow","debug":true`), req{":method": "GET"}, opened, filtertest.Lines(opened), ""},
 		{"shadow answers nothing", with(credentialed, `,"mode":"shadow"`), req{":method": "OPTIONS", "origin": a, "access-control-request-method": "PUT"}, opened, filtertest.Lines(opened), "cors.shadow.origin_valid=1 cors.shadow.preflight_allowed=1"},
 		{"shadow rejects nothing", with(debugging, `,"mode":"shadow"`), get("https://evil.example"), nil, "", "cors.shadow.origin_invalid=1 cors.shadow.request_rejected=1"},
 		{"off is off", with(debugging, `,"mode":"off"`), get("https://evil.example"), opened, filtertest.Lines(opened), ""},
@@ -263,6 +266,8 @@ func TestARefusedReplyLetsTheRequestPass(t *testing.T) {
 		{"rejected", req{":method": "GET", "origin": "https://evil.example"}, "vary: accept-encoding\nx: y\nvary: origin\nx-cors-decision: denied; reason=origin\n"},
 		// Upstream answers the preflight itself, as if it had been forwarded.
 		{"preflight", req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"}, filtertest.Lines(opened) + "vary: origin\nx-cors-decision: allowed\n"},
+		// The method is one of the request's strings, which are gone.
+		{"preflight at fault", req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PATCH"}, filtertest.Lines(opened) + "vary: origin\nx-cors-decision: denied; reason=method\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := &filtertest.Host{Apart: true, ReplyErr: errors.New("no")}
@@ -433,6 +438,36 @@ func TestStreamsAreRecycledClean(t *testing.T) {
 	orphan.OnHttpResponseHeaders(0, true)
 	if got := filtertest.Lines(h.Response); orphan != reset || got != "vary: origin\n" {
 		t.Errorf("the orphan after a reset: %s", got)
+	}
+}
+
+// A proxy that hands over a second request on a stream gets a decision about that one
+// alone.
+func TestASecondRequestIsDecidedAfresh(t *testing.T) {
+	const allowed = "access-control-allow-origin: https://a.example\nvary: origin\nx-cors-decision: allowed\n"
+	mine, theirs := req{":method": "GET", "origin": "https://a.example"}, req{":method": "GET", "origin": "https://evil.example"}
+	for _, c := range []struct {
+		name          string
+		first, second req
+		want          string
+	}{
+		{"a friend behind a stranger", theirs, mine, allowed},
+		{"a friend behind a preflight of a stranger", req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"}, mine, allowed},
+		{"a stranger behind a friend", mine, theirs, "vary: origin\nx-cors-decision: denied; reason=origin\n"},
+		{"no Origin behind a friend", mine, req{":method": "GET"}, "vary: origin\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := &filtertest.Host{Apart: true}
+			h.Stream = filtertest.Start(t, strings.Replace(debugging, `,"disallowed_requests":"reject"`, "", 1), h).NewHttpContext(2)
+			h.Request = c.first.Entries()
+			h.Stream.OnHttpRequestHeaders(0, true)
+			h.Request, h.Response = c.second.Entries(), nil
+			h.Stream.OnHttpRequestHeaders(0, true)
+			h.Stream.OnHttpResponseHeaders(0, true)
+			if got := filtertest.Lines(h.Response); got != c.want {
+				t.Errorf("%s\nwant\n%s", got, c.want)
+			}
+		})
 	}
 }
 

@@ -63,6 +63,32 @@ func TestHostMap(t *testing.T) {
 	}
 }
 
+// Empty labels are in no origin, but in what a request says of its host.
+func TestHostMapWithEmptyLabels(t *testing.T) {
+	var hosts HostMap
+	for _, name := range []string{"", "com", ".com", "..com"} {
+		hosts.Index("", name, true)
+	}
+	const below, belowCom, belowDotCom, belowDotsCom = 0, 1, 2, 3
+	for host, want := range map[string][]int{
+		"a.":      {below},
+		".":       {below},
+		".com":    {belowCom},
+		"..com":   {belowCom, belowDotCom},
+		"...com":  {belowCom, belowDotCom, belowDotsCom},
+		"a.com":   {belowCom},
+		"a..com":  {belowCom, belowDotCom},
+		"a...com": {belowCom, belowDotCom, belowDotsCom},
+		"":        nil,
+		"com":     nil,
+		"a":       nil,
+	} {
+		if got := found(&hosts, "", host); !slices.Equal(got, want) {
+			t.Errorf("for %q: %d, want %d", host, got, want)
+		}
+	}
+}
+
 func TestHostMapAgreesWithAList(t *testing.T) {
 	type entry struct {
 		scheme, host string
@@ -111,6 +137,20 @@ func TestHostMapAgreesWithAList(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The lengths of the names below which all hosts are in it share one word.
+func TestNamesOfEveryLengthAreFoundBelow(t *testing.T) {
+	for n := 1; n < 130; n++ {
+		var hosts HostMap
+		name := strings.Repeat("n", n)
+		hosts.Index("https", name, true)
+		for host, want := range map[string][]int{"a." + name: {0}, "a.b." + name: {0}, name: nil, "a.n" + name: nil, "a." + name[1:]: nil, "a.m" + name[1:]: nil} {
+			if got := found(&hosts, "https", host); !slices.Equal(got, want) {
+				t.Errorf("below a name of %d bytes: %d for %q, want %d", n, got, host, want)
+			}
+		}
+	}
 }
 
 func TestLastDot(t *testing.T) {

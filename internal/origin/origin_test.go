@@ -346,6 +346,20 @@ func TestPlainOriginsAreThoseOfAnyForm(t *testing.T) {
 			}
 		}
 	}
+	// Every length around a word and what is left behind it, and schemes that differ in
+	// one byte.
+	for _, scheme := range []string{"https://", "http://"} {
+		for n := range 34 {
+			host := strings.Repeat("a", n)
+			compare(t, scheme+host)
+			compare(t, scheme+host+".")
+			for i := range len(scheme) {
+				for _, by := range []byte{1, 0x20, 0xff} {
+					compare(t, scheme[:i]+string([]byte{scheme[i] + by})+scheme[i+1:]+host)
+				}
+			}
+		}
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		part := rapid.SampledFrom([]string{".", "..", "a", "z", "0", "9", "-", "example", "com", "1", "A", "_", "~", ":", "/", "`", "{", "\x80", "\xae", "\xe1"})
 		compare(t, rapid.SampledFrom([]string{"https://", "http://", "ftp://", "httpx://", "https:/", "http:///"}).Draw(t, "scheme")+
