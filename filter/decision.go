@@ -410,7 +410,7 @@ func (d *Decision) Edits(u *Upstream, b *Buffer) []Edit {
 		return nil
 	}
 	c := d.changes(u)
-	for f := allowOriginField; f <= timingField; f++ {
+	for f := range fieldNames {
 		switch {
 		case c.remove.has(f):
 			b.edit(Remove, fieldNames[f], "")
