@@ -331,7 +331,7 @@ func TestPlainOriginsAreThoseOfAnyForm(t *testing.T) {
 	compare := func(t interface{ Fatalf(string, ...any) }, s string) {
 		o, ok := ParsePlain(s)
 		scheme, host, _ := strings.Cut(s, "://")
-		if want := plain(host) && (scheme == "https" || scheme == "http") && len(s) >= len("https://")+8; ok != want {
+		if want := plain(host) && (scheme == "https" || scheme == "http") && len(s) >= len("https://")+8 && len(s) <= MaxLen; ok != want {
 			t.Fatalf("ParsePlain(%q) = %v", s, ok)
 		}
 		if again, taken := parseAny(s, &buf); ok && (!taken || o != again) {
@@ -359,6 +359,9 @@ func TestPlainOriginsAreThoseOfAnyForm(t *testing.T) {
 				}
 			}
 		}
+	}
+	for _, n := range []int{MaxLen, MaxLen + 1} {
+		compare(t, "https://"+strings.Repeat("a", n-len("https://")))
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		part := rapid.SampledFrom([]string{".", "..", "a", "z", "0", "9", "-", "example", "com", "1", "A", "_", "~", ":", "/", "`", "{", "\x80", "\xae", "\xe1"})
