@@ -69,11 +69,12 @@ func TestHostMapWithEmptyLabels(t *testing.T) {
 	for _, name := range []string{"", "com", ".com", "..com"} {
 		hosts.Index("", name, true)
 	}
-	const below, belowCom, belowDotCom, belowDotsCom = 0, 1, 2, 3
+	hosts.Index("", ".com", false)
+	const below, belowCom, belowDotCom, belowDotsCom, dotCom = 0, 1, 2, 3, 4
 	for host, want := range map[string][]int{
 		"a.":      {below},
 		".":       {below},
-		".com":    {belowCom},
+		".com":    {belowCom, dotCom},
 		"..com":   {belowCom, belowDotCom},
 		"...com":  {belowCom, belowDotCom, belowDotsCom},
 		"a.com":   {belowCom},
