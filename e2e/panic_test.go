@@ -138,13 +138,20 @@ func harmless(f *ast.FuncDecl) bool {
 }
 
 func TestWhatIsUnguardedCanNotPanic(t *testing.T) {
-	files := token.NewFileSet()
-	packages, err := parser.ParseDir(files, filepath.Join(wasmtest.Root(), "filter"), nil, parser.SkipObjectResolution)
+	paths, err := filepath.Glob(filepath.Join(wasmtest.Root(), "filter", "*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	files := token.NewFileSet()
 	found := 0
-	for _, file := range packages["filter"].Files {
+	for _, path := range paths {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(files, path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, d := range file.Decls {
 			f, ok := d.(*ast.FuncDecl)
 			if !ok || !harmless(f) {
