@@ -495,6 +495,20 @@ func TestOpenStreamsKeepApart(t *testing.T) {
 	}
 }
 
+// TestWithoutAllRequestHeadersNothingIsAllowed has a proxy that names an Origin and
+// does not hand over the rest: what upstream opened is closed, and nothing is counted.
+func TestWithoutAllRequestHeadersNothingIsAllowed(t *testing.T) {
+	h := &filtertest.Host{NoRequest: true}
+	plugin := filtertest.Start(t, rejecting, h)
+	got := filtertest.Serve(plugin, h, req{":method": "GET", "origin": "https://a.example"}, opened...)
+	if want := "vary: accept-encoding,origin\nx: y\n"; got.Response != want {
+		t.Errorf("the response has\n%swant\n%s", got.Response, want)
+	}
+	if plugin.OnTick(); h.Counts() != "" {
+		t.Errorf("counted %q", h.Counts())
+	}
+}
+
 func TestWithoutResponseHeadersNothingIsStamped(t *testing.T) {
 	h := &filtertest.Host{Apart: true, NoResponse: true}
 	filtertest.Serve(filtertest.Start(t, credentialed, h), h, req{":method": "GET", "origin": "https://a.example"})

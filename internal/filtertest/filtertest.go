@@ -26,6 +26,7 @@ type Host struct {
 	ConfigErr  error
 	Level      filter.LogLevel
 	ReplyErr   error
+	NoRequest  bool   // the request headers can be read one by one alone
 	NoResponse bool   // there is no map of response headers
 	Apart      bool   // entries of one name are never joined, as Envoy joins some
 	PanicIn    string // the method that panics
@@ -83,7 +84,7 @@ func (h *Host) RequestHeaders() (pairs []byte, ok bool) {
 		h.call("RequestHeaders")
 	}
 	h.pairs = header.AppendPairs(h.pairs[:0], h.Request)
-	return h.pairs, true
+	return h.pairs, !h.NoRequest
 }
 
 // ResponseHeaders implements filter.Host.
