@@ -138,7 +138,7 @@ func (o *Origins) matchAny(value string, buf *origin.Buffer) Match {
 		}
 		return NoMatch
 	}
-	parsed, ok := origin.Parse(value, buf)
+	parsed, ok := origin.ParseAny(value, buf)
 	if !ok || !parsed.Serialized() {
 		return MalformedOrigin
 	}

@@ -23,7 +23,7 @@ var cold = []string{
 	// Contexts and memory beyond the usual.
 	"createPlugin", "deletePlugin", "look", "move", "grow", "regrow", "allocateMore", "viewPinned", "adoptOrphan", "leave", "OnDelete", "OnTick", "recycle",
 	// Origins and headers that few send.
-	"sameOrigin", "IsSameOrigin", "isSameOrigin", "parseAny", "matchAny", "recognizes", "Match", "visitField", "Edits", "edit", "against",
+	"sameOrigin", "IsSameOrigin", "isSameOrigin", "ParseAny", "matchAny", "recognizes", "Match", "visitField", "Edits", "edit", "against",
 	// What is not remembered yet.
 	"Contains", "AppendEcho", "Reply", "AppendPairs", "keepAnswer",
 	// Rules.

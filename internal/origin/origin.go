@@ -40,17 +40,17 @@ type Buffer [MaxLen]byte
 // a request with its own origin needs it; no browser serializes an origin so, and
 // Serialized tells.
 func Parse(s string, buf *Buffer) (o Origin, ok bool) {
-	if len(s) > MaxLen {
-		return Origin{}, false
-	}
 	if o, ok := ParsePlain(s); ok {
 		return o, true
 	}
-	return parseAny(s, buf)
+	return ParseAny(s, buf)
 }
 
-// parseAny is Parse for whatever fits.
-func parseAny(s string, buf *Buffer) (o Origin, ok bool) {
+// ParseAny is Parse for what ParsePlain does not take, and as good for the rest.
+func ParseAny(s string, buf *Buffer) (o Origin, ok bool) {
+	if len(s) > MaxLen {
+		return Origin{}, false
+	}
 	s = Lower(s, buf)
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found || !validScheme(scheme) {

@@ -334,7 +334,7 @@ func TestPlainOriginsAreThoseOfAnyForm(t *testing.T) {
 		if want := plain(host) && (scheme == "https" || scheme == "http") && len(s) >= len("https://")+8 && len(s) <= MaxLen; ok != want {
 			t.Fatalf("ParsePlain(%q) = %v", s, ok)
 		}
-		if again, taken := parseAny(s, &buf); ok && (!taken || o != again) {
+		if again, taken := ParseAny(s, &buf); ok && (!taken || o != again) {
 			t.Fatalf("ParsePlain(%q) = %+v; in any form %+v, %v", s, o, again, taken)
 		}
 	}
