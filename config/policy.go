@@ -22,20 +22,20 @@ func (m Mode) String() string {
 
 // Policy is one compiled policy. It must not be changed.
 type Policy struct {
+	// What nearly every decision asks for comes first.
+
 	Mode Mode
-	// Origins are those that may read responses.
-	Origins Origins
-	// Timing are those that may read resource timing; Timing.Empty means that
-	// the filter leaves Timing-Allow-Origin alone.
-	Timing Origins
 	// Credentials says that Access-Control-Allow-Credentials: true is sent.
 	Credentials bool
-	// AllowMethods, AllowHeaders, ExposeHeaders and MaxAge are the values of the
-	// response fields; the empty string means that the field is not sent.
-	AllowMethods  string
-	AllowHeaders  string
-	ExposeHeaders string
-	MaxAge        string
+	// ForwardUnmatched says that a preflight from an origin that is not allowed
+	// goes upstream.
+	ForwardUnmatched bool
+	// Reject says that other requests from such an origin are answered with 403.
+	Reject bool
+	// Preserve says that CORS fields which upstream sent itself stay.
+	Preserve bool
+	// Debug says that the decision is shown in a response field.
+	Debug bool
 	// EchoMethod and EchoHeaders say that the request's own method and header
 	// names are sent back: "*" has no special meaning with credentials (Fetch,
 	// section 3.3.3).
@@ -46,15 +46,17 @@ type Policy struct {
 	PrivateNetwork bool
 	// PreflightStatus is 200 to 299.
 	PreflightStatus uint32
-	// ForwardUnmatched says that a preflight from an origin that is not allowed
-	// goes upstream.
-	ForwardUnmatched bool
-	// Reject says that other requests from such an origin are answered with 403.
-	Reject bool
-	// Preserve says that CORS fields which upstream sent itself stay.
-	Preserve bool
-	// Debug says that the decision is shown in a response field.
-	Debug bool
+	// ExposeHeaders, AllowMethods, AllowHeaders and MaxAge are the values of the
+	// response fields; the empty string means that the field is not sent.
+	ExposeHeaders string
+	// Origins are those that may read responses.
+	Origins Origins
+	// Timing are those that may read resource timing; Timing.Empty means that
+	// the filter leaves Timing-Allow-Origin alone.
+	Timing       Origins
+	AllowMethods string
+	AllowHeaders string
+	MaxAge       string
 
 	methods   map[string]struct{}
 	anyMethod bool
@@ -124,8 +126,8 @@ func (o *Origins) Match(value string) Match {
 
 // MatchIn is Match with memory to work in, which need not be cleared.
 func (o *Origins) MatchIn(value string, buf *origin.Buffer) Match {
-	if plain, ok := origin.ParsePlain(value); ok {
-		return o.has(plain, value)
+	if host := origin.PlainHost(value); host > 0 {
+		return o.has(value[:host-len("://")], value[host:], 0, value)
 	}
 	return o.matchAny(value, buf)
 }
@@ -142,12 +144,12 @@ func (o *Origins) matchAny(value string, buf *origin.Buffer) Match {
 	if !ok || !parsed.Serialized() {
 		return MalformedOrigin
 	}
-	return o.has(parsed, origin.Lower(value, buf))
+	return o.has(parsed.Scheme, parsed.Host, parsed.Port, origin.Lower(value, buf))
 }
 
 // has reports whether the list has an origin, of which value is the text in lower case.
-func (o *Origins) has(parsed origin.Origin, value string) Match {
-	if o.Any || o.patterns.Has(parsed) {
+func (o *Origins) has(scheme, host string, port uint16, value string) Match {
+	if o.Any || o.patterns.Has(scheme, host, port) {
 		return Matches
 	}
 	if len(o.automata) > 0 && o.recognizes(value) {

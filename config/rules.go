@@ -86,8 +86,7 @@ func (x *ruleIndex) reset() {
 // path (without query), or nil.
 func (x *ruleIndex) find(host, path string) *Rule {
 	best := x.first(x.anyHost, path, int32(len(x.rules)))
-	search := x.hosts.Search("", host)
-	for i := search.Next(); i >= 0; i = search.Next() {
+	for i, at := x.hosts.First("", host); i >= 0; i, at = x.hosts.Next("", host, at) {
 		best = x.first(x.byHost[i], path, best)
 	}
 	if int(best) == len(x.rules) {

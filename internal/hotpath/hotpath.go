@@ -35,7 +35,7 @@ func Cold(name string) bool { return slices.Contains(cold, name) }
 
 // apart are functions that stay functions of their own: what calls them is short
 // without them, and often does not get there.
-var apart = []string{"decideWithOrigin", "MatchIn", "ParsePlain", "Next", "find", "readAll", "answer"}
+var apart = []string{"decideWithOrigin", "MatchIn", "PlainHost", "Next", "find", "readAll", "answer"}
 
 // Apart reports whether a function is not to be inlined.
 func Apart(name string) bool { return slices.Contains(apart, name) }

@@ -80,8 +80,7 @@ func (m *HostMap) Index(scheme, host string, below bool) int {
 	if len(m.slots) == 0 {
 		m.slots = make([]hostSlot, minSlots)
 	}
-	search := HostSearch{host: host, hash: hashOf(scheme)}
-	hash := search.hashOf(len(host)).sum(below)
+	hash := hashOf(scheme).addAll(host).sum(below)
 	if found := m.find(hash, scheme, host, below); found >= 0 {
 		return found
 	}
@@ -129,75 +128,47 @@ func (m *HostMap) find(hash uint32, scheme, host string, below bool) int {
 	return -1
 }
 
-// Search starts a look-up of the host, which must be in lower case, as the
-// scheme must be.
-func (m *HostMap) Search(scheme, host string) HostSearch {
-	s := HostSearch{of: m, scheme: scheme, host: host, at: len(host)}
+// First starts a search of the entries that apply to the host, from the widest wildcard
+// to the host itself, and returns the first one's number, or -1 where there is none.
+// next is where Next goes on. Scheme and host must be in lower case.
+func (m *HostMap) First(scheme, host string) (entry, next int) {
 	if len(m.entries) == 0 {
-		s.at = -1
-	} else {
-		s.hash = schemeHash(scheme)
+		return -1, -1
 	}
-	return s
+	return m.Next(scheme, host, len(host))
 }
 
-// HostSearch goes through the entries that apply to one host, from the widest
-// wildcard to the host itself. It remembers how far it has come as numbers: a
-// string stored through a pointer would move the host to the heap.
-type HostSearch struct {
-	of           *HostMap
-	scheme, host string
-	at           int      // the dot that was looked at last; -1: the search is over
-	hash         hostHash // of the scheme, and of so many whole words from the host's end
-	words        int
-}
-
-// Next returns the number of the next entry that applies, or -1 when there is
-// none left.
-func (s *HostSearch) Next() int {
-	at := s.at
-	if s.of.below&lengthsBelow(len(s.host)) == 0 {
+// Next goes on with a search behind the entry that it found last. All that it needs to
+// know of it is a number, the dot that was looked at last, or -1 where the search is
+// over: an iterator would be copied, in wasm by a call.
+func (m *HostMap) Next(scheme, host string, at int) (entry, next int) {
+	if at < 0 {
+		return -1, -1
+	}
+	if m.below&lengthsBelow(len(host)) == 0 {
 		at = 0 // no wildcard has a name that is shorter than the host
 	}
+	hash, words := schemeHash(scheme), 0
 	for at > 0 {
-		at = lastDot(s.host[:at])
-		n := len(s.host) - at - 1
+		at = lastDot(host[:at])
+		n := len(host) - at - 1
 		// What does not fit any entry is not read.
-		if at < 0 || n > s.of.longest {
+		if at < 0 || n > m.longest {
 			break
 		}
-		if s.of.below&lengthBit(n) == 0 {
+		if m.below&lengthBit(n) == 0 {
 			continue
 		}
-		hash := s.hashOf(n).sum(true)
-		if found := s.of.find(hash, s.scheme, s.host[at+1:], true); found >= 0 {
-			s.at = at
-			return found
+		hash, words = hash.addWords(host, words, n)
+		if found := m.find(hash.addRest(host, n).sum(true), scheme, host[at+1:], true); found >= 0 {
+			return found, at
 		}
 	}
-	over := s.at < 0
-	s.at = -1
-	if over || len(s.host) > s.of.longest {
-		return -1
+	if len(host) > m.longest {
+		return -1, -1
 	}
-	hash := s.hashOf(len(s.host)).sum(false)
-	return s.of.find(hash, s.scheme, s.host, false)
-}
-
-// hashOf is the hash of the scheme and of the last n bytes of the host, of which
-// there are never fewer than the time before.
-func (s *HostSearch) hashOf(n int) hostHash {
-	for ; n-8*s.words >= 8; s.words++ {
-		s.hash = s.hash.add(header.Word(s.host, len(s.host)-8*s.words-8))
-	}
-	first := s.host[len(s.host)-n:]
-	switch rest := n % 8; {
-	case rest == 0:
-		return s.hash
-	case n > 8:
-		return s.hash.add(header.Word(first, 0) << (64 - 8*rest))
-	}
-	return s.hash.add(short(first))
+	hash, _ = hash.addWords(host, words, len(host))
+	return m.find(hash.addRest(host, len(host)).sum(false), scheme, host, false), -1
 }
 
 // hostHash is the hash of a scheme and the end of a host.
@@ -214,6 +185,32 @@ const factor = 0x9E3779B97F4A7C15
 func (h hostHash) add(word uint64) hostHash {
 	h = (h ^ hostHash(word)) * factor
 	return h ^ h>>32
+}
+
+// addWords adds the last n bytes of the host, of which so many words were added before,
+// as far as they are whole words.
+func (h hostHash) addWords(host string, words, n int) (hostHash, int) {
+	for ; n-8*words >= 8; words++ {
+		h = h.add(header.Word(host, len(host)-8*words-8))
+	}
+	return h, words
+}
+
+// addRest adds what is left of the last n bytes of the host.
+func (h hostHash) addRest(host string, n int) hostHash {
+	first := host[len(host)-n:]
+	switch rest := n % 8; {
+	case rest == 0:
+		return h
+	case n > 8:
+		return h.add(header.Word(first, 0) << (64 - 8*rest))
+	}
+	return h.add(short(first))
+}
+
+func (h hostHash) addAll(host string) hostHash {
+	h, _ = h.addWords(host, 0, len(host))
+	return h.addRest(host, len(host))
 }
 
 func (h hostHash) sum(below bool) uint32 {
@@ -235,10 +232,7 @@ func schemeHash(scheme string) hostHash {
 }
 
 // hashOf is the hash of a scheme.
-func hashOf(scheme string) hostHash {
-	search := HostSearch{host: scheme, hash: hashSeed}
-	return search.hashOf(len(scheme))
-}
+func hashOf(scheme string) hostHash { return hashSeed.addAll(scheme) }
 
 // short is a string of less than eight bytes as a number.
 func short(s string) (word uint64) {

@@ -11,11 +11,11 @@ import (
 
 // found is what a search finds.
 func found(hosts *HostMap, scheme, host string) (all []int) {
-	search := hosts.Search(scheme, host)
-	for i := search.Next(); i >= 0; i = search.Next() {
+	i, at := hosts.First(scheme, host)
+	for ; i >= 0; i, at = hosts.Next(scheme, host, at) {
 		all = append(all, i)
 	}
-	if search.Next() >= 0 {
+	if i, _ = hosts.Next(scheme, host, at); i >= 0 {
 		all = append(all, -1) // it goes on behind its end
 	}
 	return all
@@ -183,8 +183,7 @@ func TestHashesTellHostsApart(t *testing.T) {
 			seen := map[uint32]bool{}
 			for c := byte('a'); c <= 'z'; c++ {
 				host := strings.Repeat("h", i) + string(c) + strings.Repeat("h", n-i-1)
-				search := HostSearch{host: host, hash: hashOf("https")}
-				seen[search.hashOf(n).sum(false)%1024] = true
+				seen[hashOf("https").addAll(host).sum(false)%1024] = true
 			}
 			if len(seen) < 10 { // 19 of them are seen now and then, as the seed is
 				t.Errorf("26 hosts that differ in byte %d of %d have %d places of 1,024", i, n, len(seen))
@@ -199,8 +198,7 @@ func TestHostsOfTheSameHashStayApart(t *testing.T) {
 	var same [][2]string
 	for i := 0; len(same) < 3; i++ {
 		host := fmt.Sprintf("h%d", i)
-		search := HostSearch{host: host, hash: hashOf("")}
-		h := search.hashOf(len(host))
+		h := hashOf("").addAll(host)
 		if other, again := first[h.sum(false)]; again {
 			same = append(same, [2]string{other, host})
 		}

@@ -40,13 +40,13 @@ type Buffer [MaxLen]byte
 // a request with its own origin needs it; no browser serializes an origin so, and
 // Serialized tells.
 func Parse(s string, buf *Buffer) (o Origin, ok bool) {
-	if o, ok := ParsePlain(s); ok {
-		return o, true
+	if host := PlainHost(s); host > 0 {
+		return Origin{Scheme: s[:host-len("://")], Host: s[host:]}, true
 	}
 	return ParseAny(s, buf)
 }
 
-// ParseAny is Parse for what ParsePlain does not take, and as good for the rest.
+// ParseAny is Parse for what is not plain to PlainHost, and as good for the rest.
 func ParseAny(s string, buf *Buffer) (o Origin, ok bool) {
 	if len(s) > MaxLen {
 		return Origin{}, false
@@ -69,10 +69,11 @@ func ParseAny(s string, buf *Buffer) (o Origin, ok bool) {
 	return o, true
 }
 
-// ParsePlain is Parse for what nearly all origins are: http or https, a name of
+// PlainHost is Parse for what nearly all origins are: http or https, a name of
 // eight bytes or more in lower case that does not end in a number, and no port. It
-// reads eight bytes at a time. What it refuses may be well-formed all the same.
-func ParsePlain(s string) (o Origin, ok bool) {
+// returns where the name begins, or 0 for all else, which may be well-formed all the
+// same. It reads eight bytes at a time.
+func PlainHost(s string) (at int) {
 	const (
 		http    = 0x002f2f3a70747468 // as a word
 		https   = 0x2f2f3a7370747468
@@ -80,14 +81,14 @@ func ParsePlain(s string) (o Origin, ok bool) {
 		highest = 0x80 * each
 	)
 	if len(s) < len("https://")+8 || len(s) > MaxLen {
-		return Origin{}, false
+		return 0
 	}
-	scheme, at := "https", len("https://")
+	at = len("https://")
 	if word := header.Word(s, 0); word != https {
 		if word<<8>>8 != http {
-			return Origin{}, false
+			return 0
 		}
-		scheme, at = "http", len("http://")
+		at = len("http://")
 	}
 	label := at            // where the last label begins
 	before := uint64(0x80) // whether a label begins with the next word
@@ -108,16 +109,16 @@ func ParsePlain(s string) (o Origin, ok bool) {
 		dot := fromDot &^ (high - ('.'+1)*each) & highest
 		dash := (high - '-'*each) &^ fromDot
 		if (letter|digit|dash|dot)&^word&highest != highest || dot&(dot<<8|before) != 0 {
-			return Origin{}, false
+			return 0
 		}
 		if before = dot >> 56; dot != 0 {
 			label = i + 8 - bits.LeadingZeros64(dot)/8
 		}
 	}
 	if label == len(s) || isDigit(s[label]) {
-		return Origin{}, false
+		return 0
 	}
-	return Origin{Scheme: scheme, Host: s[at:]}, true
+	return at
 }
 
 // DefaultPort returns the port that http and https leave out (URL, section

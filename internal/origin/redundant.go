@@ -92,8 +92,7 @@ func (r *Redundant) covered(s *Set, p *Pattern, host int32) bool {
 		return true
 	}
 	r.wider = r.wider[:0]
-	search := s.hosts.Search(p.Scheme, p.Host)
-	for i := search.Next(); i >= 0; i = search.Next() {
+	for i, at := s.hosts.First(p.Scheme, p.Host); i >= 0; i, at = s.hosts.Next(p.Scheme, p.Host, at) {
 		switch {
 		case !s.hosts.entries[i].below: // the host itself
 		case r.hosts[i].any > 0:

@@ -89,19 +89,18 @@ func (s *Set) list(p *portSet) []uint16 { return s.ports[p.from:][:p.count] }
 // Len returns how many patterns the set is made of.
 func (s *Set) Len() int { return s.size }
 
-// Has reports whether a pattern of the set matches the origin, as Parse
-// returned it. It does not allocate. The origin must be Serialized.
-func (s *Set) Has(o Origin) bool {
-	search := s.hosts.Search(o.Scheme, o.Host)
-	for host := search.Next(); host >= 0; host = search.Next() {
-		set := &s.sets[host]
-		if set.any || o.Port == 0 && set.plain {
+// Has reports whether a pattern of the set matches the origin of a scheme, a host and a
+// port, as in an Origin that is Serialized. It does not allocate.
+func (s *Set) Has(scheme, host string, port uint16) bool {
+	for i, at := s.hosts.First(scheme, host); i >= 0; i, at = s.hosts.Next(scheme, host, at) {
+		set := &s.sets[i]
+		if set.any || port == 0 && set.plain {
 			return true
 		}
-		if o.Port == 0 || set.count == 0 {
+		if port == 0 || set.count == 0 {
 			continue
 		}
-		if _, found := slices.BinarySearch(s.list(set), o.Port); found {
+		if _, found := slices.BinarySearch(s.list(set), port); found {
 			return true
 		}
 	}
