@@ -67,9 +67,6 @@ type Decision struct {
 	// PrivateNetwork says that the answer to a preflight allows requests into a
 	// more private network.
 	PrivateNetwork bool
-	// Culprit is the method or header name at fault, as the request wrote it; ""
-	// unless Reason names one and it is a token.
-	Culprit string
 
 	// Values of response fields; "" is not sent.
 	AllowOrigin       string
@@ -78,6 +75,9 @@ type Decision struct {
 	// request's own list of header names, to be sent back normalized.
 	AllowMethods string
 	echo         string
+	// Culprit is the method or header name at fault, as the request wrote it; ""
+	// unless Reason names one and it is a token.
+	Culprit string
 
 	// place is where the plugin remembers the answer to such a preflight, or is to
 	// remember it; answered says that it does.

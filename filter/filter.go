@@ -24,11 +24,11 @@ func New(host Host) *VM { return &VM{host: host} }
 // and Stream are, and is called without the SDK as well.
 type VM struct {
 	types.DefaultVMContext
-	host   Host
-	parser config.Parser
+	host Host
 	// What is over is used again, by any plugin.
 	streams *Stream // the first of a list
 	plugins []*Plugin
+	parser  config.Parser
 }
 
 // NewPluginContext implements types.VMContext.
@@ -47,31 +47,35 @@ func (v *VM) NewPlugin() *Plugin {
 }
 
 // Plugin is one configuration in force. Several live in one VM, so that nothing of
-// it is global.
+// it is global. What every request needs comes first: it is large, and between two
+// requests the proxy has used the processor's cache for its own.
 type Plugin struct {
 	types.DefaultPluginContext
 	vm     *VM
 	host   Host
 	config *config.Config
-	ruled  bool // rules select the policy
-	// counters are those of modes Enforce and Shadow, by mode.
-	counters [2]counters
-	counted  [2][numCounters]uint64 // not handed over yet
+	memory *memory
+	open   int // streams
+	level  LogLevel
+	ruled  bool   // rules select the policy
+	extent extent // how much the request may hold
+	// replying says that SendReply is running.
+	replying bool
 	ticking  bool
-	level    LogLevel
-	open     int  // streams
 	deleted  bool // by the proxy
 
 	// What one callback works with. Callbacks do not overlap.
-	request  Request
-	whole    bool // the request holds more than an Origin
 	upstream Upstream
-	buffer   Buffer
-	letters  origin.Buffer // in lower case
-	line     [maxLineLen]byte
-	pairs    []byte // a reply's headers, serialized
-	replying bool   // inside SendReply
-	memory   *memory
+	request  Request
+
+	// counters are those of modes Enforce and Shadow, by mode.
+	counters [2]counters
+	counted  [2][numCounters]uint64 // not handed over yet
+
+	pairs   []byte // a reply's headers, serialized
+	buffer  Buffer
+	letters origin.Buffer // in lower case
+	line    [maxLineLen]byte
 }
 
 // OnPluginStart reads the configuration. With a mistake in it the plugin does

@@ -14,10 +14,10 @@ import (
 // force, and is emptied when that changes. A nil memory remembers nothing, and
 // everything is decided in the same way, only slower.
 type memory struct {
-	buffer  origin.Buffer
+	vary    rememberedVary
 	origins [256]rememberedOrigin
 	answers [8]answer
-	vary    rememberedVary
+	buffer  origin.Buffer
 }
 
 // forget empties the memory: policies are known by their address, and another one
@@ -28,10 +28,11 @@ func (m *memory) forget() {
 	}
 }
 
-// maxValue, maxMethod and maxList are the longest values that are remembered, in
-// bytes.
+// The longest values that are remembered, in bytes. What is remembered of a Vary, and
+// of an Origin, fills a line of the processor's cache.
 const (
-	maxValue  = 62
+	maxVary   = 62
+	maxOrigin = 54
 	maxMethod = 30
 	maxList   = 200
 )
@@ -41,7 +42,7 @@ type rememberedOrigin struct {
 	list  *config.Origins // nil: nothing is remembered
 	match config.Match
 	size  uint8
-	value [maxValue]byte
+	value [maxOrigin]byte
 }
 
 // match is list.Match(value). Each value has one place; what is too short for a
@@ -51,7 +52,7 @@ func (m *memory) match(list *config.Origins, value string) config.Match {
 		return list.Match(value)
 	}
 	const word = 8
-	if len(value) < 2*word || len(value) > maxValue {
+	if len(value) < 2*word || len(value) > maxOrigin {
 		return list.MatchIn(value, &m.buffer)
 	}
 	// The first word is the scheme as a rule, and so the second one and the last.
@@ -61,7 +62,7 @@ func (m *memory) match(list *config.Origins, value string) config.Match {
 		return e.match
 	}
 	match := list.MatchIn(value, &m.buffer)
-	e.list, e.match, e.size = list, match, uint8(copy(e.value[:], value))
+	e.list, e.match, e.size = list, match, uint8(header.Copy(e.value[:], value))
 	return match
 }
 
@@ -73,13 +74,14 @@ type answer struct {
 	private    bool           // Access-Control-Request-Private-Network is answered
 	methodSize uint8
 	listSize   uint8
-	method     [maxMethod]byte
-	list       [maxList]byte
-	// The answer's headers as pairs, the value of the first one from, and its size.
-	pairs    [maxAnswer]byte
+	// The size of the answer's headers as pairs; where the value of the first one is,
+	// and its size.
 	size     int
 	from     int
 	fromSize int
+	method   [maxMethod]byte
+	list     [maxList]byte
+	pairs    [maxAnswer]byte
 }
 
 // maxAnswer is the longest answer that is remembered, in bytes; most have 300.
@@ -130,7 +132,7 @@ func (a *answer) to(allowOrigin string) []byte {
 		header.SetFirstSize(a.pairs[:], n)
 		a.size, a.fromSize = size, n
 	}
-	copy(a.pairs[a.from:], allowOrigin)
+	header.Copy(a.pairs[a.from:], allowOrigin)
 	return a.pairs[:a.size]
 }
 
@@ -139,12 +141,12 @@ func (a *answer) to(allowOrigin string) []byte {
 type rememberedVary struct {
 	namesOrigin bool
 	size        uint8
-	value       [maxValue]byte
+	value       [maxVary]byte
 }
 
 // namesOrigin reports whether a value of Vary names Origin, or is "*".
 func (m *memory) namesOrigin(value string) bool {
-	if m == nil || len(value) > maxValue {
+	if m == nil || len(value) > maxVary {
 		return namesOrigin(value)
 	}
 	v := &m.vary

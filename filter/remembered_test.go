@@ -17,13 +17,13 @@ func remembered(m *memory) int {
 // What is longer than the place for it would be taken for what it begins with.
 func TestWhatIsTooLongIsNotRemembered(t *testing.T) {
 	list := &policy(t, strict).Origins
-	for n, want := range map[int]int{15: 0, 16: 1, maxValue: 1, maxValue + 1: 0} {
+	for n, want := range map[int]int{15: 0, 16: 1, maxOrigin: 1, maxOrigin + 1: 0} {
 		m := &memory{}
 		if m.match(list, "https://"+strings.Repeat("n", n-len("https://"))); remembered(m) != want {
 			t.Errorf("%d origins of %d bytes are remembered, want %d", remembered(m), n, want)
 		}
 	}
-	for n, want := range map[int]uint8{1: 1, maxValue: maxValue, maxValue + 1: 0, 100: 0} {
+	for n, want := range map[int]uint8{1: 1, maxVary: maxVary, maxVary + 1: 0, 100: 0} {
 		m := &memory{}
 		if got := m.namesOrigin("*" + strings.Repeat(",", n-1)); !got || m.vary.size != want {
 			t.Errorf("of a Vary of %d bytes %d are remembered, want %d; %v", n, m.vary.size, want, got)

@@ -7,24 +7,33 @@ import (
 
 // Request is what a decision can depend on. Absent headers are "".
 type Request struct {
-	Method, Scheme, Authority, Path string // pseudo headers
-	ForwardedProto                  string // X-Forwarded-Proto
-	FetchSite                       string // Sec-Fetch-Site
 	Origin                          string
 	RequestMethod                   string // Access-Control-Request-Method
 	RequestHeaders                  string // Access-Control-Request-Headers
 	RequestPrivateNetwork           string // Access-Control-Request-Private-Network
+	Method, Scheme, Authority, Path string // pseudo headers
+	ForwardedProto                  string // X-Forwarded-Proto
+	FetchSite                       string // Sec-Fetch-Site
 
 	origins int
 }
 
-// requestNames are the fields that a Request takes, preflightNames those that tell
-// a preflight from other requests and decide it.
-var (
-	requestNames = header.NamesOf(header.Origin, header.RequestMethod, header.RequestHeaders, header.RequestPrivateNetwork,
-		":method", ":scheme", ":authority", ":path", "x-forwarded-proto", "sec-fetch-site")
-	preflightNames = header.NamesOf(header.Origin, header.RequestMethod, header.RequestHeaders, header.RequestPrivateNetwork, ":method")
+// extent is how much of a request is read: the Origin, or the fields as well that tell
+// a preflight from other requests and decide it, or all that a Request takes.
+type extent uint8
+
+const (
+	originAlone extent = iota
+	preflightFields
+	allFields
 )
+
+// extentNames are the fields of each extent that is read in one call.
+var extentNames = [...]header.Names{
+	preflightFields: header.NamesOf(header.Origin, header.RequestMethod, header.RequestHeaders, header.RequestPrivateNetwork, ":method"),
+	allFields: header.NamesOf(header.Origin, header.RequestMethod, header.RequestHeaders, header.RequestPrivateNetwork,
+		":method", ":scheme", ":authority", ":path", "x-forwarded-proto", "sec-fetch-site"),
+}
 
 // read takes what a header map has of the fields.
 func (r *Request) read(pairs []byte, names *header.Names) {
@@ -124,7 +133,7 @@ func (c *Plugin) selectPolicy() *config.Policy {
 }
 
 func (c *Plugin) selectByRules() *config.Policy {
-	c.readAll(&requestNames)
+	c.readAll(allFields)
 	policy, _ := c.config.SelectIn(c.request.Authority, c.request.Path, &c.letters)
 	return policy
 }
@@ -133,8 +142,8 @@ func (c *Plugin) selectByRules() *config.Policy {
 // whether there is one.
 func (c *Plugin) readOrigin() bool {
 	if !c.ruled {
-		if c.whole {
-			c.request, c.whole = Request{}, false
+		if c.extent != originAlone {
+			c.clearRequest()
 		}
 		c.request.Origin = c.host.RequestHeader(header.Origin)
 	}
@@ -152,17 +161,30 @@ func (c *Plugin) readRequest(p *config.Policy) {
 	switch {
 	case c.ruled:
 	case p.Reject:
-		c.readAll(&requestNames)
+		c.readAll(allFields)
 	case c.host.RequestHeader(header.RequestMethod) != "":
-		c.readAll(&preflightNames)
+		c.readAll(preflightFields)
 	}
 }
 
-// readAll reads the fields of these names, in one call.
-func (c *Plugin) readAll(names *header.Names) {
-	c.request = Request{}
-	c.whole = true
+// readAll reads as much, in one call.
+func (c *Plugin) readAll(e extent) {
+	c.clearRequest()
+	c.extent = e
 	if pairs, ok := c.host.RequestHeaders(); ok {
-		c.request.read(pairs, names)
+		c.request.read(pairs, &extentNames[e])
 	}
+}
+
+// clearRequest empties what may have been read. After most preflights that is a few
+// fields: to clear a whole Request is a call to the engine.
+func (c *Plugin) clearRequest() {
+	r := &c.request
+	if c.extent == allFields {
+		*r = Request{}
+	} else {
+		r.origins = 0
+		r.Method, r.Origin, r.RequestMethod, r.RequestHeaders, r.RequestPrivateNetwork = "", "", "", "", ""
+	}
+	c.extent = originAlone
 }

@@ -128,7 +128,7 @@ func (s *Stream) keep() {
 
 // copy is given the Origin and nothing else, so that two fields share the place.
 func (s *Stream) copy(value string) string {
-	return header.AsString(s.origin[:copy(s.origin[:], value)])
+	return header.AsString(s.origin[:header.Copy(s.origin[:], value)])
 }
 
 // OnHttpResponseHeaders implements types.HttpContext.

@@ -4,6 +4,7 @@ package filter_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -514,6 +515,46 @@ func TestWithoutResponseHeadersNothingIsStamped(t *testing.T) {
 	filtertest.Serve(filtertest.Start(t, credentialed, h), h, req{":method": "GET", "origin": "https://a.example"})
 	if last := h.Calls[len(h.Calls)-1]; last != "ResponseHeaders" {
 		t.Errorf("the last call is %q", last)
+	}
+}
+
+// TestNothingIsLeftOfTheRequestBefore serves each two requests one after the other: the
+// second one gets what it gets alone.
+func TestNothingIsLeftOfTheRequestBefore(t *testing.T) {
+	requests := []req{
+		{":method": "GET"},
+		{":method": "GET", "origin": "https://a.example"},
+		{":method": "OPTIONS", "origin": "https://a.example"},
+		{":method": "POST", ":scheme": "https", ":authority": "b.example", ":path": "/x", "origin": "https://b.example"},
+		{":method": "POST", ":scheme": "https", ":authority": "c.example", ":path": "/y", "origin": "https://b.example"},
+		{":method": "POST", ":authority": "c.example", "x-forwarded-proto": "https", "origin": "https://c.example"},
+		{":method": "POST", ":authority": "c.example", "sec-fetch-site": "same-origin", "origin": "https://b.example"},
+		{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"},
+		{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "DELETE", "access-control-request-headers": "x-a"},
+		{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT", "access-control-request-headers": "x-b", "access-control-request-private-network": "true"},
+		{":method": "GET", "origin": "https://a.example", "access-control-request-method": "PUT"},
+	}
+	const policy = `"allow_origins":["https://a.example"],"allow_methods":["PUT"],"allow_headers":["x-a"],"allow_private_network_access":true,"debug":true`
+	for name, configuration := range map[string]string{
+		"forwarding": `{` + policy + `}`,
+		"rejecting":  `{` + policy + `,"disallowed_requests":"reject"}`,
+		"rules":      `{"rules":[{"paths":["/x"],"policy":{` + policy + `,"disallowed_requests":"reject"}},{"policy":{` + policy + `}}]}`,
+	} {
+		serve := func(requests ...req) (last filtertest.Exchange) {
+			h := &filtertest.Host{}
+			plugin := filtertest.Start(t, configuration, h)
+			for _, r := range requests {
+				last = filtertest.Serve(plugin, h, r)
+			}
+			return last
+		}
+		for i, first := range requests {
+			for j, second := range requests {
+				if got, want := fmt.Sprintf("%+v", serve(first, second)), fmt.Sprintf("%+v", serve(second)); got != want {
+					t.Errorf("%s: request %d behind %d gets\n%s\nwant\n%s", name, j, i, got, want)
+				}
+			}
+		}
 	}
 }
 

@@ -7,8 +7,8 @@ import "corsfilter/filter"
 // that lives long, while others come and go by the hundred, has moved to a table
 // by then, when its place was needed.
 type contexts struct {
-	recent [recentStreams]slot
 	others table
+	recent [recentStreams]slot
 }
 
 const recentStreams = 256 // a power of two

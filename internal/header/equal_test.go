@@ -1,6 +1,9 @@
 package header
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestEqualLooksAtEveryByte changes each byte of values of every length around the
 // words that are compared.
@@ -22,6 +25,18 @@ func TestEqualLooksAtEveryByte(t *testing.T) {
 				t.Errorf("byte %d of %d is not looked at", i, n)
 			}
 			b[i] ^= 0x20
+		}
+	}
+}
+
+func TestCopy(t *testing.T) {
+	text := strings.Repeat("0123456789abcdefghijklmnopqrstuvwxyz", 3)
+	for n := range len(text) {
+		for room := range len(text) {
+			b := []byte(strings.Repeat("-", room))
+			if got, want := Copy(b, text[:n]), min(n, room); got != want || string(b) != text[:want]+strings.Repeat("-", room-want) {
+				t.Fatalf("%d bytes in %d: %d, %q", n, room, got, b)
+			}
 		}
 	}
 }

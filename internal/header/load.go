@@ -17,6 +17,9 @@ func load8(b []byte, at uint64) byte { return b[at] }
 // significant.
 func Word(s string, at int) uint64 { return binary.LittleEndian.Uint64(bytesOf(s)[at:]) }
 
+// putWord writes the eight bytes of a Word into b, which must have room for them.
+func putWord(b []byte, at int, word uint64) { binary.LittleEndian.PutUint64(b[at:], word) }
+
 // half is four bytes of s.
 func half(s string, at int) uint32 { return binary.LittleEndian.Uint32(bytesOf(s)[at:]) }
 

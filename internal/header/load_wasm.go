@@ -19,6 +19,11 @@ func Word(s string, at int) uint64 {
 	return *(*uint64)(unsafe.Add(unsafe.Pointer(unsafe.StringData(s)), at))
 }
 
+// putWord writes the eight bytes of a Word into b, which must have room for them.
+func putWord(b []byte, at int, word uint64) {
+	*(*uint64)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), at)) = word
+}
+
 // half is four bytes of s.
 func half(s string, at int) uint32 {
 	return *(*uint32)(unsafe.Add(unsafe.Pointer(unsafe.StringData(s)), at))

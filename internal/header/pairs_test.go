@@ -15,10 +15,11 @@ func (c *collector) VisitHeader(name, value string) {
 	*c = append(*c, Entry{Name: strings.Clone(name), Value: strings.Clone(value)})
 }
 
-// every makes VisitPairs visit all entries that have a name of up to 63 bytes.
-var every = func() (all Names) {
-	for i := range all {
-		all[i] = ^uint64(0)
+// every makes VisitPairs visit all entries.
+var every = func() Names {
+	all := Names{lengths: ^uint64(0)}
+	for i := range all.last {
+		all.last[i] = ^uint64(0)
 	}
 	return all
 }()
@@ -57,7 +58,7 @@ func TestPairsComeBack(t *testing.T) {
 		// Cut short, at every byte: refused, with a part of the entries at most.
 		for i := 1; i < len(b); i++ {
 			got = nil
-			if VisitPairs(b[:i], &every, &got) || !isPrefix(got, headers) {
+			if VisitPairs(b[:i], &every, &got) || !isPrefix(got, headers) || VisitPairs(b[:i], &Names{}, &got) {
 				t.Errorf("%d of %d bytes: %.100q", i, len(b), got)
 			}
 			if got := Entries(b[:i]); got != nil {
@@ -74,7 +75,7 @@ func TestPairsComeBack(t *testing.T) {
 func TestOnlyWantedNamesAreVisited(t *testing.T) {
 	wanted := NamesOf("vary", "access-control-allow-private-network", strings.Repeat("n", 63))
 	b := AppendPairs(nil, []Entry{{"vary", "1"}, {"date", "2"}, {"", "3"}, {"y", "4"}, {"etag", "5"}, {strings.Repeat("n", 63), "6"}, {strings.Repeat("n", 64), "7"},
-		{strings.Repeat("n", 127), "8"}, {"access-control-allow-private-network", "9"}, {"vary", ""}, {strings.Repeat("y", 4096), "10"}})
+		{strings.Repeat("n", 128), "8"}, {"access-control-allow-private-network", "9"}, {"vary", ""}, {strings.Repeat("y", 4096), "10"}})
 	var got collector
 	if !VisitPairs(b, &wanted, &got) {
 		t.Fatal("refused")
@@ -111,11 +112,16 @@ func TestPassedOverByFour(t *testing.T) {
 	}
 }
 
-func TestLongNamesAreOfNoInterest(t *testing.T) {
-	for n, want := range map[int]int{63: 1, 64: 0, 65: 0, 128: 0} {
+// Of a length and of a last byte six bits count.
+func TestNamesThatLookAlikeAreVisited(t *testing.T) {
+	wanted := NamesOf("vary")
+	for name, want := range map[string]int{
+		"vary": 1, "nary": 1, strings.Repeat("y", 4+64): 1, strings.Repeat("y", 4+128): 1, "var9": 1,
+		"varx": 0, "ary": 0, "avary": 0, strings.Repeat("y", 5+64): 0, "": 0,
+	} {
 		var got collector
-		if !VisitPairs(AppendPairs(nil, []Entry{{Name: strings.Repeat("n", n)}}), &every, &got) || len(got) != want {
-			t.Errorf("a name of %d bytes: %q", n, got)
+		if !VisitPairs(AppendPairs(nil, []Entry{{Name: name}}), &wanted, &got) || len(got) != want {
+			t.Errorf("%.80q is visited as %.80q, want %d entries", name, got, want)
 		}
 	}
 }

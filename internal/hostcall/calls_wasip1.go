@@ -72,16 +72,14 @@ func proxyIncrementMetric(id uint32, offset int64) uint32
 //go:noescape
 func proxySetTickPeriodMilliseconds(period uint32) uint32
 
-// Results are written here. Cells on the stack could move while the host calls
-// back for memory, since that may grow the stack; cells on the heap would be
-// garbage.
-var (
-	resultAddress uint32
-	resultSize    uint32
-	resultID      uint32
-)
-
-var memory scratch
+// memory is what the host writes into: values, and where a value is. Cells for that on
+// the stack could move while the host calls back for memory, since that may grow the
+// stack; cells on the heap would be garbage.
+var memory struct {
+	address, size uint32 // of a value
+	id            uint32
+	scratch
+}
 
 // BeginCallback makes the memory free again that the proxy wrote into during the
 // callback before.
@@ -98,10 +96,10 @@ var _ Calls = Host{}
 // RequestHeader implements Calls.
 func (Host) RequestHeader(name string) string {
 	// A missing header leaves the result cells alone, an empty one sets them to 0.
-	if proxyGetHeaderMapValue(mapRequestHeaders, data(name), size(name), unsafe.Pointer(&resultAddress), unsafe.Pointer(&resultSize)) != statusOK {
+	if proxyGetHeaderMapValue(mapRequestHeaders, data(name), size(name), unsafe.Pointer(&memory.address), unsafe.Pointer(&memory.size)) != statusOK {
 		return ""
 	}
-	return header.AsString(memory.view(uintptr(resultAddress), resultSize))
+	return header.AsString(memory.view(uintptr(memory.address), memory.size))
 }
 
 // RequestHeaders implements Calls.
@@ -111,11 +109,11 @@ func (Host) RequestHeaders() (pairs []byte, ok bool) { return headerMap(mapReque
 func (Host) ResponseHeaders() (pairs []byte, ok bool) { return headerMap(mapResponseHeaders) }
 
 func headerMap(id uint32) (pairs []byte, ok bool) {
-	resultAddress, resultSize = 0, 0
-	if proxyGetHeaderMapPairs(id, unsafe.Pointer(&resultAddress), unsafe.Pointer(&resultSize)) != statusOK {
+	memory.address, memory.size = 0, 0
+	if proxyGetHeaderMapPairs(id, unsafe.Pointer(&memory.address), unsafe.Pointer(&memory.size)) != statusOK {
 		return nil, false
 	}
-	return memory.view(uintptr(resultAddress), resultSize), true
+	return memory.view(uintptr(memory.address), memory.size), true
 }
 
 // ReplaceResponseHeader implements Calls.
@@ -141,18 +139,18 @@ func (Host) SendReply(status uint32, details string, pairs []byte) error {
 
 // Configuration implements Calls.
 func (Host) Configuration() ([]byte, error) {
-	resultAddress, resultSize = 0, 0
-	status := proxyGetBufferBytes(bufferPluginConfiguration, 0, maxAllocation, unsafe.Pointer(&resultAddress), unsafe.Pointer(&resultSize))
+	memory.address, memory.size = 0, 0
+	status := proxyGetBufferBytes(bufferPluginConfiguration, 0, maxAllocation, unsafe.Pointer(&memory.address), unsafe.Pointer(&memory.size))
 	if status == statusNotFound {
 		return nil, nil
 	}
-	return memory.view(uintptr(resultAddress), resultSize), check(status)
+	return memory.view(uintptr(memory.address), memory.size), check(status)
 }
 
 // DefineCounter implements Calls.
 func (Host) DefineCounter(name string) (uint32, error) {
-	status := proxyDefineMetric(metricCounter, data(name), size(name), unsafe.Pointer(&resultID))
-	return resultID, check(status)
+	status := proxyDefineMetric(metricCounter, data(name), size(name), unsafe.Pointer(&memory.id))
+	return memory.id, check(status)
 }
 
 // Increment implements Calls.
@@ -165,10 +163,10 @@ func (Host) TickEvery(milliseconds uint32) bool {
 
 // LogLevel implements Calls.
 func (Host) LogLevel() LogLevel {
-	if proxyGetLogLevel(unsafe.Pointer(&resultID)) != statusOK {
+	if proxyGetLogLevel(unsafe.Pointer(&memory.id)) != statusOK {
 		return LogInfo
 	}
-	return LogLevel(resultID)
+	return LogLevel(memory.id)
 }
 
 // Log implements Calls.

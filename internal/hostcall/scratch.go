@@ -23,8 +23,8 @@ const maxSpare = 4
 type scratch struct {
 	area    []byte
 	used    int
-	pinned  [][]byte // keeps the collector off while the host fills them
 	missing int
+	pinned  [][]byte         // keeps the collector off while the host fills them
 	spare   [maxSpare][]byte // free, the largest first
 }
 
@@ -132,7 +132,8 @@ func (s *scratch) view(address uintptr, n uint32) []byte {
 	// What lies before the area is far behind it when counted without a sign.
 	base := unsafe.Pointer(unsafe.SliceData(s.area))
 	if at := address - uintptr(base); at < uintptr(s.used) && uintptr(n) <= uintptr(s.used)-at {
-		return unsafe.Slice((*byte)(unsafe.Add(base, at)), n)
+		// unsafe.Slice would call a function for the product of two sizes.
+		return (*[maxAllocation]byte)(unsafe.Add(base, at))[:n:n]
 	}
 	return s.viewPinned(address, n)
 }
