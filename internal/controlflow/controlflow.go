@@ -13,6 +13,10 @@
 // panic is recovered, the old form goes on: all that a block expects of the ones
 // before stands on Go's stack, in memory.
 //
+// Three things more cost time for the same reason, that they go through memory or
+// through 64 bits where nothing needs it, and are straightened out: conditions
+// (conditions.go), calls of imports (imports.go), and what the proxy calls (exports.go).
+//
 // What the compiler makes is described in cmd/internal/obj/wasm of Go's sources.
 // A function that looks otherwise stays as it is.
 package controlflow
@@ -39,7 +43,7 @@ type Report struct {
 // noReturn are functions that never come back to the block that calls them, by their
 // names: what stands behind such a call belongs to another block, which is not
 // reached from there. (runtime.panicCheck1 and its like do come back.)
-var noReturn = regexp.MustCompile(`^runtime\.(sigpanic|gopanic|goPanic\w*|panic[a-z]\w*|throw|fatal\w*)$`)
+var noReturn = regexp.MustCompile(`^runtime\.(sigpanic|gopanic|goPanic\w*|panic[a-z]\w*|notInitialized|throw|fatal\w*)$`)
 
 // Module gives the filter's functions that streams run through a second form.
 func Module(wasm []byte) ([]byte, Report, error) {
@@ -74,6 +78,7 @@ func Restructure(wasm []byte, prefix string, exports []string, cold func(name st
 	if err != nil {
 		return nil, report, err
 	}
+	forwarders := m.forwarders()
 	for _, index := range reached {
 		name := m.names[index]
 		f, err := parseFunction(m.bodies[index-m.imports], neverBack)
@@ -82,6 +87,8 @@ func Restructure(wasm []byte, prefix string, exports []string, cold func(name st
 		}
 		var g *graph
 		if err == nil {
+			f.inline(forwarders)
+			f.straighten()
 			g, err = f.graph()
 		}
 		if err != nil {
@@ -95,6 +102,7 @@ func Restructure(wasm []byte, prefix string, exports []string, cold func(name st
 		m.bodies[index-m.imports] = g.structured(resume)
 		report.Restructured = append(report.Restructured, name)
 	}
+	m.keepStackPointers(exports, neverBack)
 	return m.bytes(true), report, nil
 }
 

@@ -20,7 +20,7 @@ import (
 )
 
 // exported are the functions of testdata/guest.
-var exported = []string{"grows", "jumps", "loops", "recovers", "recursion", "texts", "tight", "twoBeginnings", "yields"}
+var exported = []string{"asks", "chooses", "grows", "jumps", "loops", "nested", "recovers", "recursion", "texts", "tight", "twoBeginnings", "yields"}
 
 // build builds a package for wasm, with the names of its functions.
 func build(t *testing.T, dir string) []byte {
@@ -59,6 +59,20 @@ func instantiate(t *testing.T, wasm []byte) api.Module {
 	r := wazero.NewRuntime(ctx)
 	t.Cleanup(func() { _ = r.Close(ctx) })
 	wasi_snapshot_preview1.MustInstantiate(ctx, r)
+	told := uint64(0)
+	_, err := r.NewHostModuleBuilder("test").
+		NewFunctionBuilder().WithFunc(func(ctx context.Context, m api.Module, a uint32, b uint64, c float64, d uint32) uint32 {
+		results, err := m.ExportedFunction("nested").Call(ctx, uint64(a), b&0xffff)
+		if err != nil {
+			panic(err)
+		}
+		return uint32(results[0]) + uint32(b) + uint32(c) + d + uint32(told)
+	}).Export("ask").
+		NewFunctionBuilder().WithFunc(func(a uint64) { told = told*5 + a }).Export("tell").
+		Instantiate(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
 	m, err := r.InstantiateWithConfig(ctx, wasm, wazero.NewModuleConfig().WithStartFunctions("_initialize"))
 	if err != nil {
 		t.Fatal(err)

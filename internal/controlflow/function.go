@@ -66,6 +66,7 @@ type function struct {
 	calls    bool // it calls functions, and so may be entered in the middle
 	entry    int
 	segments []segment
+	spare    []byte // the number of a local that is not Go's, where there is one
 }
 
 // parseFunction takes a function's body apart. neverBack are the functions that do

@@ -12,6 +12,7 @@ import (
 
 const (
 	sectionCustom   = 0
+	sectionType     = 1
 	sectionImport   = 2
 	sectionFunction = 3
 	sectionExport   = 7
@@ -36,6 +37,7 @@ const (
 	opSelect       = 0x1b
 	opLocalGet     = 0x20
 	opLocalSet     = 0x21
+	opLocalTee     = 0x22
 	opGlobalGet    = 0x23
 	opGlobalSet    = 0x24
 	opFirstLoad    = 0x28
@@ -50,7 +52,16 @@ const (
 	opLastNumeric  = 0xc4
 	opPrefixed     = 0xfc
 
-	noResult = 0x40 // the type of a block
+	opI32Eqz        = 0x45
+	opI64Eqz        = 0x50
+	opI32Add        = 0x6a
+	opI32WrapI64    = 0xa7
+	opI64ExtendI32U = 0xad
+
+	typeI32      = 0x7f
+	typeI64      = 0x7e
+	typeFunction = 0x60
+	noResult     = 0x40 // the type of a block
 )
 
 // malformed is what reading panics with: nothing is to be done about a module that
@@ -170,6 +181,7 @@ type module struct {
 	header   []byte
 	sections []section
 	imports  uint64            // functions, which are numbered before all others
+	params   []uint64          // how many functions of each type have
 	types    []uint64          // of the others
 	bodies   [][]byte          // of the others
 	exports  map[string]uint64 // functions
@@ -188,6 +200,8 @@ func readModule(wasm []byte) *module {
 		s := section{r.byte(), r.take(r.unsigned())}
 		m.sections = append(m.sections, s)
 		switch r := (&reader{b: s.data}); s.id {
+		case sectionType:
+			m.readTypes(r)
 		case sectionImport:
 			m.readImports(r)
 		case sectionFunction:
@@ -215,6 +229,18 @@ func readModule(wasm []byte) *module {
 		panic(malformed("functions and code do not agree"))
 	}
 	return m
+}
+
+func (m *module) readTypes(r *reader) {
+	for n := r.unsigned(); n > 0; n-- {
+		if r.byte() != typeFunction {
+			panic(malformed("a type is not one of a function"))
+		}
+		params := r.unsigned()
+		r.take(params)
+		r.take(r.unsigned()) // results
+		m.params = append(m.params, params)
+	}
 }
 
 func (m *module) readImports(r *reader) {
