@@ -114,8 +114,9 @@ func TestPassedOverByFour(t *testing.T) {
 
 // Of a length and of a last byte six bits count.
 func TestNamesThatLookAlikeAreVisited(t *testing.T) {
-	wanted := NamesOf("vary")
+	wanted := NamesOf("vary", strings.Repeat("z", 70))
 	for name, want := range map[string]int{
+		strings.Repeat("z", 70): 1, "zzzzzz": 1, "zzzzz": 0,
 		"vary": 1, "nary": 1, strings.Repeat("y", 4+64): 1, strings.Repeat("y", 4+128): 1, "var9": 1,
 		"varx": 0, "ary": 0, "avary": 0, strings.Repeat("y", 5+64): 0, "": 0,
 	} {

@@ -9,11 +9,12 @@ import (
 
 // HostMap numbers hosts, and all hosts below a name, each under a scheme, in the
 // order in which they are added: what belongs to them stands in slices beside it.
-// A look-up reads the host once, from its end and eight bytes at a time, and asks a
-// hash table at each dot, so that it costs the length of the host and not the number
-// of entries; an entry takes the same memory however many labels it has. (A tree
-// over the labels was tried: ten thousand names of 120 labels made it a million
-// nodes.) The zero HostMap is empty; it must not be changed while it is searched.
+// A look-up reads the host, from its end and eight bytes at a time, and asks a hash
+// table at each dot, so that it costs the length of the host for each entry that
+// applies, and not the number of entries; an entry takes the same memory however many
+// labels it has. (A tree over the labels was tried: ten thousand names of 120 labels
+// made it a million nodes.) The zero HostMap is empty; it must not be changed while it
+// is searched.
 type HostMap struct {
 	slots   []hostSlot // a power of two, at most half of them taken
 	entries []hostEntry
