@@ -37,7 +37,7 @@ func (f *function) shorter(p []piece) (n int, with []piece) {
 	case is(opI64ExtendI32U, opI32WrapI64):
 		return 2, nil
 	case is(opI64ExtendI32U, opI64Eqz):
-		return 2, instructionsOf(opI32Eqz)
+		return 2, pieces([]byte{opI32Eqz})
 	case is(opI32Eqz, opI32Eqz) && len(p) > 2 && p[2].asksForZero():
 		return 2, nil
 	case is(opI64ExtendI32U, opLocalSet, opLocalGet) && slices.Equal(p[1].raw[1:], p[2].raw[1:]) && len(p) > 3 && p[3].narrows():
@@ -64,20 +64,7 @@ func (p *piece) narrows() bool { return p.is(opI64Eqz) || p.is(opI32WrapI64) }
 // behind without a way through it.
 func (f *function) beside(register []byte) []piece {
 	spare := f.spareLocal()
-	return []piece{
-		{raw: append([]byte{opLocalTee}, spare...)},
-		{raw: []byte{opI64ExtendI32U}},
-		{raw: append([]byte{opLocalSet}, register...)},
-		{raw: append([]byte{opLocalGet}, spare...)},
-		{raw: []byte{opI64ExtendI32U}},
-	}
-}
-
-func instructionsOf(ops ...byte) (all []piece) {
-	for _, op := range ops {
-		all = append(all, piece{raw: []byte{op}})
-	}
-	return all
+	return pieces([]byte{opLocalTee}, spare, []byte{opI64ExtendI32U, opLocalSet}, register, []byte{opLocalGet}, spare, []byte{opI64ExtendI32U})
 }
 
 // spareLocal is the number of a local of 32 bits that is not Go's.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // A function as Go's compiler makes it is
@@ -53,6 +54,14 @@ type piece struct {
 	raw    []byte // of code
 	to     int    // the segment, of jumps
 	within int    // how many blocks of the segment's own those that leave stand in
+}
+
+// pieces are those of the code that the parts are together.
+func pieces(parts ...[]byte) (all []piece) {
+	for r := (&reader{b: slices.Concat(parts...)}); r.more(); {
+		all = append(all, piece{raw: r.instruction().raw})
+	}
+	return all
 }
 
 type segment struct {

@@ -70,7 +70,7 @@ func (f *function) inline(forwarders map[uint64][]byte) {
 			p := s.pieces[at-1 : at+4]
 			inner, ok := forwarders[p[1].callee()]
 			if ok && bytes.Equal(p[0].raw, fromTheStart) && bytes.Equal(slices.Concat(p[2].raw, p[3].raw), behindCall) && p[4].kind == leaveIf {
-				s.pieces = slices.Replace(s.pieces, at-1, at+4, piece{raw: slices.Concat(inner, dropAddress)})
+				s.pieces = slices.Replace(s.pieces, at-1, at+4, pieces(inner, dropAddress)...)
 			}
 		}
 	}

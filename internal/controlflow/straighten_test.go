@@ -115,12 +115,17 @@ func TestOnlyTheWholeCallIsReplaced(t *testing.T) {
 		f := &function{locals: c.locals, segments: []segment{{pieces: slices.Clone(c.pieces)}}}
 		f.inline(forwarders)
 		got := f.segments[0].pieces
-		want := slices.Concat(forwarders[9], dropAddress)
-		if replaced := len(got) == 1 && bytes.Equal(got[0].raw, want); replaced != c.want || !replaced && len(got) != len(c.pieces) {
+		want := c.pieces
+		if c.want {
+			want = pieces(forwarders[9], dropAddress)
+		}
+		if !slices.EqualFunc(got, want, same) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
 }
+
+func same(a, b piece) bool { return a.kind == b.kind && bytes.Equal(a.raw, b.raw) }
 
 // TestStraighten has what conditions are straightened to.
 func TestStraighten(t *testing.T) {
@@ -128,27 +133,16 @@ func TestStraighten(t *testing.T) {
 	// The spare local comes behind local 2, a register.
 	const spare = 3
 	branch := piece{kind: jumpIf}
-	type pieces = []piece
-	raw := func(ops ...byte) pieces {
-		all := pieces{}
-		for len(ops) > 0 {
-			n := 1
-			if op := ops[0]; op >= opLocalGet && op <= opGlobalSet || op == opIf || op == opBrIf {
-				n = 2
-			}
-			all, ops = append(all, piece{raw: ops[:n]}), ops[n:]
-		}
-		return all
-	}
-	for name, c := range map[string]struct{ from, to pieces }{
+	raw := func(code ...byte) []piece { return pieces(code) }
+	for name, c := range map[string]struct{ from, to []piece }{
 		"no instruction":                   {raw(opNop, opI32Add, opNop), raw(opI32Add)},
 		"wide and narrow":                  {raw(wide, narrow), raw()},
 		"wide and compared":                {raw(wide, zero64), raw(zero)},
 		"compared, wide, compared twice":   {append(raw(zero64, wide, zero64, zero), branch), append(raw(zero64), branch)},
-		"compared before it is wide":       {append(raw(zero, wide, zero64), branch), pieces{branch}},
+		"compared before it is wide":       {append(raw(zero, wide, zero64), branch), []piece{branch}},
 		"not twice where it is a number":   {raw(zero, zero, opI32Add), raw(zero, zero, opI32Add)},
 		"twice before an if":               {raw(zero, zero, opIf, noResult), raw(opIf, noResult)},
-		"twice before leaving":             {append(raw(zero, zero), piece{kind: leaveIf}), pieces{{kind: leaveIf}}},
+		"twice before leaving":             {append(raw(zero, zero), piece{kind: leaveIf}), []piece{{kind: leaveIf}}},
 		"twice before a branch of its own": {raw(zero, zero, opBrIf, 0), raw(opBrIf, 0)},
 		"twice before a jump":              {append(raw(zero, zero), piece{kind: jump}), append(raw(zero, zero), piece{kind: jump})},
 		"twice at the end":                 {raw(zero, zero), raw(zero, zero)},
@@ -164,7 +158,7 @@ func TestStraighten(t *testing.T) {
 	} {
 		f := &function{locals: []byte{2, 1, typeI32, 1, typeI64}, segments: []segment{{pieces: c.from}}}
 		f.straighten()
-		if got := f.segments[0].pieces; !slices.EqualFunc(got, c.to, func(a, b piece) bool { return a.kind == b.kind && bytes.Equal(a.raw, b.raw) }) {
+		if got := f.segments[0].pieces; !slices.EqualFunc(got, c.to, same) {
 			t.Errorf("%s: %+v\nwant %+v", name, got, c.to)
 		}
 		want := []byte{2, 1, typeI32, 1, typeI64}
