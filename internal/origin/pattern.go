@@ -111,7 +111,9 @@ func (a *PatternParser) parse(s string) (Pattern, *PatternError) {
 	if scheme == "file" {
 		return fail("pages opened from files have the origin null", "serve them from http://localhost, or allow \"null\" with its waiver")
 	}
-	p.Scheme = scheme
+	if p.Scheme = scheme; !p.fits("a") {
+		return tooLong()
+	}
 	if e := checkShape(scheme, rest); e != nil {
 		return Pattern{}, e
 	}
@@ -135,10 +137,14 @@ func (a *PatternParser) parse(s string) (Pattern, *PatternError) {
 	if e := a.setPorts(&p, port, hasPort); e != nil {
 		return Pattern{}, e
 	}
-	if len(p.Scheme)+len("://")+len(p.Host) > MaxLen {
-		return fail("longer than "+strconv.Itoa(MaxLen)+" bytes, so no origin can match it", "leave it out")
+	if !p.fits(p.Host) {
+		return tooLong()
 	}
 	return p, nil
+}
+
+func tooLong() (Pattern, *PatternError) {
+	return fail("longer than "+strconv.Itoa(MaxLen)+" bytes, so no origin can match it", "leave it out")
 }
 
 // checkCharacters refuses what can stand nowhere in a pattern.
@@ -234,14 +240,24 @@ func (p *Pattern) setHost(host string) *PatternError {
 // module runs without a collector, so what a good configuration allocates is kept
 // until the VM ends.
 func (p *Pattern) examples() string {
+	if !p.fits("*.example.com") {
+		return "write " + strconv.Quote(p.Scheme+"://a")
+	}
 	return "write " + strconv.Quote(p.Scheme+"://example.com") + " or " + strconv.Quote(p.Scheme+"://*.example.com")
 }
+
+// fits reports whether a pattern of the scheme and the host is short enough.
+func (p *Pattern) fits(host string) bool { return len(p.Scheme)+len("://")+len(host) <= MaxLen }
 
 func (p *Pattern) setIPv6(host string) *PatternError {
 	address, closed := strings.CutSuffix(host[1:], "]")
 	pieces, ok := parseIPv6(address)
 	if !closed || !ok {
-		return &PatternError{Reason: "not an IPv6 address in brackets", Remedy: "write one such as " + strconv.Quote(p.Scheme+"://[2001:db8::1]")}
+		const reason, example = "not an IPv6 address in brackets", "[2001:db8::1]"
+		if !p.fits(example) {
+			return &PatternError{Reason: reason, Remedy: p.examples()}
+		}
+		return &PatternError{Reason: reason, Remedy: "write one such as " + strconv.Quote(p.Scheme+"://"+example)}
 	}
 	var buf [40]byte
 	canonical := appendIPv6(buf[:0], pieces)

@@ -294,6 +294,20 @@ func FuzzParsePattern(f *testing.F) {
 	})
 }
 
+// Where a scheme leaves little room or none for a host, remedies fit all the same.
+func TestRemediesForLongSchemes(t *testing.T) {
+	for n := MaxLen - 20; n < MaxLen+3; n++ {
+		for _, rest := range []string{"", "*", "*.", "a.*", "[", "[::1", "a:b:c", "a_~^", "*.1.2.3.4", "::1", "[0::1]", "a:0", "a:", "a/b", "u@a"} {
+			var bad *PatternError
+			if _, err := ParsePattern(strings.Repeat("y", n) + "://" + rest); errors.As(err, &bad) {
+				checkRemedy(t, bad)
+			} else if err != nil {
+				t.Errorf("a scheme of %d bytes before %q: %v", n, rest, err)
+			}
+		}
+	}
+}
+
 func TestPatternString(t *testing.T) {
 	for s, want := range map[string]string{
 		"https://example.com":                 "https://example.com",
