@@ -97,11 +97,19 @@ func TestTheModuleImportsAndExportsWhatItNeeds(t *testing.T) {
 }
 
 // What the module may weigh, in bytes, and how much memory, in pages of 64 KiB, it
-// may begin with.
+// may begin with, and have once a small policy is in force.
 const (
-	maxModuleSize = 3_500_000
-	maxFirstPages = 44
+	maxModuleSize   = 3_500_000
+	maxFirstPages   = 44
+	maxStartedPages = 56
 )
+
+func TestAStartTakesLittleMemory(t *testing.T) {
+	plugin := start(t, compile(t), watchful, nil)
+	if pages := plugin.VM().MemorySize() >> 16; pages > maxStartedPages {
+		t.Errorf("%d pages after the start, want %d at most: docs/rationale.md says what they are", pages, maxStartedPages)
+	}
+}
 
 func TestTheModuleIsSmall(t *testing.T) {
 	if size := len(wasmtest.Module(t)); size > maxModuleSize {

@@ -282,6 +282,11 @@ func TestSigned(t *testing.T) {
 		if got := (&reader{b: b}).signed(); got != want {
 			t.Errorf("% x is %d, want %d", b, got, want)
 		}
+		if want >= 0 {
+			if got := appendSigned(nil, uint64(want)); (&reader{b: got}).signed() != want {
+				t.Errorf("%d is written as % x", want, got)
+			}
+		}
 	}
 }
 

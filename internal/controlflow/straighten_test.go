@@ -54,6 +54,43 @@ func TestImportsAreCalledDirectly(t *testing.T) {
 	}
 }
 
+// TestBlocksAreHalved has the size of the runtime's blocks where it stands in its sources.
+func TestBlocksAreHalved(t *testing.T) {
+	for name, wasm := range map[string][]byte{"guest": guestModule(t), "module": build(t, "../..")} {
+		mended, report, err := Restructure(wasm, "corsfilter_", nil, none)
+		if err != nil || !report.HalfBlocks {
+			t.Fatalf("%s: %v, %+v", name, err, report)
+		}
+		m := readModule(mended)
+		sizes := map[int64]int{}
+		for index, function := range m.names {
+			if function == blocksNamed {
+				for _, in := range instructions(m.bodies[index-m.imports]) {
+					if in.op == opI64Const {
+						sizes[(&reader{b: in.raw[1:]}).signed()]++
+					}
+				}
+			}
+		}
+		if sizes[blockSize] != 0 || sizes[halfBlockSize] != 2 {
+			t.Errorf("%s: %v", name, sizes)
+		}
+		if m.halveBlocks() {
+			t.Errorf("%s: halved twice", name)
+		}
+	}
+	size := appendSigned([]byte{opI64Const}, blockSize)
+	for name, body := range map[string][]byte{
+		"once":     slices.Concat([]byte{0}, size, []byte{opDrop, opEnd}),
+		"by three": slices.Concat([]byte{0}, size, []byte{opDrop}, size, []byte{opDrop}, size, []byte{opDrop, opEnd}),
+	} {
+		m := &module{names: map[uint64]string{0: blocksNamed}, bodies: [][]byte{body}}
+		if m.halveBlocks() || !bytes.Equal(m.bodies[0], body) {
+			t.Errorf("%s: changed to % x", name, m.bodies[0])
+		}
+	}
+}
+
 // TestForwarders has functions that look nearly like one that calls an import.
 func TestForwarders(t *testing.T) {
 	const imports = 3
