@@ -38,17 +38,19 @@ func build(t *testing.T, dir string) []byte {
 	return wasm
 }
 
-var guest struct {
-	sync.Once
-	wasm []byte
-}
+// guestModule and filterModule build the guest and the filter, once for all tests.
+var guestModule, filterModule = builtOnce("testdata/guest"), builtOnce("../..")
 
-func guestModule(t *testing.T) []byte {
-	guest.Do(func() { guest.wasm = build(t, "testdata/guest") })
-	if guest.wasm == nil {
-		t.Fatal("the guest did not build")
+func builtOnce(dir string) func(t *testing.T) []byte {
+	var once sync.Once
+	var wasm []byte
+	return func(t *testing.T) []byte {
+		once.Do(func() { wasm = build(t, dir) })
+		if wasm == nil {
+			t.Fatal(dir + " did not build")
+		}
+		return wasm
 	}
-	return guest.wasm
 }
 
 func none(string) bool { return false }
@@ -153,7 +155,7 @@ func TestComingBack(t *testing.T) {
 // TestTheModulesFunctions has every function that streams run through in a second
 // form, with the toolchain that go.mod says: what is left is slower, and not wrong.
 func TestTheModulesFunctions(t *testing.T) {
-	wasm := build(t, "../..")
+	wasm := filterModule(t)
 	_, report, err := Module(wasm)
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ func TestImportsAreCalledDirectly(t *testing.T) {
 	}{
 		"guest": {guestModule(t), func(wasm []byte) ([]byte, Report, error) { return Restructure(wasm, "main.", exported, none) },
 			[]string{"main.asks"}, []string{"main.ask", "main.tell"}},
-		"module": {build(t, "../.."), Module,
+		"module": {filterModule(t), Module,
 			[]string{"corsfilter_internal_abi.proxyOnRequestHeaders", "corsfilter_internal_abi.proxyOnResponseHeaders"},
 			[]string{"corsfilter_internal_hostcall.proxyGetHeaderMapValue", "corsfilter_internal_hostcall.proxyAddHeaderMapValue"}},
 	} {
@@ -56,7 +56,7 @@ func TestImportsAreCalledDirectly(t *testing.T) {
 
 // TestBlocksAreHalved has the size of the runtime's blocks where it stands in its sources.
 func TestBlocksAreHalved(t *testing.T) {
-	for name, wasm := range map[string][]byte{"guest": guestModule(t), "module": build(t, "../..")} {
+	for name, wasm := range map[string][]byte{"guest": guestModule(t), "module": filterModule(t)} {
 		mended, report, err := Restructure(wasm, "corsfilter_", nil, none)
 		if err != nil || !report.HalfBlocks {
 			t.Fatalf("%s: %v, %+v", name, err, report)
