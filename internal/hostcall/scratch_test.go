@@ -123,8 +123,14 @@ func TestScratch(t *testing.T) {
 			runtime.ReadMemStats(&after)
 			return after.TotalAlloc - before.TotalAlloc
 		}
-		if got := allocated(); got > 1<<10 {
-			t.Errorf("%d bytes are allocated anew", got)
+		// The runtime allocates now and then as well, such as when it starts a collection:
+		// what the area allocates, it allocates each time.
+		least := allocated()
+		for range 4 {
+			least = min(least, allocated())
+		}
+		if least > 1<<10 {
+			t.Errorf("%d bytes are allocated anew", least)
 		}
 	})
 	t.Run("the largest allocation can be had", func(t *testing.T) {
