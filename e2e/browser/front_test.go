@@ -7,19 +7,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 
 	"github.com/chromedp/chromedp"
-	"sigs.k8s.io/yaml"
 
-	"corsfilter/internal/gateway"
-	"corsfilter/internal/wasmtest"
+	"corsfilter/internal/envoy"
+	"corsfilter/internal/envoytest"
 )
 
 // pagePath is where every host of a front has an empty page.
@@ -159,68 +158,36 @@ type bufferedConn struct {
 
 func (c bufferedConn) Read(p []byte) (int, error) { return c.reader.Read(p) }
 
-// pass hands a request on to an address, as it is.
-func pass(w http.ResponseWriter, r *http.Request, address string) {
+// pass hands a request on to an address, as it is, and returns what answered it.
+func pass(w http.ResponseWriter, r *http.Request, address string) *http.Response {
 	onward := r.Clone(r.Context())
 	onward.URL.Scheme, onward.URL.Host, onward.RequestURI = "http", address, ""
 	response, err := onwards.RoundTrip(onward)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
-		return
+		return nil
 	}
 	defer response.Body.Close()
-	for name, values := range response.Header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), response.Header)
 	w.WriteHeader(response.StatusCode)
 	io.Copy(w, response.Body)
+	return response
 }
 
 var onwards = &http.Transport{DisableCompression: true}
 
-// serveAll starts the gateway of envoy.yaml with another policy and everything
-// routed upstream. It returns the address, the streams that have ended, and what
-// ends it.
-func serveAll(t *testing.T, policy, upstream string) (g *gateway.Gateway, events <-chan gateway.Event, end func()) {
+// serveAll starts an Envoy with a listener for each policy, in their order, that
+// sends everything upstream. It returns the listeners' addresses.
+func serveAll(t *testing.T, upstream string, policies ...string) (s *envoytest.Server, addresses []string) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(wasmtest.Root(), "envoy.yaml"))
-	if err != nil {
-		t.Fatal(err)
+	b := envoytest.Bootstrap{Upstream: upstream}
+	for i, policy := range policies {
+		b.Listeners = append(b.Listeners, envoytest.Listener{Name: strconv.Itoa(i), Policy: policy})
 	}
-	var bootstrap any
-	if err := yaml.Unmarshal(text, &bootstrap); err != nil {
-		t.Fatal(err)
+	s = envoytest.Start(t, b, envoy.Options{})
+	t.Cleanup(onwards.CloseIdleConnections)
+	for i := range policies {
+		addresses = append(addresses, s.Address(strconv.Itoa(i)))
 	}
-	manager := wasmtest.Within(t, bootstrap, "static_resources", "listeners", 0, "filter_chains", 0, "filters", 0, "typed_config")
-	wasmtest.Within(t, manager, "http_filters", 0, "typed_config", "config", "configuration")["value"] = policy
-	wasmtest.Within(t, manager, "route_config", "virtual_hosts", 0)["routes"] = []any{
-		map[string]any{"match": map[string]any{"prefix": "/"}, "route": map[string]any{"cluster": "api"}},
-	}
-	changed, err := json.Marshal(bootstrap)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config, err := gateway.Load(changed, gateway.LoadOptions{Module: wasmtest.Module(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan gateway.Event, 64)
-	g, err = gateway.Start(context.Background(), config, gateway.Options{
-		Listen: gateway.Ephemeral, Endpoints: map[string]string{"api": upstream}, AccessLog: io.Discard, Log: io.Discard,
-		OnStream: func(e gateway.Event) {
-			select {
-			case ended <- e:
-			default: // nobody looks
-			}
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return g, ended, func() {
-		onwards.CloseIdleConnections()
-		if err := g.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	}
+	return s, addresses
 }

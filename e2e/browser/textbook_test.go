@@ -1,14 +1,11 @@
 package browser
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,8 +13,6 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"corsfilter/internal/browser"
-	"corsfilter/internal/gateway"
-	"corsfilter/internal/wasmtest"
 )
 
 // policies are what the comparison runs under; ORIGIN stands for the page's.
@@ -100,14 +95,18 @@ func TestChromiumAgreesWithTheTextbook(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var texts []string
 	for _, p := range policies {
+		texts = append(texts, strings.ReplaceAll(p.policy, "ORIGIN", origin))
+	}
+	_, addresses := serveAll(t, upstream.Listener.Addr().String(), texts...)
+	for i, p := range policies {
+		base := localhost(addresses[i]) + "/api/x"
 		t.Run(p.name, func(t *testing.T) {
-			base := serve(t, strings.ReplaceAll(p.policy, "ORIGIN", origin), upstream.Listener.Addr().String())
 			got := evaluate[[]seen](t, ctx, fetchAll+fmt.Sprintf("(%q, %s)", base, encoded))
 			compare(t, origin, base, got)
 		})
 		t.Run(p.name+", from a sandboxed frame", func(t *testing.T) {
-			base := serve(t, strings.ReplaceAll(p.policy, "ORIGIN", origin), upstream.Listener.Addr().String())
 			got := evaluate[[]seen](t, ctx, fmt.Sprintf(`new Promise((resolve) => {
 				const frame = document.createElement("iframe");
 				frame.sandbox = "allow-scripts";
@@ -163,37 +162,13 @@ func ask(t *testing.T, base, method string, headers []browser.Header) browser.Re
 	}
 	defer response.Body.Close()
 	answer := browser.Response{Status: response.StatusCode}
+	for _, coding := range response.TransferEncoding { // which net/http takes out of the header
+		answer.Headers = append(answer.Headers, browser.Header{Name: "transfer-encoding", Value: coding})
+	}
 	for name, values := range response.Header {
 		for _, value := range values {
 			answer.Headers = append(answer.Headers, browser.Header{Name: strings.ToLower(name), Value: value})
 		}
 	}
 	return answer
-}
-
-// serve starts the gateway of envoy.yaml with another policy, everything routed
-// upstream, and returns its URL.
-func serve(t *testing.T, policy, upstream string) string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(wasmtest.Root(), "envoy.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	begin, end := strings.Index(string(text), "                          value: |\n"), strings.Index(string(text), "                  - name: envoy.filters.http.router")
-	if begin < 0 || end < begin {
-		t.Fatal("envoy.yaml has changed its shape")
-	}
-	bootstrap := string(text[:begin]) + "                          value: '" + policy + "'\n" + string(text[end:])
-	config, err := gateway.Load([]byte(bootstrap), gateway.LoadOptions{Module: wasmtest.Module(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := gateway.Start(context.Background(), config, gateway.Options{
-		Listen: gateway.Ephemeral, Endpoints: map[string]string{"api": upstream}, AccessLog: io.Discard, Log: io.Discard,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { g.Close(context.Background()) })
-	return localhost(g.Addr("main")) + "/api/x"
 }

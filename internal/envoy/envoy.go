@@ -82,7 +82,7 @@ type Process struct {
 
 // Start runs Envoy with a bootstrap until ctx ends or Stop is called, and returns
 // once it is ready. The error has the last that Envoy said. Access logs are written
-// within a tenth of a second.
+// as they come.
 //
 // Envoy is asked over the admin listener, which may have port 0, whether it is
 // ready; without one Start returns at once.
@@ -94,7 +94,7 @@ func Start(ctx context.Context, program, bootstrap string, options Options) (*Pr
 	defer os.RemoveAll(folder)
 	addressFile := filepath.Join(folder, "admin")
 	arguments := append([]string{
-		"-c", bootstrap, "--disable-hot-restart", "--admin-address-path", addressFile, "--file-flush-interval-msec", "50",
+		"-c", bootstrap, "--disable-hot-restart", "--admin-address-path", addressFile, "--file-flush-interval-msec", "10",
 		"--concurrency", fmt.Sprint(max(1, options.Concurrency)), "--log-level", defaulted(options.LogLevel, "warning"),
 	}, options.Arguments...)
 	said := &tail{to: options.Stderr}

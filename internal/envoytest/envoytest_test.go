@@ -7,7 +7,7 @@ import (
 	"corsfilter/internal/envoy"
 )
 
-func TestServer(t *testing.T) {
+func TestEnvoyServer(t *testing.T) {
 	s := Start(t, Bootstrap{Listeners: []Listener{{
 		Policy: `{"allow_origins": ["https://shop.example.com"], "allow_methods": ["PUT"]}`,
 		Routes: `[{match: {prefix: /}, direct_response: {status: 200}}]`,
