@@ -55,9 +55,9 @@ func TestModule(t *testing.T) {
 		}
 		t.Run(s.Name, func(t *testing.T) {
 			before := counted(metrics[s.Config])
-			response := plugins[s.Config].Exchange(host.NewHeaderMap(s.Request...), func(*host.HeaderMap) *host.HeaderMap {
+			response := plugins[s.Config].ExchangeAdding(host.NewHeaderMap(s.Request...), func(*host.HeaderMap) *host.HeaderMap {
 				return host.NewHeaderMap(append([][2]string{{":status", fmt.Sprint(status(s))}}, s.Upstream.Headers...)...)
-			})
+			}, s.Added)
 			if response.Paused {
 				t.Fatal("the stream is paused without a reply")
 			}

@@ -14,7 +14,7 @@ import (
 func TestNative(t *testing.T) {
 	for _, s := range scenario.All() {
 		t.Run(s.Name, func(t *testing.T) {
-			h := &filtertest.Host{}
+			h := &filtertest.Host{Added: filtertest.List(s.Added).Entries()}
 			plugin := filtertest.Start(t, s.Config, h)
 			request := filtertest.Joined(filtertest.List(s.Request).Entries())
 			upstream := filtertest.Joined(filtertest.List(s.Upstream.Headers).Entries())

@@ -1,6 +1,9 @@
 package filter
 
 import (
+	"math/bits"
+	"strings"
+
 	"corsfilter/config"
 	"corsfilter/internal/header"
 	"corsfilter/internal/origin"
@@ -281,65 +284,37 @@ const debugHeader = "x-cors-decision"
 // Reply returns what answers the request, where Replies. It is good until b is
 // used again, and as long as the request's strings are.
 func (d *Decision) Reply(b *Buffer) Reply {
-	b.reset()
 	reply := Reply{Status: statusForbidden}
 	switch d.Action {
 	case Answer:
 		reply.Status, reply.Details = d.Policy.PreflightStatus, detailsPreflight
-		d.answer(b)
 	case Deny:
 		reply.Details = detailsDenied
 	case Reject:
 		reply.Details = detailsRejected
 	}
-	b.header(header.Vary, d.replyVary())
-	if d.Policy.Debug {
-		b.header(debugHeader, b.text(d.AppendSummary(b.free())))
+	b.write(d)
+	n := 0
+	for rest := d.sends(b) | 1<<varyField; rest != 0; rest &= rest - 1 {
+		f := rest.first()
+		b.headers[n] = Header{fieldNames[f], d.value(f, b)}
+		n++
 	}
-	reply.Headers = b.headers[:b.n]
+	reply.Headers = b.headers[:n]
 	return reply
 }
 
-// answer adds the headers of a preflight's answer (Fetch, section 3.3.3).
-func (d *Decision) answer(b *Buffer) {
-	p := d.Policy
-	b.header(header.AllowOrigin, d.AllowOrigin)
-	if p.Credentials {
-		b.header(header.AllowCredentials, "true")
-	}
-	b.header(header.AllowMethods, d.AllowMethods)
-	if p.EchoHeaders {
-		if echo, ok := header.AppendEcho(b.free(), d.echo); ok {
-			b.header(header.AllowHeaders, b.text(echo))
-		}
-	} else {
-		b.header(header.AllowHeaders, p.AllowHeaders)
-	}
-	b.header(header.MaxAge, p.MaxAge)
-	if d.PrivateNetwork {
-		b.header(header.AllowPrivateNetwork, "true")
-	}
-}
-
-// Upstream is what a response brings along of the fields that a decision is
-// about. The response's entries are visited to fill it.
+// Upstream is what a response brings along of the fields that a decision is about,
+// whoever made it. The response's entries are visited to fill it.
 type Upstream struct {
-	AllowOrigin, AllowCredentials, ExposeHeaders, TimingAllowOrigin, Decision Field
-	// VariesByOrigin says that Vary names Origin, or is "*".
-	VariesByOrigin bool
-
-	found  bool // one of the fields
-	memory *memory
-}
-
-// Field is a response field as found.
-type Field struct {
-	Entries int
-	Value   string // of the first entry
+	found, more fields // those that are there, and those with several entries
+	vary        varyNames
+	values      [numFields]string // of the first entry, where one was found; of Vary the last
+	memory      *memory
 }
 
 // upstreamNames are the fields that an Upstream takes.
-var upstreamNames = header.NamesOf(header.Vary, header.AllowOrigin, header.AllowCredentials, header.ExposeHeaders, header.TimingAllowOrigin, debugHeader)
+var upstreamNames = header.NamesOf(fieldNames[:]...)
 
 // read takes what a header map has of the fields.
 func (u *Upstream) read(pairs []byte) {
@@ -349,40 +324,71 @@ func (u *Upstream) read(pairs []byte) {
 // VisitHeader takes an entry of the response, if it is one of the fields.
 func (u *Upstream) VisitHeader(name, value string) {
 	if header.Is(name, header.Vary) {
-		u.VariesByOrigin = u.VariesByOrigin || u.memory.namesOrigin(value)
+		u.vary |= u.memory.varies(value)
+		u.values[varyField] = value
 		return
 	}
 	u.visitField(name, value)
 }
 
 func (u *Upstream) visitField(name, value string) {
-	var field *Field
-	switch name {
-	case header.AllowOrigin:
-		field = &u.AllowOrigin
-	case header.AllowCredentials:
-		field = &u.AllowCredentials
-	case header.ExposeHeaders:
-		field = &u.ExposeHeaders
-	case header.TimingAllowOrigin:
-		field = &u.TimingAllowOrigin
-	case debugHeader:
-		field = &u.Decision
-	default:
+	f := fieldOf(name)
+	if f < 0 {
 		return
 	}
-	u.found = true
-	if field.Entries++; field.Entries == 1 {
-		field.Value = value
+	if u.found.has(f) {
+		u.more |= 1 << f
+		return
 	}
+	u.found |= 1 << f
+	u.values[f] = value
+}
+
+// fieldOf is the field of a name other than Vary, or -1. Only one or two have the
+// length of each.
+func fieldOf(name string) int {
+	switch len(name) {
+	case len(header.AllowOrigin):
+		if header.Is(name, header.AllowOrigin) {
+			return allowOriginField
+		}
+	case len(header.AllowCredentials):
+		if header.Is(name, header.AllowCredentials) {
+			return allowCredentialsField
+		}
+	case len(header.AllowMethods):
+		if header.Is(name, header.AllowMethods) {
+			return allowMethodsField
+		}
+		if header.Is(name, header.AllowHeaders) {
+			return allowHeadersField
+		}
+	case len(header.ExposeHeaders):
+		if header.Is(name, header.ExposeHeaders) {
+			return exposeHeadersField
+		}
+	case len(header.MaxAge):
+		if header.Is(name, header.MaxAge) {
+			return maxAgeField
+		}
+	case len(header.AllowPrivateNetwork):
+		if name == header.AllowPrivateNetwork {
+			return privateNetworkField
+		}
+	case len(header.TimingAllowOrigin):
+		if header.Is(name, header.TimingAllowOrigin) {
+			return timingField
+		}
+	case len(debugHeader):
+		if header.Is(name, debugHeader) {
+			return decisionField
+		}
+	}
+	return -1
 }
 
 // reset makes it one of a response without any of the fields.
-func (u *Upstream) reset() {
-	if u.VariesByOrigin = false; u.found {
-		*u = Upstream{memory: u.memory}
-	}
-}
+func (u *Upstream) reset() { u.found, u.more, u.vary = 0, 0, 0 }
 
 // Op is what an Edit does.
 type Op uint8
@@ -401,161 +407,282 @@ type Edit struct {
 	Name, Value string
 }
 
-// Edits returns what is done to the response of a forwarded request, given what
-// upstream sent: nothing where all is as it should be. It is good until b is used
-// again.
+// Edits returns what is done to a response, given what it brings along: nothing where
+// all is as it should be. It is good until b is used again.
 func (d *Decision) Edits(u *Upstream, b *Buffer) []Edit {
-	b.reset()
-	if d.Action != Forward {
+	if d.Action < Forward {
 		return nil
 	}
-	c := d.changes(u)
-	for f := range fieldNames {
-		switch {
-		case c.remove.has(f):
-			b.edit(Remove, fieldNames[f], "")
-		case c.replace.has(f):
-			b.edit(Replace, fieldNames[f], d.value(f))
-		}
+	c := d.changes(u, b)
+	n := 0
+	for rest := c.all(); rest != 0; rest &= rest - 1 {
+		b.edits[n] = d.edit(c, rest.first(), b)
+		n++
 	}
-	if c.vary {
-		b.edit(Add, header.Vary, header.Origin)
-	}
-	if d.Policy.Debug {
-		b.set(debugHeader, b.text(d.AppendSummary(b.free())), u.Decision)
-	}
-	return b.edits[:b.nEdits]
+	return b.edits[:n]
 }
 
-// changes is what is done to a response, except for the debug header: the fields of
-// which one entry is to stand there, with the decision's value, those of which none
-// is, and whether Vary is to name Origin once more.
+// changes is what is done to a response: the fields that are to go out with the
+// decision's value and no other, those that are not to go out, and what is appended to
+// Vary, which is among the first ones then.
 type changes struct {
-	replace, remove fields
-	vary            bool
+	send, remove fields
+	vary         varyNames
 }
 
-// changes follow from what upstream sent (Fetch, section 3.3.3).
-//
-// Upstream can not open what the policy closed: its own CORS fields are replaced
-// or removed, for origins that are not allowed and for requests without an
-// Origin as well, unless the policy preserves them. The answer of upstream to a
-// preflight that was forwarded stays as it is, since upstream was asked.
-func (d *Decision) changes(u *Upstream) (c changes) {
-	if d.Kind != Preflight {
-		c.replace = d.sends()
-		if u.found {
-			c = d.against(u, c.replace)
-		}
+func (c changes) all() fields { return c.send | c.remove }
+
+// edit is one of the changes.
+func (d *Decision) edit(c changes, field int, b *Buffer) Edit {
+	switch {
+	case c.remove.has(field):
+		return Edit{Remove, fieldNames[field], ""}
+	case field == varyField:
+		return Edit{Add, header.Vary, varyTexts[c.vary]}
 	}
-	c.vary = !u.VariesByOrigin && variesByOrigin(d.Policy)
+	return Edit{Replace, fieldNames[field], d.value(field, b)}
+}
+
+// changes follow from what the response brings along (Fetch, section 3.3.3). b gets
+// the texts that they need.
+//
+// Upstream can not open what the policy closed: its own CORS fields are replaced or
+// removed, for origins that are not allowed and for requests without an Origin as well,
+// unless the policy preserves them. The answer of upstream to a preflight that was
+// forwarded stays as it is, since upstream was asked. A reply given here comes by as
+// well, with what routes and filters behind this one have added to it by then: of that
+// nothing stays.
+func (d *Decision) changes(u *Upstream, b *Buffer) (c changes) {
+	b.write(d)
+	if c.send = d.sends(b); u.found != 0 {
+		c.send, c.remove = d.against(u, c.send, b)
+	}
+	if c.vary = d.varies() &^ u.vary; d.Replies() {
+		c.send, c.vary = d.dividedVary(u, c.send, c.vary, b)
+	}
+	if c.vary != 0 {
+		c.send |= 1 << varyField
+	}
 	return c
 }
 
-// fields is a set of the response fields whose values follow from a decision.
-type fields uint8
+// dividedVary has a reply's Vary name nothing twice: where others have put something
+// beside the filter's own value that names the same, theirs stays, and what it does not
+// name is appended.
+func (d *Decision) dividedVary(u *Upstream, send fields, missing varyNames, b *Buffer) (fields, varyNames) {
+	if own := d.varies(); u.vary != 0 {
+		b.others = othersVary(u.values[varyField], varyTexts[own])
+		if names := varyNamesIn(b.others); names&own != 0 {
+			return send | 1<<othersVaryField, own &^ names
+		}
+	}
+	return send, missing
+}
 
+// othersVary is what others have put before or behind the filter's own value of Vary,
+// as proxies join values; "" where there is none.
+func othersVary(value, own string) string {
+	if others, ok := strings.CutSuffix(value, own); ok && strings.HasSuffix(others, ",") {
+		return others[:len(others)-1]
+	}
+	if others, ok := strings.CutPrefix(value, own); ok && strings.HasPrefix(others, ",") {
+		return others[1:]
+	}
+	return ""
+}
+
+// against compares the fields that go out with those that are there.
+func (d *Decision) against(u *Upstream, sent fields, b *Buffer) (send, remove fields) {
+	concerned := d.concerned(u, sent)
+	sent &= concerned
+	send, remove = sent&(u.more|^u.found), concerned&^sent&u.found
+	for alike := sent & u.found &^ u.more; alike != 0; alike &= alike - 1 {
+		if f := alike.first(); !header.Same(u.values[f], d.value(f, b)) {
+			send |= 1 << f
+		}
+	}
+	return send, remove
+}
+
+// concerned are the fields that the decision says something about; all others are
+// somebody else's.
+func (d *Decision) concerned(u *Upstream, sent fields) (f fields) {
+	p := d.Policy
+	switch {
+	case d.Replies():
+		f = answerFields
+	case d.Kind != Preflight:
+		f = responseFields
+	}
+	if f != 0 && !p.Timing.Empty() {
+		f |= 1 << timingField
+	}
+	switch {
+	case !p.Preserve:
+	case d.Replies():
+		// What others added stays. Of a field that is no list there is one value all the
+		// same, and it is ours: two, which Envoy joins with a comma, are none.
+		f &= sent &^ (listFields & u.found)
+	default:
+		if u.found.has(allowOriginField) {
+			f &^= responseFields
+		}
+		f &^= u.found & (1 << timingField)
+	}
+	if p.Debug {
+		f |= 1 << decisionField
+	}
+	return f
+}
+
+// fields is a set of the response fields whose values follow from a decision.
+type fields uint16
+
+// In the order in which they are sent.
 const (
 	allowOriginField = iota
 	allowCredentialsField
+	allowMethodsField
+	allowHeadersField
 	exposeHeadersField
+	maxAgeField
+	privateNetworkField
 	timingField
+	othersVaryField // Vary without the filter's own names, to which varyField appends
+	varyField
+	decisionField
+	numFields
 
-	allowFields fields = 1<<allowOriginField | 1<<allowCredentialsField | 1<<exposeHeadersField
+	// What a response may have, what the answer to a preflight may have, and what of all
+	// is a list.
+	responseFields fields = 1<<allowOriginField | 1<<allowCredentialsField | 1<<exposeHeadersField
+	answerFields          = responseFields | 1<<allowMethodsField | 1<<allowHeadersField | 1<<maxAgeField | 1<<privateNetworkField
+	listFields     fields = 1<<allowMethodsField | 1<<allowHeadersField | 1<<exposeHeadersField | 1<<timingField
 )
 
-var fieldNames = [...]string{header.AllowOrigin, header.AllowCredentials, header.ExposeHeaders, header.TimingAllowOrigin}
+var fieldNames = [numFields]string{
+	header.AllowOrigin, header.AllowCredentials, header.AllowMethods, header.AllowHeaders, header.ExposeHeaders, header.MaxAge,
+	header.AllowPrivateNetwork, header.TimingAllowOrigin, header.Vary, header.Vary, debugHeader,
+}
 
 func (f fields) has(field int) bool { return f>>field&1 != 0 }
 
-// sends returns the fields that go out with a response.
-func (d *Decision) sends() (f fields) {
+// first is the first field of a set that has one.
+func (f fields) first() int { return bits.TrailingZeros16(uint16(f)) }
+
+// sends returns the fields that go out with a response or a reply, except for Vary.
+func (d *Decision) sends(b *Buffer) (f fields) {
+	p := d.Policy
 	if d.AllowOrigin != "" {
 		f = 1 << allowOriginField
-		if d.Policy.Credentials {
+		if p.Credentials {
 			f |= 1 << allowCredentialsField
 		}
-		if d.Policy.ExposeHeaders != "" {
+		if p.ExposeHeaders != "" {
 			f |= 1 << exposeHeadersField
 		}
 	}
 	if d.TimingAllowOrigin != "" {
 		f |= 1 << timingField
 	}
+	if d.Kind == Preflight {
+		f = d.answers(f, b)
+	}
+	if p.Debug && d.Kind != NotCORS {
+		f |= 1 << decisionField
+	}
 	return f
 }
 
-// value is that of a field that goes out.
-func (d *Decision) value(field int) string {
+// answers is sends for preflights (Fetch, section 3.3.3). Browsers need no
+// Access-Control-Expose-Headers there; Envoy, Istio and the Gateway API expect it.
+func (d *Decision) answers(f fields, b *Buffer) fields {
+	if d.Action != Answer {
+		return 0
+	}
+	if d.AllowMethods != "" {
+		f |= 1 << allowMethodsField
+	}
+	if d.value(allowHeadersField, b) != "" {
+		f |= 1 << allowHeadersField
+	}
+	if d.Policy.MaxAge != "" {
+		f |= 1 << maxAgeField
+	}
+	if d.PrivateNetwork {
+		f |= 1 << privateNetworkField
+	}
+	return f
+}
+
+// value is that of a field that goes out, which b was written for.
+func (d *Decision) value(field int, b *Buffer) string {
 	switch field {
 	case allowOriginField:
 		return d.AllowOrigin
-	case allowCredentialsField:
-		return "true"
+	case allowMethodsField:
+		return d.AllowMethods
+	case allowHeadersField:
+		if d.Policy.EchoHeaders {
+			return b.echo
+		}
+		return d.Policy.AllowHeaders
 	case exposeHeadersField:
 		return d.Policy.ExposeHeaders
+	case maxAgeField:
+		return d.Policy.MaxAge
+	case timingField:
+		return d.TimingAllowOrigin
+	case othersVaryField:
+		return b.others
+	case varyField:
+		return varyTexts[d.varies()]
+	case decisionField:
+		return b.summary
 	}
-	return d.TimingAllowOrigin
+	return "true" // credentials, a more private network
 }
 
-// against compares the fields that go out with those that upstream sent.
-func (d *Decision) against(u *Upstream, sent fields) (c changes) {
-	concerned := allowFields
-	if !d.Policy.Timing.Empty() {
-		concerned |= 1 << timingField
-	}
-	found := [...]Field{u.AllowOrigin, u.AllowCredentials, u.ExposeHeaders, u.TimingAllowOrigin}
-	if d.Policy.Preserve {
-		if u.AllowOrigin.Entries > 0 {
-			concerned &^= allowFields
-		}
-		if u.TimingAllowOrigin.Entries > 0 {
-			concerned &^= 1 << timingField
-		}
-	}
-	for f := range found {
-		switch {
-		case !concerned.has(f):
-		case !sent.has(f):
-			if found[f].Entries > 0 {
-				c.remove |= 1 << f
-			}
-		case found[f].Entries != 1 || found[f].Value != d.value(f):
-			c.replace |= 1 << f
-		}
-	}
-	return c
-}
-
-// Vary (RFC 9110, section 12.5.5) tells caches which of the request's fields a
-// response depends on (Fetch, section 3.3.7, "CORS protocol and HTTP caches").
+// varyNames is a set of the names that Vary has because of the filter. Vary (RFC 9110,
+// section 12.5.5) tells caches which of the request's fields a response depends on
+// (Fetch, section 3.3.7, "CORS protocol and HTTP caches").
+type varyNames uint8
 
 const (
-	varyPreflight = header.RequestMethod + ", " + header.RequestHeaders
-	varyAll       = header.Origin + ", " + varyPreflight
+	varyOrigin varyNames = 1 << iota
+	varyRequestMethod
+	varyRequestHeaders
+
+	varyPreflight = varyRequestMethod | varyRequestHeaders
+	varyAll       = varyOrigin | varyPreflight
 )
 
-// replyVary is the value of Vary on a reply. The answer to a preflight depends on
-// the Origin where Access-Control-Allow-Origin does: a request without any is no
-// preflight, and not answered here.
-func (d *Decision) replyVary() string {
-	switch {
-	case d.Action == Reject:
-		return header.Origin
-	case d.Action == Answer && d.Policy.Wildcard():
-		return varyPreflight
-	}
-	return varyAll
+const varyPreflightText = header.RequestMethod + ", " + header.RequestHeaders
+
+var varyTexts = [...]string{
+	varyOrigin:                      header.Origin,
+	varyRequestMethod:               header.RequestMethod,
+	varyOrigin | varyRequestMethod:  header.Origin + ", " + header.RequestMethod,
+	varyRequestHeaders:              header.RequestHeaders,
+	varyOrigin | varyRequestHeaders: header.Origin + ", " + header.RequestHeaders,
+	varyPreflight:                   varyPreflightText,
+	varyAll:                         header.Origin + ", " + varyPreflightText,
 }
 
-// namesOrigin reports whether a value of Vary names Origin, or is "*". A list that
-// is longer than any service sends is not read: that Origin stands there twice then
-// does no harm.
-func namesOrigin(value string) bool {
-	if len(value) > header.MaxListLen {
-		return false
+// varies returns what Vary is to name.
+//
+// The answer to a preflight depends on the Origin where Access-Control-Allow-Origin
+// does: a request without any is no preflight, and not answered here.
+func (d *Decision) varies() varyNames {
+	switch {
+	case d.Action == Answer && d.Policy.Wildcard():
+		return varyPreflight
+	case d.Action == Answer || d.Action == Deny:
+		return varyAll
+	case d.Action == Reject || variesByOrigin(d.Policy):
+		return varyOrigin
 	}
-	return header.Contains(value, header.Origin) || header.Contains(value, "*")
+	return 0
 }
 
 // variesByOrigin reports whether responses of upstream depend on the request's
@@ -566,47 +693,46 @@ func variesByOrigin(p *config.Policy) bool {
 	return !p.Wildcard() || p.Debug || !p.Timing.Empty() && !p.Timing.Any
 }
 
+// varyNamesIn returns those that a value of Vary names; "*" names all. A list that is
+// longer than any service sends is not read: that a name stands there twice then does no
+// harm.
+func varyNamesIn(value string) (n varyNames) {
+	switch {
+	case value == varyTexts[varyAll]:
+		return varyAll
+	case len(value) > header.MaxListLen:
+		return 0
+	case header.Contains(value, "*"):
+		return varyAll
+	}
+	for name := varyOrigin; name <= varyRequestHeaders; name <<= 1 {
+		if header.Contains(value, varyTexts[name]) {
+			n |= name
+		}
+	}
+	return n
+}
+
 // Buffer is the memory that replies and edits are made in, so that nothing is
 // left behind for the collector. Callbacks do not overlap: a plugin needs one.
 type Buffer struct {
-	headers [12]Header
-	n       int
-	edits   [8]Edit
-	nEdits  int
-	bytes   [header.MaxEchoLen + maxSummaryLen]byte
-	used    int
+	headers [numFields]Header
+	edits   [numFields]Edit
+	// Values that are made for one decision, in bytes: the request's own list of header
+	// names, normalized, and the decision in words.
+	echo, summary string
+	others        string // the value of othersVaryField
+	bytes         [header.MaxEchoLen + maxSummaryLen]byte
 }
 
-func (b *Buffer) reset() { b.n, b.nEdits, b.used = 0, 0, 0 }
-
-func (b *Buffer) header(name, value string) {
-	if value == "" {
-		return
+// write makes the values of a decision.
+func (b *Buffer) write(d *Decision) {
+	used := 0
+	if d.Action == Answer && d.Policy.EchoHeaders {
+		echo, _ := header.AppendEcho(b.bytes[:0], d.echo)
+		b.echo, used = header.AsString(echo), len(echo)
 	}
-	b.headers[b.n] = Header{name, value}
-	b.n++
-}
-
-func (b *Buffer) edit(op Op, name, value string) {
-	b.edits[b.nEdits] = Edit{op, name, value}
-	b.nEdits++
-}
-
-// set leaves one entry with the value, or none where the value is "", and edits
-// only what is different.
-func (b *Buffer) set(name, value string, found Field) {
-	switch {
-	case value == "" && found.Entries > 0:
-		b.edit(Remove, name, "")
-	case value != "" && (found.Entries != 1 || found.Value != value):
-		b.edit(Replace, name, value)
+	if d.Policy.Debug {
+		b.summary = header.AsString(d.AppendSummary(b.bytes[used:used]))
 	}
-}
-
-// free is where the next text can be appended; text keeps it.
-func (b *Buffer) free() []byte { return b.bytes[b.used:b.used] }
-
-func (b *Buffer) text(s []byte) string {
-	b.used += len(s)
-	return header.AsString(s)
 }

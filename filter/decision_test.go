@@ -208,14 +208,6 @@ func TestEditsAreThoseThatAreNeeded(t *testing.T) {
 	}
 }
 
-func TestABufferIsAllFreeAgain(t *testing.T) {
-	var b Buffer
-	b.text(append(b.free(), "a text"...))
-	if b.reset(); cap(b.free()) != len(b.bytes) {
-		t.Errorf("%d of %d bytes are free", cap(b.free()), len(b.bytes))
-	}
-}
-
 // FuzzDecide holds a decision to what a browser's textbook would make of the
 // policy: nothing of a request may come back unless it is well-formed and allowed.
 func FuzzDecide(f *testing.F) {

@@ -10,7 +10,7 @@ func (c *Plugin) Forgetful() { c.memory, c.upstream.memory = nil, nil }
 func (c *Plugin) Break() { c.vm = nil }
 
 // Blank reports whether nothing is left of a stream that is over.
-func (s *Stream) Blank() bool { return s.plugin == nil && s.decision == Decision{} }
+func (s *Stream) Blank() bool { return s.plugin == nil && s.asked == nil && s.decision == Decision{} }
 
 // Remembers returns how many origins and answers the plugin remembers.
 func (c *Plugin) Remembers() (origins, answers int) {

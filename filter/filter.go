@@ -1,6 +1,6 @@
 // Package filter is the CORS filter. decision.go is the decision, pure and whole:
 // Decide says what a policy makes of a request, Decision.Reply what is answered,
-// Decision.Edits what is done to a response. words.go says it in words,
+// Decision.Edits what is done to a response or to that reply. words.go says it in words,
 // counters.go in counters. stream.go applies it to one HTTP stream, through the
 // Host it is given; this file holds what streams share. The package implements
 // the contexts of the proxy-wasm SDK and imports config, internal/header and
@@ -27,6 +27,7 @@ type VM struct {
 	host Host
 	// What is over is used again, by any plugin.
 	streams *Stream // the first of a list
+	asked   *asked  // the first of a list
 	plugins []*Plugin
 	parser  config.Parser
 }
@@ -51,18 +52,16 @@ func (v *VM) NewPlugin() *Plugin {
 // requests the proxy has used the processor's cache for its own.
 type Plugin struct {
 	types.DefaultPluginContext
-	vm     *VM
-	host   Host
-	config *config.Config
-	memory *memory
-	open   int // streams
-	level  LogLevel
-	ruled  bool   // rules select the policy
-	extent extent // how much the request may hold
-	// replying says that SendReply is running.
-	replying bool
-	ticking  bool
-	deleted  bool // by the proxy
+	vm      *VM
+	host    Host
+	config  *config.Config
+	memory  *memory
+	open    int // streams
+	level   LogLevel
+	ruled   bool   // rules select the policy
+	extent  extent // how much the request may hold
+	ticking bool
+	deleted bool // by the proxy
 
 	// What one callback works with. Callbacks do not overlap.
 	upstream Upstream

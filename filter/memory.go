@@ -28,10 +28,11 @@ func (m *memory) forget() {
 	}
 }
 
-// The longest values that are remembered, in bytes. What is remembered of a Vary, and
-// of an Origin, fills a line of the processor's cache.
+// The longest values that are remembered, in bytes. What is remembered of an Origin
+// fills a line of the processor's cache. A Vary of the filter's own is longer than
+// those that are remembered, and takes no other's place.
 const (
-	maxVary   = 62
+	maxVary   = len(varyPreflightText) - 1
 	maxOrigin = 54
 	maxMethod = 30
 	maxList   = 200
@@ -136,22 +137,22 @@ func (a *answer) to(allowOrigin string) []byte {
 	return a.pairs[:a.size]
 }
 
-// rememberedVary is the last value of Vary, and whether it names Origin. The empty
-// one does not.
+// rememberedVary is the last value of Vary, and what it names. The empty one names
+// nothing.
 type rememberedVary struct {
-	namesOrigin bool
-	size        uint8
-	value       [maxVary]byte
+	names varyNames
+	size  uint8
+	value [maxVary]byte
 }
 
-// namesOrigin reports whether a value of Vary names Origin, or is "*".
-func (m *memory) namesOrigin(value string) bool {
+// varies returns what a value of Vary names.
+func (m *memory) varies(value string) varyNames {
 	if m == nil || len(value) > maxVary {
-		return namesOrigin(value)
+		return varyNamesIn(value)
 	}
 	v := &m.vary
 	if !header.Equal(v.value[:v.size], value) {
-		v.namesOrigin, v.size = namesOrigin(value), uint8(copy(v.value[:], value))
+		v.names, v.size = varyNamesIn(value), uint8(copy(v.value[:], value))
 	}
-	return v.namesOrigin
+	return v.names
 }

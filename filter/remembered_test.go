@@ -23,10 +23,10 @@ func TestWhatIsTooLongIsNotRemembered(t *testing.T) {
 			t.Errorf("%d origins of %d bytes are remembered, want %d", remembered(m), n, want)
 		}
 	}
-	for n, want := range map[int]uint8{1: 1, maxVary: maxVary, maxVary + 1: 0, 100: 0} {
+	for n, want := range map[int]int{1: 1, maxVary: maxVary, maxVary + 1: 0, 100: 0} {
 		m := &memory{}
-		if got := m.namesOrigin("*" + strings.Repeat(",", n-1)); !got || m.vary.size != want {
-			t.Errorf("of a Vary of %d bytes %d are remembered, want %d; %v", n, m.vary.size, want, got)
+		if got := m.varies("*" + strings.Repeat(",", n-1)); got != varyAll || int(m.vary.size) != want {
+			t.Errorf("of a Vary of %d bytes %d are remembered, want %d; it names %b", n, m.vary.size, want, got)
 		}
 	}
 	for _, c := range []struct {

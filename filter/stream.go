@@ -16,9 +16,20 @@ type Stream struct {
 	plugin   *Plugin
 	next     *Stream // of those that are over
 	decision Decision
-	// origin is where the decision's own strings are kept past the request
-	// callback; the host's memory does not outlive it.
+	// origin and asked are where the decision's own strings are kept past the request
+	// callback; the host's memory does not outlive it. Few streams have an asked.
 	origin [origin.MaxLen]byte
+	asked  *asked
+}
+
+// asked is what a reply may repeat of a preflight beside its Origin. It is large, and
+// needed from the request callback to the end of a stream that is answered at once: the
+// streams of a VM share a few.
+type asked struct {
+	next    *asked // of those that are free
+	method  [header.MaxNameLen]byte
+	headers [header.MaxListLen]byte
+	culprit [maxCulpritLen]byte
 }
 
 // The callbacks that Rescue tells apart.
@@ -84,12 +95,9 @@ func (s *Stream) decideWithOrigin() types.Action {
 func (s *Stream) answer() types.Action {
 	c, d := s.plugin, &s.decision
 	status, details, pairs := c.reply(d)
-	c.replying = true
-	err := c.host.SendReply(status, details, pairs)
-	c.replying = false
-	if err != nil {
+	s.keep()
+	if err := c.host.SendReply(status, details, pairs); err != nil {
 		d.Action = Forward
-		s.keep()
 		c.host.Log(LogError, "the proxy took no reply: "+err.Error())
 		return types.ActionContinue
 	}
@@ -111,8 +119,8 @@ func (c *Plugin) reply(d *Decision) (status uint32, details string, pairs []byte
 	return reply.Status, reply.Details, c.pairs
 }
 
-// keep makes the decision outlive the request's strings. Of those the response
-// needs the Origin alone, and an allowed one fits: longer ones match nothing.
+// keep makes the decision outlive the request's strings. Of those a response needs
+// the Origin alone, and an allowed one fits: longer ones match nothing.
 func (s *Stream) keep() {
 	d := &s.decision
 	if d.AllowOrigin != "" && d.AllowOrigin != "*" {
@@ -122,8 +130,31 @@ func (s *Stream) keep() {
 		d.TimingAllowOrigin = s.copy(d.TimingAllowOrigin)
 	}
 	if d.Kind == Preflight {
-		d.Culprit, d.AllowMethods, d.echo, d.place = "", "", "", nil
+		d.place = nil
+		if p := d.Policy; p.EchoMethod || p.EchoHeaders || p.Debug {
+			s.keepAsked()
+		}
 	}
+}
+
+// keepAsked keeps what a reply repeats. A list that does not fit is not sent back.
+func (s *Stream) keepAsked() {
+	d, vm := &s.decision, s.plugin.vm
+	if s.asked == nil {
+		if s.asked = vm.asked; s.asked == nil {
+			s.asked = &asked{}
+		}
+		vm.asked = s.asked.next
+	}
+	a := s.asked
+	if d.Policy.EchoMethod {
+		d.AllowMethods = header.AsString(a.method[:header.Copy(a.method[:], d.AllowMethods)])
+	}
+	if len(d.echo) > len(a.headers) {
+		d.echo = ""
+	}
+	d.echo = header.AsString(a.headers[:header.Copy(a.headers[:], d.echo)])
+	d.Culprit = header.AsString(a.culprit[:header.Copy(a.culprit[:], d.Culprit)])
 }
 
 // copy is given the Origin and nothing else, so that two fields share the place.
@@ -145,14 +176,11 @@ func (s *Stream) OnHttpResponseHeaders(int, bool) types.Action {
 }
 
 // EditResponse applies the decision to the response, whoever made it: upstream, the
-// proxy itself or a filter behind this one. A reply of our own comes by as well, and
-// is complete. A panic in it is for Rescue.
+// proxy itself, a filter behind this one, or this filter. Envoy has the reply that it
+// was given come by with what others have added to it. A panic in it is for Rescue.
 func (s *Stream) EditResponse() {
 	c, d := s.plugin, &s.decision
-	if d.Action == Undecided {
-		s.adoptOrphan()
-	}
-	if d.Action != Forward {
+	if d.Action < Forward {
 		return
 	}
 	// One call reads all headers: reading four by name would cost four calls, and
@@ -164,27 +192,9 @@ func (s *Stream) EditResponse() {
 		return
 	}
 	u.read(pairs)
-	changes := d.changes(u)
-	if changes.remove != 0 || d.Policy.Debug {
-		c.edit(d.Edits(u, &c.buffer))
-		return
-	}
-	// Nearly all responses need no list: to make one costs as much as the rest.
-	for f := 0; changes.replace != 0; f++ {
-		if changes.replace&1 != 0 {
-			c.host.ReplaceResponseHeader(fieldNames[f], d.value(f))
-		}
-		changes.replace >>= 1
-	}
-	if changes.vary {
-		c.host.AddResponseHeader(header.Vary, header.Origin)
-	}
-}
-
-// edit edits the response.
-func (c *Plugin) edit(edits []Edit) {
-	for i := range edits {
-		switch e := &edits[i]; e.Op {
+	changes := d.changes(u, &c.buffer)
+	for rest := changes.all(); rest != 0; rest &= rest - 1 {
+		switch e := d.edit(changes, rest.first(), &c.buffer); e.Op {
 		case Remove:
 			c.host.RemoveResponseHeader(e.Name)
 		case Replace:
@@ -192,18 +202,6 @@ func (c *Plugin) edit(edits []Edit) {
 		case Add:
 			c.host.AddResponseHeader(e.Name, e.Value)
 		}
-	}
-}
-
-// adoptOrphan deals with a response whose request never came by: a filter in
-// front of this one answered it. Its request headers can not be read any more.
-// Without rules the policy is known all the same, and the response is treated
-// like one to a request without an Origin; with rules it is left alone.
-func (s *Stream) adoptOrphan() {
-	configuration := s.plugin.config
-	s.decision.Action = Ignore
-	if p := configuration.Default; !configuration.HasRules() && p != nil && p.Mode == config.Enforce {
-		decide(p, &Request{}, s.plugin.memory, &s.decision)
 	}
 }
 
@@ -216,6 +214,9 @@ func (s *Stream) OnHttpStreamDone() {
 		d.Policy, d.Kind, d.Action, d.Reason, d.SameOrigin, d.AllowOrigin, d.TimingAllowOrigin = nil, NotCORS, Undecided, Allowed, false, "", ""
 	}
 	c := s.plugin
+	if a := s.asked; a != nil {
+		a.next, c.vm.asked, s.asked = c.vm.asked, a, nil
+	}
 	s.plugin, s.next, c.vm.streams = nil, c.vm.streams, s
 	c.open--
 	if c.deleted || !c.ticking {
@@ -224,19 +225,18 @@ func (s *Stream) OnHttpStreamDone() {
 }
 
 // Rescue keeps a bug in this filter from failing the request: the stream goes
-// on without CORS headers. Where the policy is known, what upstream would open
-// still stays closed: a panic over the request leaves that to the response's
-// callback, one over the response does it here. After a second panic, and where
-// the proxy may have taken a reply, the stream is left alone.
+// on without CORS headers. Where the policy is known, what upstream or others would
+// open still stays closed: a panic over the request leaves that to the response's
+// callback, one over the response does it here, unless upstream was asked by a
+// preflight. After a second panic the stream is left alone.
 func (s *Stream) Rescue(callback string, p any) {
 	c, d := s.plugin, &s.decision
 	logPanic(c.host, callback, p)
-	if d.Policy == nil || d.Policy.Mode == config.Shadow || d.Reason == Failed || c.replying {
-		c.replying = false
+	if d.Policy == nil || d.Policy.Mode == config.Shadow || d.Reason == Failed {
 		*d = Decision{Action: Ignore}
 		return
 	}
-	responding := callback == ResponseHeaders && d.Kind != Preflight
+	responding := callback == ResponseHeaders && (d.Kind != Preflight || d.Replies())
 	*d = Decision{Policy: d.Policy, Kind: CrossOrigin, Action: Forward, Reason: Failed}
 	if responding && !d.Policy.Preserve {
 		c.shut()

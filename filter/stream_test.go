@@ -45,23 +45,23 @@ func TestReplies(t *testing.T) {
 	}{
 		{
 			"an allowed preflight", credentialed, preflight("https://a.example", "PUT", "X-A, authorization"), 204, "cors_preflight",
-			"access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-allow-methods: PUT\naccess-control-allow-headers: x-a, authorization\naccess-control-max-age: 600\n" + varyAll,
+			"access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-allow-methods: PUT\naccess-control-allow-headers: x-a, authorization\naccess-control-expose-headers: x-e\naccess-control-max-age: 600\n" + varyAll,
 			"cors.origin_valid=1 cors.preflight_allowed=1",
 		},
 		{
 			"a private network is answered",
 			credentialed, req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "GET", "access-control-request-private-network": "true"}, 204, "cors_preflight",
-			"access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-allow-methods: PUT\naccess-control-max-age: 600\naccess-control-allow-private-network: true\n" + varyAll,
+			"access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-allow-methods: PUT\naccess-control-expose-headers: x-e\naccess-control-max-age: 600\naccess-control-allow-private-network: true\n" + varyAll,
 			"cors.origin_valid=1 cors.preflight_allowed=1",
 		},
 		{
 			"a list that is no list is not echoed", credentialed, preflight("https://a.example", "PUT", "x-a\r\nset-cookie: x"), 204, "cors_preflight",
-			"access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-allow-methods: PUT\naccess-control-max-age: 600\n" + varyAll,
+			"access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-allow-methods: PUT\naccess-control-expose-headers: x-e\naccess-control-max-age: 600\n" + varyAll,
 			"cors.origin_valid=1 cors.preflight_denied_headers=1",
 		},
 		{
 			"a preflight of a method that is not allowed", credentialed, preflight("https://a.example", "DELETE", ""), 204, "cors_preflight",
-			"access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-allow-methods: PUT\naccess-control-max-age: 600\n" + varyAll,
+			"access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-allow-methods: PUT\naccess-control-expose-headers: x-e\naccess-control-max-age: 600\n" + varyAll,
 			"cors.origin_valid=1 cors.preflight_denied_method=1",
 		},
 		{
@@ -71,7 +71,7 @@ func TestReplies(t *testing.T) {
 		{
 			"any origin, in another status and under another name", `{"allow_origins":["*"],"allow_methods":["*"],"allow_headers":["*","authorization"],"preflight_status":200,"stat_prefix":"shop.cors","max_age":-1,"expose_headers":"x-e"}`,
 			preflight("null", "FOO", "x-a"), 200, "cors_preflight",
-			"access-control-allow-origin: *\naccess-control-allow-methods: *\naccess-control-allow-headers: *, authorization\naccess-control-max-age: 0\nvary: access-control-request-method, access-control-request-headers\n",
+			"access-control-allow-origin: *\naccess-control-allow-methods: *\naccess-control-allow-headers: *, authorization\naccess-control-expose-headers: x-e\naccess-control-max-age: 0\nvary: access-control-request-method, access-control-request-headers\n",
 			"shop.cors.origin_valid=1 shop.cors.preflight_allowed=1",
 		},
 		{
@@ -118,9 +118,10 @@ func TestReplies(t *testing.T) {
 			if h.Replies != 1 || h.Status != c.status || h.Details != c.details || filtertest.Lines(h.Replied) != c.headers {
 				t.Errorf("%d replies, the last %d %s\n%s\nwant %d %s\n%s", h.Replies, h.Status, h.Details, filtertest.Lines(h.Replied), c.status, c.details, c.headers)
 			}
-			// Envoy runs the reply through the filter's own response callback.
-			if filtertest.Lines(h.Reread) != c.headers || got.Response != c.headers || slices.Contains(h.Calls, "ResponseHeaders") {
-				t.Errorf("the reply was stamped again:\n%s", got.Response)
+			// Envoy runs the reply through the filter's own response callback, which looks
+			// at it, and leaves it as it is.
+			if last := h.Calls[len(h.Calls)-1]; filtertest.Lines(h.Reread) != c.headers || got.Response != c.headers || last != "ResponseHeaders" {
+				t.Errorf("the reply was stamped again, at last by %s:\n%s", last, got.Response)
 			}
 			if got.Action != types.ActionPause || h.Counts() != c.counts || len(h.Logs) > 0 {
 				t.Errorf("action %d, counts %q, logs %q; want counts %q", got.Action, h.Counts(), h.Logs, c.counts)
@@ -237,25 +238,103 @@ func TestSameOriginRequestsAreNotRejected(t *testing.T) {
 	}
 }
 
-func TestOrphanResponses(t *testing.T) {
+// No proxy asks about a response without a request, and where one does there is no
+// decision to apply.
+func TestAResponseWithoutARequestIsLeftAlone(t *testing.T) {
+	h := &filtertest.Host{Apart: true, Response: slices.Clone(opened)}
+	s := filtertest.Start(t, credentialed, h).NewHttpContext(2)
+	if action := s.OnHttpResponseHeaders(0, true); action != types.ActionContinue || len(h.Calls) > 0 {
+		t.Errorf("action %d, calls %q", action, h.Calls)
+	}
+}
+
+// TestRepliesWithHeadersOfOthers has each field in a reply twice, or beside one that
+// the policy says nothing of.
+func TestRepliesWithHeadersOfOthers(t *testing.T) {
+	preflight := func(origin string) req {
+		return req{":method": "OPTIONS", "origin": origin, "access-control-request-method": "QUERY", "access-control-request-headers": "X-B,x-a"}
+	}
+	const (
+		echoing  = `{"allow_origins":["https://a.example"],"allow_methods":"*","allow_headers":"*","allow_credentials":true,"expose_headers":"x-e","max_age":600,"debug":true}`
+		timed    = `{"allow_origins":["https://a.example"],"disallowed_requests":"reject","timing_allow_origins":["https://t.example"]}`
+		preserve = `{"allow_origins":["https://a.example"],"allow_methods":"PUT","allow_headers":"x-a","max_age":600,"upstream_headers":"preserve","timing_allow_origins":["https://t.example"],"disallowed_requests":"reject"}`
+		echoed   = "access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-allow-methods: QUERY\naccess-control-allow-headers: x-b, x-a\naccess-control-expose-headers: x-e\naccess-control-max-age: 600\n"
+		varyAll  = "origin, access-control-request-method, access-control-request-headers"
+	)
+	all := []filter.Header{
+		{"access-control-allow-origin", "*"}, {"access-control-allow-credentials", "true"}, {"access-control-allow-methods", "PATCH"}, {"access-control-allow-headers", "x-b"},
+		{"access-control-expose-headers", "x-s"}, {"access-control-max-age", "5"}, {"access-control-allow-private-network", "true"}, {"timing-allow-origin", "*"},
+		{"x-cors-decision", "lie"}, {"vary", "accept"}, {"x", "y"},
+	}
 	for _, c := range []struct {
-		name, configuration, want string
+		name, configuration string
+		request             req
+		added               []filter.Header
+		want                string
 	}{
-		{"is closed as without an Origin", credentialed, "vary: accept-encoding\nx: y\nvary: origin\n"},
-		{"keeps the star", `{"allow_origins":["*"]}`, "access-control-allow-origin: *\nvary: accept-encoding\nx: y\n"},
-		{"is left alone where rules decide", `{"rules":[{"policy":{"allow_origins":["*"]}}]}`, filtertest.Lines(opened)},
-		{"is left alone where rules decide, whatever is beside them", `{"allow_origins":["*"],"rules":[{"paths":["/a"],"policy":{"allow_origins":["*"]}}]}`, filtertest.Lines(opened)},
-		{"is left alone in shadow mode", strings.TrimSuffix(credentialed, "}") + `,"mode":"shadow"}`, filtertest.Lines(opened)},
-		{"is left alone when off", `{"mode":"off"}`, filtertest.Lines(opened)},
+		{"allowed", echoing, preflight("https://a.example"), all, "timing-allow-origin: *\nvary: accept," + varyAll + "\nx: y\n" + echoed + "x-cors-decision: allowed\n"},
+		{"denied", echoing, preflight("https://evil.example"), all, "timing-allow-origin: *\nvary: accept," + varyAll + "\nx: y\nx-cors-decision: denied; reason=origin\n"},
+		{"rejected", timed, req{":method": "GET", "origin": "https://evil.example"}, all, "x-cors-decision: lie\nvary: accept,origin\nx: y\n"},
+		{"rejected, and its timing may be read", timed, req{":method": "GET", "origin": "https://t.example"}, all, "x-cors-decision: lie\nvary: accept,origin\nx: y\ntiming-allow-origin: https://t.example\n"},
+		{"only the private network", echoing, preflight("https://a.example"), all[6:7], echoed + "vary: " + varyAll + "\nx-cors-decision: allowed\n"},
+		// Of a list both stay, of a value ours, and what the policy is silent of.
+		{"preserved", preserve, preflight("https://a.example"), all, "access-control-allow-credentials: true\naccess-control-allow-methods: PATCH,PUT\naccess-control-allow-headers: x-b,x-a\naccess-control-expose-headers: x-s\naccess-control-allow-private-network: true\ntiming-allow-origin: *\nx-cors-decision: lie\nvary: accept," + varyAll + "\nx: y\naccess-control-allow-origin: https://a.example\naccess-control-max-age: 600\n"},
+		{"preserved on a denial", preserve, preflight("https://evil.example"), all[:1], "access-control-allow-origin: *\nvary: " + varyAll + "\n"},
+		{"preserved on a rejection", preserve, req{":method": "GET", "origin": "https://t.example"}, all[7:8], "timing-allow-origin: *\ntiming-allow-origin: https://t.example\nvary: origin\n"},
 	} {
-		t.Run("a response without a request "+c.name, func(t *testing.T) {
-			h := &filtertest.Host{Apart: true, Response: slices.Clone(opened)}
-			s := filtertest.Start(t, c.configuration, h).NewHttpContext(2)
-			if action := s.OnHttpResponseHeaders(0, true); action != types.ActionContinue || filtertest.Lines(h.Response) != c.want || h.Counts() != "" {
-				t.Errorf("action %d, counts %q\n%s\nwant\n%s", action, h.Counts(), filtertest.Lines(h.Response), c.want)
+		t.Run(c.name, func(t *testing.T) {
+			h := &filtertest.Host{Added: c.added}
+			plugin := filtertest.Start(t, c.configuration, h)
+			for time := range 3 { // the second answer is remembered
+				if got := filtertest.Serve(plugin, h, c.request); got.Response != c.want || h.Replies != time+1 {
+					t.Errorf("%d replies\n%s\nwant\n%s", h.Replies, got.Response, c.want)
+				}
 			}
 		})
 	}
+}
+
+// TestOverwrittenRepliesAreRestored takes away what was sent, one field after the
+// other, and changes it: it stands there again with one call.
+func TestOverwrittenRepliesAreRestored(t *testing.T) {
+	request := req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT", "access-control-request-headers": "x-a, X-B", "access-control-request-private-network": "true"}
+	for _, configuration := range []string{
+		strings.TrimSuffix(credentialed, "}") + `,"debug":true}`,
+		`{"allow_origins":["*"],"allow_methods":"*","allow_headers":"*","expose_headers":"*","max_age":1,"debug":true}`,
+	} {
+		h := &filtertest.Host{Apart: true}
+		plugin := filtertest.Start(t, configuration, h)
+		filtertest.Serve(plugin, h, request)
+		sent := slices.Clone(h.Replied)
+		for i := range sent {
+			for _, change := range []string{"", "x"} {
+				h.Added, h.Behind = nil, func(response []filter.Header) []filter.Header {
+					if change == "" {
+						return slices.Delete(response, i, i+1)
+					}
+					response[i].Value = change
+					return response
+				}
+				h.Calls = nil
+				got := filtertest.Serve(plugin, h, request)
+				want := slices.Delete(slices.Clone(sent), i, i+1)
+				if sent[i].Name == "vary" && change != "" {
+					want = append(want, filter.Header{Name: "vary", Value: change})
+				}
+				want = append(want, sent[i])
+				last := h.Calls[len(h.Calls)-2]
+				if sorted(got.Response) != sorted(filtertest.Lines(want)) || last != "ResponseHeaders" {
+					t.Errorf("%s, changed to %q: %q\n%s\nwant\n%s", sent[i].Name, change, h.Calls, got.Response, filtertest.Lines(want))
+				}
+			}
+		}
+	}
+}
+
+func sorted(lines string) string {
+	list := strings.Split(lines, "\n")
+	slices.Sort(list)
+	return strings.Join(list, "\n")
 }
 
 func TestARefusedReplyLetsTheRequestPass(t *testing.T) {
@@ -267,8 +346,7 @@ func TestARefusedReplyLetsTheRequestPass(t *testing.T) {
 		{"rejected", req{":method": "GET", "origin": "https://evil.example"}, "vary: accept-encoding\nx: y\nvary: origin\nx-cors-decision: denied; reason=origin\n"},
 		// Upstream answers the preflight itself, as if it had been forwarded.
 		{"preflight", req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"}, filtertest.Lines(opened) + "vary: origin\nx-cors-decision: allowed\n"},
-		// The method is one of the request's strings, which are gone.
-		{"preflight at fault", req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PATCH"}, filtertest.Lines(opened) + "vary: origin\nx-cors-decision: denied; reason=method\n"},
+		{"preflight at fault", req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PATCH"}, filtertest.Lines(opened) + "vary: origin\nx-cors-decision: denied; reason=method=PATCH\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := &filtertest.Host{Apart: true, ReplyErr: errors.New("no")}
@@ -295,8 +373,8 @@ func TestAPanicDoesNotEndTheStream(t *testing.T) {
 		{"RequestHeader", get, "", requestCallback, shut},
 		{"RequestHeader", preflight, "", requestCallback, shut},
 		{"Log", get, "", requestCallback, shut},
-		// Whether the proxy took the reply can not be known.
-		{"SendReply", preflight, "", requestCallback, filtertest.Lines(opened)},
+		// Whether the proxy took the reply can not be known: whatever comes is closed.
+		{"SendReply", preflight, "", requestCallback, shut},
 		// What upstream opened is closed without a look, unless closing it is what panics.
 		{"ResponseHeaders", get, "", responseCallback, "vary: accept-encoding\nx: y\n"},
 		{"ReplaceResponseHeader", get, "", responseCallback, "vary: accept-encoding\nx: y\n"},
@@ -429,16 +507,16 @@ func TestStreamsAreRecycledClean(t *testing.T) {
 		last.OnHttpStreamDone()
 	}
 
-	// A stream reset before its response leaves nothing to an orphan after it.
+	// A stream reset before its response leaves nothing to the one after it.
 	h.Request = req{":method": "GET", "origin": "https://a.example"}.Entries()
 	reset := plugin.NewHttpContext(4)
 	reset.OnHttpRequestHeaders(2, true)
 	reset.OnHttpStreamDone()
-	orphan := plugin.NewHttpContext(5)
+	next := plugin.NewHttpContext(5)
 	h.Request, h.Response = nil, nil
-	orphan.OnHttpResponseHeaders(0, true)
-	if got := filtertest.Lines(h.Response); orphan != reset || got != "vary: origin\n" {
-		t.Errorf("the orphan after a reset: %s", got)
+	next.OnHttpResponseHeaders(0, true)
+	if got := filtertest.Lines(h.Response); next != reset || got != "" {
+		t.Errorf("the stream after a reset: %s", got)
 	}
 }
 
@@ -492,6 +570,51 @@ func TestOpenStreamsKeepApart(t *testing.T) {
 		c.stream.OnHttpResponseHeaders(0, true)
 		if got, want := filtertest.Lines(h.Response), "access-control-allow-origin: "+c.origin+"\ntiming-allow-origin: "+c.origin+"\nvary: origin\n"; got != want {
 			t.Errorf("%s\nwant\n%s", got, want)
+		}
+	}
+}
+
+// TestRepliesThatComeByLate answers many preflights before the first reply comes by,
+// as filters behind can hold it up, and overwrites the memory of the host in between.
+func TestRepliesThatComeByLate(t *testing.T) {
+	h := &scratchHost{Host: &filtertest.Host{Apart: true, Late: true}, memory: make([]byte, 0, 1<<16)}
+	h.Config = `{"allow_origins":["https://*.shop.example"],"allow_methods":"*","allow_headers":"*","allow_credentials":true,"debug":true}`
+	plugin := filter.New(h).NewPluginContext(1)
+	plugin.OnPluginStart(0)
+	const n = 8
+	for round := range 3 {
+		var streams [n]types.HttpContext
+		var want [n]string
+		for i := range streams {
+			// Some come again, and are answered from memory; each third is at fault.
+			name := string(rune('a' + i/2))
+			headers, method, said := "x-"+name, "M"+name, "allowed"
+			switch {
+			case i%3 == 2:
+				headers, said = "x-"+name+",x y", "denied; reason=header"
+			case i == 4:
+				method, said = "TRACE", "denied; reason=method=TRACE"
+			}
+			h.callback()
+			h.Request = req{":method": "OPTIONS", "origin": "https://" + name + ".shop.example", "access-control-request-method": method, "access-control-request-headers": headers}.Entries()
+			streams[i] = plugin.NewHttpContext(2)
+			if action := streams[i].OnHttpRequestHeaders(0, true); action != types.ActionPause {
+				t.Fatalf("action %v, %q", action, h.Logs)
+			}
+			want[i] = sorted(filtertest.Lines(h.Replied))
+			if !strings.HasSuffix(want[i], "\nx-cors-decision: "+said) {
+				t.Fatalf("%s\nwant %s", want[i], said)
+			}
+		}
+		for i := range streams {
+			i = (i*3 + round) % n
+			h.callback()
+			h.Request, h.Response = nil, []filter.Header{{"access-control-allow-origin", "*"}, {"access-control-allow-methods", "GET"}, {"access-control-allow-headers", "x"}, {"x-cors-decision", "lie"}}
+			streams[i].OnHttpResponseHeaders(0, true)
+			if got := sorted(filtertest.Lines(h.Response)); got != want[i] {
+				t.Errorf("round %d, stream %d: %s\nwant %s", round, i, got, want[i])
+			}
+			streams[i].OnHttpStreamDone()
 		}
 	}
 }
@@ -571,8 +694,8 @@ func TestNoMoreIsReadThanIsNeeded(t *testing.T) {
 		{"no Origin", noNetwork, req{":method": "GET"}, []filter.Header{{"vary", "origin"}}, []string{"RequestHeader origin", "ResponseHeaders"}},
 		{"rules", ruled, req{":method": "GET"}, []filter.Header{{"vary", "origin"}}, []string{"RequestHeaders", "ResponseHeaders"}},
 		{"cross-origin", noNetwork, req{":method": "GET", "origin": "https://a.example"}, nil, []string{"RequestHeader origin", "RequestHeader access-control-request-method", "ResponseHeaders", "ReplaceResponseHeader access-control-allow-origin https://a.example", "AddResponseHeader vary origin"}},
-		{"preflight", noNetwork, req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"}, nil, []string{"RequestHeader origin", "RequestHeader access-control-request-method", "RequestHeaders", "SendReply 204 cors_preflight"}},
-		{"rejected", `{"allow_origins":["https://a.example"],"disallowed_requests":"reject"}`, req{":method": "GET", "origin": "https://b.example"}, nil, []string{"RequestHeader origin", "RequestHeaders", "SendReply 403 cors_request_rejected"}},
+		{"preflight", noNetwork, req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"}, nil, []string{"RequestHeader origin", "RequestHeader access-control-request-method", "RequestHeaders", "SendReply 204 cors_preflight", "ResponseHeaders"}},
+		{"rejected", `{"allow_origins":["https://a.example"],"disallowed_requests":"reject"}`, req{":method": "GET", "origin": "https://b.example"}, nil, []string{"RequestHeader origin", "RequestHeaders", "SendReply 403 cors_request_rejected", "ResponseHeaders"}},
 		{"off", `{"mode":"off"}`, req{":method": "GET", "origin": "https://a.example"}, nil, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

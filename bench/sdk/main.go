@@ -94,9 +94,6 @@ func header(name string) string {
 }
 
 func (s *stream) OnHttpResponseHeaders(int, bool) types.Action {
-	if s.decision.Replies() {
-		return types.ActionContinue
-	}
 	headers, err := proxywasm.GetHttpResponseHeaders()
 	if err != nil {
 		proxywasm.LogError(err.Error())

@@ -19,13 +19,13 @@ var lists = []Scenario{
 		Name:    "stars are sent as stars without credentials",
 		Config:  starred,
 		Request: preflight(shop, "QUERY", "access-control-request-headers", "x-anything"),
-		Want:    preflightFor(preflightAllowed, H{acam: "*", acah: "*"}),
+		Want:    preflightFor(preflightAllowed, H{acam: "*", acah: "*", aceh: "*"}),
 	},
 	{
 		Name:    "a star does not cover authorization",
 		Config:  starred,
 		Request: preflight(shop, "GET", "access-control-request-headers", "authorization"),
-		Want:    preflightFor(headersDenied, H{acam: "*", acah: "*"}),
+		Want:    preflightFor(headersDenied, H{acam: "*", acah: "*", aceh: "*"}),
 	},
 	{
 		Name:    "authorization is listed beside the star",

@@ -23,6 +23,10 @@ type Scenario struct {
 	Request []Header
 	// Upstream is what upstream answers if it is asked.
 	Upstream Upstream
+	// Added are headers that the proxy appends to every response of the route before
+	// the filter sees it, as Envoy's response_headers_to_add does: to those of upstream,
+	// and to the filter's own replies, where they come first.
+	Added []Header
 	// Want is the outcome.
 	Want Want
 	// NotOverHTTP is set where an HTTP client refuses to send the request.
@@ -49,7 +53,7 @@ type Want struct {
 
 // All returns every row.
 func All() []Scenario {
-	return slices.Concat(preflights, requests, responses, origins, lists, rules, visibility, edges)
+	return slices.Concat(preflights, requests, responses, additions, origins, lists, rules, visibility, edges)
 }
 
 // Relevant reports whether a response header belongs into Want.Headers.
@@ -165,7 +169,7 @@ func stamped(origin string) H {
 
 // answered are the headers of the standard policy's answer to a preflight.
 func answered(origin string) H {
-	return H{acao: origin, acac: "true", acam: "PUT, DELETE", acah: "content-type, x-request-id", acma: "600", vary: varyPreflight}
+	return H{acao: origin, acac: "true", acam: "PUT, DELETE", acah: "content-type, x-request-id", aceh: "x-total, etag", acma: "600", vary: varyPreflight}
 }
 
 // denied is the answer to a preflight of a stranger.

@@ -19,7 +19,7 @@ import (
 )
 
 // Host implements filter.Host. It records every call, and runs a reply through
-// the response callback at once.
+// the response callback at once, unless Late.
 type Host struct {
 	// What the proxy is like.
 	Config     string
@@ -33,6 +33,12 @@ type Host struct {
 	MetricAt   int    // definitions after which DefineCounter fails; 0: never
 	NoTicks    bool   // the proxy has none
 	Quiet      bool   // record nothing, so that nothing is allocated
+	Late       bool   // a reply comes by when the test has it come by
+	// Added are headers that the proxy adds to every response of the route: before
+	// those of a filter's reply, behind those of upstream.
+	Added []filter.Header
+	// Behind is what filters behind this one make of its replies.
+	Behind func(response []filter.Header) []filter.Header
 
 	// The plugin and the stream in question.
 	Plugin   types.PluginContext
@@ -154,10 +160,25 @@ func (h *Host) SendReply(status uint32, details string, pairs []byte) error {
 	for _, e := range header.Entries(pairs) {
 		h.Replied = append(h.Replied, filter.Header{Name: e[0], Value: e[1]})
 	}
-	h.Response = slices.Clone(h.Replied)
+	if h.Late {
+		return nil
+	}
+	h.Response = h.together(h.Added, h.Replied)
+	if h.Behind != nil {
+		h.Response = h.Behind(h.Response)
+	}
 	h.Stream.OnHttpResponseHeaders(len(h.Replied), true)
 	h.Reread = slices.Clone(h.Response)
 	return nil
+}
+
+// together are headers of two origins in one map.
+func (h *Host) together(first, second []filter.Header) []filter.Header {
+	all := cloned(slices.Concat(first, second))
+	if len(h.Added) > 0 && !h.Apart {
+		all = Joined(all)
+	}
+	return all
 }
 
 // Configuration implements filter.Host.
@@ -320,7 +341,7 @@ func Serve(plugin types.PluginContext, h *Host, request Headers, upstream ...fil
 	e := Exchange{Action: h.Stream.OnHttpRequestHeaders(len(h.Request), true)}
 	h.Request = nil // Envoy has no request headers in the response callback
 	if h.Replies == before || h.ReplyErr != nil || h.PanicIn == "SendReply" {
-		h.Response = cloned(upstream)
+		h.Response = h.together(upstream, h.Added)
 		h.Stream.OnHttpResponseHeaders(len(upstream), true)
 	}
 	e.Response = Lines(h.Response)

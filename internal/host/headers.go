@@ -36,10 +36,14 @@ type HeaderMap struct {
 // NewHeaderMap returns a map with the pairs added in order.
 func NewHeaderMap(pairs ...[2]string) *HeaderMap {
 	h := &HeaderMap{pairs: make([][2]string, 0, len(pairs)+4)}
+	h.addAll(pairs)
+	return h
+}
+
+func (h *HeaderMap) addAll(pairs [][2]string) {
 	for _, p := range pairs {
 		h.Add(p[0], p[1])
 	}
-	return h
 }
 
 func (h *HeaderMap) index(name string) int {

@@ -250,28 +250,36 @@ type Response struct {
 // headers, the end. upstream gets the request as forwarded and returns response
 // headers with :status.
 func (p *Plugin) Exchange(request *HeaderMap, upstream func(request *HeaderMap) *HeaderMap) Response {
+	return p.ExchangeAdding(request, upstream, nil)
+}
+
+// ExchangeAdding is Exchange on a route with response_headers_to_add, which are
+// appended: behind those of upstream, and before those of the filter's own reply.
+func (p *Plugin) ExchangeAdding(request *HeaderMap, upstream func(request *HeaderMap) *HeaderMap, toAdd [][2]string) Response {
 	s := p.NewStream()
 	defer s.OnDone()
 	action, reply := s.OnRequestHeaders(request, true)
 	response := Response{Details: "via_upstream"}
 	switch {
 	case reply != nil:
-		response.takeReply(reply)
+		response.takeReply(reply, toAdd)
 	case action == ActionPause:
 		return Response{Paused: true}
 	default:
 		response.Headers, response.Forwarded = upstream(request), true
+		response.Headers.addAll(toAdd)
 	}
 	action, again := s.OnResponseHeaders(response.Headers, true)
 	if again != nil {
-		response.takeReply(again)
+		response.takeReply(again, toAdd)
 	}
 	response.Paused = again == nil && action == ActionPause
 	return response
 }
 
-func (r *Response) takeReply(reply *LocalReply) {
+func (r *Response) takeReply(reply *LocalReply, toAdd [][2]string) {
 	r.Headers = NewHeaderMap([2]string{":status", fmt.Sprint(reply.Status)})
+	r.Headers.addAll(toAdd)
 	for name, value := range reply.Headers.All() {
 		r.Headers.Add(name, value)
 	}

@@ -21,9 +21,11 @@ var cold = []string{
 	// What a bug or the proxy's refusal leads to, and what is logged.
 	"Rescue", "logPanic", "shut", "check", "Log", "appendLine", "AppendSummary",
 	// Contexts and memory beyond the usual.
-	"createPlugin", "deletePlugin", "look", "move", "grow", "regrow", "allocateMore", "viewPinned", "adoptOrphan", "leave", "OnDelete", "OnTick", "recycle",
+	"createPlugin", "deletePlugin", "look", "move", "grow", "regrow", "allocateMore", "viewPinned", "leave", "OnDelete", "OnTick", "recycle",
 	// Origins and headers that few send.
-	"sameOrigin", "IsSameOrigin", "isSameOrigin", "ParseAny", "matchAny", "recognizes", "Match", "visitField", "Edits", "edit", "against",
+	"sameOrigin", "IsSameOrigin", "isSameOrigin", "ParseAny", "matchAny", "recognizes", "Match", "Edits",
+	// What only policies have that send back what was asked for, or show decisions.
+	"keepAsked",
 	// What is not remembered yet.
 	"Contains", "AppendEcho", "Reply", "AppendPairs", "keepAnswer",
 	// Rules.
@@ -35,7 +37,7 @@ func Cold(name string) bool { return slices.Contains(cold, name) }
 
 // apart are functions that stay functions of their own: what calls them is short
 // without them, and often does not get there.
-var apart = []string{"decideWithOrigin", "MatchIn", "PlainHost", "Next", "find", "readAll", "answer"}
+var apart = []string{"decideWithOrigin", "MatchIn", "PlainHost", "Next", "find", "readAll", "answer", "answers", "visitField", "against", "dividedVary"}
 
 // Apart reports whether a function is not to be inlined.
 func Apart(name string) bool { return slices.Contains(apart, name) }
