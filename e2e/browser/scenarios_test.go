@@ -43,6 +43,7 @@ const (
 	noAsking   = "no browser asks in these words"
 	ownByWord  = "the browser says where it comes from itself"
 	twoOrigins = "there is one Origin"
+	noAdding   = "the gateway adds no headers"
 )
 
 var (
@@ -54,6 +55,9 @@ var (
 // asScript turns a scenario into what a script would do, or says why none can.
 func asScript(s scenario.Scenario) (b sendable, why string) {
 	b.Scenario = s
+	if s.Added != nil {
+		return b, noAdding
+	}
 	given := map[string]string{}
 	for _, h := range s.Request {
 		if _, again := given[h[0]]; again && h[0] == "origin" {

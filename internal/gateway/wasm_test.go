@@ -64,8 +64,8 @@ func TestFilterChain(t *testing.T) {
 		"no healthy upstream": {
 			path: "/dead", status: 503, body: "no healthy upstream", stamps: both(), order: []string{"two", "one"}, log: "503 no_healthy_upstream\n",
 		},
-		"the reply of the first filter passes both, itself included": {
-			path: "/local/one", status: 418, body: "local\n", stamps: both("x-local: one"), order: []string{"two", "one"}, log: "418 guest_local\n",
+		"the reply of the first filter passes itself, and not the second, which knows nothing of the request": {
+			path: "/local/one", status: 418, body: "local\n", stamps: []string{"x-env: value", "x-local: one", "x-plugins: 1", "x-stamp: one"}, order: []string{"one"}, log: "418 guest_local\n",
 		},
 		"the reply of the second filter": {
 			path: "/local/two", status: 418, body: "local\n", stamps: both("x-local: two"), order: []string{"two", "one"}, log: "418 guest_local\n",

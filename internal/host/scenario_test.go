@@ -395,15 +395,20 @@ func TestOrderOfCallbacks(t *testing.T) {
 	}
 	expectNotes(t, vm, "a third is refused", "C3<0 F3<0 X3<0")
 
-	a, b, c := one.NewStream(), two.NewStream(), one.NewStream()
-	expectNotes(t, vm, "streams of both", "C4<1 C5<2 C6<1")
+	a, b, c, d := one.NewStream(), two.NewStream(), one.NewStream(), one.NewStream()
+	expectNotes(t, vm, "streams of both, without a request", "")
 	b.OnRequestHeaders(NewHeaderMap(simple...), true)
 	a.OnRequestHeaders(NewHeaderMap(simple[:2]...), true)
 	b.OnResponseHeaders(response(), true)
-	expectNotes(t, vm, "mixed", fmt.Sprintf("Q5<%d Q4<2 R5<1", NewHeaderMap(simple...).Len()))
+	expectNotes(t, vm, "mixed", fmt.Sprintf("C5<2 Q5<%d C4<1 Q4<2 R5<1", NewHeaderMap(simple...).Len()))
 	b.OnDone()
 	c.OnDone() // reset before anything came
-	expectNotes(t, vm, "the ends of two", "D5<0 L5<0 X5<0 D6<0 L6<0 X6<0")
+	expectNotes(t, vm, "the ends of two", "D5<0 L5<0 X5<0")
+	if action, reply := d.OnResponseHeaders(response(), true); action != ActionContinue || reply != nil {
+		t.Errorf("the reply of a filter in front: %v, %+v", action, reply)
+	}
+	d.OnDone()
+	expectNotes(t, vm, "a filter in front has answered", "")
 	if err := one.Close(t.Context()); err != nil { // with a stream open
 		t.Fatal(err)
 	}
@@ -425,9 +430,8 @@ func TestAPluginThatIsNotDoneYet(t *testing.T) {
 	other := planned(t, vm, PluginConfig{Configuration: []byte("1")})
 	p.setTickPeriod(1)
 	other.setTickPeriod(1)
-	s := p.NewStream()
-	s.OnDone()
-	expectNotes(t, vm, "a stream", "V0<0 C1<0 F1<1 C2<0 F2<1 C3<1 D3<0 L3<0 X3<0")
+	exchange(p, simple)
+	expectNotes(t, vm, "a stream", fmt.Sprintf("V0<0 C1<0 F1<1 C2<0 F2<1 C3<1 Q3<%d R3<1 D3<0 L3<0 X3<0", NewHeaderMap(simple...).Len()))
 	vm.Tick() // says proxy_done, and nobody waits for it
 	expectNotes(t, vm, "before the end", "T1<0 T2<0")
 	if err := p.Close(t.Context()); err != nil {

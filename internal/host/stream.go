@@ -141,11 +141,12 @@ type LocalReply struct {
 const detailsFailed = "wasm_fail_stream"
 
 // Stream is one HTTP stream of a plugin. Its callbacks must be called one after
-// the other.
+// the other. The module hears of it with its request: where a filter in front has
+// answered that, the response passes the module by, and so does the stream's end.
 type Stream struct {
 	plugin   *Plugin
 	id       uint32
-	created  bool
+	created  bool // in the module
 	request  *HeaderMap
 	response *HeaderMap
 	reply    *LocalReply
@@ -156,9 +157,7 @@ func (p *Plugin) NewStream() *Stream {
 	p.vm.mu.Lock()
 	defer p.vm.mu.Unlock()
 	p.vm.lastID++
-	s := &Stream{plugin: p, id: p.vm.lastID}
-	s.created = s.run(&p.vm.contextCreate, phaseOther, uint64(s.id), uint64(p.id)) == nil
-	return s
+	return &Stream{plugin: p, id: p.vm.lastID}
 }
 
 // run calls an export for this stream.
@@ -182,6 +181,9 @@ func (s *Stream) ask(f *guestFunction, ph phase, absent uint64, params ...uint64
 func (s *Stream) OnRequestHeaders(h *HeaderMap, endOfStream bool) (Action, *LocalReply) {
 	s.plugin.vm.mu.Lock()
 	defer s.plugin.vm.mu.Unlock()
+	if !s.created {
+		s.created = s.run(&s.plugin.vm.contextCreate, phaseOther, uint64(s.id), uint64(s.plugin.id)) == nil
+	}
 	s.request = h
 	return s.headers(&s.plugin.vm.onRequestHeaders, phaseRequest, h, endOfStream)
 }
