@@ -43,6 +43,7 @@ func TestTextOfManyMistakes(t *testing.T) {
 }`,
 		`{"allow_origins": [{"prefix": "https://a"}, {}, {"exact": "https://a.example", "regex": "x"}, {"safe_regex": {}}, {"exact": "https://*.a.example"}, {"exact": ""}, {"regex": ""}]}`,
 		"",
+		protobuf("allow_origins", "x"),
 	} {
 		plugin, warnings, err := Parse([]byte(text))
 		if plugin != nil || err == nil {

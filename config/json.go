@@ -26,6 +26,10 @@ func (p *parser) parseJSON(data []byte) (value, bool) {
 		p.fail(place{}, "", Missing, "the plugin configuration is empty", `write at least {"allow_origins": ["https://example.com"]}`)
 		return value{}, false
 	}
+	if isBinary(text) {
+		p.fail(place{}, "", Malformed, "the plugin configuration is binary", "use google.protobuf.StringValue, with the JSON as its value")
+		return value{}, false
+	}
 	if !utf8.ValidString(text) {
 		for i, c := range text {
 			if c == utf8.RuneError && !strings.HasPrefix(text[i:], "\ufffd") {
@@ -45,6 +49,25 @@ func (p *parser) parseJSON(data []byte) (value, bool) {
 	}
 	found, _ := utf8.DecodeRuneInString(text[err.Offset:])
 	return broken(err.Offset, "invalid character "+strconv.QuoteRune(found)+" "+err.Where+" at ", "write one JSON object and nothing after it")
+}
+
+// isBinary reports whether it is no text that somebody wrote, but a protobuf message,
+// as Envoy hands over a google.protobuf.Struct. That one begins with a line feed, and
+// has at least one other control character; what begins like an object is JSON with a
+// mistake in it, and text in another encoding begins with a byte that is not ASCII.
+func isBinary(text string) bool {
+	const space = " \t\r\n"
+	if object, ok := strings.CutPrefix(strings.TrimLeft(text, space), "{"); ok {
+		if object = strings.TrimLeft(object, space); object == "" || object[0] == '"' || object[0] == '}' {
+			return false
+		}
+	}
+	for i := 0; i < len(text); i++ {
+		if text[i] < ' ' && strings.IndexByte(space, text[i]) < 0 {
+			return text[0] < utf8.RuneSelf
+		}
+	}
+	return false
 }
 
 // position returns line and column, from 1, of the byte at offset.

@@ -188,6 +188,38 @@ func TestMalformedJSONIsPlaced(t *testing.T) {
 	}
 }
 
+// protobuf is a google.protobuf.Struct with one string in it, as Envoy hands it over.
+func protobuf(key, text string) string {
+	field := func(number int, content string) string {
+		size := string(rune(len(content)))
+		if len(content) >= 0x80 {
+			size = string([]byte{byte(len(content))&0x7f | 0x80, byte(len(content) >> 7)})
+		}
+		return string(rune(number<<3|2)) + size + content
+	}
+	return field(1, field(1, key)+field(2, field(3, text)))
+}
+
+func TestBinaryConfigurations(t *testing.T) {
+	const binary = "the plugin configuration is binary; use google.protobuf.StringValue, with the JSON as its value"
+	var structs []string
+	for n := range 300 { // lengths that are white space, a brace, two bytes
+		structs = append(structs, protobuf("allow_origins", strings.Repeat("x", n)))
+	}
+	for _, text := range append(structs, "\x08\x01", "\x0a\x02\x10\x01", "\x1a\x05hello", "{\x00\"\x00", "\x00") {
+		if _, _, err := Parse([]byte(text)); err == nil || err.Error() != binary {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for _, text := range []string{
+		"\xff\xfe{\x00", "{\"stat_prefix\":\"\x01\"}", "\n{ \n\"\x01", " { }\x00", "{", "{ \x09", "{'debug':true}", "caf\xe9", "allow_origins:\n\t- x\r\n", "\xff\x01",
+	} {
+		if _, _, err := Parse([]byte(text)); err == nil || err.Error() == binary {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 // TestMessagesFitALine keeps what a configuration holds from breaking a log.
 func TestMessagesFitALine(t *testing.T) {
 	long := strings.Repeat("é", 5000)
