@@ -294,6 +294,7 @@ func (d *Decision) Reply(b *Buffer) Reply {
 		reply.Details = detailsRejected
 	}
 	b.write(d)
+	b.vary = varyTexts[d.varies()]
 	n := 0
 	for rest := d.sends(b) | 1<<varyField; rest != 0; rest &= rest - 1 {
 		f := rest.first()
@@ -416,31 +417,35 @@ func (d *Decision) Edits(u *Upstream, b *Buffer) []Edit {
 	c := d.changes(u, b)
 	n := 0
 	for rest := c.all(); rest != 0; rest &= rest - 1 {
-		b.edits[n] = d.edit(c, rest.first(), b)
+		f := rest.first()
+		e := Edit{Op: c.op(f), Name: fieldNames[f]}
+		if e.Op != Remove {
+			e.Value = d.value(f, b)
+		}
+		b.edits[n] = e
 		n++
 	}
 	return b.edits[:n]
 }
 
 // changes is what is done to a response: the fields that are to go out with the
-// decision's value and no other, those that are not to go out, and what is appended to
-// Vary, which is among the first ones then.
+// decision's value and no other, except that Vary is appended to, and those that are
+// not to go out.
 type changes struct {
 	send, remove fields
-	vary         varyNames
 }
 
 func (c changes) all() fields { return c.send | c.remove }
 
-// edit is one of the changes.
-func (d *Decision) edit(c changes, field int, b *Buffer) Edit {
+// op is what is done to one of all.
+func (c changes) op(field int) Op {
 	switch {
 	case c.remove.has(field):
-		return Edit{Remove, fieldNames[field], ""}
+		return Remove
 	case field == varyField:
-		return Edit{Add, header.Vary, varyTexts[c.vary]}
+		return Add
 	}
-	return Edit{Replace, fieldNames[field], d.value(field, b)}
+	return Replace
 }
 
 // changes follow from what the response brings along (Fetch, section 3.3.3). b gets
@@ -457,11 +462,13 @@ func (d *Decision) changes(u *Upstream, b *Buffer) (c changes) {
 	if c.send = d.sends(b); u.found != 0 {
 		c.send, c.remove = d.against(u, c.send, b)
 	}
-	if c.vary = d.varies() &^ u.vary; d.Replies() {
-		c.send, c.vary = d.dividedVary(u, c.send, c.vary, b)
+	missing := d.varies() &^ u.vary
+	if d.Replies() {
+		c.send, missing = d.dividedVary(u, c.send, missing, b)
 	}
-	if c.vary != 0 {
+	if missing != 0 {
 		c.send |= 1 << varyField
+		b.vary = varyTexts[missing]
 	}
 	return c
 }
@@ -470,11 +477,13 @@ func (d *Decision) changes(u *Upstream, b *Buffer) (c changes) {
 // beside the filter's own value that names the same, theirs stays, and what it does not
 // name is appended.
 func (d *Decision) dividedVary(u *Upstream, send fields, missing varyNames, b *Buffer) (fields, varyNames) {
-	if own := d.varies(); u.vary != 0 {
-		b.others = othersVary(u.values[varyField], varyTexts[own])
-		if names := varyNamesIn(b.others); names&own != 0 {
-			return send | 1<<othersVaryField, own &^ names
-		}
+	own, value := d.varies(), u.values[varyField]
+	if u.vary == 0 || len(value) <= len(varyTexts[own]) {
+		return send, missing
+	}
+	b.others = othersVary(value, varyTexts[own])
+	if names := varyNamesIn(b.others); names&own != 0 {
+		return send | 1<<othersVaryField, own &^ names
 	}
 	return send, missing
 }
@@ -636,7 +645,7 @@ func (d *Decision) value(field int, b *Buffer) string {
 	case othersVaryField:
 		return b.others
 	case varyField:
-		return varyTexts[d.varies()]
+		return b.vary
 	case decisionField:
 		return b.summary
 	}
@@ -721,7 +730,7 @@ type Buffer struct {
 	// Values that are made for one decision, in bytes: the request's own list of header
 	// names, normalized, and the decision in words.
 	echo, summary string
-	others        string // the value of othersVaryField
+	vary, others  string // the values of varyField and of othersVaryField
 	bytes         [header.MaxEchoLen + maxSummaryLen]byte
 }
 

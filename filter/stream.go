@@ -194,13 +194,13 @@ func (s *Stream) EditResponse() {
 	u.read(pairs)
 	changes := d.changes(u, &c.buffer)
 	for rest := changes.all(); rest != 0; rest &= rest - 1 {
-		switch e := d.edit(changes, rest.first(), &c.buffer); e.Op {
+		switch f := rest.first(); changes.op(f) {
 		case Remove:
-			c.host.RemoveResponseHeader(e.Name)
+			c.host.RemoveResponseHeader(fieldNames[f])
 		case Replace:
-			c.host.ReplaceResponseHeader(e.Name, e.Value)
+			c.host.ReplaceResponseHeader(fieldNames[f], d.value(f, &c.buffer))
 		case Add:
-			c.host.AddResponseHeader(e.Name, e.Value)
+			c.host.AddResponseHeader(fieldNames[f], d.value(f, &c.buffer))
 		}
 	}
 }
