@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"corsfilter/e2e/scenario"
 	"corsfilter/internal/envoy"
@@ -141,4 +144,49 @@ func entries(h http.Header) func(yield func(name, value string) bool) {
 			}
 		}
 	}
+}
+
+// TestRepliesThatAreHeldUp has a filter behind wait for something before a reply goes
+// on, while other preflights are answered: each gets back what it asked for itself.
+func TestRepliesThatAreHeldUp(t *testing.T) {
+	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(50 * time.Millisecond) }))
+	t.Cleanup(slow.Close)
+	server := envoytest.Start(t, envoytest.Bootstrap{Upstream: slow.Listener.Addr().String(), Listeners: []envoytest.Listener{{
+		Policy: `{"allow_origins": ["https://*.example.com"], "allow_methods": "*", "allow_headers": "*", "allow_credentials": true, "debug": true}`,
+		Behind: `[{name: envoy.filters.http.lua, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, default_source_code: {
+		  inline_string: "function envoy_on_response(h)
+		    h:httpCall('upstream', {[':method'] = 'GET', [':path'] = '/', [':authority'] = 'slow'}, '', 5000)
+		    h:headers():replace('access-control-allow-origin', '*')
+		    h:headers():replace('access-control-allow-methods', 'GET')
+		    h:headers():replace('access-control-allow-headers', '*')
+		  end"}}}]`,
+	}}}, envoy.Options{})
+	var wait sync.WaitGroup
+	for i := range 60 {
+		wait.Go(func() {
+			origin, method, name := fmt.Sprintf("https://a%d.example.com", i), fmt.Sprintf("M%d", i), fmt.Sprintf("x-%d", i)
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, "http://"+server.Address(""), nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for header, value := range map[string]string{"Origin": origin, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": name} {
+				request.Header.Set(header, value)
+			}
+			response, err := http.DefaultTransport.RoundTrip(request)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			response.Body.Close()
+			want := map[string]string{
+				"access-control-allow-origin": origin, "access-control-allow-credentials": "true", "access-control-allow-methods": method, "access-control-allow-headers": name,
+				"vary": "origin, access-control-request-method, access-control-request-headers", "x-cors-decision": "allowed",
+			}
+			if got := scenario.Collect(entries(response.Header)); !maps.Equal(got, want) {
+				t.Errorf("%v\nwant %v", got, want)
+			}
+		})
+	}
+	wait.Wait()
 }
