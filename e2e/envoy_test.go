@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -34,7 +35,9 @@ func TestEnvoy(t *testing.T) {
 	upstream := newUpstream(t, all)
 	b := envoytest.Bootstrap{Upstream: upstream.Listener.Addr().String()}
 	for i, configuration := range configurations {
-		b.Listeners = append(b.Listeners, envoytest.Listener{Name: listener(i), Policy: counting(listener(i), configuration)})
+		b.Listeners = append(b.Listeners, envoytest.Listener{
+			Name: listener(i), Policy: counting(listener(i), configuration), Routes: routes(t, all, table[configuration]),
+		})
 	}
 	server := envoytest.Start(t, b, envoy.Options{})
 	want := map[string]uint64{}
@@ -50,6 +53,32 @@ func TestEnvoy(t *testing.T) {
 		}
 	}
 	server.Counted(t, want)
+}
+
+// routes are those to upstream of the scenarios with these numbers. Where one has
+// headers added, the route that adds them knows its request by the number.
+func routes(t *testing.T, all []scenario.Scenario, numbers []int) string {
+	t.Helper()
+	type object = map[string]any
+	var list []any
+	for _, number := range numbers {
+		var added []any
+		for _, h := range all[number].Added {
+			added = append(added, object{"header": object{"key": h[0], "value": h[1]}})
+		}
+		if added != nil {
+			list = append(list, object{
+				"match": object{"prefix": "/", "headers": []any{object{"name": envoytest.Attempt, "string_match": object{"exact": strconv.Itoa(number)}}}},
+				"route": object{"cluster": "upstream"}, "response_headers_to_add": added,
+			})
+		}
+	}
+	list = append(list, object{"match": object{"prefix": "/"}, "route": object{"cluster": "upstream"}})
+	text, err := json.Marshal(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 func listener(i int) string { return "c" + strconv.Itoa(i) }
