@@ -7,7 +7,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
@@ -26,7 +25,6 @@ import (
 // answers has access-control-allow-origin: *.
 type upstream struct {
 	*httptest.Server
-	gone string // an address that nobody listens on
 	mu   sync.Mutex
 	ask  map[string]int           // by attempt
 	wait map[string]chan struct{} // for the client to say that it has the first event
@@ -41,20 +39,13 @@ func newUpstream(t *testing.T) *upstream {
 	u.Config.Protocols.SetUnencryptedHTTP2(true)
 	u.Start()
 	t.Cleanup(u.Close)
-	// Bound and never accepted from: nobody else gets the port, and a connection
-	// is refused as soon as it is closed.
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.gone = l.Addr().String()
-	l.Close()
 	return u
 }
 
 func (u *upstream) address() string { return u.Listener.Addr().String() }
 
-// clusters are those beside the one that is named upstream.
+// clusters are those beside the one that is named upstream: its HTTP/2, and one
+// whose port nobody listens on.
 func (u *upstream) clusters(t *testing.T) string {
 	t.Helper()
 	grpc := envoytest.Cluster(t, "grpc", u.address())
@@ -62,7 +53,7 @@ func (u *upstream) clusters(t *testing.T) string {
 		"@type":                "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
 		"explicit_http_config": map[string]any{"http2_protocol_options": map[string]any{}},
 	}}
-	return yamlOf(t, []any{grpc, envoytest.Cluster(t, "down", u.gone)})
+	return yamlOf(t, []any{grpc, envoytest.Cluster(t, "down", "127.0.0.1:1")})
 }
 
 // yamlOf is a value as YAML, which JSON is.
