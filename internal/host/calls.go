@@ -96,10 +96,11 @@ func written(ok bool) status {
 	return statusOK
 }
 
-// buffer returns a buffer, readable inside the callback that it belongs to.
+// buffer returns a buffer: the VM's configuration at any time, the plugin's where it
+// is configured.
 func (vm *VM) buffer(id uint64) ([]byte, bool) {
 	switch {
-	case id == bufferVMConfiguration && vm.phase == phaseVMStart:
+	case id == bufferVMConfiguration:
 		return vm.config.Configuration, true
 	case id == bufferPluginConfiguration && vm.phase == phaseConfigure:
 		return vm.plugin.config.Configuration, true
@@ -157,8 +158,8 @@ func (vm *VM) proxyGetHeaderMapValue(p []uint64) status {
 
 func (vm *VM) proxyGetHeaderMapPairs(p []uint64) status {
 	h := vm.headers(p[0])
-	if h == nil {
-		return statusBadArgument
+	if h == nil { // unlike a single value
+		return vm.give(nil, p[1], p[2])
 	}
 	vm.scratch = appendPairs(vm.scratch[:0], h)
 	return vm.give(vm.scratch, p[1], p[2])
@@ -198,8 +199,11 @@ func (vm *VM) proxySendLocalResponse(p []uint64) status {
 	if !ok1 || !ok2 || !ok3 {
 		return statusInvalidMemoryAccess
 	}
-	if vm.stream == nil {
+	switch {
+	case vm.stream == nil:
 		return statusBadArgument
+	case vm.stream.reply != nil: // the first one counts
+		return statusOK
 	}
 	vm.stream.reply = &LocalReply{
 		Status:     int(uint32(p[0])),

@@ -28,8 +28,9 @@ type Module struct {
 // abiVersions are the exports that name the version of the ABI.
 var abiVersions = []string{"proxy_abi_version_0_1_0", "proxy_abi_version_0_2_0", "proxy_abi_version_0_2_1"}
 
-// allocators are the exports through which the host gets memory of the guest.
-var allocators = []string{"proxy_on_memory_allocate", "malloc"}
+// allocators are the exports through which the host gets memory of the guest, the
+// first that there is.
+var allocators = []string{"malloc", "proxy_on_memory_allocate"}
 
 const (
 	i32 = api.ValueTypeI32
@@ -81,7 +82,7 @@ func compile(ctx context.Context, runtime wazero.Runtime, wasm []byte) (*Module,
 		return nil, errors.New("the module exports no ABI version (proxy_abi_version_0_2_1); build it as a proxy-wasm reactor")
 	}
 	if !slices.ContainsFunc(allocators, exported) {
-		return nil, errors.New("the module exports neither proxy_on_memory_allocate nor malloc")
+		return nil, errors.New("the module exports neither malloc nor proxy_on_memory_allocate")
 	}
 	for name, want := range callbacks {
 		if f := exports[name]; f != nil && (!slices.Equal(f.ParamTypes(), want.params) || !slices.Equal(f.ResultTypes(), want.results)) {

@@ -1,7 +1,7 @@
 package host
 
 import (
-	"context"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -90,93 +90,76 @@ func loadable() *wasm {
 	return m.give("proxy_abi_version_0_2_1", "", "").give("proxy_on_memory_allocate", "i", "i", zero, 16)
 }
 
-func TestLoading(t *testing.T) {
-	importing := func(module, field, params, results string) *wasm {
+// loading is a module that a host takes, or not.
+type loading struct {
+	name   string
+	module []byte
+	want   string // part of this host's error; "" for none
+	// in are the releases that do so; nil: all.
+	in func(Profile) bool
+}
+
+// loadings returns all of them.
+func loadings(t *testing.T) []loading {
+	importing := func(module, field, params, results string) []byte {
 		m := &wasm{}
 		m.use(module, field, params, results)
-		return m.give("proxy_abi_version_0_2_1", "", "").give("malloc", "i", "i", zero, 16)
+		return m.give("proxy_abi_version_0_2_1", "", "").give("malloc", "i", "i", zero, 16).bytes()
 	}
-	for _, c := range []struct {
-		name   string
-		module []byte
-		want   string // part of the error; "" for none
-	}{
-		{"the least that is needed", loadable().bytes(), ""},
-		{"an older ABI", (&wasm{}).give("proxy_abi_version_0_1_0", "", "").give("malloc", "i", "i", zero, 16).bytes(), ""},
-		{"the ABI before", (&wasm{}).give("proxy_abi_version_0_2_0", "", "").give("malloc", "i", "i", zero, 16).bytes(), ""},
-		{"no wasm at all", []byte("ELF"), "not a wasm module"},
-		{"no ABI version", (&wasm{}).give("malloc", "i", "i", zero, 16).bytes(), "no ABI version"},
-		{"an ABI of the future", (&wasm{}).give("proxy_abi_version_9_9_9", "", "").give("malloc", "i", "i", zero, 16).bytes(), "no ABI version"},
-		{"no allocator", (&wasm{}).give("proxy_abi_version_0_2_1", "", "").bytes(), "neither proxy_on_memory_allocate nor malloc"},
-		{"a callback of another signature", loadable().give("proxy_on_request_headers", "ii", "i", zero, 0).bytes(), "proxy_on_request_headers has the wrong signature"},
-		{"a callback without its result", loadable().give("proxy_on_configure", "ii", "").bytes(), "proxy_on_configure has the wrong signature"},
-		{"a known import", importing("env", "proxy_log", "iii", "i").bytes(), ""},
-		{"an import of 64 bits", importing("env", "proxy_increment_metric", "iI", "i").bytes(), ""},
-		{"an unknown import", importing("env", "proxy_make_coffee", "", "i").bytes(), "imports env.proxy_make_coffee, which this host does not have"},
-		{"a function of WASI that wazero has and Envoy has not", importing("wasi_snapshot_preview1", "proc_raise", "i", "i").bytes(), "imports wasi_snapshot_preview1.proc_raise, which this host does not have"},
-		{"an unknown module", importing("coffee", "make", "", "").bytes(), "imports coffee.make"},
-		{"an import of another signature", importing("env", "proxy_log", "ii", "i").bytes(), "import env.proxy_log has the wrong signature"},
-		{"a WASI import", importing("wasi_snapshot_preview1", "clock_time_get", "iIi", "i").bytes(), ""},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			m, err := Compile(t.Context(), c.module)
-			if err == nil {
-				defer m.Close(context.Background())
+	return append(initializing(t), []loading{
+		{name: "the least that is needed", module: loadable().bytes()},
+		{name: "an older ABI", module: (&wasm{}).give("proxy_abi_version_0_1_0", "", "").give("malloc", "i", "i", zero, 16).bytes()},
+		{name: "the ABI before", module: (&wasm{}).give("proxy_abi_version_0_2_0", "", "").give("malloc", "i", "i", zero, 16).bytes()},
+		{name: "no wasm at all", module: []byte("ELF"), want: "not a wasm module"},
+		{name: "no ABI version", module: (&wasm{}).give("malloc", "i", "i", zero, 16).bytes(), want: "no ABI version"},
+		{name: "an ABI of the future", module: (&wasm{}).give("proxy_abi_version_9_9_9", "", "").give("malloc", "i", "i", zero, 16).bytes(), want: "no ABI version"},
+		{name: "no allocator", module: (&wasm{}).give("proxy_abi_version_0_2_1", "", "").bytes(), want: "neither malloc nor proxy_on_memory_allocate"},
+		{name: "a callback of another signature", module: loadable().give("proxy_on_request_headers", "ii", "i", zero, 0).bytes(), want: "proxy_on_request_headers has the wrong signature"},
+		{name: "a callback without its result", module: loadable().give("proxy_on_configure", "ii", "").bytes(), want: "proxy_on_configure has the wrong signature"},
+		{name: "a known import", module: importing("env", "proxy_log", "iii", "i")},
+		{name: "an import of 64 bits", module: importing("env", "proxy_increment_metric", "iI", "i")},
+		{name: "an unknown import", module: importing("env", "proxy_make_coffee", "", "i"), want: "imports env.proxy_make_coffee, which this host does not have"},
+		{name: "a function of WASI that wazero has and Envoy has not", module: importing("wasi_snapshot_preview1", "proc_raise", "i", "i"), want: "imports wasi_snapshot_preview1.proc_raise, which this host does not have"},
+		{name: "an unknown module", module: importing("coffee", "make", "", ""), want: "imports coffee.make"},
+		{name: "an import of another signature", module: importing("env", "proxy_log", "ii", "i"), want: "import env.proxy_log has the wrong signature"},
+		{name: "a WASI import", module: importing("wasi_snapshot_preview1", "clock_time_get", "iIi", "i")},
+		{name: "_initialize traps", module: loadable().give("_initialize", "", "", unreachable).bytes(), want: "failed to initialize"},
+		{name: "_start traps where there is no _initialize", module: loadable().give("_start", "", "", unreachable).bytes(), want: "failed to initialize"},
+		{name: "_start is not called where there is one", module: loadable().give("_initialize", "", "").give("_start", "", "", unreachable).bytes()},
+		{name: "the VM refuses", module: loadable().give("proxy_on_vm_start", "ii", "i", zero, 0).bytes(), want: "refused to start"},
+		{name: "the VM traps", module: loadable().give("proxy_on_vm_start", "ii", "i", unreachable).bytes(), want: "failed to start"},
+		{name: "the configuration is refused", module: loadable().give("proxy_on_configure", "ii", "i", zero, 0).bytes(), want: ErrRejected.Error()},
+		{name: "configuring traps", module: loadable().give("proxy_on_configure", "ii", "i", unreachable).bytes(), want: "trapped"},
+		{name: "no context can be made", module: loadable().give("proxy_on_context_create", "ii", "", unreachable).bytes()},
+	}...)
+}
+
+func TestLoading(t *testing.T) {
+	for _, l := range loadings(t) {
+		for _, profile := range []Profile{Envoy133, Envoy139} {
+			if l.in != nil && !l.in(profile) {
+				continue
 			}
-			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
-				t.Errorf("error %v, want %q", err, c.want)
-			}
-		})
+			t.Run(fmt.Sprint(l.name, ", ", profile), func(t *testing.T) {
+				if err := l.load(t, profile); (err == nil) != (l.want == "") || err != nil && !strings.Contains(err.Error(), l.want) {
+					t.Errorf("error %v, want %q", err, l.want)
+				}
+			})
+		}
 	}
 }
 
-// runModule compiles and starts a module, sends one request through it, with
-// more headers in front of the usual ones, and returns what failed.
-func runModule(t *testing.T, m *wasm, headers ...[2]string) (Response, error) {
-	t.Helper()
-	module, err := Compile(t.Context(), m.bytes())
+// load goes as far as there is a plugin.
+func (l loading) load(t *testing.T, profile Profile) error {
+	m, err := Compile(t.Context(), l.module)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	defer module.Close(context.Background())
-	vm, err := module.NewVM(t.Context(), VMConfig{})
+	defer m.Close(t.Context())
+	vm, err := m.NewVM(t.Context(), VMConfig{Profile: profile})
 	if err != nil {
-		return Response{}, err
+		return err
 	}
-	p, err := vm.NewPlugin(t.Context(), PluginConfig{Configuration: []byte("text")})
-	if err != nil {
-		return Response{}, err
-	}
-	got := exchange(p, append(headers, simple...))
-	return got, vm.Failed()
-}
-
-func TestAbsentCallbacksMeanYes(t *testing.T) {
-	got, err := runModule(t, loadable())
-	if err != nil || !got.Forwarded || got.Paused || got.Details != "via_upstream" {
-		t.Errorf("%+v, %v", got, err)
-	}
-}
-
-func TestStarting(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		m    *wasm
-		want string
-	}{
-		{"_initialize traps", loadable().give("_initialize", "", "", unreachable), "failed to initialize"},
-		{"_start traps where there is no _initialize", loadable().give("_start", "", "", unreachable), "failed to initialize"},
-		{"_start is not called where there is one", loadable().give("_initialize", "", "").give("_start", "", "", unreachable), ""},
-		{"the VM refuses", loadable().give("proxy_on_vm_start", "ii", "i", zero, 0), "refused to start"},
-		{"the VM traps", loadable().give("proxy_on_vm_start", "ii", "i", unreachable), "failed to start"},
-		{"the configuration is refused", loadable().give("proxy_on_configure", "ii", "i", zero, 0), ErrRejected.Error()},
-		{"configuring traps", loadable().give("proxy_on_configure", "ii", "i", unreachable), "trapped"},
-		{"a stream can not be made", loadable().give("proxy_on_context_create", "ii", "", unreachable), "trapped"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			if _, err := runModule(t, c.m); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
-				t.Errorf("error %v, want %q", err, c.want)
-			}
-		})
-	}
+	_, err = vm.NewPlugin(t.Context(), PluginConfig{Configuration: []byte("text")})
+	return err
 }

@@ -16,9 +16,9 @@ type Metric struct {
 // Metrics are the counters that modules define, by name. It is safe for
 // concurrent use; VMs that share it add up, as Envoy's workers do.
 type Metrics struct {
-	mu   sync.RWMutex
-	all  []*metric // the id of a metric is its place
-	byID map[string]uint32
+	mu     sync.RWMutex
+	byID   []*metric
+	byName map[string]*metric
 }
 
 type metric struct {
@@ -27,28 +27,26 @@ type metric struct {
 }
 
 // NewMetrics returns a registry without metrics.
-func NewMetrics() *Metrics { return &Metrics{byID: make(map[string]uint32)} }
+func NewMetrics() *Metrics { return &Metrics{byName: map[string]*metric{}} }
 
-// define returns the id of the metric, the same for the same name.
+// define returns an id of the metric, another one each time.
 func (m *Metrics) define(name string) uint32 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if id, ok := m.byID[name]; ok {
-		return id
+	if m.byName[name] == nil {
+		m.byName[name] = &metric{name: name}
 	}
-	id := uint32(len(m.all))
-	m.all = append(m.all, &metric{name: name})
-	m.byID[name] = id
-	return id
+	m.byID = append(m.byID, m.byName[name])
+	return uint32(len(m.byID) - 1)
 }
 
 func (m *Metrics) get(id uint32) *metric {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	if int(id) >= len(m.all) {
+	if int(id) >= len(m.byID) {
 		return nil
 	}
-	return m.all[id]
+	return m.byID[id]
 }
 
 // Counter returns the value of a counter; ok is false where no module defined
@@ -56,20 +54,20 @@ func (m *Metrics) get(id uint32) *metric {
 func (m *Metrics) Counter(name string) (value uint64, ok bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	id, ok := m.byID[name]
+	found, ok := m.byName[name]
 	if !ok {
 		return 0, false
 	}
-	return m.all[id].value.Load(), true
+	return found.value.Load(), true
 }
 
 // All returns every metric, sorted by name.
 func (m *Metrics) All() []Metric {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	all := make([]Metric, len(m.all))
-	for i, e := range m.all {
-		all[i] = Metric{e.name, e.value.Load()}
+	all := make([]Metric, 0, len(m.byName))
+	for _, e := range m.byName {
+		all = append(all, Metric{e.name, e.value.Load()})
 	}
 	slices.SortFunc(all, func(a, b Metric) int { return strings.Compare(a.Name, b.Name) })
 	return all

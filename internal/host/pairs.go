@@ -1,6 +1,9 @@
 package host
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 // Limits of Envoy for a serialized header map.
 const (
@@ -53,7 +56,8 @@ func parsePairs(b []byte) *HeaderMap {
 		if !ok {
 			return empty
 		}
-		h.Add(name, value)
+		// They are joined where they are added to the response.
+		h.pairs = append(h.pairs, [2]string{strings.ToLower(name), value})
 	}
 	if len(text) != 0 {
 		return empty

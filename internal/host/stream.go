@@ -28,7 +28,8 @@ type Plugin struct {
 }
 
 // NewPlugin creates a plugin context and configures it. The error is ErrRejected
-// where the module refuses the configuration; the VM can be used on.
+// where the module refuses the configuration; the VM can be used on. Where the context
+// can not be created the VM has failed, and the plugin is there all the same.
 func (vm *VM) NewPlugin(_ context.Context, c PluginConfig) (*Plugin, error) {
 	vm.mu.Lock()
 	defer vm.mu.Unlock()
@@ -36,8 +37,14 @@ func (vm *VM) NewPlugin(_ context.Context, c PluginConfig) (*Plugin, error) {
 	p := &Plugin{vm: vm, id: vm.lastID, config: c}
 	vm.plugin = p
 	defer func() { vm.plugin = nil }()
+	if vm.failure != nil {
+		return nil, vm.failure
+	}
 	if _, err := vm.call(&vm.contextCreate, phaseOther, 0, uint64(p.id), 0); err != nil {
-		return nil, err
+		if vm.module.IsClosed() {
+			return nil, err
+		}
+		return p, nil
 	}
 	vm.plugins = append(vm.plugins, p)
 	started := false
@@ -220,7 +227,7 @@ func (s *Stream) headers(f *guestFunction, ph phase, h *HeaderMap, endOfStream b
 	return Action(action), nil
 }
 
-// OnDone ends the stream: done, log, delete.
+// OnDone ends the stream: log, done, delete.
 func (s *Stream) OnDone() {
 	vm := s.plugin.vm
 	vm.mu.Lock()
@@ -231,7 +238,7 @@ func (s *Stream) OnDone() {
 	for _, end := range []struct {
 		f  *guestFunction
 		ph phase
-	}{{&vm.onDone, phaseOther}, {&vm.onLog, phaseLog}, {&vm.onDelete, phaseOther}} {
+	}{{&vm.onLog, phaseLog}, {&vm.onDone, phaseOther}, {&vm.onDelete, phaseOther}} {
 		if s.run(end.f, end.ph, uint64(s.id)) != nil {
 			return
 		}
@@ -284,6 +291,12 @@ func (r *Response) takeReply(reply *LocalReply, toAdd [][2]string) {
 	r.Headers.addAll(toAdd)
 	for name, value := range reply.Headers.All() {
 		r.Headers.Add(name, value)
+	}
+	if len(reply.Body) > 0 {
+		r.Headers.Replace("content-length", fmt.Sprint(len(reply.Body)))
+		if _, ok := r.Headers.Get("content-type"); !ok {
+			r.Headers.Add("content-type", "text/plain")
+		}
 	}
 	r.Body, r.Details = reply.Body, reply.Details
 }

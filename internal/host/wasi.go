@@ -16,11 +16,11 @@ const (
 )
 
 // wasiCalls are the functions of WASI in which Envoy differs from what wazero
-// brings: there are no files, output goes to the log, a module can not end the
-// process, and there is nothing to wait for.
+// brings: there are no files, output goes to the log, a module that ends the
+// process goes on, usually to a trap, and there is nothing to wait for.
 var wasiCalls = []call{
 	{name: "sched_yield", run: func(*VM, []uint64) status { return wasiOK }},
-	{name: "proc_exit", params: "rval", noResult: true, run: (*VM).procExit},
+	{name: "proc_exit", params: "rval", noResult: true, run: func(*VM, []uint64) status { return wasiOK }},
 	{name: "poll_oneoff", params: "in out nsubscriptions result.nevents", run: (*VM).pollOneoff},
 	{name: "fd_read", params: "fd iovs iovs_len result.nread", run: func(*VM, []uint64) status { return wasiNoSys }},
 	{name: "fd_close", params: "fd", run: func(*VM, []uint64) status { return wasiOK }},
@@ -32,7 +32,8 @@ var wasiCalls = []call{
 	{name: "fd_write", params: "fd iovs iovs_len result.nwritten", run: (*VM).fdWrite},
 
 	// Since Envoy 1.39. No module that is tested here calls one of them; they answer
-	// that they are not supported, as most do there.
+	// that they are not supported, as most do there. path_link and path_symlink have one
+	// parameter less there than in WASI.
 	{name: "fd_advise", params: "fd offset:64 len:64 advice"},
 	{name: "fd_allocate", params: "fd offset:64 len:64"},
 	{name: "fd_datasync", params: "fd"},
@@ -49,11 +50,11 @@ var wasiCalls = []call{
 	{name: "path_create_directory", params: "fd path path_len"},
 	{name: "path_filestat_get", params: "fd flags path path_len result.filestat"},
 	{name: "path_filestat_set_times", params: "fd flags path path_len atim:64 mtim:64 fst_flags"},
-	{name: "path_link", params: "old_fd old_flags old_path old_path_len new_fd new_path new_path_len"},
+	{name: "path_link", params: "old_fd old_path old_path_len new_fd new_path new_path_len"},
 	{name: "path_readlink", params: "fd path path_len buf buf_len result.bufused"},
 	{name: "path_remove_directory", params: "fd path path_len"},
 	{name: "path_rename", params: "fd old_path old_path_len new_fd new_path new_path_len"},
-	{name: "path_symlink", params: "old_path old_path_len fd new_path new_path_len"},
+	{name: "path_symlink", params: "old_path old_path_len new_path new_path_len"},
 	{name: "path_unlink_file", params: "fd path path_len"},
 	{name: "sock_accept", params: "fd flags result.fd"},
 	{name: "sock_recv", params: "fd ri_data ri_data_len ri_flags result.ro_datalen result.ro_flags"},
@@ -70,12 +71,6 @@ func (vm *VM) pollOneoff(p []uint64) status {
 	if !vm.writeUint32(p[3], 0) {
 		return wasiFault
 	}
-	return wasiOK
-}
-
-// procExit only says so: the module goes on, usually to a trap.
-func (vm *VM) procExit(p []uint64) status {
-	vm.log(LogError, "the module called proc_exit")
 	return wasiOK
 }
 
@@ -101,8 +96,8 @@ func (vm *VM) fdWrite(p []uint64) status {
 		}
 		text = append(text, part...)
 	}
-	if line := bytes.TrimRight(text, "\n"); len(line) > 0 {
-		vm.log(level, string(line))
+	if len(text) > 0 {
+		vm.log(level, string(bytes.TrimSuffix(text, []byte("\n"))))
 	}
 	if !vm.writeUint32(p[3], uint32(len(text))) {
 		return wasiFault

@@ -62,9 +62,9 @@ func second() unsafe.Pointer { return unsafe.Pointer(&cells[2]) }
 var (
 	plugins = map[uint32]string{}
 	parents = map[uint32]uint32{}
+	metrics = map[string]uint32{} // by name
 	memory  [][]byte
 	failing bool // the allocator gives nothing
-	lines   = map[string][]string{}
 )
 
 func main() {}
@@ -97,6 +97,9 @@ func create(id, parent uint32) { parents[id] = parent }
 func configure(id, size uint32) uint32 {
 	text := buffer(7)
 	plugins[id] = text
+	if text == "" {
+		say(2, fmt.Sprintf("configure %d: nothing, %s", id, cell()))
+	}
 	run("configure", id, text)
 	if strings.HasPrefix(text, "refuse") {
 		return 0
@@ -199,9 +202,16 @@ func do(words []string) string {
 		status = proxySendLocalResponse(uint32(number(1)), ptr("some_details"), 12, nil, 0, unsafe.Pointer(&b[0]), uint32(len(b)), -1)
 	case "define":
 		status = proxyDefineMetric(uint32(number(1)), ptr(arg(2)), size(arg(2)), first())
-		result = fmt.Sprint(cells[1])
+		if before, again := metrics[arg(2)]; again {
+			result = fmt.Sprintf("again=%v", before == cells[1])
+		}
+		metrics[arg(2)] = cells[1]
 	case "increment":
-		status = proxyIncrementMetric(uint32(number(1)), number(2))
+		id, known := metrics[arg(1)]
+		if !known {
+			id = 1 << 30
+		}
+		status = proxyIncrementMetric(id, number(2))
 	case "buffer":
 		status = proxyGetBufferBytes(uint32(number(1)), uint32(number(2)), uint32(number(3)), first(), second())
 		result = fmt.Sprintf("%q", value())
