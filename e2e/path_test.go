@@ -7,145 +7,203 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
-	"strconv"
+	"net/url"
+	"path"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"corsfilter/internal/gateway"
-	"corsfilter/internal/host"
-	"corsfilter/internal/locked"
-	"corsfilter/internal/wasmtest"
+	"corsfilter/internal/envoy"
+	"corsfilter/internal/envoytest"
 )
 
-// serveFile starts envoy.yaml with another policy, and changes of its text.
-func serveFile(t *testing.T, policy string, log io.Writer, changes ...string) (g *gateway.Gateway) {
+// Listeners of the tests of paths, by the settings that each has.
+const (
+	asItComes = "as it comes"
+	unescaped = "UNESCAPE_AND_FORWARD"
+	unchanged = "KEEP_UNCHANGED"
+	redirects = "UNESCAPE_AND_REDIRECT"
+	refuses   = "REJECT_REQUEST"
+)
+
+// pathServer is an Envoy with three policies by path, in front of an upstream that
+// answers with the path it gets.
+func pathServer(t *testing.T) *envoytest.Server {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(wasmtest.Root(), "envoy.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok1 := strings.Cut(string(text), "                          value: |\n")
-	_, after, ok2 := strings.Cut(rest, "                  - name: envoy.filters.http.router\n")
-	if !ok1 || !ok2 {
-		t.Fatal("envoy.yaml has no policy where one is looked for")
-	}
-	changed := before + "                          value: " + strconv.Quote(policy) + "\n                  - name: envoy.filters.http.router\n" + after
-	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL.Path) }))
+	const policy = `{
+		"rules": [
+			{"paths": ["/api/public/*"], "policy": {"allow_origins": ["*"], "allow_methods": ["PUT"]}},
+			{"paths": ["/api/private/*"], "policy": {"allow_origins": ["https://shop.example.com"]}}
+		],
+		"allow_origins": ["https://other.example.com"]
+	}`
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.RequestURI) }))
 	t.Cleanup(upstream.Close)
-	config, err := gateway.Load([]byte(strings.NewReplacer(changes...).Replace(changed)), gateway.LoadOptions{Module: wasmtest.Module(t)})
-	if err != nil {
-		t.Fatal(err)
+	b := envoytest.Bootstrap{Upstream: upstream.Listener.Addr().String()}
+	for _, name := range []string{asItComes, unescaped, unchanged, redirects, refuses} {
+		l := envoytest.Listener{Name: name, Policy: policy}
+		if name != asItComes {
+			l.Manager = "{normalize_path: true, merge_slashes: true, path_with_escaped_slashes_action: " + name + "}"
+		}
+		b.Listeners = append(b.Listeners, l)
 	}
-	g, err = gateway.Start(t.Context(), config, gateway.Options{
-		Listen: gateway.Ephemeral, Endpoints: map[string]string{"api": upstream.Listener.Addr().String()}, AccessLog: io.Discard, Log: log, LogLevel: host.LogInfo,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return g
+	return envoytest.Start(t, b, envoy.Options{})
 }
 
-// TestRulesByPathCanNotBeWalkedAround asks for what a rule closes in the ways in
-// which paths can be written. With the settings of envoy.yaml no spelling reaches
-// the closed path by the open path's policy; without them some do.
-func TestRulesByPathCanNotBeWalkedAround(t *testing.T) {
-	const policy = `{"rules": [{"name": "public", "paths": ["/api/public/*"], "policy": {"allow_origins": ["*"]}}], "allow_origins": ["https://shop.example.com"], "disallowed_requests": "reject"}`
-	spellings := []string{
-		"/api/private", "/api/public/../private", "/api/public/..%2fprivate", "/api/public/%2e%2e/private", "/api/public/%2E%2E%2Fprivate", `/api/public/..\private`,
-		"/api/public/..%5cprivate", "/api/public//../../private", "//api/public/../private", "/api/./private", "/api//private", "/api/%70rivate", "/api%2fprivate",
+// reply is what came back.
+type reply struct {
+	status                        int
+	allowedOrigin, body, location string
+}
+
+// askRaw sends a request whose path no client library has put in order.
+func askRaw(t *testing.T, s *envoytest.Server, listener, method, target string, headers ...string) reply {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.Address(listener))
+	if err != nil {
+		t.Fatal(err)
 	}
-	open := func(t *testing.T, g *gateway.Gateway, path string) bool {
-		t.Helper()
-		conn, err := net.Dial("tcp", g.Addr("main"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\nConnection: close\r\n\r\n", path)
-		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
-		body, _ := io.ReadAll(response.Body)
-		// A redirect sends the client to the plain spelling; a path that no route
-		// knows reaches nobody.
-		return response.StatusCode == 200 && strings.Contains(string(body), "private") && response.Header.Get("Access-Control-Allow-Origin") != ""
+	defer conn.Close()
+	fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s\r\n", method, target, strings.Join(headers, ""))
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, target, err)
 	}
-	g := serveFile(t, policy, io.Discard)
-	for _, path := range spellings {
-		if open(t, g, path) {
-			t.Errorf("%s is open to strangers", path)
+	body, _ := io.ReadAll(response.Body)
+	return reply{response.StatusCode, response.Header.Get("Access-Control-Allow-Origin"), string(body), response.Header.Get("Location")}
+}
+
+// meant is the path as an upstream reads it that decodes it once, takes a
+// backslash for a slash, and puts it in order.
+func meant(t *testing.T, target string) string {
+	t.Helper()
+	decoded, err := url.PathUnescape(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path.Clean(strings.ReplaceAll(decoded, `\`, "/"))
+}
+
+// TestRuleAndUpstreamAgreeOnThePath asks in the ways in which a path can be
+// written, from origins that each policy answers otherwise. With the settings that
+// the documents recommend, the rule is always the one of the path that upstream
+// reads; without them a spelling leads around a rule.
+func TestRuleAndUpstreamAgreeOnThePath(t *testing.T) {
+	s := pathServer(t)
+	rule := func(path string) string {
+		for _, name := range []string{"/api/public", "/api/private"} {
+			if path == name || strings.HasPrefix(path, name+"/") {
+				return name
+			}
+		}
+		return "none"
+	}
+	// The rule that decided shows in which origin is let in.
+	decided := func(listener, target string) (by string, body string) {
+		by = "/api/private"
+		for origin, rule := range map[string]string{"https://other.example.com": "none", "https://anyone.example": "/api/public"} {
+			r := askRaw(t, s, listener, "GET", target, "Origin: "+origin+"\r\n")
+			if r.status != http.StatusOK { // upstream never sees it
+				return "", ""
+			}
+			if body = r.body; r.allowedOrigin == origin || r.allowedOrigin == "*" && rule == "/api/public" {
+				by = rule
+			}
+		}
+		return by, body
+	}
+	around := map[string][]string{}
+	served := map[string]int{}
+	for _, target := range []string{
+		"/api/private", "/api/private/x", "/api/public/../private", "/api/public/..%2fprivate", "/api/public/%2e%2e/private", "/api/public/.%2e/private",
+		"/api/public/%2E%2E%2Fprivate", `/api/public/..\private`, "/api/public/..%5cprivate", "/api/public/%2e%2e%5Cprivate", "/api/public//../../private",
+		"//api/public/../private", "/api/./private", "/api//private", "/api/%70rivate", "/%61pi/private", "/api/pr%69vate/x", "/api%2fprivate", "/api/private%2f",
+		"/api/private%2fx", "/api/public%2f..%2fprivate", "/api/public/..%252fprivate", "/api/private;x", "/api/private%3fx", "/API/private",
+		"/api/public/a%2Fb", "/api/public%5Ca", "/api/public/%41", "/api/other/..%2Fpublic/a", "/api/private/..%2F..%2Fother",
+	} {
+		for _, listener := range []string{asItComes, unescaped, unchanged, redirects, refuses} {
+			by, got := decided(listener, target)
+			if by == "" {
+				continue
+			}
+			served[listener]++
+			if by != rule(meant(t, got)) {
+				around[listener] = append(around[listener], target)
+			}
 		}
 	}
-	bare := serveFile(t, policy, io.Discard, "normalize_path: true", "normalize_path: false", "merge_slashes: true", "merge_slashes: false", "UNESCAPE_AND_REDIRECT", "KEEP_UNCHANGED")
-	walked := 0
-	for _, path := range spellings {
-		if open(t, bare, path) {
-			walked++
+	for _, listener := range []string{unescaped, redirects, refuses} {
+		if len(around[listener]) > 0 {
+			t.Errorf("%s: another rule decides than that of the path that upstream reads, for %q", listener, around[listener])
 		}
 	}
-	if walked == 0 {
-		t.Error("without the settings nothing gets around the rule: this test shows nothing")
+	if served[unescaped] != 30 {
+		t.Errorf("with %s upstream got %d of 30", unescaped, served[unescaped])
+	}
+	if list := around[unchanged]; !slices.Contains(list, "/api/public/..%2fprivate") || !slices.Contains(list, "/api/private%2fx") {
+		t.Errorf("with %s these lead around a rule: %q; others are expected", unchanged, list)
+	}
+	if list := around[asItComes]; !slices.Contains(list, "/api/public/../private") || !slices.Contains(list, "/api//private") || !slices.Contains(list, "/api/pr%69vate/x") {
+		t.Errorf("without any setting these lead around a rule: %q; others are expected", list)
+	}
+}
+
+// TestAPreflightOfAPathWithAnEscapedSlash fails in the page where the connection
+// manager answers it before any filter.
+func TestAPreflightOfAPathWithAnEscapedSlash(t *testing.T) {
+	s := pathServer(t)
+	for listener, want := range map[string]struct {
+		reply
+		details string
+	}{
+		asItComes: {reply{204, "*", "", ""}, "cors_preflight"},
+		unchanged: {reply{204, "*", "", ""}, "cors_preflight"},
+		unescaped: {reply{204, "*", "", ""}, "cors_preflight"},
+		redirects: {reply{307, "", "", "/api/public/a/b"}, "path_normalization_failed"},
+		refuses:   {reply{400, "", "", ""}, "path_normalization_failed"},
+	} {
+		got := askRaw(t, s, listener, "OPTIONS", "/api/public/a%2Fb", "Origin: https://shop.example.com\r\n", "Access-Control-Request-Method: PUT\r\n", envoytest.Attempt+": "+listener+"\r\n")
+		if details := s.Logged(t, listener).Details; got != want.reply || details != want.details {
+			t.Errorf("%s: %+v, logged %s, want %+v", listener, got, details, want)
+		}
 	}
 }
 
 // TestDecisionsAreLoggedOnDemand is the first step of a roll-out.
 func TestDecisionsAreLoggedOnDemand(t *testing.T) {
-	var log locked.Buffer
-	g := serveFile(t, `{"allow_origins": ["https://shop.example.com"]}`, &log)
-	post := func(query string) {
+	s := envoytest.Start(t, envoytest.Bootstrap{Listeners: []envoytest.Listener{{
+		Policy: `{"allow_origins": ["https://shop.example.com"]}`,
+		Routes: `[{match: {prefix: /}, direct_response: {status: 200}}]`,
+	}}}, envoy.Options{})
+	level := func(name string) {
 		t.Helper()
-		response, err := http.Post("http://"+g.AdminAddr()+"/logging?"+query, "", nil)
-		if err != nil || response.StatusCode != http.StatusOK {
-			t.Fatalf("%v, %v", response, err)
-		}
-		response.Body.Close()
-	}
-	send := func(origin string) {
-		t.Helper()
-		request, err := http.NewRequest(http.MethodGet, "http://"+g.Addr("main")+"/api/x", nil)
-		if err != nil {
+		if _, err := s.Post("/logging?wasm=" + name); err != nil {
 			t.Fatal(err)
 		}
-		request.Header.Set("Origin", origin)
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		io.Copy(io.Discard, response.Body)
-		response.Body.Close()
 	}
-	said := func(origin string) func() bool {
-		return func() bool { return strings.Contains(log.String(), "request from "+origin+": ") }
-	}
-	wait := func(ok func() bool) bool {
-		for deadline := time.Now().Add(5 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				return false
-			}
-		}
-		return true
-	}
-	// The module looks at the level once a second.
-	tick := func() {
-		for _, vm := range g.VMs() {
-			vm.Tick()
-		}
-	}
+	said := func(origin string) bool { return strings.Contains(s.Log(), "request from "+origin+": ") }
+	send := func(origin string) { askRaw(t, s, "", "GET", "/"+origin, "Origin: "+origin+"\r\n") }
+
 	send("https://before.example")
-	post("wasm=debug")
-	tick()
-	send("https://during.example")
-	if !wait(said("https://during.example")) || said("https://before.example")() {
-		t.Errorf("after POST /logging?wasm=debug:\n%s", log.String())
+	level("debug")
+	// The filter looks at the level once a second, and Envoy writes in its own time.
+	begun := time.Now()
+	envoytest.Eventually(t, "decisions are logged after POST /logging?wasm=debug", func() bool {
+		send("https://during.example")
+		return said("https://during.example")
+	})
+	if took := time.Since(begun); took > 3*time.Second {
+		t.Errorf("decisions were logged after %v, and the documents say a second", took)
 	}
-	post("wasm=info")
-	tick()
+	if said("https://before.example") {
+		t.Error("decisions are logged before POST /logging?wasm=debug")
+	}
+	level("info")
+	time.Sleep(1500 * time.Millisecond)
 	send("https://after.example")
-	if said("https://after.example")() {
+	time.Sleep(200 * time.Millisecond)
+	if said("https://after.example") {
 		t.Error("decisions are logged after POST /logging?wasm=info")
 	}
 }
