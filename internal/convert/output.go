@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"embed"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -44,6 +45,9 @@ func (r *Result) Format(format string) ([]byte, error) {
 	var whole bytes.Buffer
 	err = document.Read(template, func(number int, root *yaml.Node) error {
 		put(root, configuration)
+		if !r.asksForPaths() {
+			drop(root, escapedSlashes)
+		}
 		text, err := encode(root)
 		if number > 1 {
 			whole.WriteString("---\n")
@@ -62,6 +66,27 @@ func put(node, configuration *yaml.Node) {
 			continue
 		}
 		put(n, configuration)
+	}
+}
+
+// escapedSlashes is the setting of the connection manager that a rule by path needs,
+// and that changes what upstream gets.
+const escapedSlashes = "path_with_escaped_slashes_action"
+
+func (r *Result) asksForPaths() bool {
+	return slices.ContainsFunc(r.Rules, func(rule Rule) bool { return len(rule.paths) > 0 })
+}
+
+// drop takes the members of a name out of all objects below a node, with the
+// comments in front of them.
+func drop(node *yaml.Node, name string) {
+	for i := 0; i < len(node.Content); i++ {
+		if node.Kind == yaml.MappingNode && i%2 == 0 && node.Content[i].Value == name {
+			node.Content = slices.Delete(node.Content, i, i+2)
+			i--
+			continue
+		}
+		drop(node.Content[i], name)
 	}
 }
 

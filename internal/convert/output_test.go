@@ -2,6 +2,7 @@ package convert_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -12,8 +13,10 @@ import (
 
 	"corsfilter/config"
 	"corsfilter/internal/convert"
-	"corsfilter/internal/gateway"
+	"corsfilter/internal/envoy"
+	"corsfilter/internal/envoytest"
 	"corsfilter/internal/lint"
+	"corsfilter/internal/wasmtest"
 )
 
 // results are those of all test files, with Partial.
@@ -64,11 +67,45 @@ func TestEveryFormatPassesCheck(t *testing.T) {
 				t.Errorf("%s: %s does not say what was left out", name, format)
 			}
 			if format == "envoy" {
-				if _, err := gateway.Load(text, gateway.LoadOptions{Module: []byte("a module")}); err != nil {
-					t.Errorf("%s: %v", name, err)
+				forPaths := bytes.Contains(text, []byte("path_with_escaped_slashes_action: UNESCAPE_AND_FORWARD"))
+				if asked := strings.Contains(string(result.JSON), `"paths"`); forPaths != asked || bytes.Contains(text, []byte("..%2f")) != asked {
+					t.Errorf("%s: the setting for rules by path is there: %v, and there are such rules: %v", name, forPaths, asked)
 				}
 			}
 		}
+	}
+}
+
+// TestEnvoyTakesWhatIsMade starts Envoy with every envoy.yaml that is made, each as a
+// listener.
+func TestEnvoyTakesWhatIsMade(t *testing.T) {
+	var whole map[string]any
+	var listeners []any
+	for name, result := range results(t) {
+		text, err := result.Format("envoy")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var file map[string]any
+		if err := yaml.UnmarshalStrict(text, &file); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		listener := wasmtest.Within(t, file, "static_resources", "listeners", 0)
+		listener["name"] = name
+		wasmtest.Within(t, listener, "filter_chains", 0, "filters", 0, "typed_config", "http_filters", 0, "typed_config", "config", "vm_config", "code", "local")["filename"] = envoytest.ModulePath(t)
+		for _, object := range []map[string]any{file["admin"].(map[string]any), listener} {
+			wasmtest.Within(t, object, "address")["socket_address"] = map[string]any{"address": "127.0.0.1", "port_value": 0}
+		}
+		whole, listeners = file, append(listeners, listener)
+	}
+	wasmtest.Within(t, whole, "static_resources")["listeners"] = listeners
+	text, err := json.Marshal(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := envoytest.StartFile(t, text, envoy.Options{})
+	for name := range results(t) {
+		s.Address(name)
 	}
 }
 
@@ -134,7 +171,7 @@ func bare(t *testing.T, text string) any {
 	strip = func(node any) {
 		switch node := node.(type) {
 		case map[string]any:
-			for _, key := range []string{"pluginConfig", "configuration", "clusters", "routes"} {
+			for _, key := range []string{"pluginConfig", "configuration", "clusters", "routes", "path_with_escaped_slashes_action"} {
 				delete(node, key)
 			}
 			if _, wasm := node["rootID"]; wasm {

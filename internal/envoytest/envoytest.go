@@ -158,7 +158,7 @@ func Filter(t testing.TB, policy, plugin string) map[string]any {
 		"name": "cors",
 		"vm_config": object{
 			"vm_id": "cors", "runtime": "envoy.wasm.runtime.v8",
-			"code":                  object{"local": object{"filename": modulePath(t)}},
+			"code":                  object{"local": object{"filename": ModulePath(t)}},
 			"environment_variables": object{"key_values": object{"GOGC": "off", "GOMEMLIMIT": "64MiB"}},
 		},
 		"configuration": object{"@type": "type.googleapis.com/google.protobuf.StringValue", "value": policy},
@@ -167,9 +167,9 @@ func Filter(t testing.TB, policy, plugin string) map[string]any {
 	return object{"name": "cors", "typed_config": object{"@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm", "config": config}}
 }
 
-// modulePath is a file with the built module. It outlives the test that asks first,
+// ModulePath returns a file with the built module. It outlives the test that asks first,
 // and so does not lie in a test's folder; its name says what is in it.
-func modulePath(t testing.TB) string {
+func ModulePath(t testing.TB) string {
 	t.Helper()
 	if path := os.Getenv("CORSFILTER_WASM"); path != "" {
 		return path

@@ -164,7 +164,7 @@ func TestLoadRefuses(t *testing.T) {
 		"what a wasm filter can not be": {
 			file: file{filters: strings.NewReplacer("envoy.wasm.runtime.v8", "envoy.wasm.runtime.null").Replace(
 				plugin("a", `, allow_precompiled: true, environment_variables: {host_env_keys: [A]}`, `, fail_open: true, failure_policy: FAIL_CLOSED, reload_config: {}`)) +
-				strings.Replace(plugin("b", "", ", failure_policy: FAIL_RELOAD"), "StringValue, value: b", "Duration, value: 1s", 1)},
+				strings.Replace(plugin("b", "", ""), "StringValue, value: b", "Duration, value: 1s", 1)},
 			paths: []string{
 				managerPath + ".http_filters[0].typed_config.config.vm_config.allow_precompiled",
 				managerPath + ".http_filters[0].typed_config.config.reload_config",
@@ -173,7 +173,6 @@ func TestLoadRefuses(t *testing.T) {
 				managerPath + ".http_filters[0].typed_config.config.vm_config.runtime",
 				managerPath + ".http_filters[0].typed_config.config.vm_config.code.local.filename",
 				managerPath + ".http_filters[1].typed_config.config.configuration",
-				managerPath + ".http_filters[1].typed_config.config.failure_policy",
 				managerPath + ".http_filters[1].typed_config.config.vm_config.code.local.filename",
 			},
 			reason: "not supported",

@@ -51,8 +51,6 @@ func (c *compiler) plugin(path string, message *wasmv3.PluginConfig) *pluginSpec
 		c.problems.add(fieldpath.Key(path, "fail_open"), "contradicts failure_policy; keep failure_policy, which replaces it")
 	case policy == wasmv3.FailurePolicy_FAIL_OPEN:
 		spec.config.FailOpen = true
-	case policy == wasmv3.FailurePolicy_FAIL_RELOAD:
-		c.problems.add(fieldpath.Key(path, "failure_policy"), policy.String()+" is "+refusal)
 	}
 	if message.GetVmConfig() == nil {
 		c.problems.add(fieldpath.Key(path, "vm_config"), "missing: it names the module's code")
