@@ -32,6 +32,7 @@ const (
 	OptionsForwarded  ChangeKind = "options-forwarded"
 	OutOfReach        ChangeKind = "out-of-reach"
 	PathSpelling      ChangeKind = "path-spelling"
+	AddedBeside       ChangeKind = "added-beside"
 )
 
 // Kinds says of each kind in one sentence what changes.
@@ -63,6 +64,7 @@ var Kinds = map[ChangeKind]string{
 	OptionsForwarded:  "an OPTIONS request that is no preflight goes upstream",
 	OutOfReach:        "a policy that no request reaches is in no rule",
 	PathSpelling:      "a path is compared as the proxy has it, and not decoded first",
+	AddedBeside:       "CORS headers that the proxy adds itself, beside the policy, are replaced or removed",
 }
 
 // Change is one of them, for a rule.

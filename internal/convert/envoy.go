@@ -365,6 +365,7 @@ func (s *envoyScope) route(r reader, vhost, node *yaml.Node, from From) (routes 
 	}
 	if !slices.ContainsFunc(clusters, func(c *yaml.Node) bool { _, _, own := s.perFilter(r, c); return own }) {
 		made.policy, made.changes = s.policy(r, levels, action, vhost)
+		made.changes = append(made.changes, s.added(made.policy, append(clusters, levels...))...)
 		return []route{made}
 	}
 	for i, c := range clusters {
@@ -373,13 +374,29 @@ func (s *envoyScope) route(r reader, vhost, node *yaml.Node, from From) (routes 
 		here := r
 		here.part = r.part + " cluster " + text(child(c, "name"))
 		one.from = From{from.Source, from.Part + " cluster " + text(child(c, "name")), r.o.at(c)}
-		one.policy, one.changes = s.policy(here, append([]*yaml.Node{c}, levels...), action, vhost)
+		own := append([]*yaml.Node{c}, levels...)
+		one.policy, one.changes = s.policy(here, own, action, vhost)
+		one.changes = append(one.changes, s.added(one.policy, own)...)
 		if i < len(clusters)-1 {
 			one.when = append(one.when, condition{"a share of the requests, by the weight of the cluster " + text(child(c, "name")), r.o.at(c), "give the clusters the same policy"})
 		}
 		routes = append(routes, one)
 	}
 	return routes
+}
+
+// added says which CORS headers Envoy adds to what a policy covers.
+func (s *envoyScope) added(p *policy, levels []*yaml.Node) (changes []Change) {
+	if p == nil {
+		return nil
+	}
+	for _, level := range levels {
+		changes = append(changes, besideThePolicy(s.o, "response_headers_to_add", AddedHeaders(child(level, "response_headers_to_add")))...)
+	}
+	for _, mapper := range elements(child(s.manager.node, "local_reply_config", "mappers")) {
+		changes = append(changes, besideThePolicy(s.manager.o, "local_reply_config", AddedHeaders(child(mapper, "headers_to_add")))...)
+	}
+	return changes
 }
 
 // regex writes a regex of the path as paths, or as a condition.

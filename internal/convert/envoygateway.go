@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"corsfilter/internal/document"
 )
 
 const envoyGatewayGroup = "gateway.envoyproxy.io"
@@ -255,8 +257,8 @@ func (s *securityScope) translate(from [2]*object) *policy {
 	}
 	p.setList("allow_origins", origins[0].at, origins)
 	for _, name := range []string{"allow_methods", "allow_headers", "expose_headers"} {
-		r, node := s.setting(from, camel(name))
-		values := r.list(node, camel(name))
+		r, node := s.setting(from, document.Camel(name))
+		values := r.list(node, document.Camel(name))
 		if any := (value{json: "*"}); name != "expose_headers" && (&setting{values: values}).has(any) {
 			values = slices.DeleteFunc(values, func(v value) bool { return v.json != "*" }) // as the header that goes out
 		}

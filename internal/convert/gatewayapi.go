@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"corsfilter/internal/document"
 )
 
 const (
@@ -447,7 +449,7 @@ func (r reader) gatewayPolicy(node, filter *yaml.Node) (*policy, []Change) {
 	p.setList("allow_origins", origins[0].at, origins)
 	for _, name := range []string{"allow_methods", "allow_headers", "expose_headers"} {
 		if v := child(node, name); v != nil {
-			items := r.list(v, camel(name))
+			items := r.list(v, document.Camel(name))
 			p.setList(name, r.o.at(v), items)
 		}
 	}

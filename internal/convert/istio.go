@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"corsfilter/internal/document"
 )
 
 // istioSource reads VirtualServices, and the Gateways that say which of their hosts
@@ -252,6 +254,12 @@ func (s istioScope) service(v *istioService) (routes []route) {
 		}
 		if cors := child(node, "cors_policy"); cors != nil && !base.replies {
 			base.policy, base.changes = r.istioPolicy(cors)
+			if base.policy != nil {
+				base.changes = append(base.changes, besideThePolicy(r.o, "headers.response", AddedByIstio(child(node, "headers")))...)
+				for _, destination := range elements(child(node, "route")) {
+					base.changes = append(base.changes, besideThePolicy(r.o, "headers.response", AddedByIstio(child(destination, "headers")))...)
+				}
+			}
 		}
 		matches := elements(child(node, "match"))
 		if len(matches) == 0 {
@@ -368,7 +376,7 @@ func (r reader) istioPolicy(node *yaml.Node) (*policy, []Change) {
 	p.setList("allow_origins", origins[0].at, origins)
 	for _, name := range []string{"allow_methods", "allow_headers", "expose_headers"} {
 		if v := child(node, name); v != nil {
-			items := r.list(v, camel(name))
+			items := r.list(v, document.Camel(name))
 			p.setList(name, r.o.at(v), items)
 		}
 	}

@@ -192,34 +192,16 @@ func members(node *yaml.Node) (all []document.Member) {
 	return all
 }
 
-// child returns the value at the end of a path of keys. Each may be written as
-// protobuf's JSON has it, in camel case as well as in snake case.
+// child is [document.Field]; null is as good as missing.
 func child(node *yaml.Node, keys ...string) *yaml.Node {
-	for _, key := range keys {
-		next := document.Child(node, key)
-		if next == nil {
-			next = document.Child(node, camel(key))
-		}
-		node = next
-	}
+	node = document.Field(node, keys...)
 	if node != nil && node.Kind == yaml.ScalarNode && node.ShortTag() == "!!null" {
 		return nil
 	}
 	return node
 }
 
-// camel is the lowerCamelCase of a name in snake_case.
-func camel(name string) string {
-	parts := strings.Split(name, "_")
-	for i, p := range parts[1:] {
-		if p != "" {
-			parts[i+1] = strings.ToUpper(p[:1]) + p[1:]
-		}
-	}
-	return strings.Join(parts, "")
-}
-
-// snake is the way back: the name in snake_case.
+// snake is the snake_case of a name in lowerCamelCase.
 func snake(name string) string {
 	var b strings.Builder
 	for i, r := range name {

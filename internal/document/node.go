@@ -1,6 +1,10 @@
 package document
 
-import "go.yaml.in/yaml/v3"
+import (
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
 
 // Member is one member of a mapping.
 type Member struct{ Key, Value *yaml.Node }
@@ -59,6 +63,30 @@ func Child(node *yaml.Node, key string) (value *yaml.Node) {
 		}
 	}
 	return value
+}
+
+// Field returns the value at the end of a path of keys. Each may be written as
+// protobuf's JSON has it, in camel case as well as in snake case.
+func Field(node *yaml.Node, keys ...string) *yaml.Node {
+	for _, key := range keys {
+		next := Child(node, key)
+		if next == nil {
+			next = Child(node, Camel(key))
+		}
+		node = next
+	}
+	return node
+}
+
+// Camel is the lowerCamelCase of a name in snake_case.
+func Camel(name string) string {
+	parts := strings.Split(name, "_")
+	for i, p := range parts[1:] {
+		if p != "" {
+			parts[i+1] = strings.ToUpper(p[:1]) + p[1:]
+		}
+	}
+	return strings.Join(parts, "")
 }
 
 // Resolve goes from a document or an alias to what it stands for.

@@ -1,0 +1,54 @@
+package convert
+
+import (
+	"fmt"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// AddedHeader is a CORS header that a proxy adds to responses beside any policy.
+type AddedHeader struct {
+	Name  string
+	Value string
+	Node  *yaml.Node // its name in the file
+}
+
+// AddedHeaders returns the CORS headers in a list of Envoy's HeaderValueOptions, such
+// as response_headers_to_add.
+func AddedHeaders(list *yaml.Node) (added []AddedHeader) {
+	for _, option := range elements(list) {
+		if key := child(option, "header", "key"); key != nil && isCORS(text(key)) {
+			added = append(added, AddedHeader{strings.ToLower(text(key)), text(child(option, "header", "value")), key})
+		}
+	}
+	return added
+}
+
+// AddedByIstio is AddedHeaders for the headers of a VirtualService's route or of one
+// of its destinations.
+func AddedByIstio(headers *yaml.Node) (added []AddedHeader) {
+	for _, operation := range []string{"add", "set"} {
+		for _, m := range members(child(headers, "response", operation)) {
+			if isCORS(m.Key.Value) {
+				added = append(added, AddedHeader{strings.ToLower(m.Key.Value), text(m.Value), m.Key})
+			}
+		}
+	}
+	return added
+}
+
+// isCORS reports whether a response header answers CORS.
+func isCORS(name string) bool {
+	name = strings.ToLower(name)
+	return strings.HasPrefix(name, "access-control-") && !strings.HasPrefix(name, "access-control-request-")
+}
+
+// besideThePolicy says what becomes of headers that are added.
+func besideThePolicy(o *object, setting string, added []AddedHeader) (changes []Change) {
+	for _, h := range added {
+		at := o.at(h.Node)
+		changes = append(changes, Change{AddedBeside, fmt.Sprintf("%s:%d: %s adds %s, and here the filter's own answer is what leaves: take it out", at.File, at.Line, setting, h.Name)})
+	}
+	return changes
+}
