@@ -249,7 +249,8 @@ func (p *parser) namesOrText(names []rawName, v value) []rawName {
 }
 
 // whole reads a whole number however JSON writes it: 600, 600.0 and 6e2 are the
-// same number, and a protobuf Struct may print any of them.
+// same number, and what a control plane prints of a protobuf Struct may be any of
+// them.
 func whole(raw string) (n int64, ok bool) {
 	if n, err := strconv.ParseInt(raw, 10, 64); err == nil {
 		return n, true

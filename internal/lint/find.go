@@ -2,6 +2,7 @@ package lint
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,6 +26,9 @@ type Configuration struct {
 
 	source   document.Source
 	resource *yaml.Node // the WasmPlugin that it stands in
+	message  *yaml.Node // the message that Envoy gets it in
+	around   *yaml.Node // the connection manager whose filter it is, or else the document
+	managed  bool       // it is a connection manager
 }
 
 // Name is what the configuration is called on a command line: where it stands,
@@ -44,25 +48,46 @@ func (c Configuration) Name() string {
 // Envoy is this filter's where its configuration has one of our keys or of the
 // dialects', or where plugins has its name. The error says what keeps the file
 // from being read at all, with its line.
-func Find(data []byte, plugins ...string) (found []Configuration, err error) {
+func Find(data []byte, plugins ...string) ([]Configuration, error) {
+	all, err := read(data, plugins)
+	return all.found, err
+}
+
+// contents are what is of interest in a file.
+type contents struct {
+	found []Configuration
+	// routes are Envoy's route configurations, and services Istio's VirtualServices.
+	routes, services []part
+}
+
+// part is a part of a file.
+type part struct {
+	document int
+	node     *yaml.Node
+}
+
+func read(data []byte, plugins []string) (all contents, err error) {
 	if err := document.Bounded(data); err != nil {
-		return nil, err
+		return all, err
 	}
 	// A bare configuration in JSON goes to the parser byte for byte: it is
 	// stricter than any YAML parser, and says better what is wrong.
 	if text := bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\ufeff")), " \t\r\n"); bytes.HasPrefix(text, []byte("{")) && bareJSON(data) {
-		return []Configuration{{Document: 1, JSON: data, source: document.TextSource{Text: string(data), At: document.Position{Line: 1, Column: 1}}}}, nil
+		all.found = []Configuration{{Document: 1, JSON: data, source: document.TextSource{Text: string(data), At: document.Position{Line: 1, Column: 1}}}}
+		return all, nil
 	}
 	lines := strings.Split(string(data), "\n")
 	err = document.Read(data, func(number int, root *yaml.Node) error {
 		f := &finder{document: number, lines: lines, plugins: plugins}
 		f.visit(root)
 		if f.Err == nil {
-			found = append(found, f.found...)
+			all.found = append(all.found, f.found...)
+			all.routes = append(all.routes, f.routes...)
+			all.services = append(all.services, f.services...)
 		}
 		return f.Err
 	})
-	return found, err
+	return all, err
 }
 
 // bareJSON reports whether a JSON text is a configuration of this filter: it has
@@ -97,7 +122,9 @@ type finder struct {
 	document int
 	lines    []string
 	plugins  []string
-	found    []Configuration
+	manager  *yaml.Node // the connection manager that is being looked into
+	root     *yaml.Node
+	contents
 }
 
 // visit looks into a document, or an item of a list, by what it is.
@@ -105,6 +132,7 @@ func (f *finder) visit(root *yaml.Node) {
 	if root == nil || root.Kind != yaml.MappingNode || !f.Spend(root, 0) {
 		return
 	}
+	f.root = root
 	spec := document.Child(root, "spec")
 	named := f.named(document.Scalar(document.Child(document.Child(root, "metadata"), "name")))
 	switch kind := document.Scalar(document.Child(root, "kind")); {
@@ -127,6 +155,8 @@ func (f *finder) visit(root *yaml.Node) {
 				f.visit(document.Resolve(e))
 			}
 		}
+	case kind == "VirtualService":
+		f.services = append(f.services, part{f.document, root})
 	case kind != "" && document.Child(root, "apiVersion") != nil:
 		f.filters("", root, 0, named) // an EnvoyFilter, or whatever else holds a wasm filter
 	case looksLikeOurs(root):
@@ -155,6 +185,13 @@ func (f *finder) filters(path string, node *yaml.Node, depth int, sure bool) {
 			f.payload(fieldpath.Key(path, place), configuration, sure)
 			return
 		}
+		if document.Field(node, "virtual_hosts") != nil {
+			f.routes = append(f.routes, part{f.document, node})
+		}
+		if document.Field(node, "http_filters") != nil {
+			defer func(outer *yaml.Node) { f.manager = outer }(f.manager)
+			f.manager = node
+		}
 		sure = sure || f.named(document.Scalar(document.Child(node, "name"))) && document.Child(node, "typed_config") != nil
 		for _, m := range document.Members(node) {
 			f.filters(fieldpath.Key(path, m.Key.Value), m.Value, depth+1, sure)
@@ -178,13 +215,32 @@ func wasmFilter(node *yaml.Node) (configuration *yaml.Node, place string) {
 	return nil, ""
 }
 
-// payload looks into the Any that holds a configuration: a StringValue with JSON
-// in it, or a Struct.
+// payload looks into the message that holds a configuration: a StringValue with JSON
+// in it, or one that Envoy does not hand over as JSON.
 func (f *finder) payload(place string, node *yaml.Node, sure bool) {
+	message := node
 	if value := document.Child(node, "value"); value != nil && document.Child(node, "@type") != nil {
 		place, node = fieldpath.Key(place, "value"), value
+		if text, err := base64.StdEncoding.DecodeString(document.Scalar(value)); err == nil && messageName(message) == "google.protobuf.BytesValue" {
+			decoded := *value
+			decoded.Value, decoded.Style = string(text), yaml.DoubleQuotedStyle
+			node = &decoded
+		}
 	}
+	before := len(f.found)
 	f.add(place, node, sure)
+	for i := before; i < len(f.found); i++ {
+		f.found[i].message, f.found[i].around = message, f.root
+		if f.manager != nil {
+			f.found[i].around, f.found[i].managed = f.manager, true
+		}
+	}
+}
+
+// messageName is the name of the message that an Any holds; "" where it says none.
+func messageName(message *yaml.Node) string {
+	_, name, _ := strings.Cut(document.Scalar(document.Child(message, "@type")), "/")
+	return name
 }
 
 // add takes a node as a configuration, unless it is somebody else's.

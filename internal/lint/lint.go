@@ -54,6 +54,9 @@ const (
 	NotReadable config.Code = "not-readable"
 	NoneFound   config.Code = "no-configuration"
 	BadResource config.Code = "bad-resource"
+	// NotText is a configuration that reaches the module as something else than JSON.
+	NotText     config.Code = "not-text"
+	AddedBeside config.Code = "added-beside"
 )
 
 // Check returns what is wrong with the configurations in a file, what is worth a
@@ -62,7 +65,8 @@ const (
 // which are converted; otherwise it gets a note. plugins are names
 // of WasmPlugins and wasm filters that are this filter's whatever they hold.
 func Check(name string, data []byte, required bool, plugins ...string) (findings []Finding) {
-	found, err := Find(data, plugins...)
+	all, err := read(data, plugins)
+	found := all.found
 	missing := Note
 	if required {
 		missing = Error
@@ -85,10 +89,11 @@ func Check(name string, data []byte, required bool, plugins ...string) (findings
 		findings = append(findings, f)
 	}
 	for _, c := range found {
-		for _, f := range append(c.check(), c.checkResource()...) {
-			f.File = name
-			findings = append(findings, f)
-		}
+		findings = slices.Concat(findings, c.check(), c.checkMessage(), c.checkResource())
+	}
+	findings = append(findings, all.beside()...)
+	for i := range findings {
+		findings[i].File = name
 	}
 	slices.SortStableFunc(findings, func(a, b Finding) int {
 		if a.Line != b.Line {

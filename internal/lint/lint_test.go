@@ -70,7 +70,7 @@ func TestPlaces(t *testing.T) {
 	for _, file := range []struct{ name, text string }{
 		{"JSON", json},
 		{"JSON as a WasmPlugin's flow mapping", "kind: WasmPlugin\napiVersion: x\nspec:\n  pluginConfig:\n   " + strings.ReplaceAll(json, "\n", "\n   ")},
-		{"JSON in a block scalar", "x:\n- typed_config:\n    \"@type\": envoy.extensions.filters.http.wasm.v3.Wasm\n    config:\n     configuration:\n      \"@type\": a\n      value: |\n\n       " + strings.ReplaceAll(indented, "\n", "\n ")},
+		{"JSON in a block scalar", "x:\n- typed_config:\n    \"@type\": envoy.extensions.filters.http.wasm.v3.Wasm\n    config:\n     configuration:\n      \"@type\": type.googleapis.com/google.protobuf.StringValue\n      value: |\n\n       " + strings.ReplaceAll(indented, "\n", "\n ")},
 	} {
 		t.Run(file.name, func(t *testing.T) {
 			lines := strings.Split(file.text, "\n")
