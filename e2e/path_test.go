@@ -14,8 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"corsfilter/internal/browser"
 	"corsfilter/internal/envoy"
 	"corsfilter/internal/envoytest"
+	"corsfilter/internal/explain"
+	"corsfilter/internal/lint"
 )
 
 // Listeners of the tests of paths, by the settings that each has.
@@ -27,9 +30,11 @@ const (
 	refuses   = "REJECT_REQUEST"
 )
 
+var pathListeners = []string{asItComes, unescaped, unchanged, redirects, refuses}
+
 // pathServer is an Envoy with three policies by path, in front of an upstream that
 // answers with the path it gets.
-func pathServer(t *testing.T) *envoytest.Server {
+func pathServer(t *testing.T) (s *envoytest.Server, bootstrap []byte) {
 	t.Helper()
 	const policy = `{
 		"rules": [
@@ -41,14 +46,15 @@ func pathServer(t *testing.T) *envoytest.Server {
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.RequestURI) }))
 	t.Cleanup(upstream.Close)
 	b := envoytest.Bootstrap{Upstream: upstream.Listener.Addr().String()}
-	for _, name := range []string{asItComes, unescaped, unchanged, redirects, refuses} {
+	for _, name := range pathListeners {
 		l := envoytest.Listener{Name: name, Policy: policy}
 		if name != asItComes {
 			l.Manager = "{normalize_path: true, merge_slashes: true, path_with_escaped_slashes_action: " + name + "}"
 		}
 		b.Listeners = append(b.Listeners, l)
 	}
-	return envoytest.Start(t, b, envoy.Options{})
+	bootstrap = b.JSON(t)
+	return envoytest.StartFile(t, bootstrap, envoy.Options{}), bootstrap
 }
 
 // reply is what came back.
@@ -90,7 +96,7 @@ func meant(t *testing.T, target string) string {
 // the documents recommend, the rule is always the one of the path that upstream
 // reads; without them a spelling leads around a rule.
 func TestRuleAndUpstreamAgreeOnThePath(t *testing.T) {
-	s := pathServer(t)
+	s, _ := pathServer(t)
 	rule := func(path string) string {
 		for _, name := range []string{"/api/public", "/api/private"} {
 			if path == name || strings.HasPrefix(path, name+"/") {
@@ -122,7 +128,7 @@ func TestRuleAndUpstreamAgreeOnThePath(t *testing.T) {
 		"/api/private%2fx", "/api/public%2f..%2fprivate", "/api/public/..%252fprivate", "/api/private;x", "/api/private%3fx", "/API/private",
 		"/api/public/a%2Fb", "/api/public%5Ca", "/api/public/%41", "/api/other/..%2Fpublic/a", "/api/private/..%2F..%2Fother",
 	} {
-		for _, listener := range []string{asItComes, unescaped, unchanged, redirects, refuses} {
+		for _, listener := range pathListeners {
 			by, got := decided(listener, target)
 			if by == "" {
 				continue
@@ -150,9 +156,13 @@ func TestRuleAndUpstreamAgreeOnThePath(t *testing.T) {
 }
 
 // TestAPreflightOfAPathWithAnEscapedSlash fails in the page where the connection
-// manager answers it before any filter.
+// manager answers it before any filter, and corsctl explain says so.
 func TestAPreflightOfAPathWithAnEscapedSlash(t *testing.T) {
-	s := pathServer(t)
+	s, bootstrap := pathServer(t)
+	configurations, err := lint.Find(bootstrap)
+	if err != nil || len(configurations) != len(pathListeners) {
+		t.Fatalf("%d configurations, %v", len(configurations), err)
+	}
 	for listener, want := range map[string]struct {
 		reply
 		details string
@@ -166,6 +176,22 @@ func TestAPreflightOfAPathWithAnEscapedSlash(t *testing.T) {
 		got := askRaw(t, s, listener, "OPTIONS", "/api/public/a%2Fb", "Origin: https://shop.example.com\r\n", "Access-Control-Request-Method: PUT\r\n", envoytest.Attempt+": "+listener+"\r\n")
 		if details := s.Logged(t, listener).Details; got != want.reply || details != want.details {
 			t.Errorf("%s: %+v, logged %s, want %+v", listener, got, details, want)
+		}
+		if got := askRaw(t, s, listener, "OPTIONS", "/api/public/a?x=%2F", "Origin: https://shop.example.com\r\n", "Access-Control-Request-Method: PUT\r\n"); got.status != 204 {
+			t.Errorf("%s: an escaped slash of the query: %+v", listener, got)
+		}
+		found, err := explain.Configuration("envoy.json", bootstrap, configurations[slices.Index(pathListeners, listener)].Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		told, err := explain.Explain(found.JSON, explain.Request{
+			Request: browser.Request{Origin: "https://shop.example.com", Method: "PUT"}, Path: "/api/public/a%2Fb", EscapedSlashes: found.EscapedSlashes,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x := told.Preflight.Exchange; x.Status != want.status || x.Details != want.details || told.Allowed != (want.status == 204) {
+			t.Errorf("%s: explain says %+v, %s", listener, x, told.Verdict)
 		}
 	}
 }

@@ -81,7 +81,8 @@ func explainRequest(_ context.Context, args []string, std stdio) int {
 	if err != nil {
 		return fail(err)
 	}
-	report, err := explain.Explain(configuration, request)
+	request.EscapedSlashes = configuration.EscapedSlashes
+	report, err := explain.Explain(configuration.JSON, request)
 	if err != nil {
 		return fail(err)
 	}
@@ -112,23 +113,23 @@ func (f *configurationFlags) declare(flags *flag.FlagSet, which, usage string) {
 	pluginFlag(flags, &f.plugins)
 }
 
-// configuration reads the file with readFile, and returns the configuration as JSON.
-// A configuration with mistakes is an error that tells them all. One that was made
-// of another proxy's policies is said to be.
-func (f *configurationFlags) configuration(command string, std stdio, readFile func(string) ([]byte, error)) ([]byte, error) {
+// configuration reads the file with readFile, and returns the configuration in it.
+// One with mistakes is an error that tells them all. One that was made of another
+// proxy's policies is said to be.
+func (f *configurationFlags) configuration(command string, std stdio, readFile func(string) ([]byte, error)) (explain.Found, error) {
 	name, data, err := readInput(std.in, f.file, readFile)
 	if err != nil {
-		return nil, err
+		return explain.Found{}, err
 	}
-	configuration, converted, err := explain.Configuration(name, data, f.name, f.plugins...)
+	found, err := explain.Configuration(name, data, f.name, f.plugins...)
 	if err != nil {
-		return nil, err
+		return explain.Found{}, err
 	}
-	if converted != "" {
-		fmt.Fprintf(std.err, "corsctl %s: converted from %s; corsctl convert prints the configuration, and what changes\n", command, converted)
+	if found.Converted != "" {
+		fmt.Fprintf(std.err, "corsctl %s: converted from %s; corsctl convert prints the configuration, and what changes\n", command, found.Converted)
 	}
-	if _, _, err = config.Parse(configuration); err == nil {
-		return configuration, nil
+	if _, _, err = config.Parse(found.JSON); err == nil {
+		return found, nil
 	}
 	// The file's own checks say the same with the lines.
 	var all []error
@@ -138,9 +139,9 @@ func (f *configurationFlags) configuration(command string, std stdio, readFile f
 		}
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return explain.Found{}, fmt.Errorf("%s: %w", name, err)
 	}
-	return nil, errors.Join(all...)
+	return explain.Found{}, errors.Join(all...)
 }
 
 func (f *explainFlags) declare(flags *flag.FlagSet) {

@@ -323,7 +323,7 @@ func (f *serveFlags) bootstrap(std stdio, files *watched) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return policyBootstrap(configuration, f.listen)
+	return policyBootstrap(configuration.JSON, f.listen)
 }
 
 // announce says what there is to see. What it says of the policy follows from the

@@ -8,36 +8,47 @@ import (
 	"corsfilter/internal/lint"
 )
 
-// Configuration returns a plugin configuration in a file, as JSON: the only one,
-// or the one that is named as lint says where it stands. plugins are as for
-// [lint.Find]. Where the file holds policies of another proxy instead, it is what
-// [convert.Convert] makes of them, and converted says of what.
-func Configuration(file string, data []byte, name string, plugins ...string) (configuration []byte, converted string, err error) {
+// Found is a configuration in a file.
+type Found struct {
+	JSON []byte
+	// Converted says of which policies of another proxy it was made; "" where it is
+	// the filter's own.
+	Converted string
+	// EscapedSlashes is for [Request.EscapedSlashes].
+	EscapedSlashes string
+}
+
+// Configuration returns a plugin configuration in a file: the only one, or the one
+// that is named as lint says where it stands. plugins are as for [lint.Find]. Where
+// the file holds policies of another proxy instead, it is what [convert.Convert]
+// makes of them.
+func Configuration(file string, data []byte, name string, plugins ...string) (Found, error) {
 	found, err := lint.Find(data, plugins...)
 	source := convert.File{Name: file, Data: data}
 	switch {
 	case err != nil:
-		return nil, "", fmt.Errorf("%s: %w", file, err)
+		return Found{}, fmt.Errorf("%s: %w", file, err)
 	case len(found) == 0 && name == "" && convert.Recognises(source):
 		result, problems := convert.Convert([]convert.File{source}, convert.Options{})
 		if problems != nil {
-			return nil, "", fmt.Errorf("%s can not be converted as it stands; corsctl convert has the flags that messages name:\n%w", file, problems)
+			return Found{}, fmt.Errorf("%s can not be converted as it stands; corsctl convert has the flags that messages name:\n%w", file, problems)
 		}
-		return result.JSON, strings.Join(result.Sources(), ", "), nil
+		return Found{JSON: result.JSON, Converted: strings.Join(result.Sources(), ", ")}, nil
 	case len(found) == 0:
-		return nil, "", fmt.Errorf("%s: no configuration of this filter is in the file", file)
-	case len(found) == 1 && name == "":
-		return found[0].JSON, "", nil
+		return Found{}, fmt.Errorf("%s: no configuration of this filter is in the file", file)
 	}
 	var names []string
 	for _, c := range found {
-		if c.Name() == name {
-			return c.JSON, "", nil
+		if c.Name() == name || len(found) == 1 && name == "" {
+			if err := c.Refused(); err != nil {
+				return Found{}, fmt.Errorf("%s:%w", file, err)
+			}
+			return Found{JSON: c.JSON, EscapedSlashes: c.EscapedSlashes()}, nil
 		}
 		names = append(names, fmt.Sprintf("%q", c.Name()))
 	}
 	if name != "" {
-		return nil, "", fmt.Errorf("%s: no configuration is named %q; write -name %s", file, name, strings.Join(names, ", or -name "))
+		return Found{}, fmt.Errorf("%s: no configuration is named %q; write -name %s", file, name, strings.Join(names, ", or -name "))
 	}
-	return nil, "", fmt.Errorf("%s: %d configurations are in the file; write -name %s", file, len(found), strings.Join(names, ", or -name "))
+	return Found{}, fmt.Errorf("%s: %d configurations are in the file; write -name %s", file, len(found), strings.Join(names, ", or -name "))
 }

@@ -23,6 +23,9 @@ type Request struct {
 	// Upstream are the headers that upstream answers with. Nil: they are not
 	// known, and upstream is taken to send none that concern CORS.
 	Upstream []browser.Header
+	// EscapedSlashes is the path_with_escaped_slashes_action of Envoy's connection
+	// manager around the filter; "" leaves them alone.
+	EscapedSlashes string
 }
 
 // Report is the explanation.
@@ -89,7 +92,7 @@ func Explain(configuration []byte, r Request) (*Report, error) {
 	}
 	r.SameOrigin = r.Host != "" && filter.IsSameOrigin(r.Origin, r.Scheme, r.Host)
 	x := explanation{config: c, request: r, report: &Report{SameOrigin: r.SameOrigin}}
-	x.policy, x.rule = c.Select(r.Host, r.Path)
+	x.policy, x.rule = c.Select(r.Host, r.seen())
 	x.describePolicy()
 	x.run()
 	x.notes()
@@ -111,6 +114,10 @@ type explanation struct {
 func (x *explanation) describePolicy() {
 	report := x.report
 	switch {
+	case x.request.beforeTheFilter() != 0:
+		x.policy, x.rule = nil, nil
+		report.Policy = "none is asked for: Envoy's connection manager answers before any filter"
+		return
 	case x.rule != nil:
 		report.Rule = x.rule.Name
 		report.Policy = fmt.Sprintf("the rule %q gives the policy: it is the first that matches the host and the path", x.rule.Name)
@@ -162,6 +169,9 @@ func (x *explanation) run() {
 		report.UpstreamDecides = true
 		report.Verdict = "upstream decides: the filter leaves its CORS headers as they are"
 		return
+	case r.beforeTheFilter() != 0:
+		report.Verdict = "blocked: Envoy's connection manager answers the request: " + v.Message
+		return
 	case !stage.Exchange.Forwarded:
 		report.Verdict = "blocked: the filter rejects the request: " + v.Message
 		return
@@ -194,6 +204,9 @@ func (x *explanation) notes() {
 				add("%s keeps the answer to a preflight for %d seconds at most", limit.Browser, limit.Seconds)
 			}
 		}
+	}
+	if seen := x.request.seen(); seen != x.request.Path {
+		add("the filter and upstream get the path %s: path_with_escaped_slashes_action is %s", seen, x.request.EscapedSlashes)
 	}
 	if x.request.PrivateNetwork {
 		add("Chromium no longer sends Access-Control-Request-Private-Network: since version 142 it asks the user instead (Local Network Access), and no header of the server can answer for the user")

@@ -188,6 +188,37 @@ var cases = []struct {
 		decides: true,
 	},
 	{
+		name:    "a preflight of an escaped slash that Envoy redirects",
+		request: Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "PUT"}, Path: "/v1/a%2Fb?x=%2F", EscapedSlashes: "UNESCAPE_AND_REDIRECT"},
+		reason:  browser.OriginMissing,
+		remedy:  remedyForSlashes,
+		golden:  true,
+	},
+	{
+		name:    "a request for an escaped slash that Envoy rejects",
+		request: Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "GET"}, Path: `/status%5c`, EscapedSlashes: "REJECT_REQUEST"},
+		reason:  browser.OriginMissing,
+		remedy:  remedyForSlashes,
+		golden:  true,
+	},
+	{
+		name:    "an escaped slash in the query",
+		request: Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "PUT"}, Path: "/a?x=%2F", EscapedSlashes: "UNESCAPE_AND_REDIRECT"},
+		allowed: true,
+	},
+	{
+		name:    "an escaped slash that is left alone",
+		request: Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "PUT"}, Path: "/a%2fb", EscapedSlashes: "KEEP_UNCHANGED"},
+		allowed: true,
+	},
+	{
+		name:    "an escaped slash that is one for the rules",
+		request: Request{Request: browser.Request{Origin: "https://anyone.example", Method: "GET"}, Path: "/v1/..%2fstatus?x=1", EscapedSlashes: "UNESCAPE_AND_FORWARD"},
+		allowed: true,
+		rule:    "public",
+		golden:  true,
+	},
+	{
 		name:    "the filter only watches",
 		request: Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "PUT"}, Host: "trial.example.com"},
 		rule:    "trial",

@@ -29,6 +29,9 @@ const maxChanges = 16
 // remedy looks for the changes that let the script get the response. It changes
 // one thing at a time, as the browser names it, and asks again.
 func (x *explanation) remedy(configuration []byte) (words string, changes []Change) {
+	if x.request.beforeTheFilter() != 0 {
+		return remedyForSlashes, nil
+	}
 	at, policy, err := newEditor(configuration, x.rule)
 	if err != nil {
 		return "", nil
@@ -74,7 +77,7 @@ func explainOnce(configuration []byte, r Request) (*Report, error) {
 		return nil, err
 	}
 	x := explanation{config: c, request: r, report: &Report{SameOrigin: r.SameOrigin}}
-	x.policy, x.rule = c.Select(r.Host, r.Path)
+	x.policy, x.rule = c.Select(r.Host, r.seen())
 	x.run()
 	return x.report, nil
 }

@@ -39,6 +39,15 @@ func (c Configuration) checkMessage() []Finding {
 	return []Finding{f}
 }
 
+// Refused says why the configuration does not reach the module as it stands; nil: it
+// does.
+func (c Configuration) Refused() error {
+	for _, f := range c.checkMessage() {
+		return fmt.Errorf("%d:%d: %s; %s", f.Line, f.Column, f.Reason, f.Remedy)
+	}
+	return nil
+}
+
 // beside warns of CORS headers that the proxy adds to responses beside the filter.
 func (all contents) beside() (findings []Finding) {
 	told := map[*yaml.Node]bool{}
@@ -135,22 +144,19 @@ func elements(node *yaml.Node) []*yaml.Node {
 	return node.Content
 }
 
-// EscapedSlashes says what the connection manager around the filter does with a
-// path that has an escaped slash, in the words of its
-// path_with_escaped_slashes_action, and in which line. "" is nothing.
-func (c Configuration) EscapedSlashes() (action string, line int) {
+// escapedSlashes are the values of path_with_escaped_slashes_action, by their numbers.
+var escapedSlashes = []string{"IMPLEMENTATION_SPECIFIC_DEFAULT", "KEEP_UNCHANGED", "REJECT_REQUEST", "UNESCAPE_AND_REDIRECT", "UNESCAPE_AND_FORWARD"}
+
+// EscapedSlashes is the path_with_escaped_slashes_action of the connection manager
+// around the filter; "" where it has none.
+func (c Configuration) EscapedSlashes() string {
 	if !c.managed {
-		return "", 0
+		return ""
 	}
-	node := document.Field(c.around, "path_with_escaped_slashes_action")
-	action = document.Scalar(node)
-	for number, name := range []string{"", "", "REJECT_REQUEST", "UNESCAPE_AND_REDIRECT", "UNESCAPE_AND_FORWARD"} { // protobuf's JSON takes numbers
-		if action == strconv.Itoa(number) {
-			action = name
-		}
+	action := document.Scalar(document.Field(c.around, "path_with_escaped_slashes_action"))
+	// protobuf's JSON takes an enumeration's numbers as well.
+	if number, err := strconv.Atoi(action); err == nil && number >= 0 && number < len(escapedSlashes) {
+		return escapedSlashes[number]
 	}
-	if node == nil {
-		return "", 0
-	}
-	return action, node.Line
+	return action
 }
