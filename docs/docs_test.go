@@ -123,12 +123,12 @@ func TestEveryResourceOnThePagesIsAccepted(t *testing.T) {
 				continue
 			}
 			checked[resource.Kind]++
-			configuration, _, err := explain.Configuration(page, []byte(block), "")
+			found, err := explain.Configuration(page, []byte(block), "")
 			if err != nil {
 				t.Errorf("%s, YAML block %d: %v", page, i, err)
 				continue
 			}
-			if _, _, err := config.Parse(configuration); err != nil {
+			if _, _, err := config.Parse(found.JSON); err != nil {
 				t.Errorf("%s, YAML block %d: %v", page, i, err)
 			}
 		}
