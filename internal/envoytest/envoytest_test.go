@@ -29,3 +29,26 @@ func TestEnvoyServer(t *testing.T) {
 	}
 	s.Counted(t, map[string]uint64{"cors.origin_valid": 1, "cors.preflight_allowed": 1})
 }
+
+func TestPushes(t *testing.T) {
+	pushes := NewPushes(t)
+	listener := func(origin string) Listener {
+		return Listener{Policy: `{"allow_origins": ["` + origin + `"]}`, Routes: `[{match: {prefix: /}, direct_response: {status: 200}}]`}
+	}
+	pushes.Push(t, listener("https://before.example"))
+	s := Start(t, Bootstrap{More: pushes.More()}, envoy.Options{Arguments: pushes.Arguments()})
+	pushes.Push(t, listener("https://after.example"))
+	Eventually(t, "the other policy is in force", func() bool {
+		request, err := http.NewRequest(http.MethodGet, "http://"+s.Address(""), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Origin", "https://after.example")
+		response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		return response.Header.Get("Access-Control-Allow-Origin") != ""
+	})
+}
