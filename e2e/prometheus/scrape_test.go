@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strconv"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +21,8 @@ import (
 	"github.com/prometheus/prometheus/rules"
 	"github.com/prometheus/prometheus/util/teststorage"
 
-	"corsfilter/internal/gateway"
+	"corsfilter/internal/envoy"
+	"corsfilter/internal/envoytest"
 )
 
 // Two policies, so that the counters of both modes are there.
@@ -32,16 +33,19 @@ const (
 	interval = 30 * time.Second
 )
 
-// TestEveryQueryRunsOverWhatIsExposed scrapes the gateway while it works, and runs
-// each alert and each query of the dashboard over the samples.
+// TestEveryQueryRunsOverWhatIsExposed scrapes Envoy while it works, and runs each
+// alert and each query of the dashboard over the samples.
 func TestEveryQueryRunsOverWhatIsExposed(t *testing.T) {
-	g := serve(t)
+	s := serve(t)
 	storage := promqltest.LoadedStorage(t, "")
 	t.Cleanup(func() { storage.Close() })
 	start := time.Unix(1_800_000_000, 0)
 	for i := range scrapes {
-		use(t, g)
-		scrape(t, g, storage, start.Add(time.Duration(i)*interval))
+		use(t, s)
+		// The filter tells what it counted once a second, and every window of the
+		// queries has to see it.
+		time.Sleep(150 * time.Millisecond)
+		scrape(t, s, storage, start.Add(time.Duration(i)*interval))
 	}
 	query := rules.EngineQueryFunc(engine(t), storage)
 	now := start.Add((scrapes - 1) * interval)
@@ -91,40 +95,105 @@ func TestEveryQueryRunsOverWhatIsExposed(t *testing.T) {
 	}
 }
 
-// serve starts envoy.yaml with the policy.
-func serve(t *testing.T) *gateway.Gateway {
+// TestARefusedPushIsSeen refuses one push by LDS and, an hour later, one by ECDS.
+func TestARefusedPushIsSeen(t *testing.T) {
+	s := serve(t)
+	storage := promqltest.LoadedStorage(t, "")
+	t.Cleanup(func() { storage.Close() })
+	var expr string
+	for _, rule := range alerts(t) {
+		if rule.Alert == "CORSPushRefused" {
+			expr = rule.Expr
+		}
+	}
+	query := rules.EngineQueryFunc(engine(t), storage)
+	now := time.Unix(1_800_000_000, 0)
+	fires := func() bool {
+		t.Helper()
+		now = now.Add(interval)
+		scrape(t, s, storage, now)
+		result, err := query(context.Background(), expr, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(result) > 0
+	}
+	fires()
+	for _, way := range []struct {
+		counter string
+		push    func(*testing.T, string)
+	}{
+		{"listener_manager.lds.update_rejected", s.pushListener},
+		{"extension_config_discovery.http_filter.cors.update_rejected", s.pushExtension},
+	} {
+		if fires() {
+			t.Errorf("fires before %s counts", way.counter)
+		}
+		way.push(t, `{"allow_origins": ["https://shop.example.com/"]}`)
+		envoytest.Eventually(t, way.counter+" counts", func() bool {
+			stats, err := s.Stats(regexp.QuoteMeta(way.counter))
+			return err == nil && stats[way.counter] == 1
+		})
+		if !fires() {
+			t.Errorf("does not fire after %s has counted: %s", way.counter, expr)
+		}
+		now = now.Add(time.Hour)
+		fires() // the same counts as an hour ago
+	}
+}
+
+// server is an Envoy with the policy: one listener is pushed by LDS, and the filter of
+// another by ECDS.
+type server struct {
+	*envoytest.Server
+	pushes    *envoytest.Pushes
+	extension string // the file that is watched
+}
+
+func serve(t *testing.T) *server {
 	t.Helper()
-	module, err := os.ReadFile(os.Getenv("CORSFILTER_WASM"))
-	if err != nil {
-		t.Fatalf("CORSFILTER_WASM names no module; run make test from the root: %v", err)
+	s := &server{pushes: envoytest.NewPushes(t), extension: filepath.Join(t.TempDir(), "ecds.json")}
+	s.pushListener(t, policy)
+	s.pushExtension(t, policy)
+	s.Server = envoytest.Start(t, envoytest.Bootstrap{
+		Listeners: []envoytest.Listener{{
+			Name: "discovers",
+			Front: fmt.Sprintf(`[{name: cors, config_discovery: {
+				config_source: {path_config_source: {path: %q}},
+				type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm],
+			}}]`, s.extension),
+			Routes: routes,
+		}},
+		More: s.pushes.More(),
+	}, envoy.Options{Arguments: s.pushes.Arguments()})
+	return s
+}
+
+const routes = `[{match: {prefix: /}, direct_response: {status: 404}}]`
+
+func (s *server) pushListener(t *testing.T, policy string) {
+	t.Helper()
+	s.pushes.Push(t, envoytest.Listener{Policy: policy, Routes: routes})
+}
+
+func (s *server) pushExtension(t *testing.T, policy string) {
+	t.Helper()
+	resource := envoytest.Filter(t, policy, "")
+	resource["@type"] = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"
+	text, err := json.Marshal(map[string]any{"version_info": policy, "resources": []any{resource}})
+	if err == nil {
+		err = errors.Join(os.WriteFile(s.extension+".next", text, 0o644), os.Rename(s.extension+".next", s.extension))
 	}
-	text, err := os.ReadFile(filepath.Join("..", "..", "envoy.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, rest, ok1 := strings.Cut(string(text), "                          value: |\n")
-	_, after, ok2 := strings.Cut(rest, "                  - name: envoy.filters.http.router\n")
-	if !ok1 || !ok2 {
-		t.Fatal("envoy.yaml has no policy where one is looked for")
-	}
-	config, err := gateway.Load([]byte(before+"                          value: "+strconv.Quote(policy)+"\n                  - name: envoy.filters.http.router\n"+after), gateway.LoadOptions{Module: module})
-	if err != nil {
-		t.Fatal(err)
-	}
-	upstream := httptest.NewServer(http.NotFoundHandler())
-	t.Cleanup(upstream.Close)
-	g, err := gateway.Start(t.Context(), config, gateway.Options{Listen: gateway.Ephemeral, Endpoints: map[string]string{"api": upstream.Listener.Addr().String()}, AccessLog: io.Discard, Log: io.Discard})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return g
 }
 
 // use sends what pages and strangers send between two scrapes.
-func use(t *testing.T, g *gateway.Gateway) {
+func use(t *testing.T, s *server) {
 	t.Helper()
 	send := func(method, path string, headers ...string) {
-		request, err := http.NewRequest(method, "http://"+g.Addr("main")+path, nil)
+		request, err := http.NewRequest(method, "http://"+s.Address("main")+path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,18 +212,15 @@ func use(t *testing.T, g *gateway.Gateway) {
 		send("GET", path, "Origin", shop)
 		send("GET", path, "Origin", evil)
 		send("OPTIONS", path, "Origin", shop, method, "PUT")
-		for range 4 {
+		for range 12 {
 			send("OPTIONS", path, "Origin", shop, method, "DELETE")
 		}
 	}
 }
 
-func scrape(t *testing.T, g *gateway.Gateway, storage *teststorage.TestStorage, at time.Time) {
+func scrape(t *testing.T, s *server, storage *teststorage.TestStorage, at time.Time) {
 	t.Helper()
-	for _, vm := range g.VMs() {
-		vm.Tick() // what was counted is told once a second
-	}
-	response, err := http.Get("http://" + g.AdminAddr() + "/stats/prometheus")
+	response, err := http.Get("http://" + s.Admin + "/stats/prometheus")
 	if err != nil {
 		t.Fatal(err)
 	}
