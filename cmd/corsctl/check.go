@@ -31,6 +31,9 @@ filter's keys, or where -plugin has its name. Of several files those without a
 configuration of the filter are skipped with a note; for one file alone, or with
 -require, that is an error, and with -require=false it never is.
 
+It warns of CORS headers that an envoy.yaml, an EnvoyFilter or a VirtualService in
+the same file adds to responses beside the filter.
+
 A file that holds policies of another proxy instead, as corsctl convert reads
 them, is converted and its result checked, with the lines of the source, where it
 is the only file, or with -require.

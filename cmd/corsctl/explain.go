@@ -24,9 +24,10 @@ var explainCommand = command{
 	},
 	text: `Tells what one request of a browser would get under a configuration: which rule
 and policy, step by step what the filter decides, the exact response headers, and
-what the browser does with them. FILE is anything that corsctl check reads. The
-request is told by flags, by a request copied from a browser's network panel (Copy
-as cURL), or by the message in its console; flags come on top of what was pasted.`,
+what the browser does with them. FILE is anything that corsctl check reads; in an
+envoy.yaml it tells of what Envoy answers before the filter, too. The request is
+told by flags, by a request copied from a browser's network panel (Copy as cURL),
+or by the message in its console; flags come on top of what was pasted.`,
 	examples: []example{
 		{"May this page send a PUT?", "corsctl explain -c policy.json -origin https://shop.example.com -method PUT"},
 		{"Why does the console complain?", `corsctl explain -c policy.json -console "Access to fetch at 'https://api.example.com/' from origin 'https://shop.example.com' has been blocked by CORS policy: Request header field x-foo is not allowed by Access-Control-Allow-Headers in preflight response."`},
