@@ -196,6 +196,35 @@ func TestAPreflightOfAPathWithAnEscapedSlash(t *testing.T) {
 	}
 }
 
+// TestRepliesThatNoFilterSees sends what the connection manager answers itself; the
+// README's limits name these replies.
+func TestRepliesThatNoFilterSees(t *testing.T) {
+	s := envoytest.Start(t, envoytest.Bootstrap{Listeners: []envoytest.Listener{{Policy: `{"allow_origins": ["*"]}`, Routes: direct}}}, envoy.Options{})
+	for _, c := range []struct {
+		name, request string
+		status        int
+		allowedOrigin string
+	}{
+		{"a request that the filter sees", "GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://a.example\r\n\r\n", 200, "*"},
+		{"an old version of HTTP", "GET / HTTP/1.0\r\nHost: a\r\nOrigin: https://a.example\r\n\r\n", 426, ""},
+		{"headers that are too large", "GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://a.example\r\nX-Large: " + strings.Repeat("a", 61<<10) + "\r\n\r\n", 431, ""},
+		{"a request that is none", "GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://a.example\r\nContent-Length: none\r\n\r\n", 400, ""},
+	} {
+		conn, err := net.Dial("tcp", s.Address(""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(conn, c.request)
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		conn.Close()
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		} else if got := response.Header.Get("Access-Control-Allow-Origin"); response.StatusCode != c.status || got != c.allowedOrigin {
+			t.Errorf("%s: %d with %q, want %d with %q", c.name, response.StatusCode, got, c.status, c.allowedOrigin)
+		}
+	}
+}
+
 // TestDecisionsAreLoggedOnDemand is the first step of a roll-out.
 func TestDecisionsAreLoggedOnDemand(t *testing.T) {
 	s := envoytest.Start(t, envoytest.Bootstrap{Listeners: []envoytest.Listener{{
