@@ -92,6 +92,9 @@ func TestEnvoyYAMLAnswers(t *testing.T) {
 	if got := askRaw(t, s, "main", "OPTIONS", "/api/a%2Fb", "Origin: https://evil.example\r\n", "Access-Control-Request-Method: PUT\r\n"); got.status != 403 || got.allowedOrigin != "" {
 		t.Errorf("a stranger's preflight: %+v", got)
 	}
+	if dump, err := s.Get("/config_dump"); err != nil || !strings.Contains(dump, `"failure_policy": "FAIL_RELOAD"`) || strings.Contains(dump, "path_with_escaped_slashes_action") {
+		t.Errorf("the failure policy is not what docs/install.md recommends, or no rule asks for a path and escaped slashes are touched: %v\n%s", err, dump)
+	}
 	s.Counted(t, map[string]uint64{"cors.origin_valid": 2, "cors.origin_invalid": 1, "cors.preflight_allowed": 1, "cors.preflight_denied_origin": 1, "cors.request_allowed": 1})
 }
 
