@@ -25,6 +25,7 @@ COMMIT := $(shell git rev-parse HEAD 2>/dev/null)$(shell test -z "$$(git status 
 STAMP := -X corsfilter/internal/version.release=$(VERSION) -X corsfilter/internal/version.commit=$(COMMIT)
 # Where make push puts the images: REGISTRY/NAME or REGISTRY/NAME:TAG.
 IMAGE ?=
+comma := ,
 
 MODULE := dist/cors.wasm
 FLOOR := dist/floor.wasm
@@ -102,13 +103,15 @@ push: $(MODULE) ## pushes both to IMAGE=REGISTRY/NAME[:TAG] as VERSION=1.2.0, wi
 release: ## everything a release consists of, in dist: make release VERSION=1.2.0
 	@go run ./cmd/ship release -version '$(VERSION)'
 
-bench: $(MODULE) $(FLOOR) ## all figures of docs/benchmarks.md anew, in some minutes; BENCH=quick in one
-	@go run ./bench/report -command='make bench$(if $(BENCH), BENCH=$(BENCH))' $(if $(filter quick,$(BENCH)),-quick)
+bench: $(MODULE) $(FLOOR) ## the figures of docs/benchmarks.md and the README anew, in Envoy, in some minutes; BENCH=quick shows them in one
+	@envoy="$$(scripts/setup envoy)" && cd bench/envoy && ENVOY="$$envoy" CORSFILTER_WASM=$(CURDIR)/$(MODULE) CORSFILTER_FLOOR=$(CURDIR)/$(FLOOR) \
+		go test -run '^TestBench$$' -count=1 -timeout 0 -v . -args -effort='$(or $(BENCH),full)' -only='$(ONLY)' -out=$(CURDIR)/dist/benchmarks.txt
 
-v8: $(MODULE) $(FLOOR) ## one request in V8 beside others; MODULES=a.wasm,b.wasm adds some, CASE=actual runs one
-	@go run ./bench/report -only=v8 -modules='$(MODULES)' -case='$(CASE)' $(if $(filter quick,$(BENCH)),-quick)
+v8: $(MODULE) $(FLOOR) ## one request in V8 alone, for work on the filter; MODULES=a.wasm,b.wasm adds some, CASE=actual runs one
+	@go run ./bench/v8 $(if $(filter quick,$(BENCH)),-quick) -case='$(CASE)' floor=$(FLOOR) module=$(MODULE) $(subst $(comma), ,$(MODULES)) >dist/v8.txt
+	@cd bench/envoy && go tool benchstat -col /filter $(CURDIR)/dist/v8.txt
 
-benchstat: $(MODULE) ## Go's own benchmarks, for benchstat
+benchstat: $(MODULE) ## Go's own benchmarks, and the module's under wazero, for benchstat
 	CORSFILTER_WASM=$(CURDIR)/$(MODULE) go test -run '^$$' -bench . -benchmem ./filter ./e2e ./bench
 
 size: ## what the module is made of, by package; PACKAGE=corsfilter/config lists its functions

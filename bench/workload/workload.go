@@ -23,7 +23,7 @@ type Want struct {
 // Case is one kind of request.
 type Case struct {
 	Name string
-	// Calls is how often the contract lets the request call the proxy.
+	// Calls is how often the request has to call the proxy.
 	Calls   int
 	request Pairs
 	origin  string
@@ -65,13 +65,13 @@ var (
 // The cases. Denied is a request of an origin that is not allowed; it is
 // forwarded, and no page may read the response.
 var (
-	NoOrigin = Case{"no Origin", 3, noOrigin, "", Want{0, Pairs{{"vary", "origin"}}, nil}}
+	NoOrigin = Case{"no-origin", 3, noOrigin, "", Want{0, Pairs{{"vary", "origin"}}, nil}}
 	Actual   = Case{"actual", 7, fetched, shop, Want{0, Pairs{
 		{"access-control-allow-credentials", "true"}, {"access-control-allow-origin", origin},
 		{"access-control-expose-headers", "x-total-count"}, {"vary", "origin"},
 	}, []string{"cors.origin_valid", "cors.request_allowed"}}}
 	Denied    = Case{"denied", 4, fetched, stranger, Want{0, Pairs{{"vary", "origin"}}, []string{"cors.origin_invalid", "cors.request_denied"}}}
-	Preflight = Case{"preflight", 4, asking, shop, Want{204, Pairs{
+	Preflight = Case{"preflight", 5, asking, shop, Want{204, Pairs{
 		{"access-control-allow-credentials", "true"}, {"access-control-allow-headers", "content-type, x-request-id"},
 		{"access-control-allow-methods", "PUT, DELETE"}, {"access-control-allow-origin", origin},
 		{"access-control-max-age", "600"}, {"vary", "origin, access-control-request-method, access-control-request-headers"},
@@ -89,9 +89,9 @@ type Exchange struct {
 	Want    Want  `json:"want"`
 }
 
-// Exchanges are n requests of the case, to be sent in turn: of n different
-// origins where n is more than one.
-func (c Case) Exchanges(n int) (all []Exchange) {
+// Exchanges are n requests of the case, to be sent in turn. Where n is more than one
+// they are of n different origins, from all over a list of so many.
+func (c Case) Exchanges(n, origins int) (all []Exchange) {
 	for i := range n {
 		o := c.origin
 		switch {
@@ -99,7 +99,7 @@ func (c Case) Exchanges(n int) (all []Exchange) {
 		case o == stranger:
 			o = fmt.Sprintf("https://evil-%d.example", i)
 		default:
-			o = member(i + 1)
+			o = member(1 + i*7919%(origins-1)) // a prime: none comes twice
 		}
 		want := c.want
 		want.Headers = fill(want.Headers, o)
@@ -120,7 +120,7 @@ func fill(pairs Pairs, o string) Pairs {
 // Access-Control-Request-Headers: names that are allowed, but beyond a list of
 // 4,096 bytes none is.
 func WithRequestHeaders(n int) Exchange {
-	e := Preflight.Exchanges(1)[0]
+	e := Preflight.Exchanges(1, 1)[0]
 	list := strings.Repeat("x-request-id,", n/13+1)
 	list = list[:len(list)-1]
 	for i, p := range e.Request {

@@ -1,0 +1,120 @@
+package envoy
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"corsfilter/bench/workload"
+	"corsfilter/internal/envoy"
+	"corsfilter/internal/envoytest"
+	"corsfilter/internal/progress"
+)
+
+// pushesOfPolicies measures what a new policy takes, by file LDS: the time until it
+// is in force, the processor time of the main thread, and the longest that a request
+// waited meanwhile, for the worker has to take it in as well.
+func (b *bench) pushesOfPolicies() {
+	meter := progress.Start(os.Stderr, "pushes, contenders", int64(len(sizes)*len(b.contenders)))
+	defer meter.Stop()
+	for _, origins := range sizes {
+		for _, c := range b.contenders {
+			if c.decides && b.ctx.Err() == nil {
+				b.pushesOf(c, origins)
+			}
+			meter.Add(1)
+		}
+	}
+}
+
+func (b *bench) pushesOf(c contender, origins int) {
+	file := filepath.Join(b.TempDir(), "lds.json")
+	l := c.listen(b, origins)
+	// A push changes what a page may read, and with that the whole policy.
+	listener := string(envoytest.Bootstrap{Listeners: []envoytest.Listener{l}}.JSON(b))
+	write := func(version int) {
+		var bootstrap struct {
+			Static struct{ Listeners []object } `json:"static_resources"`
+		}
+		if err := json.Unmarshal([]byte(strings.ReplaceAll(listener, exposed, label(version))), &bootstrap); err != nil {
+			b.Fatal(err)
+		}
+		resource := bootstrap.Static.Listeners[0]
+		resource["@type"] = "type.googleapis.com/envoy.config.listener.v3.Listener"
+		text, err := json.Marshal(object{"version_info": fmt.Sprint(version), "resources": []any{resource}})
+		if err == nil {
+			err = errors.Join(os.WriteFile(file+".next", text, 0o644), os.Rename(file+".next", file))
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	write(0)
+	server := envoytest.Start(b, envoytest.Bootstrap{Upstream: nowhere, More: text(b, object{"dynamic_resources": object{"lds_config": object{"path_config_source": object{"path": file}}}})}, envoy.Options{Arguments: []string{"--service-node", "bench", "--service-cluster", "bench"}})
+	defer server.Stop()
+	request := overHTTP(workload.Actual.Exchanges(1, 1)[0].Request)
+	main := fmt.Sprintf("/proc/%d/task/%[1]d", server.Pid())
+	address := server.Address(l.Name)
+	for version := range b.effort.pushes {
+		idle(b, server.Pid())
+		before, began, longest := scheduled(b, main), time.Now(), time.Duration(0)
+		write(version + 1)
+		for {
+			asked := time.Now()
+			got, err := readable(address, request)
+			if err != nil {
+				b.Fatalf("%s: %v", c.name, err)
+			}
+			longest = max(longest, time.Since(asked))
+			if got == label(version+1) {
+				break
+			}
+			if got != label(version) {
+				b.Fatalf("%s: a page may read %q after push %d", c.name, got, version+1)
+			}
+			if time.Since(began) > time.Minute {
+				b.Fatalf("%s: push %d is not in force after a minute", c.name, version+1)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		took := time.Since(began)
+		b.result("Push", origins, c.name, 1, float64(took), "in-force-ns/op", float64(scheduled(b, main)-before), "main-ns/op", float64(longest), "longest-wait-ns/op")
+	}
+}
+
+// exposed is what the policies of the workload let a page read.
+const exposed = "x-total-count"
+
+func label(version int) string {
+	if version == 0 {
+		return exposed
+	}
+	return fmt.Sprintf("x-version-%d", version)
+}
+
+// readable is what a page may read of a response, over a new connection: those that
+// are open keep the policy they were opened under.
+func readable(address string, request []byte) (string, error) {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	c := &connection{Conn: conn, answers: bufio.NewReader(conn)}
+	if err := errors.Join(c.ask(&sent{request: request}), c.answer()); err != nil {
+		return "", err
+	}
+	response, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(c.head)), &http.Request{Method: http.MethodHead})
+	if err != nil {
+		return "", err
+	}
+	return response.Header.Get("Access-Control-Expose-Headers"), nil
+}
