@@ -3,13 +3,11 @@ package envoy
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -36,33 +34,21 @@ func (b *bench) pushesOfPolicies() {
 }
 
 func (b *bench) pushesOf(c contender, origins int) {
-	file := filepath.Join(b.TempDir(), "lds.json")
-	l := c.listen(b, origins)
-	// A push changes what a page may read, and with that the whole policy.
-	listener := string(envoytest.Bootstrap{Listeners: []envoytest.Listener{l}}.JSON(b))
+	push := envoytest.NewPushes(b)
 	write := func(version int) {
-		var bootstrap struct {
-			Static struct{ Listeners []object } `json:"static_resources"`
+		l := c.listen(b, origins)
+		// A push changes what a page may read, and with that the whole policy.
+		for _, part := range []*string{&l.Policy, &l.Front, &l.VirtualHost} {
+			*part = strings.ReplaceAll(*part, exposed, label(version))
 		}
-		if err := json.Unmarshal([]byte(strings.ReplaceAll(listener, exposed, label(version))), &bootstrap); err != nil {
-			b.Fatal(err)
-		}
-		resource := bootstrap.Static.Listeners[0]
-		resource["@type"] = "type.googleapis.com/envoy.config.listener.v3.Listener"
-		text, err := json.Marshal(object{"version_info": fmt.Sprint(version), "resources": []any{resource}})
-		if err == nil {
-			err = errors.Join(os.WriteFile(file+".next", text, 0o644), os.Rename(file+".next", file))
-		}
-		if err != nil {
-			b.Fatal(err)
-		}
+		push.Push(b, l)
 	}
 	write(0)
-	server := envoytest.Start(b, envoytest.Bootstrap{Upstream: nowhere, More: text(b, object{"dynamic_resources": object{"lds_config": object{"path_config_source": object{"path": file}}}})}, envoy.Options{Arguments: []string{"--service-node", "bench", "--service-cluster", "bench"}})
+	server := envoytest.Start(b, envoytest.Bootstrap{Upstream: nowhere, More: push.More()}, envoy.Options{Arguments: push.Arguments()})
 	defer server.Stop()
 	request := overHTTP(workload.Actual.Exchanges(1, 1)[0].Request)
 	main := fmt.Sprintf("/proc/%d/task/%[1]d", server.Pid())
-	address := server.Address(l.Name)
+	address := server.Address(c.listenerName(origins))
 	for version := range b.effort.pushes {
 		idle(b, server.Pid())
 		before, began, longest := scheduled(b, main), time.Now(), time.Duration(0)
