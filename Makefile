@@ -84,8 +84,9 @@ mutate: ## flips each comparison, constant and branch of config, filter, interna
 	@go run ./internal/mutate $(if $(ONLY),-only '$(ONLY)')
 
 .PHONY: load
-load: $(MODULE) ## the live gateway under load, loopback only: LOADTIME=20s for each kind, 10,000 connections; Ctrl-C reports so far
-	@cd e2e/load && CORSFILTER_WASM=$(CURDIR)/$(MODULE) go test -run '^TestLoad$$' -count=1 -timeout 0 -v . -args -duration $(LOADTIME) -connections 10000
+load: $(MODULE) ## Envoy with the filter under load, loopback only: LOADTIME=20s for each kind, 10,000 connections; Ctrl-C reports so far
+	@envoy="$$(scripts/setup envoy)" && cd e2e/load && ENVOY="$$envoy" CORSFILTER_WASM=$(CURDIR)/$(MODULE) \
+		go test -run '^TestLoad$$' -count=1 -timeout 0 -v . -args -duration $(LOADTIME) -connections 10000
 
 .PHONY: soak
 soak: $(MODULE) ## ten million requests through several VMs with pushes in between: REQUESTS=N; Ctrl-C reports so far

@@ -1,7 +1,7 @@
-// Package load puts the live gateway under load: how many requests it serves, how
-// fast, with the filter and without, with an upstream that is slow or fails, with
-// thousands of connections, and while its configuration changes. No request may
-// fail that upstream does not fail.
+// Package load puts Envoy under load: how many requests it serves, how fast, with
+// the filter and without, with an upstream that is slow or fails, with thousands of
+// connections, and while its configuration changes. No request may fail that upstream
+// does not fail.
 package load
 
 import (
@@ -54,7 +54,7 @@ var (
 		kind{method: "GET", path: "/error", origin: shop, status: []uint16{500}, allow: shop},
 		kind{method: "GET", path: "/hangs-up", origin: shop, status: []uint16{502, 503}, allow: shop},
 	)
-	// bare are requests through a gateway without the filter.
+	// bare are requests where there is no filter.
 	bare = []kind{{method: "GET", path: "/bare", origin: shop, status: []uint16{200}, allow: "*"}}
 )
 
@@ -105,12 +105,12 @@ func short(d time.Duration) string { return d.Round(10 * time.Microsecond).Strin
 
 // attack sends requests of the kinds, one after the other, from 32 workers at once,
 // for as long as told.
-func attack(ctx context.Context, p *proxy, name string, lasts time.Duration, kinds []kind) *row {
+func attack(ctx context.Context, address, name string, lasts time.Duration, kinds []kind) *row {
 	byPath := map[string]kind{}
 	var targets []vegeta.Target
 	for _, k := range kinds {
-		byPath["http://"+p.address+k.path] = k
-		targets = append(targets, k.target(p.address))
+		byPath["http://"+address+k.path] = k
+		targets = append(targets, k.target(address))
 	}
 	attacker := vegeta.NewAttacker(vegeta.MaxWorkers(32), vegeta.Workers(32), vegeta.Connections(64), vegeta.Redirects(vegeta.NoFollow), vegeta.Timeout(20*time.Second))
 	defer context.AfterFunc(ctx, func() { attacker.Stop() })()
@@ -131,7 +131,7 @@ func attack(ctx context.Context, p *proxy, name string, lasts time.Duration, kin
 
 // crowd opens many connections, sends a request over each, and another one when
 // all are open.
-func crowd(ctx context.Context, p *proxy, n int) *row {
+func crowd(ctx context.Context, address string, n int) *row {
 	r := &row{name: progress.Count(int64(n)) + " connections", failures: map[string]int{}}
 	meter := progress.Start(os.Stderr, "requests over connections", int64(2*n))
 	defer meter.Stop()
@@ -147,7 +147,7 @@ func crowd(ctx context.Context, p *proxy, n int) *row {
 	ask := func(i int) string {
 		k := usual[i%len(usual)]
 		if all[i] == nil {
-			c, err := net.DialTimeout("tcp", p.address, 20*time.Second)
+			c, err := net.DialTimeout("tcp", address, 20*time.Second)
 			if err != nil {
 				return err.Error()
 			}
@@ -155,7 +155,7 @@ func crowd(ctx context.Context, p *proxy, n int) *row {
 		}
 		c := all[i]
 		c.SetDeadline(time.Now().Add(20 * time.Second))
-		t := k.target(p.address)
+		t := k.target(address)
 		request, err := t.Request()
 		if err != nil {
 			return err.Error()
@@ -203,19 +203,18 @@ func crowd(ctx context.Context, p *proxy, n int) *row {
 func TestLoad(t *testing.T) {
 	ctx, stop := progress.Interruptible(t.Context())
 	defer stop()
-	command, behind := corsctl(t), upstream(t)
-	without := serve(t, command, behind, "")
-	with := serve(t, command, behind, policy(1))
+	p := serve(t)
+	bareAt, at := p.Address(without), p.Address(with)
 	var rows []*row
 	for _, load := range []func() *row{
-		func() *row { return attack(ctx, without, "without the filter", *duration, bare) },
+		func() *row { return attack(ctx, bareAt, "without the filter", *duration, bare) },
 		func() *row {
-			return attack(ctx, with, "with the filter, the same request", *duration, []kind{{method: "GET", path: "/bare", origin: shop, status: []uint16{200}, allow: shop}})
+			return attack(ctx, at, "with the filter, the same request", *duration, []kind{{method: "GET", path: "/bare", origin: shop, status: []uint16{200}, allow: shop}})
 		},
-		func() *row { return attack(ctx, with, "with the filter, all kinds", *duration, usual) },
-		func() *row { return attack(ctx, with, "upstream slow and failing", *duration, failing) },
-		func() *row { return changing(t, ctx, with) },
-		func() *row { return crowd(ctx, with, *connections) },
+		func() *row { return attack(ctx, at, "with the filter, all kinds", *duration, usual) },
+		func() *row { return attack(ctx, at, "upstream slow and failing", *duration, failing) },
+		func() *row { return changing(t, ctx, p) },
+		func() *row { return crowd(ctx, at, *connections) },
 	} {
 		if ctx.Err() == nil {
 			rows = append(rows, load())
@@ -238,24 +237,24 @@ func TestLoad(t *testing.T) {
 		fmt.Fprintln(&b, "interrupted")
 	}
 	t.Log("\n" + b.String())
-	if said := with.said.count("panic") + with.said.count("trapped"); said > 0 {
-		t.Errorf("corsctl says\n%s", &with.said)
+	if said := p.complaints(); said != nil {
+		t.Errorf("Envoy says\n%s", strings.Join(said, ""))
 	}
 }
 
-// changing changes the configuration while requests come: to the other policy, to
-// one that is refused, and so on.
+// changing changes the configuration while requests come: to another policy, to one
+// that is refused, and so on.
 func changing(t *testing.T, ctx context.Context, p *proxy) *row {
-	const taken, refused, settles = "as it stands now", "the change is not taken", 700 * time.Millisecond
-	before, beforeRefused := p.said.count(taken), p.said.count(refused)
+	const settles = 300 * time.Millisecond
+	taken, refused := p.updates(t)
 	ctx, stop := context.WithCancel(ctx)
 	var wait sync.WaitGroup
 	wait.Go(func() {
 		for version := 2; ctx.Err() == nil; version++ {
 			if version%3 == 0 {
-				p.write(t, `{"allow_origins": ["https://shop.example.com/"]}`)
+				p.push(t, `{"allow_origins": ["https://shop.example.com/"]}`)
 			} else {
-				p.write(t, policy(version))
+				p.push(t, policy(version))
 			}
 			select {
 			case <-ctx.Done():
@@ -263,13 +262,14 @@ func changing(t *testing.T, ctx context.Context, p *proxy) *row {
 			}
 		}
 	})
-	r := attack(ctx, p, "configuration changed under load", max(*duration, 5*settles), usual)
+	r := attack(ctx, p.Address(with), "configuration changed under load", max(*duration, 5*settles), usual)
 	stop()
 	wait.Wait()
-	changes, refusals := p.said.count(taken)-before, p.said.count(refused)-beforeRefused
-	r.name = fmt.Sprintf("%d changes taken, %d refused", changes, refusals)
-	if r.metrics.Duration > 4*settles && (changes == 0 || refusals == 0) {
-		t.Errorf("%s under load:\n%s", r.name, &p.said)
+	takenNow, refusedNow := p.updates(t)
+	taken, refused = takenNow-taken, refusedNow-refused
+	r.name = fmt.Sprintf("%d changes taken, %d refused", taken, refused)
+	if r.metrics.Duration > 4*settles && (taken == 0 || refused == 0) {
+		t.Errorf("%s under load:\n%s", r.name, p.Log())
 	}
 	return r
 }
