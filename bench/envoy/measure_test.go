@@ -62,26 +62,6 @@ func scheduled(t testing.TB, folder string) time.Duration {
 	return ns
 }
 
-// resident is the memory of a process in bytes.
-func resident(t testing.TB, pid int) uint64 {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			var kib uint64
-			if _, err := fmt.Sscan(rest, &kib); err != nil {
-				t.Fatal(err)
-			}
-			return kib << 10
-		}
-	}
-	t.Fatal("no VmRSS")
-	return 0
-}
-
 // idle waits until a process does next to nothing: its workers start after it says
 // that it is ready.
 func idle(t testing.TB, pid int) {
