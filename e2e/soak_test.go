@@ -206,21 +206,23 @@ func TestSoak(t *testing.T) {
 		wait.Wait()
 		close(over)
 	}()
-	var memory []uint64 // after each push
+	every := max(1, min(*soakRequests/10, 5_000)) // requests, about half a second
+	var memory []uint64                           // after each push
 	warm := 0
-	for n := 2; ; n++ {
+	for asking := true; asking; {
 		select {
 		case <-over:
-		case <-time.After(300 * time.Millisecond):
-			last.Store(int64(n))
-			pushes.Push(t, listener(n))
+			asking = false
+		case <-time.After(5 * time.Millisecond):
+			if meter.Done() < every*last.Load() {
+				break
+			}
+			pushes.Push(t, listener(int(last.Add(1))))
 			memory = append(memory, server.Resident(t))
-			if meter.Done() < *soakRequests/5 {
+			if meter.Done() <= *soakRequests/5 {
 				warm = len(memory)
 			}
-			continue
 		}
-		break
 	}
 	// Nothing is asked any more: what was answered has to be what was counted.
 	counted := map[string]uint64{}
@@ -236,9 +238,10 @@ func TestSoak(t *testing.T) {
 		t.Error(err)
 	}
 	server.Counted(t, counted)
-	if warm == 0 || len(memory) < warm+2 {
+	if len(memory) < warm+2 {
 		t.Fatalf("%d pushes, %d of them to warm up, tell nothing of memory", len(memory), warm)
 	}
+	warm = max(1, warm)
 	before, most := memory[warm-1], slices.Max(memory[warm:])
 	t.Logf("%s requests and %d pushes in %v; %.1f MiB resident after a fifth of them, %.1f at most then; counted %v",
 		progress.Count(meter.Done()), len(memory), meter.Elapsed().Round(time.Second), float64(before)/(1<<20), float64(most)/(1<<20), counted)
