@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"corsfilter/bench/workload"
 	"corsfilter/internal/host"
 	"corsfilter/internal/wasmtest"
 )
@@ -25,7 +26,7 @@ func pushes(t testing.TB, module *host.Module, env map[string]string, n, times i
 		t.Fatal(err)
 	}
 	defer vm.Close(t.Context())
-	list := origins(n)
+	list := workload.Origins(n)
 	var old *host.Plugin
 	for i := range times {
 		mine := fmt.Sprintf("https://push-%d.example", i)
@@ -78,7 +79,7 @@ func TestPushesDoNotGrowTheModule(t *testing.T) {
 		bound          uint32
 	}{
 		{2_000, 200, 7 << 20},
-		{20_000, 40, 24 << 20},
+		{20_000, 12, 24 << 20},
 	} {
 		for name, env := range settings {
 			t.Run(fmt.Sprintf("origins=%d/settings=%s", c.origins, name), func(t *testing.T) {
