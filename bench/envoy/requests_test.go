@@ -2,6 +2,7 @@ package envoy
 
 import (
 	"os"
+	"testing"
 	"time"
 
 	"corsfilter/bench/workload"
@@ -113,5 +114,28 @@ func (c contest) round(b *bench, worker string, round int) {
 	}
 	for i, r := range c.runners {
 		b.result("Request/case="+c.of.Name, c.origins, r.name, sent[i], ns[i], "worker-ns/op", ns[i]-ns[0], "beyond-ns/op")
+	}
+}
+
+// TestAWrongOutcomeIsNotTimed has an Envoy without a filter stand for one with it.
+func TestAWrongOutcomeIsNotTimed(t *testing.T) {
+	l := contender{name: none}.listen(t, 1)
+	server := envoytest.Start(t, envoytest.Bootstrap{Listeners: []envoytest.Listener{l}, Upstream: nowhere}, envoy.Options{})
+	for _, of := range workload.Cases {
+		c := connect(t, server.Address(l.Name), of.Exchanges(1, 1))
+		if err := c.check(contender{name: none}); err != nil {
+			t.Errorf("%s: %v", of.Name, err)
+		}
+		if _, err := c.send(1); err != nil {
+			t.Errorf("%s: %v", of.Name, err)
+		}
+		c.exchanges[0].size++
+		if _, err := c.send(1); err == nil {
+			t.Errorf("%s: a response of another size is timed", of.Name)
+		}
+		allows := of.Name == workload.Actual.Name || of.Name == workload.Preflight.Name
+		if err := c.check(contender{name: ours}); (err != nil) != allows {
+			t.Errorf("%s: without a filter it is taken for the module: %v", of.Name, err)
+		}
 	}
 }

@@ -104,7 +104,7 @@ const load = async (path, module) => {
     proxy_done: () => { enter(); return OK; },
   };
   for (const { module: from, name } of WebAssembly.Module.imports(module)) {
-    if (from === "env") env[name] ??= () => { throw new Error(`${path} calls ${name}, which bench/v8.mjs does not have`); };
+    if (from === "env") env[name] ??= () => { throw new Error(`${path} calls ${name}, which v8.mjs does not have`); };
   }
   const wasi = new WASI({ version: "preview1" });
   const instance = await WebAssembly.instantiate(module, { env, wasi_snapshot_preview1: wasi.wasiImport });
