@@ -121,14 +121,13 @@ func TestConnectionsStayWithAWorker(t *testing.T) {
 
 func TestFailingModule(t *testing.T) {
 	tests := map[string]struct {
-		config        string
-		status, after int
-		log           string
+		config string
+		after  int
 	}{
-		"fails closed by default": {"", 503, 503, "503"},
-		"FAIL_CLOSED":             {", failure_policy: FAIL_CLOSED", 503, 503, "503"},
-		"fail_open":               {", fail_open: true", 200, 200, "200 direct_response"},
-		"FAIL_OPEN":               {", failure_policy: FAIL_OPEN", 200, 200, "200 direct_response"},
+		"fails closed by default": {"", 503},
+		"FAIL_CLOSED":             {", failure_policy: FAIL_CLOSED", 503},
+		"fail_open":               {", fail_open: true", 200},
+		"FAIL_OPEN":               {", failure_policy: FAIL_OPEN", 200},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -141,12 +140,12 @@ func TestFailingModule(t *testing.T) {
 				t.Fatalf("before: %d %v", got.status, got.header)
 			}
 			before := l.accessLog.String()
-			if got := l.get(t, "/trap"); got.status != test.status {
-				t.Errorf("the request that breaks it: %d, want %d", got.status, test.status)
+			if got := l.get(t, "/trap"); got.status != 503 {
+				t.Errorf("the request that breaks it: %d", got.status)
 			}
 			eventually(t, "the access log", func() bool { return len(l.accessLog.String()) > len(before) })
-			if got := strings.TrimPrefix(l.accessLog.String(), before); !strings.HasPrefix(got, test.log) {
-				t.Errorf("logged %q, want %q first", got, test.log)
+			if got := strings.TrimPrefix(l.accessLog.String(), before); !strings.HasPrefix(got, "503 ") {
+				t.Errorf("logged %q", got)
 			}
 			got := l.get(t, "/")
 			if got.status != test.after || got.header.Get("X-Stamp") != "" {

@@ -173,6 +173,10 @@ func TestBehaviour(t *testing.T) {
 	}
 }
 
+// trapsForStreams is the body of a function that traps where its second parameter, the
+// parent's context, is not 0.
+var trapsForStreams = []byte{0x20, 1, 0x04, 0x40, unreachable, 0x0b} // local.get, if, end
+
 // behaviours returns all of them.
 func behaviours(t *testing.T) []behaviour {
 	some := [][2]string{{"x-empty", ""}, {"x-two", "1"}, {"x-two", "2"}, {"Origin", "a"}, {"origin", "b"}, {"Access-Control-Request-Headers", "x"}, {"access-control-request-headers", "y"}}
@@ -307,11 +311,15 @@ func behaviours(t *testing.T) []behaviour {
 		},
 		{name: "no callback at all", module: loadable()},
 		{name: "a trap", module: loadable().give("proxy_on_request_headers", "iii", "i", unreachable), times: 2, status: 503, details: detailsFailed},
-		{name: "a trap, failing open", module: loadable().give("proxy_on_request_headers", "iii", "i", unreachable), failOpen: true, times: 2},
+		{name: "a trap, failing open", module: loadable().give("proxy_on_request_headers", "iii", "i", unreachable), failOpen: true, status: 503, details: detailsFailed},
+		{name: "after a trap, failing open", module: loadable().give("proxy_on_request_headers", "iii", "i", unreachable), failOpen: true, times: 2},
 		{name: "a trap where a context is made", module: loadable().give("proxy_on_context_create", "ii", "", unreachable), times: 2, status: 503, details: detailsFailed},
 		{name: "a trap where a context is made, failing open", module: loadable().give("proxy_on_context_create", "ii", "", unreachable), failOpen: true, times: 2},
 		{name: "a trap in the response", module: loadable().give("proxy_on_response_headers", "iii", "i", unreachable), reaches: true, status: 503, details: detailsFailed},
-		{name: "a trap in the response, failing open", module: loadable().give("proxy_on_response_headers", "iii", "i", unreachable), failOpen: true, times: 2},
+		{name: "a trap in the response, failing open", module: loadable().give("proxy_on_response_headers", "iii", "i", unreachable), failOpen: true, reaches: true, status: 503, details: detailsFailed},
+		{name: "after a trap in the response, failing open", module: loadable().give("proxy_on_response_headers", "iii", "i", unreachable), failOpen: true, times: 2},
+		{name: "a trap where a stream is made", module: loadable().give("proxy_on_context_create", "ii", "", trapsForStreams...), status: 503, details: detailsFailed},
+		{name: "a trap where a stream is made, failing open", module: loadable().give("proxy_on_context_create", "ii", "", trapsForStreams...), failOpen: true, status: 503, details: detailsFailed},
 	}
 	for kind, what := range map[string]string{"long": "a byte too long", "short": "a byte too short", "many": "of 1,025 entries", "huge": "larger than 1 MiB", "counted": "with a count that does not fit"} {
 		all = append(all, behaviour{

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"corsfilter/internal/envoy"
@@ -116,15 +118,21 @@ func startEnvoy(t *testing.T, rows []behaviour) *inEnvoy {
 		if b.module != nil {
 			path, vm = file(fmt.Sprintf("%d.wasm", i), b.module.bytes()), fmt.Sprint("vm-", i)
 		}
-		listeners = append(listeners, envoytest.Listener{Name: fmt.Sprint(i), Front: asFilter(t, fmt.Sprintf("row-%d", i), vm, path, b)})
+		more := object{}
+		if b.failOpen {
+			more["failure_policy"] = "FAIL_OPEN"
+		}
+		listeners = append(listeners, envoytest.Listener{Name: fmt.Sprint(i), Front: asFilter(t, fmt.Sprintf("row-%d", i), vm, path, b, more)})
 	}
 	e.Server = envoytest.Start(t, envoytest.Bootstrap{Listeners: listeners, Upstream: upstream.Listener.Addr().String()}, envoy.Options{Arguments: []string{"--component-log-level", "wasm:info"}})
 	return e
 }
 
-func asFilter(t *testing.T, name, vm, path string, b behaviour) string {
+type object = map[string]any
+
+// asFilter is a list of one filter, with what its configuration has beyond the usual.
+func asFilter(t *testing.T, name, vm, path string, b behaviour, more object) string {
 	t.Helper()
-	type object = map[string]any
 	text := func(value string) object {
 		return object{"@type": "type.googleapis.com/google.protobuf.StringValue", "value": value}
 	}
@@ -132,9 +140,7 @@ func asFilter(t *testing.T, name, vm, path string, b behaviour) string {
 		"name": name, "configuration": text(b.script),
 		"vm_config": object{"vm_id": vm, "runtime": "envoy.wasm.runtime.v8", "code": object{"local": object{"filename": path}}, "configuration": text(b.vmConfiguration)},
 	}
-	if b.failOpen {
-		config["failure_policy"] = "FAIL_OPEN"
-	}
+	maps.Copy(config, more)
 	filters, err := json.Marshal([]any{object{"name": "guest", "typed_config": object{"@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm", "config": config}}})
 	if err != nil {
 		t.Fatal(err)
@@ -230,13 +236,13 @@ func TestLoadingInEnvoy(t *testing.T) {
 		}
 		name := fmt.Sprint(len(rows))
 		listeners = append(listeners, envoytest.Listener{
-			Name: name, Front: asFilter(t, name, name, path, behaviour{script: "text"}), Routes: `[{match: {prefix: /}, direct_response: {status: 200}}]`,
+			Name: name, Front: asFilter(t, name, name, path, behaviour{script: "text"}, nil), Routes: `[{match: {prefix: /}, direct_response: {status: 200}}]`,
 		})
 		rows = append(rows, l)
 	}
 	var all struct {
 		Static struct {
-			Listeners []map[string]any `json:"listeners"`
+			Listeners []object `json:"listeners"`
 		} `json:"static_resources"`
 	}
 	if err := json.Unmarshal((envoytest.Bootstrap{Listeners: listeners}).JSON(t), &all); err != nil {
@@ -246,7 +252,7 @@ func TestLoadingInEnvoy(t *testing.T) {
 		l["@type"] = "type.googleapis.com/envoy.config.listener.v3.Listener"
 	}
 	file := filepath.Join(folder, "listeners.json")
-	text, err := json.Marshal(map[string]any{"resources": all.Static.Listeners})
+	text, err := json.Marshal(object{"resources": all.Static.Listeners})
 	if err == nil {
 		err = os.WriteFile(file, text, 0o644)
 	}
@@ -256,6 +262,10 @@ func TestLoadingInEnvoy(t *testing.T) {
 	s := envoytest.Start(t, envoytest.Bootstrap{
 		More: fmt.Sprintf(`dynamic_resources: {lds_config: {path_config_source: {path: %q}, resource_api_version: V3}}`, file),
 	}, envoy.Options{Arguments: []string{"--service-node", "test", "--service-cluster", "test"}})
+	envoytest.Eventually(t, "Envoy has seen them all", func() bool {
+		stats, err := s.Stats(`^listener_manager\.lds\.update_rejected$`)
+		return err == nil && stats["listener_manager.lds.update_rejected"] == 1
+	})
 	there, err := s.Listeners()
 	if err != nil {
 		t.Fatal(err)
@@ -264,5 +274,93 @@ func TestLoadingInEnvoy(t *testing.T) {
 		if _, taken := there[fmt.Sprint(i)]; taken != (l.want == "") {
 			t.Errorf("%s: taken %v", l.name, taken)
 		}
+	}
+}
+
+// TestFailurePolicies lets a module trap in Envoy under each failure policy: what
+// becomes of that request, and of later ones. The module marks what it sees.
+func TestFailurePolicies(t *testing.T) {
+	m := &wasm{}
+	get := m.use("env", "proxy_get_header_map_value", "iiiii", "i")
+	add := m.use("env", "proxy_add_header_map_value", "iiiii", "i")
+	m.base(1024)
+	m.bytesAt(32, []byte("x-trap"))
+	m.bytesAt(40, []byte("x-seen"))
+	m.give("proxy_on_request_headers", "iii", "i", code(
+		put(0), put(32), put(6), put(8), put(12), invoke(get), []byte{0x45, 0x04, 0x40, unreachable, 0x0b}, // i32.eqz, if, end
+		put(0))...)
+	m.give("proxy_on_response_headers", "iii", "i", code(put(2), put(40), put(6), put(40), put(6), invoke(add), []byte{drop}, put(0))...)
+	path := filepath.Join(t.TempDir(), "trap.wasm")
+	if err := os.WriteFile(path, m.bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	policies := []string{"FAIL_CLOSED", "FAIL_OPEN", "FAIL_RELOAD"}
+	var listeners []envoytest.Listener
+	for _, policy := range policies {
+		listeners = append(listeners, envoytest.Listener{
+			Name:  policy,
+			Front: asFilter(t, policy, policy, path, behaviour{}, object{"failure_policy": policy, "reload_config": object{"backoff": object{"base_interval": "0.1s"}}}),
+		})
+	}
+	arrived, release := make(chan struct{}), make(chan struct{})
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("x-wait") != "" {
+			arrived <- struct{}{}
+			<-release
+		}
+	}))
+	defer upstream.Close()
+	s := envoytest.Start(t, envoytest.Bootstrap{Listeners: listeners, Upstream: upstream.Listener.Addr().String()}, envoy.Options{})
+	var attempts atomic.Int64
+	ask := func(policy string, with ...string) string {
+		t.Helper()
+		attempt := fmt.Sprint(attempts.Add(1))
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.Address(policy), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set(envoytest.Attempt, attempt)
+		for _, name := range with {
+			request.Header.Set(name, "yes")
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		return strings.TrimSpace(fmt.Sprint(response.StatusCode, " ", s.Logged(t, attempt).Details, " ", response.Header.Get("x-seen")))
+	}
+	const seen, passed, failed = "200 via_upstream x-seen", "200 via_upstream", "503 " + detailsFailed
+	for _, c := range []struct{ policy, trap, open, later string }{
+		{"FAIL_CLOSED", failed, failed, failed},
+		{"FAIL_OPEN", failed, failed, passed},
+		{"FAIL_RELOAD", failed, failed, seen},
+	} {
+		t.Run(c.policy, func(t *testing.T) {
+			for range 2 { // what recovers can fail again
+				if got := ask(c.policy); got != seen {
+					t.Errorf("before: %s", got)
+				}
+				open := make(chan string)
+				go func() { open <- ask(c.policy, "x-wait") }()
+				<-arrived
+				if got := ask(c.policy, "x-trap"); got != c.trap {
+					t.Errorf("the trap: %s, want %s", got, c.trap)
+				}
+				release <- struct{}{}
+				if got := <-open; got != c.open {
+					t.Errorf("a stream that was open: %s, want %s", got, c.open)
+				}
+				if c.policy != "FAIL_RELOAD" {
+					break
+				}
+				envoytest.Eventually(t, "the module is reloaded", func() bool { return ask(c.policy) == seen })
+			}
+			for range 3 {
+				if got := ask(c.policy); got != c.later {
+					t.Errorf("later: %s, want %s", got, c.later)
+				}
+			}
+		})
 	}
 }

@@ -12,7 +12,8 @@ type PluginConfig struct {
 	Name          string
 	RootID        string
 	Configuration []byte
-	// FailOpen lets requests pass once the VM has failed; otherwise they get 503.
+	// FailOpen lets requests pass that begin after the VM has failed; otherwise they
+	// get 503, as those do that the VM had.
 	FailOpen bool
 }
 
@@ -157,6 +158,9 @@ type Stream struct {
 	request  *HeaderMap
 	response *HeaderMap
 	reply    *LocalReply
+	// late says that the VM had failed before the stream began. Such a one passes where
+	// the plugin fails open; the others that the VM had, or gets its trap, do not.
+	late bool
 }
 
 // NewStream starts a stream.
@@ -164,7 +168,7 @@ func (p *Plugin) NewStream() *Stream {
 	p.vm.mu.Lock()
 	defer p.vm.mu.Unlock()
 	p.vm.lastID++
-	return &Stream{plugin: p, id: p.vm.lastID}
+	return &Stream{plugin: p, id: p.vm.lastID, late: p.vm.failure != nil}
 }
 
 // run calls an export for this stream.
@@ -216,7 +220,7 @@ func (s *Stream) headers(f *guestFunction, ph phase, h *HeaderMap, endOfStream b
 		action, err = s.ask(f, ph, uint64(ActionContinue), uint64(s.id), uint64(h.Len()), end)
 	}
 	if !s.created || err != nil {
-		if s.plugin.config.FailOpen || ph != phaseRequest && err == nil {
+		if s.late && s.plugin.config.FailOpen || ph != phaseRequest && !s.created {
 			return ActionContinue, nil
 		}
 		return ActionPause, &LocalReply{Status: 503, Details: detailsFailed, Headers: NewHeaderMap(), GRPCStatus: -1}
