@@ -294,6 +294,81 @@ func TestRepliesWithHeadersOfOthers(t *testing.T) {
 	}
 }
 
+// TestAReplysVaryNamesNothingTwice has others add to Vary before the filter's own
+// value, behind it and on both sides, joined as proxies join.
+func TestAReplysVaryNamesNothingTwice(t *testing.T) {
+	const own, asked = "origin, access-control-request-method, access-control-request-headers", "access-control-request-method, access-control-request-headers"
+	preflight := req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"}
+	rejected := req{":method": "GET", "origin": "https://evil.example"}
+	const anyone = `{"allow_origins":["*"]}`
+	for _, c := range []struct {
+		configuration string
+		request       req
+		sent, want    string
+	}{
+		{rejecting, preflight, own, own},
+		{rejecting, preflight, "Origin," + own, "Origin," + asked},
+		{rejecting, preflight, own + ",Origin", "Origin," + asked},
+		{rejecting, preflight, own + ",x, Origin", "x, Origin," + asked},
+		{rejecting, preflight, "accept," + own, "accept," + own},
+		{rejecting, preflight, own + ",accept", own + ",accept"},
+		{rejecting, preflight, own + "-x", own + "-x,access-control-request-headers"},
+		{rejecting, preflight, asked + "," + own, asked + ",origin"},
+		{rejecting, preflight, "Access-Control-Request-Headers," + own, "Access-Control-Request-Headers,origin, access-control-request-method"},
+		{rejecting, preflight, own + "," + own, own},
+		{rejecting, preflight, "*," + own, "*"},
+		{rejecting, preflight, own + ",*", "*"},
+		{rejecting, preflight, "*", "*"},
+		{rejecting, preflight, "accept", "accept," + own},
+		{rejecting, preflight, "Access-Control-Request-Method", "Access-Control-Request-Method,origin, access-control-request-headers"},
+		{rejecting, preflight, "a," + own + ",origin,b", "a," + own + ",origin,b"}, // not told apart, and left alone
+		{rejecting, rejected, "origin", "origin"},
+		{rejecting, rejected, "Origin,origin", "Origin"},
+		{rejecting, rejected, "x-origin", "x-origin,origin"},
+		{rejecting, rejected, "x-origin,origin", "x-origin,origin"},
+		{rejecting, rejected, "originally", "originally,origin"},
+		{anyone, preflight, "Origin," + asked, "Origin," + asked},
+		{anyone, preflight, asked + ",access-control-request-method", "access-control-request-method,access-control-request-headers"},
+		{anyone, preflight, "", asked},
+	} {
+		h := &filtertest.Host{Behind: func(response []filter.Header) []filter.Header {
+			for i := range response {
+				if response[i].Name == "vary" && c.sent != "" {
+					response[i].Value = c.sent
+				}
+			}
+			return response
+		}}
+		if filtertest.Serve(filtertest.Start(t, c.configuration, h), h, c.request); !slices.Contains(h.Response, filter.Header{Name: "vary", Value: c.want}) {
+			t.Errorf("%q becomes\n%s\nwant %q", c.sent, filtertest.Lines(h.Response), c.want)
+		}
+	}
+}
+
+// TestAPanicOverAReplyClosesIt lets the response callback of a reply panic, to which a
+// route has added a star.
+func TestAPanicOverAReplyClosesIt(t *testing.T) {
+	const preserving = `,"upstream_headers":"preserve"`
+	for _, c := range []struct {
+		members string
+		request req
+		open    bool
+	}{
+		{"", req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"}, false},
+		{"", req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"}, false},
+		{"", req{":method": "GET", "origin": "https://evil.example"}, false},
+		{preserving, req{":method": "GET", "origin": "https://evil.example"}, true},
+	} {
+		h := &filtertest.Host{Added: opened[:3]}
+		plugin := filtertest.Start(t, strings.TrimSuffix(rejecting, "}")+c.members+"}", h)
+		h.PanicIn = "ResponseHeaders"
+		got := filtertest.Serve(plugin, h, c.request)
+		if open := strings.Contains(got.Response, "access-control-allow-origin: "); got.Action != types.ActionPause || h.Replies != 1 || open != c.open || len(h.Logs) != 1 {
+			t.Errorf("%s: action %v, %d replies, logs %q\n%s", c.request, got.Action, h.Replies, h.Logs, got.Response)
+		}
+	}
+}
+
 // TestOverwrittenRepliesAreRestored takes away what was sent, one field after the
 // other, and changes it: it stands there again with one call.
 func TestOverwrittenRepliesAreRestored(t *testing.T) {
