@@ -1,5 +1,5 @@
-// Command corsctl is the workbench of the CORS filter: it serves an envoy.yaml
-// without Envoy, checks configurations and explains decisions. It is not part of
+// Command corsctl is the workbench of the CORS filter: it serves policies, in Envoy
+// and without, checks configurations and explains decisions. It is not part of
 // the module and may import what it likes.
 package main
 
@@ -37,7 +37,7 @@ func init() {
 		return c
 	}
 	commands = []command{
-		run(serveCommand, serve),
+		run(serveCommand, runServe),
 		run(checkCommand, check),
 		run(explainCommand, explainRequest),
 		run(convertCommand, convertPolicies),

@@ -8,35 +8,37 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"strings"
-	"sync/atomic"
 
 	"corsfilter/internal/demo"
-	"corsfilter/internal/gateway"
+	"corsfilter/internal/envoy"
 	"corsfilter/internal/host"
-	"corsfilter/internal/inforce"
+	"corsfilter/internal/serve"
 )
 
 var serveCommand = command{
 	name:    "serve",
-	summary: "serve an envoy.yaml, or a policy, for development and tests",
+	summary: "serve an envoy.yaml in Envoy, or a policy without, for development and tests",
 	usage: []string{
 		"serve [-c envoy.yaml] [flags]",
 		"serve -policy FILE -upstream http://127.0.0.1:3000 [flags]",
 	},
-	text: `Serves the listeners of an Envoy bootstrap, wasm filters included, until it is
-interrupted. Unless told which, it takes the envoy.yaml of this folder. What it
-can not do as Envoy does, it refuses with the path in the file. It is a
-development and test tool; in production the module runs in Envoy.
+	text: `Runs an Envoy bootstrap in Envoy until it is interrupted: in the one that -envoy
+or the variable ENVOY names, or the one on PATH. Unless told which, it takes the
+envoy.yaml of this folder.
 
 With -policy it takes a bare policy, or one in anything that corsctl check reads,
-and puts it in front of a server of yours.
+and puts it in front of a server of yours. That needs no Envoy: a small proxy runs
+the module. It is for development and tests; in production the module runs in
+Envoy.
 
 With -watch it looks at the files that it was started from, the module included,
 and takes them anew when they change. Requests that have begun end by what they
-began with. A change that is refused is told, and what was served goes on.`,
+began with, and no connection is broken. A change that is refused is told, and
+what was served goes on.`,
 	examples: []example{
-		{"The envoy.yaml of this folder, anew whenever it changes:", "corsctl serve -watch"},
+		{"The envoy.yaml of this folder in Envoy, anew whenever it changes:", "corsctl serve -watch"},
 		{"A policy in front of a server on port 3000:", "corsctl serve -policy policy.json -upstream http://127.0.0.1:3000"},
 		{"The policy with the demo's page and upstream:", "corsctl serve -policy policy.json -demo"},
 	},
@@ -68,7 +70,7 @@ type serveFlags struct {
 	file             string
 	policy           configurationFlags
 	upstream, listen string
-	module           string
+	module, envoy    string
 	watch            bool
 	workers          int
 	level            string
@@ -79,14 +81,15 @@ type serveFlags struct {
 func newServeFlags() *serveFlags { return &serveFlags{ports: demo.DefaultPorts} }
 
 func (f *serveFlags) declare(flags *flag.FlagSet) {
-	flags.StringVar(&f.file, "c", "", "Envoy bootstrap to serve, in YAML or JSON (`file`); unless told, envoy.yaml in this folder")
+	flags.StringVar(&f.file, "c", "", "Envoy bootstrap to run, in YAML or JSON (`file`); unless told, envoy.yaml in this folder")
 	f.policy.declare(flags, "policy", "policy to serve in place of a bootstrap (`file`); - is standard input")
 	flags.StringVar(&f.upstream, "upstream", "", "`URL` of the server that a policy is put in front of, such as http://127.0.0.1:3000")
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:10000", "`address` that a policy is served on")
+	flags.StringVar(&f.envoy, "envoy", "", "Envoy to run a bootstrap in (`file`); unless told, the one that the variable ENVOY names, or on PATH")
 	flags.StringVar(&f.module, "module", "", "module to run (`file`) in place of those that the bootstrap names; for a policy, unless told, cors.wasm in this folder, in dist, or beside corsctl")
 	flags.BoolVar(&f.watch, "watch", false, "take the files anew when they change")
-	flags.IntVar(&f.workers, "workers", 1, "worker threads, each with its own VM (`number`)")
-	oneOf(flags, &f.level, "log-level", "info", "least `level` to log", levelChoices...)
+	flags.IntVar(&f.workers, "workers", 1, "worker threads, each with its own VM of the module (`number`)")
+	oneOf(flags, &f.level, "log-level", "info", "least `level` to log; of Envoy itself, at info, warnings alone", levelChoices...)
 	flags.BoolVar(&f.demo, "demo", false, "also start the demo: an upstream, and a page that comes from two origins")
 	flags.IntVar(&f.ports.Upstream, "demo-upstream-port", f.ports.Upstream, "`port` of the demo's upstream; clusters that name port 9000 of 127.0.0.1 go there")
 	flags.IntVar(&f.ports.Page, "demo-port", f.ports.Page, "`port` of the demo page")
@@ -134,6 +137,8 @@ func parseServeFlags(args []string, std stdio) (*serveFlags, error) {
 		return f, nil
 	}
 	switch {
+	case given["envoy"]:
+		return nil, errors.New("-envoy goes with a bootstrap; a policy is served without Envoy")
 	case f.file != "":
 		return nil, errors.New("-c and -policy are two things to serve; write one of them")
 	case f.upstream == "" && !f.demo:
@@ -144,11 +149,13 @@ func parseServeFlags(args []string, std stdio) (*serveFlags, error) {
 		return nil, errors.New("-watch can not look at standard input; name a file")
 	}
 	if f.upstream != "" {
-		if _, err := upstreamAddress(f.upstream); err != nil {
+		var err error
+		if f.upstream, err = upstreamAddress(f.upstream); err != nil {
 			return nil, fmt.Errorf("-upstream: %w", err)
 		}
 	}
-	if _, _, err := listenAddress(f.listen); err != nil {
+	var err error
+	if f.listen, err = listenAddress(f.listen); err != nil {
 		return nil, fmt.Errorf("-listen: %w", err)
 	}
 	return f, nil
@@ -162,112 +169,197 @@ func (f *serveFlags) what() string {
 	return f.file
 }
 
-func serve(ctx context.Context, args []string, std stdio) int {
+func runServe(ctx context.Context, args []string, std stdio) int {
 	f, err := parseServeFlags(args, std)
 	if err != nil {
 		return serveCommand.mistake(err, std)
 	}
-	if err := f.serve(ctx, std); err != nil {
+	if err := f.serve(ctx, std); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(std.err, "corsctl serve: "+err.Error())
 		return exitError
 	}
 	return exitOK
 }
 
+// server is what serves: Envoy, or the proxy that does without.
+type server interface {
+	Listeners() ([]serve.Listener, error)
+	Configurations() [][]byte // of the wasm filters
+	Counters() map[string]uint64
+	Ended() <-chan struct{} // closed where it ends by itself
+	Close() error
+}
+
 func (f *serveFlags) serve(ctx context.Context, std stdio) error {
+	live := demo.NewLive()
+	var running *demo.Demo
+	var told func(demo.Event)
+	if f.demo {
+		var err error
+		if running, err = demo.Start(ctx, f.ports, live); err != nil {
+			return fmt.Errorf("%w; or choose other ports with -demo-upstream-port, -demo-port and -demo-other-port", err)
+		}
+		defer running.Close()
+		told = live.Publish
+	}
 	files := newWatched()
-	config, err := f.load(std, files)
+	start := f.startEnvoy
+	if f.policy.file != "" {
+		start = f.startProxy
+	}
+	s, reload, err := start(ctx, std, files, running, told)
 	if err != nil {
 		return err
 	}
-	options := gateway.Options{Workers: f.workers, AccessLog: std.out, Log: std.err, LogLevel: logLevels[f.level], Endpoints: map[string]string{}}
-	live := demo.NewLive()
-	var policy atomic.Pointer[inforce.Policy]
-	var running *demo.Demo
-	var noDemo error
-	if f.demo {
-		options.OnStream = func(e gateway.Event) { live.Publish(policy.Load().Describe(e)) }
-		if running, noDemo = demo.Start(ctx, f.ports, live); noDemo == nil {
-			defer running.Close()
-			for _, name := range config.ClustersAt(demoUpstream) {
-				options.Endpoints[name] = running.Upstream
-			}
-		} else {
-			noDemo = fmt.Errorf("%w; or choose other ports with -demo-upstream-port, -demo-port and -demo-other-port", noDemo)
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		select {
+		case <-s.Ended():
+			stop()
+		case <-serving.Done():
 		}
+	}()
+	err = f.attend(serving, std, s, reload, files, running, live)
+	if err == nil && ctx.Err() == nil {
+		err = errors.New("Envoy has ended")
 	}
-	if f.policy.file != "" {
-		options.UpstreamTimeout = policyTimeout
-		if f.upstream != "" {
-			options.Endpoints[policyCluster], _ = upstreamAddress(f.upstream)
-		}
-	}
-	// Both are tried, so that every port in use is told at once.
-	g, err := gateway.Start(ctx, config, options)
-	if err := errors.Join(noDemo, err); err != nil {
-		if g != nil {
-			g.Close(ctx)
-		}
+	return errors.Join(err, s.Close())
+}
+
+// attend says what is served, and takes files anew, until ctx ends.
+func (f *serveFlags) attend(ctx context.Context, std stdio, s server, reload func() error, files *watched, d *demo.Demo, live *demo.Live) error {
+	listeners, err := s.Listeners()
+	if err != nil {
 		return err
 	}
-	fmt.Fprintln(std.out, "This is a development and test tool; in production the module runs in Envoy.")
-	for _, name := range g.Listeners() {
-		fmt.Fprintf(std.out, "listener %s: http://%s\n", name, g.Addr(name))
+	for _, l := range listeners {
+		fmt.Fprintf(std.out, "listener %s: http://%s\n", l.Name, l.Address)
 	}
-	if g.AdminAddr() != "" {
-		fmt.Fprintf(std.out, "admin: http://%s\n", g.AdminAddr())
+	if e, ok := s.(*serve.Envoy); ok {
+		fmt.Fprintf(std.out, "admin: http://%s\n", e.Admin())
 	}
-	show := func(*gateway.Config) {}
-	if running != nil {
-		show = func(config *gateway.Config) {
-			base := localURL(g.Addr(g.Listeners()[0]))
-			found := inforce.Find(config.Configurations(), base, localURL(running.Page), localURL(running.Other))
-			policy.Store(found)
-			var advise demo.Adviser
-			if found != nil {
-				advise = found.Advise
-			}
-			live.Show(counters(g.Metrics()), demo.Places{Gateway: base}, advise)
-		}
-		show(config)
-		announce(std.out, policy.Load(), running, localURL(g.Addr(g.Listeners()[0])))
+	if d != nil {
+		announce(std.out, show(listeners, s, d, live), d, localURL(listeners[0].Address))
 	}
 	if f.watch {
 		fmt.Fprintf(std.out, "watching %s\n", strings.Join(files.names(), ", "))
-		f.reload(ctx, g, files, show, std)
+		for files.wait(ctx) {
+			err := reload()
+			if err == nil {
+				listeners, err = s.Listeners()
+			}
+			switch {
+			case ctx.Err() != nil:
+				return nil
+			case err != nil:
+				fmt.Fprintf(std.err, "corsctl serve: the change is not taken, and what was served goes on: %v\n", err)
+				continue
+			case d != nil:
+				show(listeners, s, d, live)
+			}
+			fmt.Fprintf(std.out, "serving %s as it stands now\n", f.what())
+		}
 	}
-	<-g.Done()
-	return g.Close(ctx)
+	<-ctx.Done()
+	return nil
 }
 
-// reload takes the files anew whenever they have changed, until ctx ends.
-func (f *serveFlags) reload(ctx context.Context, g *gateway.Gateway, files *watched, show func(*gateway.Config), std stdio) {
-	for files.wait(ctx) {
-		config, err := f.load(std, files)
-		if err == nil {
-			err = g.Reload(ctx, config)
-		}
+// show tells the demo's pages of what is served.
+func show(listeners []serve.Listener, s server, d *demo.Demo, live *demo.Live) *demo.Policy {
+	base := localURL(listeners[0].Address)
+	policy := demo.FindPolicy(s.Configurations(), base, localURL(d.Page), localURL(d.Other))
+	live.Show(demo.Gateway{URL: base, Counters: s.Counters, Policy: policy})
+	return policy
+}
+
+// startEnvoy runs a bootstrap in Envoy.
+func (f *serveFlags) startEnvoy(ctx context.Context, std stdio, files *watched, d *demo.Demo, told func(demo.Event)) (server, func() error, error) {
+	text, err := files.read(f.file)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w; name the bootstrap with -c", err)
+	}
+	program, err := f.findEnvoy()
+	if err != nil {
+		return nil, nil, err
+	}
+	options := serve.EnvoyOptions{
+		Program: program, Module: f.module, ReadFile: files.read, Watch: f.watch, OnEvent: told,
+		Workers: f.workers, LogLevel: f.level, Stdout: std.out, Stderr: std.err,
+	}
+	if d != nil {
+		options.DemoUpstream = d.Upstream
+	}
+	fmt.Fprintf(std.out, "starting %s, which compiles the module first: some seconds\n", program)
+	e, err := serve.StartEnvoy(ctx, text, options)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", f.file, err)
+	}
+	return e, func() error {
+		text, err := files.read(f.file)
 		if err != nil {
-			fmt.Fprintf(std.err, "corsctl serve: the change is not taken, and what was served goes on: %v\n", err)
-			continue
+			return err
 		}
-		show(config)
-		fmt.Fprintf(std.out, "serving %s as it stands now\n", f.what())
-	}
+		return e.Reload(text)
+	}, nil
 }
 
-// demoUpstream is where envoy.yaml expects the demo's upstream.
-var demoUpstream = fmt.Sprintf("127.0.0.1:%d", demo.DefaultPorts.Upstream)
-
-// counters returns what reads the values of all metrics.
-func counters(metrics *host.Metrics) func() map[string]uint64 {
-	return func() map[string]uint64 {
-		values := map[string]uint64{}
-		for _, metric := range metrics.All() {
-			values[metric.Name] = metric.Value
+func (f *serveFlags) findEnvoy() (string, error) {
+	if f.envoy != "" {
+		program, err := exec.LookPath(f.envoy)
+		if err != nil {
+			return "", fmt.Errorf("-envoy: %w", err)
 		}
-		return values
+		return program, nil
 	}
+	program, err := envoy.Find()
+	if err != nil {
+		return "", fmt.Errorf("%w; put Envoy on PATH, name it by ENVOY or -envoy, or serve the policy alone: corsctl serve -policy %s -upstream http://127.0.0.1:3000", err, f.file)
+	}
+	return program, nil
+}
+
+// startProxy serves a policy without Envoy.
+func (f *serveFlags) startProxy(ctx context.Context, std stdio, files *watched, d *demo.Demo, told func(demo.Event)) (server, func() error, error) {
+	load := func() (p serve.Policy, err error) {
+		found, err := f.policy.configuration(serveCommand.name, std, files.read)
+		if err != nil {
+			return p, err
+		}
+		p.Configuration = found.JSON
+		module := f.module
+		if module == "" {
+			if module, err = usualModule(); err != nil {
+				return p, err
+			}
+		}
+		if p.Module, err = files.read(module); err != nil {
+			return p, fmt.Errorf("-module: %w; build it with make build", err)
+		}
+		return p, nil
+	}
+	options := serve.ProxyOptions{
+		Listen: f.listen, Upstream: f.upstream, Workers: f.workers, AccessLog: std.out, Log: std.err, LogLevel: logLevels[f.level], OnEvent: told,
+	}
+	if d != nil {
+		options.Upstream = d.Upstream
+	}
+	policy, err := load()
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := serve.StartProxy(ctx, policy, options)
+	if err != nil {
+		return nil, nil, err
+	}
+	fmt.Fprintln(std.out, "This is a development and test tool; in production the module runs in Envoy.")
+	return p, func() error {
+		policy, err := load()
+		if err != nil {
+			return err
+		}
+		return p.Reload(policy)
+	}, nil
 }
 
 // localURL is how a browser on this machine calls an address.
@@ -276,62 +368,12 @@ func localURL(address string) string {
 	return "http://localhost:" + port
 }
 
-// load reads what is to be served, and notes the files that it consists of.
-func (f *serveFlags) load(std stdio, files *watched) (*gateway.Config, error) {
-	text, err := f.bootstrap(std, files)
-	if err != nil {
-		return nil, err
-	}
-	options := gateway.LoadOptions{ReadFile: files.read}
-	module := f.module
-	if module == "" && f.policy.file != "" {
-		if module, err = usualModule(); err != nil {
-			return nil, err
-		}
-	}
-	if module != "" {
-		if options.Module, err = files.read(module); err != nil {
-			return nil, fmt.Errorf("-module: %w; build it with make build", err)
-		}
-	}
-	config, err := gateway.Load(text, options)
-	var problems gateway.Problems
-	if !errors.As(err, &problems) {
-		return config, err
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s can not be served:", f.what())
-	for _, problem := range problems {
-		b.WriteString("\n  " + problem.Error())
-		if strings.HasSuffix(problem.Path, "vm_config.code.local.filename") {
-			b.WriteString("; make build makes the module, and envoy.yaml finds it from the repository's root")
-		}
-	}
-	return nil, errors.New(b.String())
-}
-
-// bootstrap returns the text of the bootstrap: a file, or one made around a policy.
-func (f *serveFlags) bootstrap(std stdio, files *watched) ([]byte, error) {
-	if f.policy.file == "" {
-		text, err := files.read(f.file)
-		if err != nil {
-			return nil, fmt.Errorf("%w; name the bootstrap with -c", err)
-		}
-		return text, nil
-	}
-	configuration, err := f.policy.configuration(serveCommand.name, std, files.read)
-	if err != nil {
-		return nil, err
-	}
-	return policyBootstrap(configuration.JSON, f.listen)
-}
-
 // announce says what there is to see. What it says of the policy follows from the
 // one in force.
-func announce(w io.Writer, policy *inforce.Policy, d *demo.Demo, base string) {
+func announce(w io.Writer, policy *demo.Policy, d *demo.Demo, base string) {
 	stands := func(page string) string {
 		if policy == nil {
-			return "no policy of the filter is in force"
+			return policy.Standing(page)
 		}
 		return "by the policy, this origin is " + policy.Standing(page)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"corsfilter/internal/envoytest"
 	"corsfilter/internal/locked"
 	"corsfilter/internal/wasmtest"
 )
@@ -126,6 +128,31 @@ func TestAPolicyIsServedAndTakenAnew(t *testing.T) {
 	put(module, "not wasm")
 	s.expect(t, "not a wasm module")
 	expect(true, false)
+}
+
+// TestAnEnvoyFileIsTakenAnew changes the file that Envoy serves.
+func TestAnEnvoyFileIsTakenAnew(t *testing.T) {
+	file := write(t, plain)
+	s := startServing(t, "-c", file, "-envoy", envoytest.Program(t), "-watch")
+	s.expect(t, "watching "+file+"\n")
+	base := regexp.MustCompile(`listener main: (http://127\.0\.0\.1:\d+)\n`).FindStringSubmatch(s.stdout.String())
+	for _, c := range []struct{ text, says, serves string }{
+		{strings.Replace(plain, "served", "served anew", 1), "serving " + file + " as it stands now\n", "served anew"},
+		{strings.Replace(plain, "status: 200", "status: 2000", 1), "corsctl serve: the change is not taken, and what was served goes on: Envoy refuses it: ", "served anew"},
+	} {
+		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.expect(t, c.says)
+		response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get(base[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if body, err := io.ReadAll(response.Body); string(body) != c.serves {
+			t.Errorf("%q, %v, want %s", body, err, c.serves)
+		}
+	}
 }
 
 // TestWatching tells files apart as editors, links and deployments change them.

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,7 +18,6 @@ import (
 
 	"corsfilter/internal/demo"
 	"corsfilter/internal/gateway"
-	"corsfilter/internal/inforce"
 	"corsfilter/internal/wasmtest"
 )
 
@@ -43,24 +41,24 @@ func serveDemo(t *testing.T, changes ...string) (allowed, disallowed string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var policy atomic.Pointer[inforce.Policy]
 	g, err := gateway.Start(context.Background(), config, gateway.Options{
 		Listen: gateway.Ephemeral, Endpoints: map[string]string{"api": d.Upstream}, AccessLog: io.Discard, Log: io.Discard,
-		OnStream: func(e gateway.Event) { live.Publish(policy.Load().Describe(e)) },
+		OnStream: func(e gateway.Event) {
+			live.Publish(demo.Event{Time: e.Time, Method: e.Method, Authority: e.Authority, Path: e.Path, Request: e.Request, Response: e.Response, Status: e.Status, Details: e.Details})
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { g.Close(context.Background()) })
 	base := localhost(g.Addr("main"))
-	policy.Store(inforce.Find(config.Configurations(), base, allowed, disallowed))
-	live.Show(func() map[string]uint64 {
+	live.Show(demo.Gateway{URL: base, Policy: demo.FindPolicy(config.Configurations(), base, allowed, disallowed), Counters: func() map[string]uint64 {
 		values := map[string]uint64{}
 		for _, m := range g.Metrics().All() {
 			values[m.Name] = m.Value
 		}
 		return values
-	}, demo.Places{Gateway: base}, policy.Load().Advise)
+	}})
 	return allowed, disallowed
 }
 

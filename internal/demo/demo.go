@@ -1,6 +1,7 @@
-// Package demo is what `corsctl serve -demo` shows the filter on: a small API
-// that plays the upstream, and a page that calls it from two origins. Both are
-// for trying out only. The package knows nothing of the gateway or the filter.
+// Package demo is what `corsctl serve -demo` shows the filter on: a small API that
+// plays the upstream, a page that calls it from two origins, and what the policy in
+// force says of both. It is for trying out only. It imports the filter's packages and
+// knows the gateway by the events that it is told of.
 package demo
 
 import (

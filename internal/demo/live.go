@@ -18,39 +18,44 @@ const (
 const heartbeat = 15 * time.Second
 
 // Live hands events from the gateway on to the pages that watch, as server-sent
-// events. It takes whatever can be written as JSON. It is safe for concurrent
-// use.
+// events, and tells of the gateway. It is safe for concurrent use.
 type Live struct {
 	mu       sync.Mutex
 	history  [][]byte
 	watchers map[chan []byte]struct{}
-	values   func() map[string]uint64
-	where    Places
-	advise   Adviser
+	shown    Gateway
 }
 
-// Places are the URLs that the page asks for before it knows anything.
-type Places struct {
-	Gateway string `json:"gateway"`
+// Gateway is what the pages are told of.
+type Gateway struct {
+	URL string // as pages call it
+	// Counters reads the values of the filter's counters; nil: there are none.
+	Counters func() map[string]uint64
+	Policy   *Policy // in force; nil: none of this filter
 }
 
 // NewLive returns a Live without watchers.
 func NewLive() *Live { return &Live{watchers: map[chan []byte]struct{}{}} }
 
-// Show says where things are, what reads the counters, and what knows the policy
-// in force.
-func (l *Live) Show(values func() map[string]uint64, where Places, advise Adviser) {
+// Show says what the gateway is from now on.
+func (l *Live) Show(g Gateway) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.values, l.where, l.advise = values, where, advise
+	l.shown = g
 }
 
-// Publish tells all watchers. One who lags too far behind misses the event: the
-// gateway never waits for a page.
-func (l *Live) Publish(event any) {
-	data, err := json.Marshal(event)
+func (l *Live) gateway() Gateway {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.shown
+}
+
+// Publish tells all watchers of an event, and what it means under the policy in
+// force. One who lags too far behind misses it: the gateway never waits for a page.
+func (l *Live) Publish(e Event) {
+	data, err := json.Marshal(l.gateway().Policy.describe(e))
 	if err != nil {
-		return // nothing that the gateway publishes
+		return // times in the year 10000
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -116,21 +121,16 @@ func (l *Live) events(w http.ResponseWriter, r *http.Request) {
 }
 
 func (l *Live) counters(w http.ResponseWriter, _ *http.Request) {
-	l.mu.Lock()
-	values := l.values
-	l.mu.Unlock()
 	counters := map[string]uint64{}
-	if values != nil {
-		counters = values()
+	if read := l.gateway().Counters; read != nil {
+		counters = read()
 	}
 	writeJSON(w, counters)
 }
 
+// places are the URLs that the page asks for before it knows anything.
 func (l *Live) places(w http.ResponseWriter, _ *http.Request) {
-	l.mu.Lock()
-	where := l.where
-	l.mu.Unlock()
-	writeJSON(w, where)
+	writeJSON(w, map[string]string{"gateway": l.gateway().URL})
 }
 
 func writeJSON(w http.ResponseWriter, value any) {

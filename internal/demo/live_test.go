@@ -41,13 +41,19 @@ func TestEventsReachWatchersAsTheyCome(t *testing.T) {
 	live := NewLive()
 	server := httptest.NewServer(Pages(live))
 	t.Cleanup(server.Close) // after the watcher has left, for which it waits
-	live.Publish(map[string]string{"path": "/before\n\ndata: {}"})
+	e := Event{Time: time.Unix(0, 0).UTC(), Method: "GET", Authority: "localhost:10000", Path: "/before\n\ndata: {}", Status: 200, Details: "via_upstream",
+		Request: [][2]string{{"origin", page}}, Response: [][2]string{}}
+	const want = `{"time":"1970-01-01T00:00:00Z","method":"GET","authority":"localhost:10000","path":"%s","request":[["origin","http://localhost:8000"]],"response":[],"status":200,"details":"via_upstream",` +
+		`"says":"%s","counters":[%s],"passed":true}`
+	live.Publish(e)
 	next := watchEvents(t, server.URL)
-	if got, want := next(), `{"path":"/before\n\ndata: {}"}`; got != want {
+	if got, want := next(), fmt.Sprintf(want, `/before\n\ndata: {}`, "No configuration of the CORS filter is in force here.", ""); got != want {
 		t.Errorf("history %s, want %s", got, want)
 	}
-	live.Publish(map[string]string{"path": "/after"})
-	if got, want := next(), `{"path":"/after"}`; got != want {
+	live.Show(Gateway{Policy: find(t, `{"allow_origins":["http://localhost:8000"]}`)})
+	e.Path = "/after"
+	live.Publish(e)
+	if got, want := next(), fmt.Sprintf(want, "/after", "Upstream answered, and the answer says that this page may read it.", `"cors.origin_valid","cors.request_allowed"`); got != want {
 		t.Errorf("event %s, want %s", got, want)
 	}
 }
@@ -55,11 +61,11 @@ func TestEventsReachWatchersAsTheyCome(t *testing.T) {
 func TestHistoryIsBounded(t *testing.T) {
 	live := NewLive()
 	for i := range 3 * historyLen {
-		live.Publish(i)
+		live.Publish(Event{Status: i})
 	}
 	history, _, stop := live.watch()
 	defer stop()
-	if len(history) != historyLen || string(history[0]) != fmt.Sprint(2*historyLen) {
+	if len(history) != historyLen || !strings.Contains(string(history[0]), fmt.Sprintf(`"status":%d,`, 2*historyLen)) {
 		t.Errorf("%d events from %s on", len(history), history[0])
 	}
 }
@@ -69,8 +75,8 @@ func TestASlowWatcherKeepsNobodyWaiting(t *testing.T) {
 	_, events, stop := live.watch()
 	done := make(chan struct{})
 	go func() {
-		for i := range 10 * watcherQueue {
-			live.Publish(i)
+		for range 10 * watcherQueue {
+			live.Publish(Event{})
 		}
 		close(done)
 	}()
@@ -83,7 +89,7 @@ func TestASlowWatcherKeepsNobodyWaiting(t *testing.T) {
 		t.Errorf("%d events wait, want %d", len(events), watcherQueue)
 	}
 	stop()
-	live.Publish("later")
+	live.Publish(Event{})
 	if len(live.watchers) != 0 {
 		t.Error("a watcher that left is still told")
 	}
@@ -109,13 +115,12 @@ func TestCountersAndPlaces(t *testing.T) {
 	if len(counters) != 0 {
 		t.Errorf("counters before the gateway runs: %v", counters)
 	}
-	want := Places{Gateway: "http://localhost:1"}
-	live.Show(func() map[string]uint64 { return map[string]uint64{"cors.origin_valid": 7} }, want, nil)
+	live.Show(Gateway{URL: "http://localhost:1", Counters: func() map[string]uint64 { return map[string]uint64{"cors.origin_valid": 7} }})
 	get("/counters", &counters)
-	var places Places
+	var places map[string]string
 	get("/places", &places)
-	if counters["cors.origin_valid"] != 7 || places != want {
-		t.Errorf("counters %v, places %+v", counters, places)
+	if counters["cors.origin_valid"] != 7 || len(places) != 1 || places["gateway"] != "http://localhost:1" {
+		t.Errorf("counters %v, places %v", counters, places)
 	}
 }
 
@@ -160,37 +165,32 @@ func TestThePageAnswersToItsOwnNamesAlone(t *testing.T) {
 	}
 }
 
-func TestThePolicyIsAskedOfWhoeverKnowsIt(t *testing.T) {
+func TestThePagesAskOfThePolicyInForce(t *testing.T) {
 	live := NewLive()
 	server := httptest.NewServer(Pages(live))
 	defer server.Close()
-	ask := func(body string) (*http.Response, Policy) {
+	ask := func(body string) (status int, says advice) {
 		t.Helper()
 		response, err := http.Post(server.URL+"/policy", "application/json", strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer response.Body.Close()
-		var policy Policy
-		json.NewDecoder(response.Body).Decode(&policy)
-		return response, policy
+		json.NewDecoder(response.Body).Decode(&says)
+		return response.StatusCode, says
 	}
-	const question = `{"origin": "http://localhost:1", "requests": [{"method": "PUT", "path": "/x", "headers": [["x-a", "1"]], "credentials": true}]}`
-	if response, _ := ask(question); response.StatusCode != http.StatusNotFound {
-		t.Errorf("without a gateway: %d", response.StatusCode)
+	const asked = `{"origin": "http://localhost:8000", "requests": [{"method": "PUT", "path": "/x", "headers": [["x-a", "1"]], "credentials": true}]}`
+	if status, _ := ask(asked); status != http.StatusNotFound {
+		t.Errorf("without a policy: %d", status)
 	}
-	live.Show(nil, Places{}, func(origin string, requests []Question) (Policy, error) {
-		if origin != "http://localhost:1" {
-			return Policy{}, fmt.Errorf("asked of %s", origin)
-		}
-		return Policy{Says: fmt.Sprintf("%+v", requests)}, nil
-	})
-	if response, policy := ask(question); response.StatusCode != http.StatusOK || policy.Says != "[{Method:PUT Path:/x Headers:[[x-a 1]] Credentials:true}]" {
-		t.Errorf("%d %+v", response.StatusCode, policy)
+	live.Show(Gateway{Policy: find(t, `{"allow_origins":["http://localhost:8000"],"allow_methods":"PUT","allow_headers":"x-b","allow_credentials":true}`)})
+	status, says := ask(asked)
+	if status != http.StatusOK || !says.Allowed || len(says.Answers) != 1 || says.Answers[0].Allowed || strings.Join(says.Answers[0].Lines, " ") != `"allow_headers": ["x-b", "x-a"]` {
+		t.Errorf("%d %+v", status, says)
 	}
-	for _, body := range []string{"", "{", `{"origin": "null"}`, `{"origin": "` + strings.Repeat("x", maxQuestions) + `"}`} {
-		if response, _ := ask(body); response.StatusCode != http.StatusBadRequest {
-			t.Errorf("%.40s: %d", body, response.StatusCode)
+	for _, body := range []string{"", "{", `{"origin": "localhost"}`, `{"origin": "` + strings.Repeat("x", maxQuestions) + `"}`} {
+		if status, _ := ask(body); status != http.StatusBadRequest {
+			t.Errorf("%.40s: %d", body, status)
 		}
 	}
 }
