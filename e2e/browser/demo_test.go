@@ -17,7 +17,8 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"corsfilter/internal/demo"
-	"corsfilter/internal/gateway"
+	"corsfilter/internal/envoytest"
+	"corsfilter/internal/serve"
 	"corsfilter/internal/wasmtest"
 )
 
@@ -36,29 +37,20 @@ func serveDemo(t *testing.T, changes ...string) (allowed, disallowed string) {
 	if !strings.Contains(string(text), `"http://localhost:8000"`) {
 		t.Fatal("envoy.yaml does not allow http://localhost:8000")
 	}
-	changed := strings.NewReplacer(append(changes, "http://localhost:8000", allowed)...).Replace(string(text))
-	config, err := gateway.Load([]byte(changed), gateway.LoadOptions{Module: wasmtest.Module(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := gateway.Start(context.Background(), config, gateway.Options{
-		Listen: gateway.Ephemeral, Endpoints: map[string]string{"api": d.Upstream}, AccessLog: io.Discard, Log: io.Discard,
-		OnStream: func(e gateway.Event) {
-			live.Publish(demo.Event{Time: e.Time, Method: e.Method, Authority: e.Authority, Path: e.Path, Request: e.Request, Response: e.Response, Status: e.Status, Details: e.Details})
-		},
+	changed := strings.NewReplacer(append(changes, "http://localhost:8000", allowed, "port_value: 10000", "port_value: 0", "port_value: 9901", "port_value: 0")...).Replace(string(text))
+	e, err := serve.StartEnvoy(context.Background(), []byte(changed), serve.EnvoyOptions{
+		Program: envoytest.Program(t), Module: envoytest.ModulePath(t), DemoUpstream: d.Upstream, OnEvent: live.Publish, LogLevel: "warning", Stdout: io.Discard, Stderr: io.Discard,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { g.Close(context.Background()) })
-	base := localhost(g.Addr("main"))
-	live.Show(demo.Gateway{URL: base, Policy: demo.FindPolicy(config.Configurations(), base, allowed, disallowed), Counters: func() map[string]uint64 {
-		values := map[string]uint64{}
-		for _, m := range g.Metrics().All() {
-			values[m.Name] = m.Value
-		}
-		return values
-	}})
+	t.Cleanup(func() { e.Close() })
+	listeners, err := e.Listeners()
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := localhost(listeners[0].Address)
+	live.Show(demo.Gateway{URL: base, Policy: demo.FindPolicy(e.Configurations(), base, allowed, disallowed), Counters: e.Counters})
 	return allowed, disallowed
 }
 
