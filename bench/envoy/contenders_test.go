@@ -1,3 +1,5 @@
+//go:build linux
+
 package envoy
 
 import (
@@ -26,9 +28,6 @@ type contender struct {
 	// starts says that it is there to be started alone.
 	starts bool
 }
-
-// The names of contenders that others are compared with, or told of.
-const none, ours = "none", "module"
 
 // contenders are all of them, none first. What can not be built here is left out.
 func contenders(t testing.TB) []contender {

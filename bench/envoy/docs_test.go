@@ -1,3 +1,8 @@
+// Package envoy measures the built module in Envoy, beside Envoy without a filter and
+// other ways to do the same: what a start costs, what a request, and what a push of
+// another policy. make bench runs it and fills docs/benchmarks.md and the README from
+// what it writes, which is in the format of Go's benchmarks, for benchstat; make test
+// runs the shortest form, for the outcomes that are asserted before each timing.
 package envoy
 
 import (
@@ -87,6 +92,9 @@ func rows() (all []row) {
 	}
 	return all
 }
+
+// The names of contenders that others are compared with, or told of.
+const none, ours = "none", "module"
 
 type column struct{ filter, what string }
 
