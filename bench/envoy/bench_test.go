@@ -29,8 +29,8 @@ var (
 // effort is how much is measured.
 type effort struct {
 	starts, pushes int
-	// What Envoy is started with: the numbers of workers, each of which has a VM of
-	// its own, and of origins.
+	// The numbers of workers that Envoy is started with, each of which has a VM of its
+	// own, and the sizes of policies that it is started with and that are pushed.
 	workers, origins []int
 	// Requests are sent in so many processes, one after the other, since no two have
 	// their memory laid out alike, in so many rounds and slices of so long.

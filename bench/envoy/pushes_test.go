@@ -23,9 +23,9 @@ import (
 // is in force, the processor time of the main thread, and the longest that a request
 // waited meanwhile, for the worker has to take it in as well.
 func (b *bench) pushesOfPolicies() {
-	meter := progress.Start(os.Stderr, "pushes, contenders", int64(len(sizes)*len(b.contenders)))
+	meter := progress.Start(os.Stderr, "pushes, contenders", int64(len(b.origins)*len(b.contenders)))
 	defer meter.Stop()
-	for _, origins := range sizes {
+	for _, origins := range b.origins {
 		for _, c := range b.contenders {
 			if c.decides && b.ctx.Err() == nil {
 				b.pushesOf(c, origins)
