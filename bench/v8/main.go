@@ -94,8 +94,9 @@ func run(out io.Writer, e effort, contests []contest, modules []string) error {
 	arguments := []string{"--no-warnings", "--input-type=module", "-e", script, "--", fmt.Sprint(e.rounds), fmt.Sprint(e.sliceMS), fmt.Sprint(e.warmUpMS)}
 	node := exec.Command("node", append(arguments, modules...)...)
 	node.Stdin, node.Stdout, node.Stderr = bytes.NewReader(job), out, os.Stderr
-	if err := node.Run(); err != nil {
-		return fmt.Errorf("node: %w; make setup installs it where it is missing", err)
+	err = node.Run()
+	if errors.Is(err, exec.ErrNotFound) {
+		err = fmt.Errorf("%w; make setup installs Node.js", err)
 	}
-	return nil
+	return err
 }
