@@ -151,6 +151,7 @@ function envoy_on_request(handle)
       reply["access-control-allow-credentials"] = "true"
       reply["access-control-allow-methods"] = "PUT, DELETE"
       reply["access-control-allow-headers"] = "content-type, x-request-id"
+      reply["access-control-expose-headers"] = "x-total-count"
       reply["access-control-max-age"] = "600"
     end
     handle:respond(reply, "")

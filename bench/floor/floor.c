@@ -59,14 +59,14 @@ static int64_t counted[4];
 #define VARY "origin, access-control-request-method, access-control-request-headers"
 static struct {
 	uint32_t pairs;
-	uint32_t sizes[6][2];
+	uint32_t sizes[7][2];
 	char text[sizeof(PAIR("vary", VARY) PAIR("access-control-allow-credentials", "true") PAIR("access-control-allow-methods", "PUT, DELETE")
-			PAIR("access-control-allow-headers", "content-type, x-request-id") PAIR("access-control-max-age", "600") "access-control-allow-origin") + MAX_ORIGIN + 1];
+			PAIR("access-control-allow-headers", "content-type, x-request-id") PAIR("access-control-expose-headers", "x-total-count") PAIR("access-control-max-age", "600") "access-control-allow-origin") + MAX_ORIGIN + 1];
 } reply = {
-	6,
-	{{4, sizeof(VARY) - 1}, {32, 4}, {28, 11}, {28, 26}, {22, 3}, {27, 0}},
+	7,
+	{{4, sizeof(VARY) - 1}, {32, 4}, {28, 11}, {28, 26}, {29, 13}, {22, 3}, {27, 0}},
 	PAIR("vary", VARY) PAIR("access-control-allow-credentials", "true") PAIR("access-control-allow-methods", "PUT, DELETE")
-		PAIR("access-control-allow-headers", "content-type, x-request-id") PAIR("access-control-max-age", "600") "access-control-allow-origin",
+		PAIR("access-control-allow-headers", "content-type, x-request-id") PAIR("access-control-expose-headers", "x-total-count") PAIR("access-control-max-age", "600") "access-control-allow-origin",
 };
 enum { CONSTANT = sizeof(reply.text) - MAX_ORIGIN - 1 };
 
@@ -114,7 +114,7 @@ EXPORT(proxy_on_request_headers) uint32_t request(uint32_t id, uint32_t headers,
 	counted[streams[s].outcome = PREFLIGHT]++;
 	proxy_get_header_map_pairs(REQUEST, &at, &size);
 	size = streams[s].size;
-	reply.sizes[5][1] = size;
+	reply.sizes[6][1] = size;
 	copy(reply.text + CONSTANT, streams[s].origin, size);
 	reply.text[CONSTANT + size] = 0;
 	proxy_send_local_response(204, TEXT("cors_preflight"), 0, 0, (const char *)&reply, sizeof(reply.pairs) + sizeof(reply.sizes) + CONSTANT + size + 1, -1);

@@ -74,7 +74,7 @@ var (
 	Preflight = Case{"preflight", 5, asking, shop, Want{204, Pairs{
 		{"access-control-allow-credentials", "true"}, {"access-control-allow-headers", "content-type, x-request-id"},
 		{"access-control-allow-methods", "PUT, DELETE"}, {"access-control-allow-origin", origin},
-		{"access-control-max-age", "600"}, {"vary", "origin, access-control-request-method, access-control-request-headers"},
+		{"access-control-expose-headers", "x-total-count"}, {"access-control-max-age", "600"}, {"vary", "origin, access-control-request-method, access-control-request-headers"},
 	}, []string{"cors.origin_valid", "cors.preflight_allowed"}}}
 
 	Cases = []Case{NoOrigin, Actual, Denied, Preflight}
