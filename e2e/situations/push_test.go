@@ -21,9 +21,15 @@ import (
 // pushes are so many by each way.
 const pushes = 200
 
+// refused is the number of a policy that the module refuses.
+const refused = -1
+
 // pushed is the policy of the nth push. Odd and even ones differ in everything, and
 // each answer to the shop tells its number.
 func pushed(n int) string {
+	if n == refused {
+		return `{"allow_origins": 1}`
+	}
 	if n%2 == 0 {
 		return fmt.Sprintf(`{"allow_origins": [%q], "allow_methods": ["PUT"], "allow_credentials": true, "expose_headers": ["x-%d"], "max_age": %d}`, shop, n, n)
 	}
@@ -164,6 +170,23 @@ func TestPushes(t *testing.T) {
 					break
 				}
 			}
+		}
+	}
+	// A policy that the module refuses changes nothing.
+	for way := range listeners {
+		ways[way](refused)
+	}
+	counters := map[string]uint64{"listener_manager.lds.update_rejected": 1, "extension_config_discovery.http_filter.cors.update_rejected": 1}
+	envoytest.Eventually(t, "Envoy counts what it refused", func() bool {
+		stats, err := s.Stats(`update_rejected$`)
+		return err == nil && maps.Equal(stats, counters)
+	})
+	if !strings.Contains(s.Log(), "allow_origins: ") {
+		t.Errorf("nobody says why:\n%s", s.Log())
+	}
+	for way, p := range listeners {
+		if n := p.ask(t, fresh, shop, true); n != pushes {
+			t.Errorf("%s: policy %d is in force after one that is refused", way, n)
 		}
 	}
 	stop()
