@@ -56,19 +56,28 @@ func (p *parser) parseJSON(data []byte) (value, bool) {
 // has at least one other control character; what begins like an object is JSON with a
 // mistake in it, and text in another encoding begins with a byte that is not ASCII.
 func isBinary(text string) bool {
-	const space = " \t\r\n"
-	if object, ok := strings.CutPrefix(strings.TrimLeft(text, space), "{"); ok {
-		if object = strings.TrimLeft(object, space); object == "" || object[0] == '"' || object[0] == '}' {
+	if i := afterSpace(text, 0); i < len(text) && text[i] == '{' {
+		if i = afterSpace(text, i+1); i == len(text) || text[i] == '"' || text[i] == '}' {
 			return false
 		}
 	}
-	for i := 0; i < len(text); i++ {
-		if text[i] < ' ' && strings.IndexByte(space, text[i]) < 0 {
+	for i := range len(text) {
+		if text[i] < ' ' && !isSpace(text[i]) {
 			return text[0] < utf8.RuneSelf
 		}
 	}
 	return false
 }
+
+// afterSpace goes on from i to what is no white space.
+func afterSpace(text string, i int) int {
+	for i < len(text) && isSpace(text[i]) {
+		i++
+	}
+	return i
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
 // position returns line and column, from 1, of the byte at offset.
 func position(text string, offset int) string {

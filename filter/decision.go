@@ -2,7 +2,6 @@ package filter
 
 import (
 	"math/bits"
-	"strings"
 
 	"corsfilter/config"
 	"corsfilter/internal/header"
@@ -333,59 +332,18 @@ func (u *Upstream) VisitHeader(name, value string) {
 }
 
 func (u *Upstream) visitField(name, value string) {
-	f := fieldOf(name)
-	if f < 0 {
+	for f := range fieldNames {
+		switch {
+		case name != fieldNames[f]:
+			continue
+		case u.found.has(f):
+			u.more |= 1 << f
+		default:
+			u.found |= 1 << f
+			u.values[f] = value
+		}
 		return
 	}
-	if u.found.has(f) {
-		u.more |= 1 << f
-		return
-	}
-	u.found |= 1 << f
-	u.values[f] = value
-}
-
-// fieldOf is the field of a name other than Vary, or -1. Only one or two have the
-// length of each.
-func fieldOf(name string) int {
-	switch len(name) {
-	case len(header.AllowOrigin):
-		if header.Is(name, header.AllowOrigin) {
-			return allowOriginField
-		}
-	case len(header.AllowCredentials):
-		if header.Is(name, header.AllowCredentials) {
-			return allowCredentialsField
-		}
-	case len(header.AllowMethods):
-		if header.Is(name, header.AllowMethods) {
-			return allowMethodsField
-		}
-		if header.Is(name, header.AllowHeaders) {
-			return allowHeadersField
-		}
-	case len(header.ExposeHeaders):
-		if header.Is(name, header.ExposeHeaders) {
-			return exposeHeadersField
-		}
-	case len(header.MaxAge):
-		if header.Is(name, header.MaxAge) {
-			return maxAgeField
-		}
-	case len(header.AllowPrivateNetwork):
-		if name == header.AllowPrivateNetwork {
-			return privateNetworkField
-		}
-	case len(header.TimingAllowOrigin):
-		if header.Is(name, header.TimingAllowOrigin) {
-			return timingField
-		}
-	case len(debugHeader):
-		if header.Is(name, debugHeader) {
-			return decisionField
-		}
-	}
-	return -1
 }
 
 // reset makes it one of a response without any of the fields.
@@ -462,9 +420,10 @@ func (d *Decision) changes(u *Upstream, b *Buffer) (c changes) {
 	if c.send = d.sends(b); u.found != 0 {
 		c.send, c.remove = d.against(u, c.send, b)
 	}
-	missing := d.varies() &^ u.vary
-	if d.Replies() {
-		c.send, missing = d.dividedVary(u, c.send, missing, b)
+	names := d.varies()
+	missing := names &^ u.vary
+	if d.Replies() && u.vary != 0 && len(u.values[varyField]) > len(varyTexts[names]) {
+		c.send, missing = dividedVary(u.values[varyField], c.send, names, missing, b)
 	}
 	if missing != 0 {
 		c.send |= 1 << varyField
@@ -476,11 +435,7 @@ func (d *Decision) changes(u *Upstream, b *Buffer) (c changes) {
 // dividedVary has a reply's Vary name nothing twice: where others have put something
 // beside the filter's own value that names the same, theirs stays, and what it does not
 // name is appended.
-func (d *Decision) dividedVary(u *Upstream, send fields, missing varyNames, b *Buffer) (fields, varyNames) {
-	own, value := d.varies(), u.values[varyField]
-	if u.vary == 0 || len(value) <= len(varyTexts[own]) {
-		return send, missing
-	}
+func dividedVary(value string, send fields, own, missing varyNames, b *Buffer) (fields, varyNames) {
 	b.others = othersVary(value, varyTexts[own])
 	if names := varyNamesIn(b.others); names&own != 0 {
 		return send | 1<<othersVaryField, own &^ names
@@ -489,13 +444,14 @@ func (d *Decision) dividedVary(u *Upstream, send fields, missing varyNames, b *B
 }
 
 // othersVary is what others have put before or behind the filter's own value of Vary,
-// as proxies join values; "" where there is none.
+// as proxies join values; "" where there is none. The value is longer than own.
 func othersVary(value, own string) string {
-	if others, ok := strings.CutSuffix(value, own); ok && strings.HasSuffix(others, ",") {
-		return others[:len(others)-1]
-	}
-	if others, ok := strings.CutPrefix(value, own); ok && strings.HasPrefix(others, ",") {
-		return others[1:]
+	n := len(value) - len(own) - 1
+	switch {
+	case value[n] == ',' && value[n+1:] == own:
+		return value[:n]
+	case value[len(own)] == ',' && value[:len(own)] == own:
+		return value[len(own)+1:]
 	}
 	return ""
 }
@@ -506,7 +462,7 @@ func (d *Decision) against(u *Upstream, sent fields, b *Buffer) (send, remove fi
 	sent &= concerned
 	send, remove = sent&(u.more|^u.found), concerned&^sent&u.found
 	for alike := sent & u.found &^ u.more; alike != 0; alike &= alike - 1 {
-		if f := alike.first(); !header.Same(u.values[f], d.value(f, b)) {
+		if f := alike.first(); u.values[f] != d.value(f, b) {
 			send |= 1 << f
 		}
 	}

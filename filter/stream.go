@@ -26,10 +26,9 @@ type Stream struct {
 // needed from the request callback to the end of a stream that is answered at once: the
 // streams of a VM share a few.
 type asked struct {
-	next    *asked // of those that are free
-	method  [header.MaxNameLen]byte
-	headers [header.MaxListLen]byte
-	culprit [maxCulpritLen]byte
+	next *asked // of those that are free
+	// A method, a list of header names, the culprit.
+	bytes [header.MaxNameLen + header.MaxListLen + maxCulpritLen]byte
 }
 
 // The callbacks that Rescue tells apart.
@@ -80,12 +79,12 @@ func (s *Stream) decideWithOrigin() types.Action {
 	c.readRequest(d.Policy)
 	decide(d.Policy, &c.request, c.memory, d)
 	c.observe(&c.request, d)
-	switch {
-	case d.Policy.Mode == config.Shadow:
+	if d.Policy.Mode == config.Shadow {
 		*d = Decision{Action: Ignore}
 		return types.ActionContinue
-	case !d.Replies():
-		s.keep()
+	}
+	s.keep()
+	if !d.Replies() {
 		return types.ActionContinue
 	}
 	return s.answer()
@@ -95,7 +94,6 @@ func (s *Stream) decideWithOrigin() types.Action {
 func (s *Stream) answer() types.Action {
 	c, d := s.plugin, &s.decision
 	status, details, pairs := c.reply(d)
-	s.keep()
 	if err := c.host.SendReply(status, details, pairs); err != nil {
 		d.Action = Forward
 		c.host.Log(LogError, "the proxy took no reply: "+err.Error())
@@ -129,32 +127,38 @@ func (s *Stream) keep() {
 	if d.TimingAllowOrigin != "" && d.TimingAllowOrigin != "*" {
 		d.TimingAllowOrigin = s.copy(d.TimingAllowOrigin)
 	}
-	if d.Kind == Preflight {
-		d.place = nil
-		if p := d.Policy; p.EchoMethod || p.EchoHeaders || p.Debug {
-			s.keepAsked()
-		}
+	if p := d.Policy; d.Kind == Preflight && (p.EchoMethod || p.EchoHeaders || p.Debug) {
+		s.keepAsked()
 	}
 }
 
 // keepAsked keeps what a reply repeats. A list that does not fit is not sent back.
 func (s *Stream) keepAsked() {
-	d, vm := &s.decision, s.plugin.vm
-	if s.asked == nil {
-		if s.asked = vm.asked; s.asked == nil {
-			s.asked = &asked{}
-		}
-		vm.asked = s.asked.next
+	d, a := &s.decision, s.asked
+	if a == nil {
+		a = s.plugin.vm.takeAsked()
+		s.asked = a
 	}
-	a := s.asked
-	if d.Policy.EchoMethod {
-		d.AllowMethods = header.AsString(a.method[:header.Copy(a.method[:], d.AllowMethods)])
-	}
-	if len(d.echo) > len(a.headers) {
+	if len(d.echo) > header.MaxListLen {
 		d.echo = ""
 	}
-	d.echo = header.AsString(a.headers[:header.Copy(a.headers[:], d.echo)])
-	d.Culprit = header.AsString(a.culprit[:header.Copy(a.culprit[:], d.Culprit)])
+	rest := a.bytes[:]
+	for i, text := range [...]*string{&d.AllowMethods, &d.echo, &d.Culprit} {
+		if i > 0 || d.Policy.EchoMethod { // else it is the policy's
+			n := copy(rest, *text)
+			*text, rest = header.AsString(rest[:n]), rest[n:]
+		}
+	}
+}
+
+// takeAsked returns a free one.
+func (v *VM) takeAsked() *asked {
+	a := v.asked
+	if a == nil {
+		return &asked{}
+	}
+	v.asked = a.next
+	return a
 }
 
 // copy is given the Origin and nothing else, so that two fields share the place.
@@ -194,13 +198,15 @@ func (s *Stream) EditResponse() {
 	u.read(pairs)
 	changes := d.changes(u, &c.buffer)
 	for rest := changes.all(); rest != 0; rest &= rest - 1 {
-		switch f := rest.first(); changes.op(f) {
+		f := rest.first()
+		name, value := fieldNames[f], d.value(f, &c.buffer)
+		switch changes.op(f) {
 		case Remove:
-			c.host.RemoveResponseHeader(fieldNames[f])
+			c.host.RemoveResponseHeader(name)
 		case Replace:
-			c.host.ReplaceResponseHeader(fieldNames[f], d.value(f, &c.buffer))
+			c.host.ReplaceResponseHeader(name, value)
 		case Add:
-			c.host.AddResponseHeader(fieldNames[f], d.value(f, &c.buffer))
+			c.host.AddResponseHeader(name, value)
 		}
 	}
 }

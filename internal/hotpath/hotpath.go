@@ -25,7 +25,9 @@ var cold = []string{
 	// Origins and headers that few send.
 	"sameOrigin", "IsSameOrigin", "isSameOrigin", "ParseAny", "matchAny", "recognizes", "Match", "Edits",
 	// What only policies have that send back what was asked for, or show decisions.
-	"keepAsked",
+	"keepAsked", "takeAsked",
+	// What others add to a reply.
+	"dividedVary",
 	// What is not remembered yet.
 	"Contains", "AppendEcho", "Reply", "AppendPairs", "keepAnswer",
 	// Rules.
@@ -37,7 +39,7 @@ func Cold(name string) bool { return slices.Contains(cold, name) }
 
 // apart are functions that stay functions of their own: what calls them is short
 // without them, and often does not get there.
-var apart = []string{"decideWithOrigin", "MatchIn", "PlainHost", "Next", "find", "readAll", "answer", "answers", "visitField", "against", "dividedVary"}
+var apart = []string{"decideWithOrigin", "MatchIn", "PlainHost", "Next", "find", "readAll", "answer", "answers", "visitField", "against"}
 
 // Apart reports whether a function is not to be inlined.
 func Apart(name string) bool { return slices.Contains(apart, name) }
