@@ -3,8 +3,10 @@ package deploy
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -18,6 +20,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"corsfilter/internal/lint"
+	"corsfilter/internal/wasmtest"
 )
 
 // resource is a Kubernetes object whose spec is decoded by its own API's type.
@@ -163,6 +166,40 @@ func TestEnvoyFilter(t *testing.T) {
 		t.Errorf("module %v", remote)
 	}
 	expectEnvironment(t, config.GetVmConfig().GetEnvironmentVariables().GetKeyValues())
+}
+
+// TestEnvoy looks at what Envoy itself has no opinion of: where the module is, and that
+// both manifests of the root have the policy which the README and the demo speak of.
+func TestEnvoy(t *testing.T) {
+	text, err := os.ReadFile("../envoy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file any
+	if err := yaml.Unmarshal(text, &file); err != nil {
+		t.Fatal(err)
+	}
+	filter := wasmtest.Within(t, file, "static_resources", "listeners", 0, "filter_chains", 0, "filters", 0, "typed_config", "http_filters", 0, "typed_config", "config")
+	if got := wasmtest.Within(t, filter, "vm_config", "code", "local")["filename"]; got != "dist/cors.wasm" {
+		t.Errorf("the module is %v", got)
+	}
+	environment := map[string]string{}
+	for name, value := range wasmtest.Within(t, filter, "vm_config", "environment_variables", "key_values") {
+		environment[name], _ = value.(string)
+	}
+	expectEnvironment(t, environment)
+	var spec, policy map[string]any
+	configuration, _ := wasmtest.Within(t, filter, "configuration")["value"].(string)
+	if err := errors.Join(json.Unmarshal(read(t, "../istio.yaml", "extensions.istio.io/v1alpha1", "WasmPlugin").Spec, &spec), json.Unmarshal([]byte(configuration), &policy)); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"allow_origins": []any{"http://localhost:8000"}, "allow_methods": []any{"PUT"}, "allow_headers": []any{"x-demo"},
+		"expose_headers": []any{"x-demo-upstream"}, "allow_credentials": true, "max_age": 600.0,
+	}
+	if !reflect.DeepEqual(policy, want) || !reflect.DeepEqual(spec["pluginConfig"], want) {
+		t.Errorf("envoy.yaml %v\nistio.yaml %v\nwant %v", policy, spec["pluginConfig"], want)
+	}
 }
 
 // Who looks for a way to install the filter reads one page.

@@ -332,7 +332,7 @@ type envoyLog struct {
 
 	mu      sync.Mutex
 	said    []string // since the mark; what does not begin with [ goes on with the line before
-	dumping bool
+	dumping bool     // a configuration
 }
 
 // maxSaid bounds the lines that are kept.
@@ -344,18 +344,22 @@ func (l *envoyLog) line(line string) {
 	if l.said = append(l.said, line); len(l.said) > maxSaid {
 		l.said = append(l.said[:0], l.said[maxSaid/2:]...)
 	}
-	begins := strings.HasPrefix(line, "[")
-	dump := strings.Contains(line, "goo.gle/debug")
-	if begins || !l.dumping {
-		if line = strings.TrimSpace(debugProto.ReplaceAllString(line, "")); line != "" {
-			io.WriteString(l.to, line+"\n")
-		}
-		l.dumping = dump
+	if strings.HasPrefix(line, "[") {
+		l.dumping = dumps.MatchString(line)
+	} else if l.dumping {
+		return
+	}
+	if line = strings.TrimSpace(debugProto.ReplaceAllString(line, "")); line != "" {
+		io.WriteString(l.to, line+"\n")
 	}
 }
 
-// debugProto is how Envoy begins to print a message.
-var debugProto = regexp.MustCompile(` (initializing config )?'?goo\.gle/debug.*$`)
+// dumps are the lines behind which Envoy may print a configuration, and debugProto is
+// how releases since 1.37 begin with it.
+var (
+	dumps      = regexp.MustCompile(`(config|update) rejected: | initializing config `)
+	debugProto = regexp.MustCompile(` (initializing config )?'?goo\.gle/debug.*$`)
+)
 
 // mark forgets what was said.
 func (l *envoyLog) mark() {
