@@ -101,7 +101,10 @@ func (e *Envoy) start(ctx context.Context, text []byte) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return refused{e.log.last()}
+		if reason := e.log.last(); reason != "" {
+			return refused{reason}
+		}
+		return err
 	}
 	e.serves(b)
 	// With files of its own Envoy starts even where it refuses them.
@@ -109,8 +112,11 @@ func (e *Envoy) start(ctx context.Context, text []byte) error {
 		if f.stats == "" {
 			continue
 		}
-		if o, err := e.outcomes(f); err != nil || o.refused > 0 {
-			return errors.Join(err, refused{e.log.refusal()})
+		switch o, err := e.outcomes(f); {
+		case err != nil:
+			return err
+		case o.refused > 0:
+			return refused{e.log.refusal()}
 		}
 	}
 	return nil
@@ -145,36 +151,7 @@ func (e *Envoy) Reload(text []byte) error {
 	if !bytes.Equal(next.outside(), e.now.outside()) {
 		return errors.New("what changes outside of static_resources.listeners and static_resources.clusters takes a new start")
 	}
-	var undo []file
-	var fresh []func() error
-	err = func() error {
-		for _, f := range next.files {
-			before, there := e.served[f.path]
-			switch {
-			case there && bytes.Equal(before.content, f.content):
-				continue
-			case there:
-				undo = append(undo, before)
-				err = e.push(f)
-			case f.stats == "": // a module
-				err = f.write()
-			default: // a filter that the listeners do not name yet
-				var taken func() error
-				if taken, err = e.expect(f); err == nil {
-					fresh, err = append(fresh, taken), f.write()
-				}
-			}
-			if err != nil {
-				return err
-			}
-		}
-		for _, taken := range fresh {
-			if err := taken(); err != nil {
-				return err
-			}
-		}
-		return nil
-	}()
+	undo, err := e.take(next.files)
 	if err != nil {
 		for i := range undo { // the listeners first
 			e.push(undo[len(undo)-1-i])
@@ -183,6 +160,36 @@ func (e *Envoy) Reload(text []byte) error {
 	}
 	e.serves(next)
 	return nil
+}
+
+// take pushes the files that have changed, and returns what they were.
+func (e *Envoy) take(files []file) (undo []file, err error) {
+	var fresh []func() error
+	for _, f := range files {
+		before, there := e.served[f.path]
+		switch {
+		case there && bytes.Equal(before.content, f.content):
+		case there:
+			undo = append(undo, before)
+			err = e.push(f)
+		case f.stats == "": // a module
+			err = f.write()
+		default: // a filter that the listeners do not name yet
+			var taken func() error
+			if taken, err = e.expect(f); err == nil {
+				fresh, err = append(fresh, taken), f.write()
+			}
+		}
+		if err != nil {
+			return undo, err
+		}
+	}
+	for _, taken := range fresh {
+		if err := taken(); err != nil {
+			return undo, err
+		}
+	}
+	return undo, nil
 }
 
 // serves notes what Envoy has taken.
@@ -355,7 +362,7 @@ func (l *envoyLog) line(line string) {
 }
 
 // dumps are the lines behind which Envoy may print a configuration, and debugProto is
-// how releases since 1.37 begin with it.
+// how newer releases begin with it.
 var (
 	dumps      = regexp.MustCompile(`(config|update) rejected: | initializing config `)
 	debugProto = regexp.MustCompile(` (initializing config )?'?goo\.gle/debug.*$`)
@@ -368,15 +375,18 @@ func (l *envoyLog) mark() {
 	l.said = nil
 }
 
-// last is the last line: what Envoy says when it ends.
+// last is the last line, where it has no time in front: so Envoy says why it ends.
 func (l *envoyLog) last() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	reason := "it has ended without a word"
+	reason := ""
 	for _, line := range l.said {
-		if strings.TrimSpace(line) != "" {
+		if line = strings.TrimSpace(line); line != "" {
 			reason = line
 		}
+	}
+	if reason == "" || strings.HasPrefix(reason, "[") {
+		return ""
 	}
 	return l.withModule(reason)
 }

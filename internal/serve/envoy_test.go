@@ -275,9 +275,12 @@ func TestWhatEnvoyDoesNotStartWith(t *testing.T) {
 	} {
 		var r running
 		err := r.start(t, c.text, EnvoyOptions{Watch: c.watch, ReadFile: func(name string) ([]byte, error) { return os.ReadFile("dist/nothing.wasm") }})
-		if err == nil || !strings.Contains(err.Error(), c.want) {
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(r.stderr.String(), "filter_chains {") {
 			t.Errorf("%v, want %s\n%s", err, c.want, r.stderr.String())
 		}
+	}
+	if _, err := StartEnvoy(t.Context(), []byte(without("")), EnvoyOptions{Program: "testdata/no-envoy", LogLevel: "error", Stderr: io.Discard}); err == nil || !strings.Contains(err.Error(), "testdata/no-envoy: no such file") {
+		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
