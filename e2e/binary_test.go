@@ -8,9 +8,9 @@ import (
 	"corsfilter/internal/envoytest"
 )
 
-// TestBinaryConfigurationsAreRefused has Envoy hand over messages other than
+// TestBinaryConfigurationsAreRefusedInEnvoy has Envoy hand over messages other than
 // StringValue and BytesValue, which it serializes.
-func TestBinaryConfigurationsAreRefused(t *testing.T) {
+func TestBinaryConfigurationsAreRefusedInEnvoy(t *testing.T) {
 	for name, configuration := range map[string]string{
 		"Struct":    `{"@type": type.googleapis.com/google.protobuf.Struct, value: {allow_origins: ["https://shop.example.com"], max_age: 600}}`,
 		"ListValue": `{"@type": type.googleapis.com/google.protobuf.ListValue, value: ["https://shop.example.com"]}`,

@@ -11,10 +11,10 @@ import (
 	"corsfilter/internal/envoytest"
 )
 
-// TestRepliesOfFiltersInFront has filters in front of the module answer: the module is
+// TestRepliesOfFiltersInFrontInEnvoy has filters in front of the module answer: the module is
 // never asked about such a stream, so that the response has no CORS headers, nothing is
 // counted, and requests that get through are served as ever.
-func TestRepliesOfFiltersInFront(t *testing.T) {
+func TestRepliesOfFiltersInFrontInEnvoy(t *testing.T) {
 	const (
 		lua = `[{name: envoy.filters.http.lua, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, default_source_code: {
 		  inline_string: "function envoy_on_request(h) if h:headers():get('x-front') then h:respond({[':status'] = '401'}, '') end end"}}}]`

@@ -39,9 +39,9 @@ func added(form, action string) string {
 	return "[" + strings.Join(list, ", ") + "]"
 }
 
-// TestOurRepliesAreOurs has headers added to the filter's own replies in every place
+// TestOurRepliesAreOursInEnvoy has headers added to the filter's own replies in every place
 // of Envoy's that can, in each way: what leaves is what the policy says, once.
-func TestOurRepliesAreOurs(t *testing.T) {
+func TestOurRepliesAreOursInEnvoy(t *testing.T) {
 	const (
 		option   = `{header: {key: %s, value: "%s"}, append_action: %s}`
 		mutation = `{append: {header: {key: %s, value: "%s"}, append_action: %s}}`
@@ -146,9 +146,9 @@ func entries(h http.Header) func(yield func(name, value string) bool) {
 	}
 }
 
-// TestRepliesThatAreHeldUp has a filter behind wait for something before a reply goes
+// TestRepliesThatAreHeldUpInEnvoy has a filter behind wait for something before a reply goes
 // on, while other preflights are answered: each gets back what it asked for itself.
-func TestRepliesThatAreHeldUp(t *testing.T) {
+func TestRepliesThatAreHeldUpInEnvoy(t *testing.T) {
 	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(50 * time.Millisecond) }))
 	t.Cleanup(slow.Close)
 	server := envoytest.Start(t, envoytest.Bootstrap{Upstream: slow.Listener.Addr().String(), Listeners: []envoytest.Listener{{

@@ -91,11 +91,11 @@ func meant(t *testing.T, target string) string {
 	return path.Clean(strings.ReplaceAll(decoded, `\`, "/"))
 }
 
-// TestRuleAndUpstreamAgreeOnThePath asks in the ways in which a path can be
+// TestRuleAndUpstreamAgreeOnThePathInEnvoy asks in the ways in which a path can be
 // written, from origins that each policy answers otherwise. With the settings that
 // the documents recommend, the rule is always the one of the path that upstream
 // reads; without them a spelling leads around a rule.
-func TestRuleAndUpstreamAgreeOnThePath(t *testing.T) {
+func TestRuleAndUpstreamAgreeOnThePathInEnvoy(t *testing.T) {
 	s, _ := pathServer(t)
 	rule := func(path string) string {
 		for _, name := range []string{"/api/public", "/api/private"} {
@@ -155,9 +155,9 @@ func TestRuleAndUpstreamAgreeOnThePath(t *testing.T) {
 	}
 }
 
-// TestAPreflightOfAPathWithAnEscapedSlash fails in the page where the connection
+// TestAPreflightOfAPathWithAnEscapedSlashInEnvoy fails in the page where the connection
 // manager answers it before any filter, and corsctl explain says so.
-func TestAPreflightOfAPathWithAnEscapedSlash(t *testing.T) {
+func TestAPreflightOfAPathWithAnEscapedSlashInEnvoy(t *testing.T) {
 	s, bootstrap := pathServer(t)
 	configurations, err := lint.Find(bootstrap)
 	if err != nil || len(configurations) != len(pathListeners) {
@@ -196,9 +196,9 @@ func TestAPreflightOfAPathWithAnEscapedSlash(t *testing.T) {
 	}
 }
 
-// TestRepliesThatNoFilterSees sends what the connection manager answers itself; the
+// TestRepliesThatNoFilterSeesInEnvoy sends what the connection manager answers itself; the
 // README's limits name these replies.
-func TestRepliesThatNoFilterSees(t *testing.T) {
+func TestRepliesThatNoFilterSeesInEnvoy(t *testing.T) {
 	s := envoytest.Start(t, envoytest.Bootstrap{Listeners: []envoytest.Listener{{Policy: `{"allow_origins": ["*"]}`, Routes: direct}}}, envoy.Options{})
 	for _, c := range []struct {
 		name, request string
@@ -225,8 +225,8 @@ func TestRepliesThatNoFilterSees(t *testing.T) {
 	}
 }
 
-// TestDecisionsAreLoggedOnDemand is the first step of a roll-out.
-func TestDecisionsAreLoggedOnDemand(t *testing.T) {
+// TestDecisionsAreLoggedOnDemandInEnvoy is the first step of a roll-out.
+func TestDecisionsAreLoggedOnDemandInEnvoy(t *testing.T) {
 	s := envoytest.Start(t, envoytest.Bootstrap{Listeners: []envoytest.Listener{{
 		Policy: `{"allow_origins": ["https://shop.example.com"]}`,
 		Routes: `[{match: {prefix: /}, direct_response: {status: 200}}]`,

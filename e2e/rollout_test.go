@@ -121,9 +121,9 @@ func TestEnvoyTakesTheEnvoyFilter(t *testing.T) {
 	}
 }
 
-// TestARefusedPolicyEndsAFirstStart whatever the failure policy, and Envoy's own
+// TestARefusedPolicyEndsEnvoysFirstStart whatever the failure policy, and Envoy's own
 // check shows why.
-func TestARefusedPolicyEndsAFirstStart(t *testing.T) {
+func TestARefusedPolicyEndsEnvoysFirstStart(t *testing.T) {
 	file := func(failurePolicy string) []byte {
 		return envoytest.Bootstrap{Listeners: []envoytest.Listener{{Policy: refusedPolicy, Plugin: "failure_policy: " + failurePolicy, Routes: direct}}}.JSON(t)
 	}
@@ -148,9 +148,9 @@ func TestARefusedPolicyEndsAFirstStart(t *testing.T) {
 	})
 }
 
-// TestAPushThatIsRefused leaves the policy before in force, and Envoy alone tells of
+// TestAPushThatEnvoyRefuses leaves the policy before in force, and Envoy alone tells of
 // it. A push back to a policy that Envoy has kept starts nothing and logs nothing.
-func TestAPushThatIsRefused(t *testing.T) {
+func TestAPushThatEnvoyRefuses(t *testing.T) {
 	pushes := envoytest.NewPushes(t)
 	push := func(policy string) {
 		t.Helper()

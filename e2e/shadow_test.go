@@ -36,9 +36,9 @@ func raw(t *testing.T, address, request string) string {
 	return changing.ReplaceAllString(string(response), "$1: -")
 }
 
-// TestEnvoyShadowTouchesNothing compares responses byte for byte with those of a
+// TestShadowTouchesNothingInEnvoy compares responses byte for byte with those of a
 // listener that does not have the filter.
-func TestEnvoyShadowTouchesNothing(t *testing.T) {
+func TestShadowTouchesNothingInEnvoy(t *testing.T) {
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		w.Header().Set("Access-Control-Allow-Credentials", "true")

@@ -192,7 +192,7 @@ func TestCover(t *testing.T) {
 }
 
 func TestMakeEnvoy(t *testing.T) {
-	const ran = "go test -run ^TestEnvoy -count=1 -timeout 30m -v ./e2e/... ./internal/envoytest browser= envoy=mine\n"
+	const ran = "go test -run Envoy -count=1 -timeout 30m -v ./e2e/... ./internal/... browser= envoy=mine\n"
 	mine := map[string]string{"mine": "echo envoy version: 1.39"}
 	for _, c := range []struct {
 		name  string

@@ -75,10 +75,10 @@ func number(headers map[string]string) int {
 	return n
 }
 
-// TestPushes pushes policies one after the other, by a file that lists listeners
+// TestPushesToEnvoy pushes policies one after the other, by a file that lists listeners
 // (LDS) and by one that holds the filter's configuration (ECDS), while clients ask
 // on. Each answer is one that a policy pushed by then gives, whole; no request fails.
-func TestPushes(t *testing.T) {
+func TestPushesToEnvoy(t *testing.T) {
 	u := newUpstream(t)
 	folder := t.TempDir()
 	// Envoy watches for a file that is moved to its place.

@@ -151,9 +151,9 @@ type bench struct {
 	upstream *upstream
 }
 
-// TestSituations asks four things of each listener: a preflight from the shop, one
+// TestSituationsOfEnvoy asks four things of each listener: a preflight from the shop, one
 // from a stranger, and the request itself from both.
-func TestSituations(t *testing.T) {
+func TestSituationsOfEnvoy(t *testing.T) {
 	b := &bench{upstream: newUpstream(t)}
 	table := table(t)
 	listeners := []envoytest.Listener{workersListener}

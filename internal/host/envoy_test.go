@@ -277,9 +277,9 @@ func TestLoadingInEnvoy(t *testing.T) {
 	}
 }
 
-// TestFailurePolicies lets a module trap in Envoy under each failure policy: what
+// TestFailurePoliciesOfEnvoy lets a module trap in Envoy under each failure policy: what
 // becomes of that request, and of later ones. The module marks what it sees.
-func TestFailurePolicies(t *testing.T) {
+func TestFailurePoliciesOfEnvoy(t *testing.T) {
 	m := &wasm{}
 	get := m.use("env", "proxy_get_header_map_value", "iiiii", "i")
 	add := m.use("env", "proxy_add_header_map_value", "iiiii", "i")
