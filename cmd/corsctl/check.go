@@ -32,7 +32,8 @@ configuration of the filter are skipped with a note; for one file alone, or with
 -require, that is an error, and with -require=false it never is.
 
 It warns of CORS headers that an envoy.yaml, an EnvoyFilter or a VirtualService in
-the same file adds to responses beside the filter.
+the same file adds to responses beside the filter, and of a connection manager
+that fails pages by what it does with a path, or lets a path lead around a rule.
 
 A file that holds policies of another proxy instead, as corsctl convert reads
 them, is converted and its result checked, with the lines of the source, where it

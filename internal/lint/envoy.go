@@ -1,8 +1,11 @@
 package lint
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -37,6 +40,47 @@ func (c Configuration) checkMessage() []Finding {
 	}
 	f.Line, f.Column = at.Line, at.Column
 	return []Finding{f}
+}
+
+// checkPaths looks at how the connection manager hands paths over.
+func (c Configuration) checkPaths() (findings []Finding) {
+	if !c.managed {
+		return nil
+	}
+	tell := func(at *yaml.Node, severity Severity, reason, remedy string) {
+		findings = append(findings, Finding{
+			Line: at.Line, Column: at.Column, Document: c.Document, Config: c.Place, Code: Paths, Severity: severity, Reason: reason, Remedy: remedy,
+		})
+	}
+	const setting = "path_with_escaped_slashes_action"
+	action := c.EscapedSlashes()
+	status := map[string]string{"UNESCAPE_AND_REDIRECT": "307", "REJECT_REQUEST": "400"}[action]
+	if status != "" {
+		severity := Warning
+		if action == "REJECT_REQUEST" { // whoever writes it means it
+			severity = Note
+		}
+		tell(document.Field(c.around, setting), severity, "with "+action+" a preflight of a path with an escaped slash gets "+status+" before any filter, and the page fails",
+			"write UNESCAPE_AND_FORWARD, or leave the setting out where no rule asks for a path")
+	}
+	var policy struct{ Rules []struct{ Paths any } }
+	if json.Unmarshal(c.JSON, &policy) != nil || !slices.ContainsFunc(policy.Rules, func(r struct{ Paths any }) bool { return r.Paths != nil }) {
+		return findings
+	}
+	var missing []string
+	for _, name := range []string{"normalize_path", "merge_slashes"} {
+		if document.Scalar(document.Field(c.around, name)) != "true" {
+			missing = append(missing, name+": true")
+		}
+	}
+	if status == "" && action != "UNESCAPE_AND_FORWARD" {
+		missing = append(missing, setting+": UNESCAPE_AND_FORWARD")
+	}
+	if len(missing) > 0 {
+		tell(c.around, Warning, "rules ask for paths, and the connection manager lets spellings pass that upstream reads as another path",
+			"give it "+strings.Join(missing, ", "))
+	}
+	return findings
 }
 
 // Refused says why the configuration does not reach the module as it stands; nil: it

@@ -57,6 +57,8 @@ const (
 	// NotText is a configuration that reaches the module as something else than JSON.
 	NotText     config.Code = "not-text"
 	AddedBeside config.Code = "added-beside"
+	// Paths is what the connection manager does with the spellings of a path.
+	Paths config.Code = "path-spelling"
 )
 
 // Check returns what is wrong with the configurations in a file, what is worth a
@@ -89,7 +91,7 @@ func Check(name string, data []byte, required bool, plugins ...string) (findings
 		findings = append(findings, f)
 	}
 	for _, c := range found {
-		findings = slices.Concat(findings, c.check(), c.checkMessage(), c.checkResource())
+		findings = slices.Concat(findings, c.check(), c.checkMessage(), c.checkPaths(), c.checkResource())
 	}
 	findings = append(findings, all.beside()...)
 	for i := range findings {
