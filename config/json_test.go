@@ -212,7 +212,7 @@ func TestBinaryConfigurations(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"\xff\xfe{\x00", "{\"stat_prefix\":\"\x01\"}", "\n{ \n\"\x01", " { }\x00", "{", "{ \x09", "{'debug':true}", "caf\xe9", "allow_origins:\n\t- x\r\n", "\xff\x01",
+		"\xff\xfe{\x00", "{\"stat_prefix\":\"\x01\"}", "\n{ \n\"\x01", " { }\x00", "{", "{ \x09", "{'debug':true}", "caf\xe9", "\x80\x01", "allow_origins:\n\t- x\r\n", "\xff\x01",
 	} {
 		if _, _, err := Parse([]byte(text)); err == nil || err.Error() == binary {
 			t.Errorf("%q: %v", text, err)

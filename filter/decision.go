@@ -644,7 +644,7 @@ func (d *Decision) varies() varyNames {
 		return varyPreflight
 	case d.Action == Answer || d.Action == Deny:
 		return varyAll
-	case d.Action == Reject || variesByOrigin(d.Policy):
+	case variesByOrigin(d.Policy): // who rejects does not allow everyone
 		return varyOrigin
 	}
 	return 0
