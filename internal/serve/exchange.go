@@ -109,13 +109,10 @@ func headOf(r *host.LocalReply) *host.HeaderMap {
 	}
 	if r.Headers != nil {
 		for name, value := range r.Headers.All() {
-			switch name {
-			case "content-type":
-				head.Replace(name, value)
-			case "content-length": // follows from the body
-			default:
-				head.Add(name, value)
+			if name == "content-type" {
+				head.Remove(name)
 			}
+			head.Add(name, value)
 		}
 	}
 	return head
