@@ -56,6 +56,7 @@ func (a asked) answer(n int) (status int, headers map[string]string, counted []s
 	status, headers = 200, map[string]string{"Vary": "origin"}
 	if allowed {
 		headers["Access-Control-Allow-Origin"], headers["Access-Control-Allow-Credentials"] = a.origin, "true"
+		headers["Access-Control-Expose-Headers"] = fmt.Sprint("x-push-", n)
 	}
 	origin := "cors.origin_invalid"
 	if allowed {
@@ -67,7 +68,6 @@ func (a asked) answer(n int) (status int, headers map[string]string, counted []s
 	case !preflight && !allowed:
 		return status, headers, []string{origin, "cors.request_denied"}
 	case !preflight:
-		headers["Access-Control-Expose-Headers"] = fmt.Sprint("x-push-", n)
 		return status, headers, []string{origin, "cors.request_allowed"}
 	case !allowed:
 		headers["Vary"] = "origin, access-control-request-method, access-control-request-headers"
