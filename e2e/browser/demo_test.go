@@ -18,40 +18,65 @@ import (
 
 	"corsfilter/internal/demo"
 	"corsfilter/internal/envoytest"
-	"corsfilter/internal/serve"
+	serving "corsfilter/internal/serve"
 	"corsfilter/internal/wasmtest"
 )
 
-// serveDemo starts what corsctl serve -demo starts, on free ports: envoy.yaml
-// with the origin of the first page put in place of the one it names, and the
-// given changes of its policy.
-func serveDemo(t *testing.T, changes ...string) (allowed, disallowed string) {
+// demonstration is what corsctl serve -demo -watch starts, on free ports: envoy.yaml
+// in Envoy, with the origin of the first page put in place of the one it names.
+type demonstration struct {
+	envoy               *serving.Envoy
+	live                *demo.Live
+	file                string // as it is at first
+	allowed, disallowed string // the pages
+}
+
+func serveDemo(t *testing.T) *demonstration {
 	t.Helper()
-	live := demo.NewLive()
-	d := startDemo(t, live)
-	allowed, disallowed = localhost(d.Page), localhost(d.Other)
+	d := &demonstration{live: demo.NewLive()}
+	running := startDemo(t, d.live)
+	d.allowed, d.disallowed = localhost(running.Page), localhost(running.Other)
 	text, err := os.ReadFile(filepath.Join(wasmtest.Root(), "envoy.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(text), `"http://localhost:8000"`) {
-		t.Fatal("envoy.yaml does not allow http://localhost:8000")
+	const page, admin, listener = "http://localhost:8000", "{ address: 127.0.0.1, port_value: 9901 }", "{ address: 0.0.0.0, port_value: 10000 }"
+	for _, want := range []string{page, admin, listener} {
+		if !strings.Contains(string(text), want) {
+			t.Fatalf("envoy.yaml has no %s", want)
+		}
 	}
-	changed := strings.NewReplacer(append(changes, "http://localhost:8000", allowed, "port_value: 10000", "port_value: 0", "port_value: 9901", "port_value: 0")...).Replace(string(text))
-	e, err := serve.StartEnvoy(context.Background(), []byte(changed), serve.EnvoyOptions{
-		Program: envoytest.Program(t), Module: envoytest.ModulePath(t), DemoUpstream: d.Upstream, OnEvent: live.Publish, LogLevel: "warning", Stdout: io.Discard, Stderr: io.Discard,
+	const free = "{ address: 127.0.0.1, port_value: 0 }"
+	d.file = strings.NewReplacer(page, d.allowed, admin, free, listener, free).Replace(string(text))
+	d.envoy, err = serving.StartEnvoy(t.Context(), []byte(d.file), serving.EnvoyOptions{
+		Program: envoytest.Program(t), LogLevel: "error", Stdout: io.Discard, Stderr: t.Output(), Watch: true,
+		DemoUpstream: running.Upstream, OnEvent: d.live.Publish, ReadFile: func(string) ([]byte, error) { return wasmtest.Module(t), nil },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { e.Close() })
-	listeners, err := e.Listeners()
+	t.Cleanup(func() { d.envoy.Close() })
+	d.show(t)
+	return d
+}
+
+// change serves envoy.yaml with changes from now on, in pairs.
+func (d *demonstration) change(t *testing.T, changes ...string) {
+	t.Helper()
+	if err := d.envoy.Reload([]byte(strings.NewReplacer(changes...).Replace(d.file))); err != nil {
+		t.Fatal(err)
+	}
+	d.show(t)
+}
+
+func (d *demonstration) show(t *testing.T) {
+	t.Helper()
+	listeners, err := d.envoy.Listeners()
 	if err != nil {
 		t.Fatal(err)
 	}
 	base := localhost(listeners[0].Address)
-	live.Show(demo.Gateway{URL: base, Policy: demo.FindPolicy(e.Configurations(), base, allowed, disallowed), Counters: e.Counters})
-	return allowed, disallowed
+	d.live.Show(demo.Gateway{URL: base, Counters: d.envoy.Counters, Policy: demo.FindPolicy(d.envoy.Configurations(), base, d.allowed, d.disallowed)})
 }
 
 // row is what the page shows of one request.
@@ -102,7 +127,8 @@ const (
 
 func TestTheDemoTellsWhatTheBrowserDoesAndWhy(t *testing.T) {
 	ctx := chromium(t)
-	allowed, disallowed := serveDemo(t)
+	d := serveDemo(t)
+	allowed, disallowed := d.allowed, d.disallowed
 	origins := `"allow_origins": ["` + allowed + `", "` + disallowed + `"]`
 	simple := func(name, says string) row {
 		return row{name, "not needed", "yes yes", "no no", blocks, "", says + noOrigins}
@@ -192,6 +218,7 @@ func TestTheDemoTellsWhatTheBrowserDoesAndWhy(t *testing.T) {
 // whatever the page says of the policy must be true of those.
 func TestTheDemoFollowsThePolicy(t *testing.T) {
 	ctx := chromium(t)
+	d := serveDemo(t)
 	say := func(selector string) string {
 		return evaluate[string](t, ctx, fmt.Sprintf(`document.querySelector(%q).textContent`, selector))
 	}
@@ -206,19 +233,19 @@ func TestTheDemoFollowsThePolicy(t *testing.T) {
 		{"another method", []string{`"allow_methods": ["PUT"]`, `"allow_methods": ["DELETE"]`, `"x-demo"]`, `"x-demo", "content-type"]`},
 			"The policy allows this page's origin. It may use GET, HEAD, POST and DELETE, send x-demo, content-type, and use credentials.", []string{"allowed", "not allowed"},
 			"A preflight names the method DELETE. The policy lets this page read the response.", "Done: this page could read 8 of 10 responses."},
-		{"everyone, without credentials", []string{`["http://localhost:8000"]`, `["*"]`, `"allow_credentials": true`, `"allow_credentials": false`},
+		{"everyone, without credentials", []string{`["` + d.allowed + `"]`, `["*"]`, `"allow_credentials": true`, `"allow_credentials": false`},
 			"The policy allows this page's origin. It may use GET, HEAD, POST and PUT, send x-demo, and use no credentials.", []string{"allowed", "allowed"},
 			"A preflight names the method DELETE. The policy does not let this page read the response: the method DELETE is not in Access-Control-Allow-Methods.", "Done: this page could read 7 of 10 responses."},
 		{"shadow", []string{`"allow_methods"`, `"mode": "shadow", "allow_methods"`},
 			"The policy is in mode shadow: the filter leaves this page's requests to upstream.", []string{"left to upstream", "left to upstream"},
 			"A preflight names the method DELETE. The policy leaves it to upstream.", ""},
-		{"rejecting", []string{`["http://localhost:8000"]`, `["https://shop.example.com"]`, `"allow_methods"`, `"disallowed_requests": "reject", "allow_methods"`},
+		{"rejecting", []string{`["` + d.allowed + `"]`, `["https://shop.example.com"]`, `"allow_methods"`, `"disallowed_requests": "reject", "allow_methods"`},
 			"The policy does not allow this page's origin: the filter rejects its requests.", []string{"not allowed", "not allowed"},
 			"A preflight names the method DELETE. The policy does not let this page read the response: the response has no Access-Control-Allow-Origin header.", "Done: this page could read 0 of 10 responses."},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			page, _ := serveDemo(t, c.changes...)
-			do(t, ctx, chromedp.Navigate(page), chromedp.WaitVisible(chromedp.CSS("#matrix > li")))
+			d.change(t, c.changes...)
+			do(t, ctx, chromedp.Navigate(d.allowed), chromedp.WaitVisible(chromedp.CSS("#matrix > li")))
 			if got := say("#standing"); got != c.standing {
 				t.Errorf("the page stands: %q, want %q", got, c.standing)
 			}
@@ -242,7 +269,7 @@ func TestTheDemoFollowsThePolicy(t *testing.T) {
 // A request's headers are a stranger's data, and the page shows them.
 func TestTheDemoShowsAStrangersDataAsText(t *testing.T) {
 	ctx := chromium(t)
-	allowed, _ := serveDemo(t)
+	allowed := serveDemo(t).allowed
 	do(t, ctx, chromedp.Navigate(allowed), chromedp.WaitVisible(chromedp.CSS("#matrix > li")))
 	runAll(t, ctx)
 	const hostile = `<img id="evil" src="x">`
@@ -260,7 +287,7 @@ func TestTheDemoShowsAStrangersDataAsText(t *testing.T) {
 
 func TestTheDemoWorksWithTheKeyboardAlone(t *testing.T) {
 	ctx := chromium(t)
-	allowed, _ := serveDemo(t)
+	allowed := serveDemo(t).allowed
 	do(t, ctx, chromedp.Navigate(allowed), chromedp.WaitVisible(chromedp.CSS("#matrix > li")))
 	focused := func() string {
 		return evaluate[string](t, ctx, `document.activeElement.id || document.activeElement.getAttribute("aria-label") || document.activeElement.className || document.activeElement.tagName`)
@@ -314,7 +341,7 @@ const contrasts = `(() => {
 
 func TestTheDemoIsReadableOnAPhoneDarkAndLight(t *testing.T) {
 	ctx := chromium(t)
-	allowed, _ := serveDemo(t)
+	allowed := serveDemo(t).allowed
 	for _, scheme := range []string{"light", "dark"} {
 		for _, width := range []int64{360, 1100} {
 			t.Run(fmt.Sprintf("%s at %d pixels", scheme, width), func(t *testing.T) {

@@ -76,7 +76,7 @@ func pageSum(t *testing.T, folder string) string {
 func takePicture(t *testing.T, path string) {
 	t.Helper()
 	ctx := chromium(t)
-	allowed, _ := serveDemo(t)
+	allowed := serveDemo(t).allowed
 	size := emulation.SetDeviceMetricsOverrideParams{Width: 1100, Height: 1000, DeviceScaleFactor: 1}
 	if _, err := chromedp.Call(limited(t, ctx), emulation.SetDeviceMetricsOverride, size); err != nil {
 		t.Fatal(err)
