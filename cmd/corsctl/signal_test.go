@@ -5,9 +5,18 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"corsfilter/internal/envoytest"
+	"corsfilter/internal/locked"
 )
 
 // endless is standard input that nobody closes.
@@ -40,6 +49,37 @@ func TestEveryCommandEndsWhenItIsInterrupted(t *testing.T) {
 		if c.ends != (c.name == "serve") {
 			t.Errorf("%s ends by itself: %v", c.name, c.ends)
 		}
+	}
+}
+
+// TestNoEnvoyIsLeftBehind ends corsctl as a closed terminal does.
+func TestNoEnvoyIsLeftBehind(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no process is told of it there")
+	}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stdout locked.Buffer
+	corsctl := &exec.Cmd{Path: program, Args: []string{"corsctl", "serve", "-c", write(t, plain), "-envoy", envoytest.Program(t)}, Stdout: &stdout}
+	if err := corsctl.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var admin []string
+	envoytest.Eventually(t, "an admin listener", func() bool {
+		admin = regexp.MustCompile(`admin: http://(.*)\n`).FindStringSubmatch(stdout.String())
+		return admin != nil
+	})
+	if err := corsctl.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if err := corsctl.Wait(); err != nil {
+		t.Error(err)
+	}
+	if conn, err := net.Dial("tcp", admin[1]); err == nil {
+		conn.Close()
+		t.Error("Envoy is still there")
 	}
 }
 
