@@ -56,3 +56,5 @@ require (
 )
 
 tool honnef.co/go/tools/cmd/staticcheck
+
+replace github.com/tidwall/pretty => ./internal/pretty

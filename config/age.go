@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"corsfilter/internal/jsontext"
+	"github.com/tidwall/gjson"
 )
 
 // longestCached is the longest time, in seconds, for which any browser caches a
@@ -19,10 +19,10 @@ func (p *parser) maxAge(v value) string {
 	remedy := `write seconds, such as 600, or a duration, such as "10m"`
 	var seconds int64
 	var ok bool
-	switch v.Kind {
-	case jsontext.Number:
+	switch v.Type {
+	case gjson.Number:
 		seconds, ok = whole(v.Raw)
-	case jsontext.String:
+	case gjson.String:
 		seconds, ok = wholeSeconds(v.Str)
 	default:
 		p.wrongType(v, "seconds or a duration")

@@ -2,7 +2,7 @@
 // Everything that can be decided or formatted before a request comes is done
 // here; every mistake of a configuration is reported at once, with its path,
 // and a configuration with a mistake gives no policy at all. It imports
-// internal/origin, internal/header, internal/reach and internal/jsontext.
+// internal/origin, internal/header, internal/reach and gjson.
 package config
 
 // Config is the compiled configuration of one plugin. It must not be changed.

@@ -3,7 +3,7 @@ package config
 import (
 	"math/bits"
 
-	"corsfilter/internal/jsontext"
+	"github.com/tidwall/gjson"
 )
 
 // Settings that several keys mean, and keys that are named more than once.
@@ -94,7 +94,7 @@ var unmatchedInIstio = map[string]bool{"FORWARD": true, "UNSPECIFIED": true, "IG
 
 // unmatched reads our own words and Istio's.
 func (p *parser) unmatched(v value) (forward bool) {
-	if v.Kind == jsontext.String {
+	if v.Type == gjson.String {
 		if forward, ok := unmatchedInIstio[v.Str]; ok {
 			return forward
 		}

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"corsfilter/internal/jsontext"
+	"github.com/tidwall/gjson"
 )
 
 // Field is one key of a policy, or of the top level: all that is known of it
@@ -201,7 +201,7 @@ func (p *parser) rawPolicy(object value, keys keySet) *rawPolicy {
 }
 
 func (p *parser) mode(v value) Mode {
-	if v.Kind == jsontext.False {
+	if v.Type == gjson.False {
 		p.fail(v.place, v.Raw, WrongType, "YAML reads off without quotes as false", `write "off" in quotes`)
 		return Off
 	}
@@ -215,7 +215,7 @@ func (p *parser) mode(v value) Mode {
 }
 
 func (p *parser) status(v value) uint32 {
-	if v.Kind != jsontext.Number {
+	if v.Type != gjson.Number {
 		p.wrongType(v, "a number")
 		return 0
 	}

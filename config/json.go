@@ -5,7 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"corsfilter/internal/jsontext"
+	"github.com/tidwall/gjson"
 )
 
 // maxDepth is how deep a configuration may nest. Ours needs eight levels; a check
@@ -13,7 +13,7 @@ import (
 const maxDepth = 64
 
 // parseJSON checks that data is one JSON value in valid UTF-8 (RFC 8259), before
-// anything of it is read.
+// anything of it is read: gjson answers from any text, also from a broken one.
 func (p *parser) parseJSON(data []byte) (value, bool) {
 	text := strings.TrimPrefix(p.config.keep(data), "\ufeff")
 	before := len(data) - len(text)
@@ -37,18 +37,47 @@ func (p *parser) parseJSON(data []byte) (value, bool) {
 			}
 		}
 	}
-	root, err := jsontext.Parse(text, maxDepth)
-	if err == nil {
+	if at := tooDeep(text); at >= 0 {
+		return broken(at, "nested deeper than "+strconv.Itoa(maxDepth)+" levels at ", "no setting needs that; look for a bracket too many")
+	}
+	if gjson.Valid(text) {
+		root := gjson.Parse(text)
+		root.Raw = strings.TrimRight(root.Raw, " \t\r\n")
 		return document(root, before), true
 	}
-	switch err.Reason {
-	case jsontext.TooDeep:
-		return broken(err.Offset, "nested deeper than "+strconv.Itoa(maxDepth)+" levels at ", "no setting needs that; look for a bracket too many")
-	case jsontext.Ends:
-		return broken(err.Offset, "the JSON ends in the middle, at ", "look for a missing bracket or quote, or for a template that cut it")
+	at, where := malformed(text)
+	if where == "" {
+		return broken(at, "the JSON ends in the middle, at ", "look for a missing bracket or quote, or for a template that cut it")
 	}
-	found, _ := utf8.DecodeRuneInString(text[err.Offset:])
-	return broken(err.Offset, "invalid character "+strconv.QuoteRune(found)+" "+err.Where+" at ", "write one JSON object and nothing after it")
+	remedy := "write one JSON object and nothing after it"
+	if c := text[at]; (c == ']' || c == '}') && strings.HasSuffix(strings.TrimRight(text[:at], " \t\r\n"), ",") {
+		remedy = "remove the comma before " + string(rune(c))
+	}
+	found, _ := utf8.DecodeRuneInString(text[at:])
+	return broken(at, "invalid character "+strconv.QuoteRune(found)+" "+where+" at ", remedy)
+}
+
+// tooDeep is the offset of the first bracket beyond maxDepth levels, or -1. It is
+// looked for first, since whoever checks JSON recurses.
+func tooDeep(text string) int {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			for i++; i < len(text) && text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			if depth++; depth > maxDepth {
+				return i
+			}
+		case '}', ']':
+			depth--
+		}
+	}
+	return -1
 }
 
 // isBinary reports whether it is no text that somebody wrote, but a protobuf message,

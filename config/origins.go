@@ -4,7 +4,8 @@ import (
 	"slices"
 	"strings"
 
-	"corsfilter/internal/jsontext"
+	"github.com/tidwall/gjson"
+
 	"corsfilter/internal/origin"
 	"corsfilter/internal/suffix"
 )
@@ -38,7 +39,7 @@ func (e *rawOrigin) isNull() bool {
 
 // rawOrigins reads a list of origins, behind those that are there.
 func (p *parser) rawOrigins(list []rawOrigin, v value) []rawOrigin {
-	if v.IsList() {
+	if v.IsArray() {
 		// A string and its comma take three bytes at least: what has more elements
 		// holds numbers, and they get no room.
 		n := min(v.count(), len(v.Raw)/3)
@@ -51,7 +52,7 @@ func (p *parser) rawOrigins(list []rawOrigin, v value) []rawOrigin {
 	p.elements(v, func(v value) {
 		o := rawOrigin{place: v.place, written: v.Raw}
 		switch {
-		case v.Kind == jsontext.String:
+		case v.Type == gjson.String:
 			o.value = v.Str
 		case v.IsObject():
 			if !p.matcher(&o, v) {

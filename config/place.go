@@ -1,8 +1,9 @@
 package config
 
 import (
+	"github.com/tidwall/gjson"
+
 	"corsfilter/internal/fieldpath"
-	"corsfilter/internal/jsontext"
 )
 
 // place is where something stands in a configuration: the path is for people,
@@ -27,7 +28,7 @@ func (p place) path() string {
 
 // value is a JSON value and where it stands.
 type value struct {
-	jsontext.Value
+	gjson.Result
 	place
 	at   place  // of its key; the value's own for elements of a list
 	name string // the key as written
@@ -35,27 +36,27 @@ type value struct {
 
 // document is the value of the whole text. before is what stands in front of
 // the text: a byte order mark.
-func document(root jsontext.Value, before int) value {
-	root.Offset += before
+func document(root gjson.Result, before int) value {
+	root.Index += before
 	here := placeOf(root)
-	return value{Value: root, place: here, at: here}
+	return value{Result: root, place: here, at: here}
 }
 
-func placeOf(v jsontext.Value) place { return place{offset: v.Offset, length: len(v.Raw)} }
+func placeOf(v gjson.Result) place { return place{offset: v.Index, length: len(v.Raw)} }
 
 // member is the value of a key of the object at a path.
-func member(path string, key, v jsontext.Value) value {
-	m := value{Value: v, place: placeOf(v), at: placeOf(key), name: key.Str}
+func member(path string, key, v gjson.Result) value {
+	m := value{Result: v, place: placeOf(v), at: placeOf(key), name: key.Str}
 	m.base, m.key = path, cut(m.name, maxValueLen)
 	m.at.base, m.at.key = m.base, m.key
 	return m
 }
 
 // element is the i-th value of the list v.
-func (v value) element(i int, element jsontext.Value) value {
+func (v value) element(i int, element gjson.Result) value {
 	here := placeOf(element)
 	here.base, here.key, here.index = v.base, v.key, i+1
-	return value{Value: element, place: here, at: here}
+	return value{Result: element, place: here, at: here}
 }
 
 // part is the place of the bytes of a string from i to j. Where the string holds

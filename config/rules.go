@@ -170,7 +170,7 @@ func (r *rawRule) reset(at place) {
 
 // someNames reads a list of strings that must not be empty.
 func (p *parser) someNames(names []rawName, v value) []rawName {
-	if v.IsList() && v.count() == 0 {
+	if v.IsArray() && v.count() == 0 {
 		p.fail(v.place, v.Raw, Missing, "an empty list matches nothing", "leave the key out to match everything")
 	}
 	return p.names(names, v)

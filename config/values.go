@@ -5,9 +5,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tidwall/gjson"
+
 	"corsfilter/internal/automaton"
 	"corsfilter/internal/header"
-	"corsfilter/internal/jsontext"
 	"corsfilter/internal/origin"
 	"corsfilter/internal/reach"
 )
@@ -124,69 +125,69 @@ next:
 // members is the sequence of an object's members.
 func (v value) members(yield func(value) bool) {
 	path := v.path()
-	v.Members(func(key, of jsontext.Value) bool { return yield(member(path, key, of)) })
+	v.ForEach(func(key, of gjson.Result) bool { return yield(member(path, key, of)) })
 }
 
 // elements walks a list.
 func (p *parser) elements(list value, each func(v value)) {
-	if !list.IsList() {
+	if !list.IsArray() {
 		p.wrongType(list, "a list")
 		return
 	}
 	i := 0
-	for element := range list.Elements {
+	list.ForEach(func(_, element gjson.Result) bool {
 		each(list.element(i, element))
 		i++
-	}
+		return true
+	})
 }
 
 // count is the number of a list's elements.
 func (v value) count() (n int) {
-	for range v.Elements {
-		n++
-	}
+	v.ForEach(func(_, _ gjson.Result) bool { n++; return true })
 	return n
 }
 
 // beginsWithObject reports whether it is a list whose first element is an object.
-func (v value) beginsWithObject() bool {
-	for first := range v.Elements {
-		return first.IsObject()
+func (v value) beginsWithObject() (object bool) {
+	if v.IsArray() {
+		v.ForEach(func(_, first gjson.Result) bool { object = first.IsObject(); return false })
 	}
-	return false
+	return object
 }
 
 func (p *parser) wrongType(v value, want string) {
 	if !p.mistakes.skip(v.place) {
-		p.fail(v.place, v.Raw, WrongType, "is "+typeName(v.Kind)+", not "+want, "write "+want)
+		p.fail(v.place, v.Raw, WrongType, "is "+typeName(v.Result)+", not "+want, "write "+want)
 	}
 }
 
-func typeName(kind jsontext.Kind) string {
-	switch kind {
-	case jsontext.Object:
-		return "an object"
-	case jsontext.List:
+func typeName(v gjson.Result) string {
+	switch v.Type {
+	case gjson.JSON:
+		if v.IsObject() {
+			return "an object"
+		}
 		return "a list"
-	case jsontext.String:
+	case gjson.String:
 		return "a string"
-	case jsontext.Number:
+	case gjson.Number:
 		return "a number"
-	case jsontext.True, jsontext.False:
+	case gjson.True, gjson.False:
 		return "a boolean"
 	}
 	return "null"
 }
 
 func (p *parser) boolean(v value) bool {
-	if v.Kind != jsontext.True && v.Kind != jsontext.False {
+	if !v.IsBool() {
 		p.wrongType(v, "true or false")
 	}
-	return v.Kind == jsontext.True
+	return v.Type == gjson.True
 }
 
 func (p *parser) text(v value) (string, bool) {
-	if v.Kind != jsontext.String {
+	if v.Type != gjson.String {
 		p.wrongType(v, "a string")
 		return "", false
 	}
@@ -228,9 +229,9 @@ func (p *parser) names(names []rawName, v value) []rawName {
 // elements.
 func (p *parser) namesOrText(names []rawName, v value) []rawName {
 	switch {
-	case v.IsList():
+	case v.IsArray():
 		return p.names(names, v)
-	case v.Kind != jsontext.String:
+	case v.Type != gjson.String:
 		p.wrongType(v, "a list of strings or one comma-separated string")
 		return names
 	case strings.TrimSpace(v.Str) == "":

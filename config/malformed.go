@@ -1,67 +1,40 @@
-package jsontext
+package config
 
-// Error is where and why a text is no JSON.
-type Error struct {
-	// Offset is that of the first byte which can not stand there, or the text's
-	// length where it ends too early.
-	Offset int
-	Reason Reason
-	// Where says what the byte stands behind or in, such as "after array element";
-	// it is "" for the other reasons.
-	Where string
-}
+import "strings"
 
-// Reason is what is wrong with a text.
-type Reason uint8
-
-// Unexpected is a byte that can not stand where it does. Ends is a text that ends
-// before its value does; an empty one does, too. TooDeep is a list or an object
-// inside more others than the reader was told to take.
-const (
-	Unexpected Reason = iota
-	Ends
-	TooDeep
-)
-
-// Parse checks that the text is one JSON value with nothing but white space
-// around it, nested maxDepth levels deep at most, and returns the value. Whether it is
-// valid UTF-8 is not looked at. The time is in proportion to the text's length.
-func Parse(text string, maxDepth int) (Value, *Error) {
-	c := checker{text: text, maxDepth: maxDepth}
+// malformed finds out why a text is no JSON (RFC 8259), which gjson.Valid does not
+// say: at is the offset of the first byte that can not stand there, and where says
+// what it stands behind or in, in the words of encoding/json. A text that ends too
+// early is at fault at its end, and where is "". The text must not nest deeper than
+// parseJSON takes.
+func malformed(text string) (at int, where string) {
+	c := checker{text: text}
 	c.space()
-	begin := c.at
-	if !c.value() {
-		return Value{}, &c.err
+	if c.value() {
+		if c.space(); c.at < len(text) {
+			c.unexpected("after top-level value")
+		}
 	}
-	end := c.at
-	if c.space(); c.at < len(text) {
-		c.unexpected("after top-level value")
-		return Value{}, &c.err
-	}
-	return read(text[begin:end], begin), nil
+	return c.at, c.where
 }
 
 // checker goes through a text once. Its methods report whether they came through;
-// at is then behind what they checked, and else err says what was wrong. The words
-// of errors are those that encoding/json has for the same.
+// at is then behind what they checked, and else at what can not stand there.
 type checker struct {
-	text            string
-	at              int
-	depth, maxDepth int
-	err             Error
+	text, where string
+	at          int
 }
 
 // unexpected refuses the byte at hand, or the end.
 func (c *checker) unexpected(where string) bool {
-	c.err = Error{c.at, Unexpected, where}
-	if c.at >= len(c.text) {
-		c.err = Error{len(c.text), Ends, ""}
+	if c.at < len(c.text) {
+		c.where = where
 	}
 	return false
 }
 
 func (c *checker) space() {
-	for c.at < len(c.text) && isSpace(c.text[c.at]) {
+	for c.at < len(c.text) && strings.IndexByte(" \t\n\r", c.text[c.at]) >= 0 {
 		c.at++
 	}
 }
@@ -96,10 +69,6 @@ func (c *checker) value() bool {
 
 // nested checks a list or an object, whose items stand between commas.
 func (c *checker) nested(end byte, behind string, item func(*checker) bool) bool {
-	if c.depth++; c.depth > c.maxDepth {
-		c.err = Error{c.at, TooDeep, ""}
-		return false
-	}
 	c.at++
 	c.space()
 	if c.next() != end {
@@ -119,7 +88,6 @@ func (c *checker) nested(end byte, behind string, item func(*checker) bool) bool
 		}
 	}
 	c.at++
-	c.depth--
 	return true
 }
 
@@ -161,7 +129,7 @@ func (c *checker) escape() bool {
 	case 'u':
 		for i := 0; i < 4; i++ {
 			c.at++
-			if _, ok := digit(c.next()); !ok {
+			if strings.IndexByte("0123456789abcdefABCDEF", c.next()) < 0 {
 				return c.unexpected(`in \u hexadecimal character escape`)
 			}
 		}
