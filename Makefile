@@ -79,10 +79,6 @@ test: ## every test, through the module just built, in Envoy and in a browser; i
 peers: $(MODULE) ## a million policies and requests through rs/cors as well: CASES=N; Ctrl-C reports so far
 	@cd e2e/peers && CORSFILTER_WASM=$(CURDIR)/$(MODULE) go test -run '^TestPeers$$' -count=1 -timeout 0 -v . -args -cases $(CASES)
 
-.PHONY: mutate
-mutate: ## flips each comparison, constant and branch of config, filter, internal/origin and internal/header, and runs the tests; Ctrl-C reports so far
-	@go run ./internal/mutate $(if $(ONLY),-only '$(ONLY)')
-
 .PHONY: load
 load: $(MODULE) ## Envoy with the filter under load, loopback only: LOADTIME=20s for each kind, 10,000 connections; Ctrl-C reports so far
 	@envoy="$$(scripts/setup envoy)" && cd e2e/load && ENVOY="$$envoy" CORSFILTER_WASM=$(CURDIR)/$(MODULE) \
