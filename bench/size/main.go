@@ -46,9 +46,7 @@ func run(only string) error {
 	if err != nil {
 		return err
 	}
-	if wasm, _, err = controlflow.Module(wasm); err != nil {
-		return err
-	}
+	wasm, _ = controlflow.Module(wasm)
 	m, err := read(wasm)
 	if err != nil {
 		return err

@@ -13,11 +13,6 @@
 // panic is recovered, the old form goes on: all that a block expects of the ones
 // before stands on Go's stack, in memory.
 //
-// Three things more cost time for the same reason, that they go through memory or
-// through 64 bits where nothing needs it, and are straightened out: conditions
-// (conditions.go), calls of imports (imports.go), and what the proxy calls (exports.go).
-// And a module that has started takes less memory (blocks.go).
-//
 // What the compiler makes is described in cmd/internal/obj/wasm of Go's sources.
 // A function that looks otherwise stays as it is.
 package controlflow
@@ -26,7 +21,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -35,83 +29,82 @@ import (
 
 // Report says what Restructure did.
 type Report struct {
-	// Restructured are the functions that got a second form, Left those that have
-	// branches and did not, with the reason.
-	Restructured []string
-	Left         []string
-	// HalfBlocks says that the runtime takes half as large blocks of memory.
-	HalfBlocks bool
+	// Restructured are the functions that got a second form, Left those that should
+	// have and did not, with the reason.
+	Restructured, Left []string
 }
 
-// noReturn are functions that never come back to the block that calls them, by their
-// names: what stands behind such a call belongs to another block, which is not
-// reached from there. (runtime.panicCheck1 and its like do come back.)
-var noReturn = regexp.MustCompile(`^runtime\.(sigpanic|gopanic|goPanic\w*|panic[a-z]\w*|notInitialized|throw|fatal\w*)$`)
+// String is the report in one line.
+func (r Report) String() string {
+	line := fmt.Sprintf("%d functions restructured", len(r.Restructured))
+	if len(r.Left) > 0 {
+		line += "; left as the compiler made them: " + strings.Join(r.Left, "; ")
+	}
+	return line
+}
 
 // Module gives the filter's functions that streams run through a second form.
-func Module(wasm []byte) ([]byte, Report, error) {
+func Module(wasm []byte) ([]byte, Report) {
 	return Restructure(wasm, "corsfilter_", slices.Sorted(maps.Keys(hotpath.Callbacks)), hotpath.Cold)
 }
 
 // Restructure gives the functions whose symbols have the prefix, as far as calls lead
 // to them from the exports, a second form; those that are cold, by their names without
-// package and receiver, stay as they are. The module must have the names of its
-// functions (go build without -ldflags=-s), and keeps them.
-func Restructure(wasm []byte, prefix string, exports []string, cold func(name string) bool) (restructured []byte, report Report, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			bad, ok := p.(malformed)
-			if !ok {
-				panic(p)
-			}
-			err = errors.New("not a module as Go's compiler makes it: " + string(bad))
-		}
-	}()
-	m := readModule(wasm)
-	if len(m.names) == 0 {
-		return nil, report, errors.New("the module has no names of functions; build it without -ldflags=-s")
+// package and receiver, stay as they are. So does every function, and if need be the
+// whole module, of which something is not known: the report says what. The module must
+// have the names of its functions (go build without -ldflags=-s), and keeps them.
+func Restructure(wasm []byte, prefix string, exports []string, cold func(name string) bool) (restructured []byte, report Report) {
+	left := func(what string, err error) { report.Left = append(report.Left, what+": "+err.Error()) }
+	m, err := readModule(wasm)
+	if err == nil && len(m.names) == 0 {
+		err = errors.New("it has no names of functions; build it without -ldflags=-s")
 	}
-	neverBack := map[uint64]bool{}
-	for index, name := range m.names {
-		if noReturn.MatchString(name) {
-			neverBack[index] = true
-		}
-	}
-	reached, err := m.reached(prefix, exports, cold)
 	if err != nil {
-		return nil, report, err
+		left("the module", err)
+		return wasm, report
 	}
-	forwarders := m.forwarders()
-	for _, index := range reached {
+	neverBack := m.neverBack()
+	for _, index := range m.reached(prefix, exports, cold, left) {
 		name := m.names[index]
-		f, err := parseFunction(m.bodies[index-m.imports], neverBack)
-		if err == errNoBranches {
-			continue
+		switch err := m.secondForm(index, neverBack); err {
+		case errNoBranches:
+		case nil:
+			report.Restructured = append(report.Restructured, name)
+		default:
+			left(name, err)
 		}
-		var g *graph
-		if err == nil {
-			f.inline(forwarders)
-			f.straighten()
-			g, err = f.graph()
-		}
-		if err != nil {
-			report.Left = append(report.Left, fmt.Sprintf("%s: %v", name, err))
-			continue
-		}
-		resume := uint64(0)
-		if f.calls {
-			resume = m.add(m.types[index-m.imports], m.bodies[index-m.imports], name+".resumed")
-		}
-		m.bodies[index-m.imports] = g.structured(resume)
-		report.Restructured = append(report.Restructured, name)
 	}
-	m.keepStackPointers(exports, neverBack)
-	report.HalfBlocks = m.halveBlocks()
-	return m.bytes(true), report, nil
+	return m.bytes(true), report
+}
+
+// secondForm gives a function a second form, or leaves it as it is.
+func (m *module) secondForm(index uint64, neverBack map[uint64]bool) (err error) {
+	defer caught(&err)
+	typ, body := m.types[index-m.imports], m.bodies[index-m.imports]
+	f, err := parseFunction(body, neverBack)
+	if err != nil {
+		return err
+	}
+	g, err := f.graph()
+	if err != nil {
+		return err
+	}
+	structured := g.structured(m.imports + uint64(len(m.bodies)))
+	if f.calls {
+		m.add(typ, body, m.names[index]+".resumed")
+	}
+	m.bodies[index-m.imports] = structured
+	return nil
 }
 
 // Strip takes the names out of a module.
-func Strip(wasm []byte) []byte { return readModule(wasm).bytes(false) }
+func Strip(wasm []byte) []byte {
+	m, err := readModule(wasm)
+	if err != nil {
+		return wasm
+	}
+	return m.bytes(false)
+}
 
 // nameOf is a function's name without package and receiver, and without the types
 // that a generic one is made for.
@@ -123,7 +116,7 @@ func nameOf(symbol string) string {
 // reached returns the functions that calls lead to from the exports, in the order of
 // their numbers. A function literal is reached with the function that it stands in:
 // what is deferred is called through a table.
-func (m *module) reached(prefix string, exports []string, cold func(string) bool) (all []uint64, err error) {
+func (m *module) reached(prefix string, exports []string, cold func(string) bool, left func(string, error)) (all []uint64) {
 	var queue []uint64
 	seen := map[uint64]bool{}
 	add := func(index uint64) {
@@ -133,11 +126,11 @@ func (m *module) reached(prefix string, exports []string, cold func(string) bool
 		}
 	}
 	for _, name := range exports {
-		index, ok := m.exports[name]
-		if !ok {
-			return nil, fmt.Errorf("the module does not export %s", name)
+		if index, ok := m.exports[name]; ok {
+			add(index)
+		} else {
+			left(name, errors.New("the module does not export it"))
 		}
-		add(index)
 	}
 	for len(queue) > 0 {
 		index := queue[0]
@@ -150,7 +143,8 @@ func (m *module) reached(prefix string, exports []string, cold func(string) bool
 		} else if !slices.Contains(exports, m.names[index]) {
 			continue // not ours, and what it calls is not either
 		}
-		for _, in := range instructions(m.bodies[index-m.imports]) {
+		code, _ := instructions(m.bodies[index-m.imports])
+		for _, in := range code {
 			if in.op == opCall {
 				add(in.arg)
 			}
@@ -162,5 +156,5 @@ func (m *module) reached(prefix string, exports []string, cold func(string) bool
 		}
 	}
 	slices.Sort(all)
-	return all, nil
+	return all
 }

@@ -86,10 +86,7 @@ func instantiate(t *testing.T, wasm []byte) api.Module {
 // over in the same instances, whose stacks and heaps have a life of their own.
 func TestNothingElseHappens(t *testing.T) {
 	wasm := guestModule(t)
-	mended, report, err := Restructure(wasm, "main.", exported, none)
-	if err != nil {
-		t.Fatal(err)
-	}
+	mended, report := Restructure(wasm, "main.", exported, none)
 	if want := []string{"main.twoBeginnings: a loop has two beginnings"}; !slices.Equal(report.Left, want) {
 		t.Errorf("left: %q, want %q", report.Left, want)
 	}
@@ -130,11 +127,8 @@ func call(t *testing.T, m api.Module, name string, a, b uint64) uint64 {
 // TestComingBack makes sure that the guest comes back into the middle of functions:
 // with an old form that does nothing but trap, it fails.
 func TestComingBack(t *testing.T) {
-	mended, _, err := Restructure(guestModule(t), "main.", exported, none)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := readModule(mended)
+	mended, _ := Restructure(guestModule(t), "main.", exported, none)
+	m := mustRead(t, mended)
 	for index, name := range m.names {
 		if strings.HasSuffix(name, ".resumed") {
 			m.bodies[index-m.imports] = []byte{0, opUnreachable, opEnd}
@@ -156,10 +150,7 @@ func TestComingBack(t *testing.T) {
 // form, with the toolchain that go.mod says: what is left is slower, and not wrong.
 func TestTheModulesFunctions(t *testing.T) {
 	wasm := filterModule(t)
-	_, report, err := Module(wasm)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, report := Module(wasm)
 	if len(report.Left) > 0 {
 		t.Errorf("left as they are: %q", report.Left)
 	}
@@ -175,19 +166,84 @@ func TestTheModulesFunctions(t *testing.T) {
 	}
 }
 
-func TestModulesThatAreNone(t *testing.T) {
+// TestWhatIsNotKnownStays has modules and functions of which something is not known:
+// a build goes on, and says what.
+func TestWhatIsNotKnownStays(t *testing.T) {
 	wasm := guestModule(t)
-	if _, _, err := Restructure(Strip(wasm), "main.", exported, none); err == nil || !strings.Contains(err.Error(), "-ldflags=-s") {
-		t.Errorf("without names: %v", err)
+	stripped := Strip(wasm)
+	if got, report := Restructure(stripped, "main.", exported, none); !bytes.Equal(got, stripped) || !strings.Contains(report.String(), "left as the compiler made them: the module: it has no names of functions") {
+		t.Errorf("without names: %v", report)
 	}
-	if _, _, err := Restructure(wasm, "main.", []string{"loops", "no_such"}, none); err == nil || !strings.Contains(err.Error(), "no_such") {
-		t.Errorf("an export that is not there: %v", err)
+	if _, report := Restructure(wasm, "main.", []string{"loops", "no_such"}, none); !strings.Contains(report.String(), "no_such: the module does not export it") || len(report.Restructured) == 0 {
+		t.Errorf("an export that is not there: %v", report)
 	}
 	for n := 0; n < len(wasm); n += 1 + len(wasm)/200 {
-		if _, _, err := Restructure(wasm[:n], "main.", exported, none); err == nil {
-			t.Errorf("the first %d bytes are taken for a module", n)
+		if got, report := Restructure(wasm[:n], "main.", exported, none); !bytes.Equal(got, wasm[:n]) || len(report.Left) != 1 {
+			t.Errorf("the first %d bytes: %v", n, report)
+		}
+		if !bytes.Equal(Strip(wasm[:n]), wasm[:n]) {
+			t.Errorf("the first %d bytes are changed", n)
 		}
 	}
+	// An instruction of tomorrow, in a function that is called and in one that is not.
+	m := mustRead(t, wasm)
+	for index, name := range m.names {
+		if name == "main.fibonacci" || name == "main.jumps" || name == "runtime.goPanicIndex" {
+			r := &reader{b: m.bodies[index-m.imports]}
+			r.skipLocals()
+			m.bodies[index-m.imports] = slices.Concat(r.b[:r.at], start, []byte{opLoop, noResult, opBlock, noResult, opLocalGet, 0, opBrTable, 0, 0, opEnd, 0xf7, opEnd, opUnreachable, opEnd})
+		}
+	}
+	_, report := Restructure(m.bytes(true), "main.", exported, none)
+	for _, want := range []string{"main.fibonacci: instruction 0xf7 is not known", "main.jumps: instruction 0xf7 is not known"} {
+		if !slices.Contains(report.Left, want) {
+			t.Errorf("left: %q, want %q", report.Left, want)
+		}
+	}
+	if !slices.Contains(report.Restructured, "main.loops") {
+		t.Errorf("%q are restructured", report.Restructured)
+	}
+}
+
+// TestWhatNeverComesBack holds that to what functions do: their names say nothing.
+func TestWhatNeverComesBack(t *testing.T) {
+	trapped, unwound := []byte{opUnreachable, opEnd}, []byte{opUnreachable, opEnd, opI32Const, 1, opEnd}
+	for name, c := range map[string]struct {
+		body []byte
+		want bool
+	}{
+		"it traps":                           {slices.Concat([]byte{0}, start, trapped), true},
+		"it unwinds the stack":               {slices.Concat([]byte{0}, start, []byte{opBlock, noResult}, unwound), true},
+		"it returns":                         {slices.Concat([]byte{0}, start, []byte{opI32Const, 0, opReturn}, trapped), false},
+		"a branch out of everything returns": {slices.Concat([]byte{0}, start, []byte{opLocalGet, 0, opBrIf, 0}, trapped), false},
+		"as one of a table does":             {slices.Concat([]byte{0}, start, []byte{opBlock, noResult, opLocalGet, 0, opBrTable, 1, 0, 1, opEnd}, trapped), false},
+		"one within does not":                {slices.Concat([]byte{0}, start, []byte{opBlock, noResult, opBr, 0, opEnd}, trapped), true},
+		"it ends with a number":              {slices.Concat([]byte{0}, start, []byte{opI32Const, 0, opEnd}), false},
+		"it says that it has come back":      {slices.Concat([]byte{0}, start, []byte{opBlock, noResult, opUnreachable, opEnd, opI32Const, 0, opEnd}), false},
+		"it is none of Go's":                 {slices.Concat([]byte{0}, []byte{opBlock, noResult}, unwound), false},
+		"something in it is not known":       {slices.Concat([]byte{0}, start, []byte{0xf7}, trapped), false},
+	} {
+		m := &module{bodies: [][]byte{c.body}}
+		if got := m.neverBack()[0]; got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	m := mustRead(t, filterModule(t))
+	never := m.neverBack()
+	for index, name := range m.names {
+		if index >= m.imports && (name == "runtime.goPanicIndex" || name == "runtime.sigpanic") && !never[index] {
+			t.Errorf("%s comes back", name)
+		}
+	}
+}
+
+func mustRead(t *testing.T, wasm []byte) *module {
+	t.Helper()
+	m, err := readModule(wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 // TestShapes has functions that are not what Go's compiler makes, and stay.
@@ -223,11 +279,8 @@ func TestShapes(t *testing.T) {
 }
 
 func TestNamesStay(t *testing.T) {
-	mended, _, err := Restructure(guestModule(t), "main.", exported, none)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, after := readModule(guestModule(t)), readModule(mended)
+	mended, _ := Restructure(guestModule(t), "main.", exported, none)
+	before, after := mustRead(t, guestModule(t)), mustRead(t, mended)
 	for index, name := range before.names {
 		if after.names[index] != name {
 			t.Errorf("function %d is called %q, want %q", index, after.names[index], name)
@@ -283,11 +336,6 @@ func TestSigned(t *testing.T) {
 	for want, b := range map[int64][]byte{0: {0}, 63: {63}, 64: {0xc0, 0}, -1: {0x7f}, -64: {0x40}, -65: {0xbf, 0x7f}, 1 << 20: {0x80, 0x80, 0xc0, 0}, -1 << 63: {0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x7f}} {
 		if got := (&reader{b: b}).signed(); got != want {
 			t.Errorf("% x is %d, want %d", b, got, want)
-		}
-		if want >= 0 {
-			if got := appendSigned(nil, uint64(want)); (&reader{b: got}).signed() != want {
-				t.Errorf("%d is written as % x", want, got)
-			}
 		}
 	}
 }

@@ -56,14 +56,6 @@ type piece struct {
 	within int    // how many blocks of the segment's own those that leave stand in
 }
 
-// pieces are those of the code that the parts are together.
-func pieces(parts ...[]byte) (all []piece) {
-	for r := (&reader{b: slices.Concat(parts...)}); r.more(); {
-		all = append(all, piece{raw: r.instruction().raw})
-	}
-	return all
-}
-
 type segment struct {
 	pieces []piece
 	ends   bool // it never goes on with the next segment
@@ -75,7 +67,6 @@ type function struct {
 	calls    bool // it calls functions, and so may be entered in the middle
 	entry    int
 	segments []segment
-	spare    []byte // the number of a local that is not Go's, where there is one
 }
 
 // parseFunction takes a function's body apart. neverBack are the functions that do
@@ -127,6 +118,55 @@ func parseFunction(body []byte, neverBack map[uint64]bool) (*function, error) {
 		return nil, errShape
 	}
 	return f, nil
+}
+
+// neverBack are the functions that do not come back to the block that calls them: Go's,
+// of which no instruction returns, and which end with a trap or by saying that the
+// stack is to be unwound. What stands behind a call of one belongs to another block,
+// which is not reached from there. Whatever else is taken to come back.
+func (m *module) neverBack() map[uint64]bool {
+	all := map[uint64]bool{}
+	for i, body := range m.bodies {
+		r := &reader{b: body}
+		r.skipLocals()
+		code, err := instructions(body)
+		all[m.imports+uint64(i)] = err == nil && bytes.HasPrefix(body[r.at:], start) && ends(code) && !returns(code)
+	}
+	return all
+}
+
+// ends reports whether a function ends with a trap, or by unwinding the stack.
+func ends(code []instruction) bool {
+	is := func(tail ...byte) bool {
+		at := len(code) - len(tail)
+		return at >= 0 && slices.EqualFunc(code[at:], tail, func(in instruction, op byte) bool { return in.op == op })
+	}
+	return is(opUnreachable, opEnd) || is(opUnreachable, opEnd, opI32Const, opEnd) && code[len(code)-2].value == 1
+}
+
+// returns reports whether an instruction of a function returns, which a branch out of
+// everything does as well.
+func returns(code []instruction) bool {
+	within := uint64(0)
+	for _, in := range code {
+		switch in.op {
+		case opBlock, opLoop, opIf:
+			within++
+		case opEnd:
+			within--
+		case opReturn:
+			return true
+		case opBr, opBrIf:
+			if in.arg >= within {
+				return true
+			}
+		case opBrTable:
+			if slices.Max(in.table) >= within {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // parseSegment reads a segment with its end.

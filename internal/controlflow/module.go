@@ -12,7 +12,6 @@ import (
 
 const (
 	sectionCustom   = 0
-	sectionType     = 1
 	sectionImport   = 2
 	sectionFunction = 3
 	sectionExport   = 7
@@ -37,7 +36,6 @@ const (
 	opSelect       = 0x1b
 	opLocalGet     = 0x20
 	opLocalSet     = 0x21
-	opLocalTee     = 0x22
 	opGlobalGet    = 0x23
 	opGlobalSet    = 0x24
 	opFirstLoad    = 0x28
@@ -52,21 +50,24 @@ const (
 	opLastNumeric  = 0xc4
 	opPrefixed     = 0xfc
 
-	opI32Eqz        = 0x45
-	opI64Eqz        = 0x50
-	opI32Add        = 0x6a
-	opI32WrapI64    = 0xa7
-	opI64ExtendI32U = 0xad
-
-	typeI32      = 0x7f
-	typeI64      = 0x7e
-	typeFunction = 0x60
-	noResult     = 0x40 // the type of a block
+	noResult = 0x40 // the type of a block
 )
 
-// malformed is what reading panics with: nothing is to be done about a module that
-// is cut short but to say so.
+// malformed is what reading panics with where it can not go on. caught makes an error
+// of it.
 type malformed string
+
+func (m malformed) Error() string { return string(m) }
+
+func caught(err *error) {
+	switch p := recover().(type) {
+	case nil:
+	case malformed:
+		*err = p
+	default:
+		panic(p)
+	}
+}
 
 type reader struct {
 	b  []byte
@@ -167,13 +168,14 @@ func (r *reader) skipLocals() {
 	}
 }
 
-// instructions are those of a function's body.
-func instructions(body []byte) (all []instruction) {
+// instructions are those of a function's body, up to one that is not known.
+func instructions(body []byte) (all []instruction, err error) {
+	defer caught(&err)
 	r := &reader{b: body}
 	for r.skipLocals(); r.more(); {
 		all = append(all, r.instruction())
 	}
-	return all
+	return all, nil
 }
 
 // module is a module taken apart as far as its functions go.
@@ -181,7 +183,6 @@ type module struct {
 	header   []byte
 	sections []section
 	imports  uint64            // functions, which are numbered before all others
-	params   []uint64          // how many functions of each type have
 	types    []uint64          // of the others
 	bodies   [][]byte          // of the others
 	exports  map[string]uint64 // functions
@@ -193,15 +194,14 @@ type section struct {
 	data []byte
 }
 
-func readModule(wasm []byte) *module {
+func readModule(wasm []byte) (m *module, err error) {
+	defer caught(&err)
 	r := &reader{b: wasm}
-	m := &module{header: r.take(8), exports: map[string]uint64{}, names: map[uint64]string{}}
+	m = &module{header: r.take(8), exports: map[string]uint64{}, names: map[uint64]string{}}
 	for r.more() {
 		s := section{r.byte(), r.take(r.unsigned())}
 		m.sections = append(m.sections, s)
 		switch r := (&reader{b: s.data}); s.id {
-		case sectionType:
-			m.readTypes(r)
 		case sectionImport:
 			m.readImports(r)
 		case sectionFunction:
@@ -228,19 +228,7 @@ func readModule(wasm []byte) *module {
 	if len(m.types) != len(m.bodies) {
 		panic(malformed("functions and code do not agree"))
 	}
-	return m
-}
-
-func (m *module) readTypes(r *reader) {
-	for n := r.unsigned(); n > 0; n-- {
-		if r.byte() != typeFunction {
-			panic(malformed("a type is not one of a function"))
-		}
-		params := r.unsigned()
-		r.take(params)
-		r.take(r.unsigned()) // results
-		m.params = append(m.params, params)
-	}
+	return m, nil
 }
 
 func (m *module) readImports(r *reader) {
@@ -273,12 +261,10 @@ func (m *module) readNames(r *reader) {
 	}
 }
 
-// add appends a function, and returns its number.
-func (m *module) add(typ uint64, body []byte, name string) (index uint64) {
-	index = m.imports + uint64(len(m.bodies))
+// add appends a function.
+func (m *module) add(typ uint64, body []byte, name string) {
+	m.names[m.imports+uint64(len(m.bodies))] = name
 	m.types, m.bodies = append(m.types, typ), append(m.bodies, body)
-	m.names[index] = name
-	return index
 }
 
 // bytes is the module put together again, with the names of its functions or without

@@ -192,7 +192,7 @@ func (w *writer) close() {
 func (w *writer) depth(from, to int) uint64 {
 	at := slices.Index(w.labels, label{to, w.back(from, to)})
 	if at < 0 {
-		panic("controlflow: there is no label") // label has made one for each branch
+		panic(malformed("a branch has no label")) // label has made one for each
 	}
 	return uint64(len(w.labels) - 1 - at)
 }

@@ -61,6 +61,26 @@ var module = sync.OnceValues(func() ([]byte, error) {
 // Build builds the module in a directory, as make build does, with further arguments
 // for go build.
 func Build(dir string, arguments ...string) ([]byte, error) {
+	wasm, err := compiled(dir, arguments...)
+	if err != nil {
+		return nil, err
+	}
+	wasm, _ = controlflow.Module(wasm)
+	return controlflow.Strip(wasm), nil
+}
+
+// Plain is the module as the compiler makes it, as make build RESTRUCTURE=none does.
+func Plain(t testing.TB) []byte {
+	t.Helper()
+	wasm, err := compiled(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return controlflow.Strip(wasm)
+}
+
+// compiled is the module with the names of its functions.
+func compiled(dir string, arguments ...string) ([]byte, error) {
 	out := filepath.Join(dir, "cors.wasm")
 	build := exec.Command("go", append([]string{"build", "-trimpath", "-buildvcs=false", "-buildmode=c-shared", "-ldflags=-w", "-o", out}, append(arguments, ".")...)...)
 	build.Dir = Root()
@@ -68,14 +88,7 @@ func Build(dir string, arguments ...string) ([]byte, error) {
 	if output, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("the module does not build: %w\n%s", err, output)
 	}
-	wasm, err := os.ReadFile(out)
-	if err != nil {
-		return nil, err
-	}
-	if wasm, _, err = controlflow.Module(wasm); err != nil {
-		return nil, err
-	}
-	return controlflow.Strip(wasm), nil
+	return os.ReadFile(out)
 }
 
 // noteSources looks at every source file of the repository. The build runs in a
