@@ -117,9 +117,9 @@ push: $(MODULE) ## pushes both to IMAGE=REGISTRY/NAME[:TAG] as VERSION=1.2.0, wi
 release: ## everything a release consists of, in dist: make release VERSION=1.2.0
 	@go run ./cmd/ship release -version '$(VERSION)'
 
-bench: $(MODULE) $(FLOOR) ## the figures of docs/benchmarks.md and the README anew, in Envoy, in some minutes; BENCH=quick shows them in one
+bench: $(MODULE) $(FLOOR) ## the figures of docs/benchmarks.md and the README anew, in Envoy, in some minutes; BENCH=quick shows them in one, BUILDS=before=/a.wasm adds a build
 	@envoy="$$(scripts/setup envoy)" && cd bench/envoy && ENVOY="$$envoy" CORSFILTER_WASM=$(CURDIR)/$(MODULE) CORSFILTER_FLOOR=$(CURDIR)/$(FLOOR) \
-		go test -run '^TestBench$$' -count=1 -timeout 0 -v . -args -effort='$(or $(BENCH),full)' -only='$(ONLY)' -out=$(CURDIR)/dist/benchmarks.txt
+		go test -run '^TestBench$$' -count=1 -timeout 0 -v . -args -effort='$(or $(BENCH),full)' -only='$(ONLY)' -builds='$(BUILDS)' -out=$(CURDIR)/dist/benchmarks.txt
 
 v8: $(MODULE) $(FLOOR) ## one request in V8 alone, for work on the filter; MODULES=a.wasm,b.wasm adds some, CASE=actual runs one
 	@go run ./bench/v8 $(if $(filter quick,$(BENCH)),-quick) -case='$(CASE)' floor=$(FLOOR) module=$(MODULE) $(subst $(comma), ,$(MODULES)) >dist/v8.txt

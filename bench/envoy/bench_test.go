@@ -24,6 +24,8 @@ var (
 	named = flag.String("effort", "test", "how much is measured: full, quick or test")
 	out   = flag.String("out", "", "the file that takes the figures")
 	only  = flag.String("only", "", "the one part to measure: start, request or push")
+
+	builds = flag.String("builds", "", "other builds of the module to measure beside it: name=/path,…")
 )
 
 // effort is how much is measured.
@@ -75,7 +77,7 @@ func TestBench(t *testing.T) {
 		if err := os.WriteFile(*out, text.Bytes(), 0o644); err != nil {
 			t.Error(err)
 		}
-		if *named == "full" && *only == "" && !t.Failed() {
+		if *named == "full" && *only == "" && *builds == "" && !t.Failed() {
 			if err := os.WriteFile(measured, text.Bytes(), 0o644); err != nil {
 				t.Fatal(err)
 			}

@@ -39,12 +39,30 @@ func contenders(t testing.TB) []contender {
 	if floor := floor(t); floor != "" {
 		all = append(all, contender{name: "floor", listener: module(floor)})
 	}
+	for _, build := range otherBuilds() {
+		other := module(build.path)
+		all = append(all, contender{name: build.name, decides: true, listener: func(t testing.TB, l *envoytest.Listener, origins int) {
+			other(t, l, origins)
+			l.Policy = string(workload.WithOrigins(origins))
+		}})
+	}
 	return append(all,
 		contender{name: "emptygo", listener: module(emptyGo(t)), starts: true},
 		contender{name: ours, decides: true, listener: func(t testing.TB, l *envoytest.Listener, origins int) {
 			l.Policy = string(workload.WithOrigins(origins))
 		}},
 	)
+}
+
+type build struct{ name, path string }
+
+// otherBuilds are those that -builds names.
+func otherBuilds() (all []build) {
+	for _, text := range strings.FieldsFunc(*builds, func(r rune) bool { return r == ',' }) {
+		name, path, _ := strings.Cut(text, "=")
+		all = append(all, build{name, path})
+	}
+	return all
 }
 
 func floor(t testing.TB) string {

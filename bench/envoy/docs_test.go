@@ -160,8 +160,12 @@ func rounded(format string, value float64) string {
 
 // page is what docs/benchmarks.md has between its marks.
 func (f figures) page() string {
+	all := append(columns[:4:4], column{"emptygo", "an empty Go program"}, columns[4])
+	for _, build := range otherBuilds() {
+		all = append(all, column{build.name, build.name})
+	}
 	return fmt.Sprintf("Measured on %s at commit %s: %s, Envoy %s, Go %s.\n\n", f.about["date"], f.about["commit"], f.about["machine"], f.about["envoy"], f.about["go"]) +
-		f.table(append(columns[:4:4], column{"emptygo", "an empty Go program"}, columns[4]), true)
+		f.table(all, true)
 }
 
 // readme is what the README has between its marks.
