@@ -60,7 +60,7 @@ func BenchmarkConfigure(b *testing.B) {
 // origins.
 func TestMemoryAfterTheStart(t *testing.T) {
 	module := compile(t)
-	for origins, most := range map[int]uint32{1: 15 << 18, 1_000: 6 << 20} {
+	for origins, most := range map[int]uint32{1: 4 << 20, 1_000: 6 << 20} {
 		vm := newVM(t, module)
 		if _, err := vm.NewPlugin(t.Context(), host.PluginConfig{Name: "cors", Configuration: workload.WithOrigins(origins)}); err != nil {
 			t.Fatal(err)

@@ -233,7 +233,7 @@ func TestBillOfMaterials(t *testing.T) {
 		}
 		return names
 	}
-	want := []string{"github.com/tetratelabs/proxy-wasm-go-sdk", "std"}
+	want := []string{"github.com/tetratelabs/proxy-wasm-go-sdk", "github.com/tidwall/gjson", "github.com/tidwall/match", "std"}
 	if got := linked("cors.wasm"); !slices.Equal(got, want) {
 		t.Errorf("the module links %v, want %v", got, want)
 	}

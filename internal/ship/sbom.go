@@ -124,6 +124,7 @@ func dependencies(ctx context.Context, root string, p product) ([]dependency, er
 			Module   *struct {
 				Path, Version, Sum string
 				Main               bool
+				Replace            *struct{ Version string }
 			}
 		}
 		switch err := decoder.Decode(&pkg); {
@@ -137,7 +138,8 @@ func dependencies(ctx context.Context, root string, p product) ([]dependency, er
 		case err != nil:
 			return nil, err
 		}
-		if m := pkg.Module; m != nil && !m.Main {
+		// A module that a folder of this repository stands in for is not linked.
+		if m := pkg.Module; m != nil && !m.Main && (m.Replace == nil || m.Replace.Version != "") {
 			found[m.Path] = dependency{Path: m.Path, Version: m.Version, Sum: m.Sum}
 		}
 	}
