@@ -2,6 +2,7 @@ package filter
 
 import (
 	"math/bits"
+	"strings"
 
 	"corsfilter/config"
 	"corsfilter/internal/header"
@@ -436,24 +437,36 @@ func (d *Decision) changes(u *Upstream, b *Buffer) (c changes) {
 // beside the filter's own value that names the same, theirs stays, and what it does not
 // name is appended.
 func dividedVary(value string, send fields, own, missing varyNames, b *Buffer) (fields, varyNames) {
-	b.others = othersVary(value, varyTexts[own])
+	b.others = othersVary(value, varyTexts[own], &b.joined)
 	if names := varyNamesIn(b.others); names&own != 0 {
 		return send | 1<<othersVaryField, own &^ names
 	}
 	return send, missing
 }
 
-// othersVary is what others have put before or behind the filter's own value of Vary,
-// as proxies join values; "" where there is none. The value is longer than own.
-func othersVary(value, own string) string {
-	n := len(value) - len(own) - 1
-	switch {
-	case value[n] == ',' && value[n+1:] == own:
-		return value[:n]
-	case value[len(own)] == ',' && value[:len(own)] == own:
-		return value[len(own)+1:]
+// othersVary is what others have put before and behind the filter's own value of Vary,
+// as proxies join values; "" where its own does not stand there as it was sent. The value
+// is longer than own; buf holds any that is read.
+func othersVary(value, own string, buf *[header.MaxListLen]byte) string {
+	for at := 0; ; at++ {
+		i := strings.Index(value[at:], own)
+		if i < 0 {
+			return ""
+		}
+		at += i
+		before, after := strings.TrimRight(value[:at], " \t"), strings.TrimLeft(value[at+len(own):], " \t")
+		if before != "" && before[len(before)-1] != ',' || after != "" && after[0] != ',' {
+			continue // a part of another name
+		}
+		before, after = strings.TrimSuffix(before, ","), strings.TrimPrefix(after, ",")
+		switch {
+		case after == "":
+			return before
+		case before == "":
+			return after
+		}
+		return header.AsString(append(append(append(buf[:0], before...), ','), after...))
 	}
-	return ""
 }
 
 // against compares the fields that go out with those that are there.
@@ -688,6 +701,7 @@ type Buffer struct {
 	echo, summary string
 	vary, others  string // the values of varyField and of othersVaryField
 	bytes         [header.MaxEchoLen + maxSummaryLen]byte
+	joined        [header.MaxListLen]byte // of others, which stand on both sides
 }
 
 // write makes the values of a decision.

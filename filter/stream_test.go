@@ -334,7 +334,11 @@ func TestAReplysVaryNamesNothingTwice(t *testing.T) {
 		{rejecting, preflight, "*", "*"},
 		{rejecting, preflight, "accept", "accept," + own},
 		{rejecting, preflight, "Access-Control-Request-Method", "Access-Control-Request-Method,origin, access-control-request-headers"},
-		{rejecting, preflight, "a," + own + ",origin,b", "a," + own + ",origin,b"}, // not told apart, and left alone
+		{rejecting, preflight, "a," + own + ",origin,b", "a,origin,b," + asked},
+		{rejecting, preflight, "Origin," + own + ",accept", "Origin,accept," + asked},
+		{rejecting, preflight, "accept, " + own + ", Origin", "accept, Origin," + asked},
+		{rejecting, preflight, "accept," + own + ",accept", "accept," + own + ",accept"},
+		{rejecting, preflight, "x-" + own + "," + own + ",Origin", "x-" + own + ",Origin"},
 		{rejecting, rejected, "origin", "origin"},
 		{rejecting, rejected, "Origin,origin", "Origin"},
 		{rejecting, rejected, "x-origin", "x-origin,origin"},

@@ -202,6 +202,7 @@ func TestMakeEnvoy(t *testing.T) {
 		code  int
 	}{
 		{name: "one of the user's own", tools: mine, env: []string{"ENVOY=mine"}, want: "== envoy version: 1.39\n" + ran + "Envoy yours: ok\n"},
+		{name: "a word of the shell is none", env: []string{"ENVOY=if"}, want: "Envoy yours: left out: ENVOY=if is no program\n"},
 		{name: "failing tests fail the run", tools: map[string]string{"mine": "true", "go": "exit 1"}, env: []string{"ENVOY=mine"}, want: "Envoy yours: FAILED\n", code: 1},
 		{name: "one that is not there", env: []string{"ENVOY=/nowhere"}, want: "Envoy yours: left out: ENVOY=/nowhere is no program\n"},
 		{name: "and required", env: []string{"ENVOY=/nowhere", "REQUIRE_ENVOY=1"}, want: "Envoy yours: left out: ENVOY=/nowhere is no program\n", code: 1},
@@ -252,7 +253,25 @@ esac`
 			t.Errorf("%s: exit code %d: %s", c.name, code, got)
 		}
 	}
-	if got, code := setup("1.3"); code != 3 || got != "Envoy 1.3 is not in scripts/envoys.txt\n" {
+	for _, version := range []string{"1.3", ".*"} {
+		if got, code := setup(version); code != 3 || got != "Envoy "+version+" is not in scripts/envoys.txt\n" {
+			t.Errorf("exit code %d: %s", code, got)
+		}
+	}
+	// Scripts run in the repository's root, and tests in folders of theirs.
+	link := filepath.Join(t.TempDir(), "envoy")
+	if err := os.Symlink(filepath.Join(path, "bash"), link); err != nil {
+		t.Fatal(err)
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	relative, err := filepath.Rel(here, link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, code := run(t, path, []string{"ENVOY=" + relative}, "setup", "envoy"); code != 0 || got != here+"/"+relative+"\n" {
 		t.Errorf("exit code %d: %s", code, got)
 	}
 }

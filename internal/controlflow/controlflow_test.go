@@ -221,6 +221,7 @@ func TestWhatNeverComesBack(t *testing.T) {
 		"it ends with a number":              {slices.Concat([]byte{0}, start, []byte{opI32Const, 0, opEnd}), false},
 		"it says that it has come back":      {slices.Concat([]byte{0}, start, []byte{opBlock, noResult, opUnreachable, opEnd, opI32Const, 0, opEnd}), false},
 		"it is none of Go's":                 {slices.Concat([]byte{0}, []byte{opBlock, noResult}, unwound), false},
+		"a block has the type of a function": {slices.Concat([]byte{0}, start, []byte{opBlock, 0x80, opEnd, opNop, opEnd, opI32Const, 0, opBr, 0}, trapped), false},
 		"something in it is not known":       {slices.Concat([]byte{0}, start, []byte{0xf7}, trapped), false},
 	} {
 		m := &module{bodies: [][]byte{c.body}}

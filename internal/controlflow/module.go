@@ -124,7 +124,9 @@ func (r *reader) instruction() (in instruction) {
 	in.op = r.byte()
 	switch op := in.op; {
 	case op == opBlock || op == opLoop || op == opIf || op == opMemorySize || op == opMemoryGrow:
-		r.byte()
+		if r.byte() >= 0x80 {
+			panic(malformed(fmt.Sprintf("instruction %#x has a number where Go's has a letter", op)))
+		}
 	case op == opBr || op == opBrIf || op == opCall || op >= opLocalGet && op <= opGlobalSet:
 		in.arg = r.unsigned()
 	case op == opBrTable:

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -151,6 +153,13 @@ func (e *Envoy) Reload(text []byte) error {
 	if !bytes.Equal(next.outside(), e.now.outside()) {
 		return errors.New("what changes outside of static_resources.listeners and static_resources.clusters takes a new start")
 	}
+	// Listeners wait for a filter that Envoy does not have yet, and go on without one
+	// that it refuses then: such a change is tried in a process of its own first.
+	if slices.ContainsFunc(next.files, e.fresh) {
+		if err := e.validate(text); err != nil {
+			return err
+		}
+	}
 	undo, err := e.take(next.files)
 	if err != nil {
 		for i := range undo { // the listeners first
@@ -159,6 +168,33 @@ func (e *Envoy) Reload(text []byte) error {
 		return err
 	}
 	e.serves(next)
+	return nil
+}
+
+// fresh reports whether a file is of a filter that the listeners do not name yet.
+func (e *Envoy) fresh(f file) bool {
+	_, there := e.served[f.path]
+	return !there && f.stats != ""
+}
+
+// validate asks Envoy whether it would start with an envoy.yaml.
+func (e *Envoy) validate(text []byte) error {
+	b, err := e.options.read(text, e.folder)
+	if err != nil {
+		return err
+	}
+	whole := file{path: filepath.Join(e.folder, "validated.json"), content: b.outside()}
+	for _, f := range append(b.files, whole) {
+		if err := f.write(); err != nil {
+			return err
+		}
+	}
+	log := &envoyLog{to: io.Discard}
+	command := exec.Command(e.options.Program, "--mode", "validate", "-c", whole.path, "--log-level", "error")
+	command.Stdout, command.Stderr = io.Discard, &lines{take: log.line}
+	if err := command.Run(); err != nil {
+		return refused{log.refusal()}
+	}
 	return nil
 }
 
@@ -425,7 +461,7 @@ func (l *envoyLog) rejection() string {
 }
 
 var (
-	rejected  = regexp.MustCompile(`Filesystem config update (?:rejected|failure): (.*)`)
+	rejected  = regexp.MustCompile(`(?:Filesystem config update (?:rejected|failure)|error initializing configuration '[^']*'): (.*)`)
 	complaint = regexp.MustCompile(`\]\[error\]\[wasm\] \[[^]]*\] (.*)`)
 )
 

@@ -144,6 +144,29 @@ func TestAFileThatChangesWhileEnvoyServesIt(t *testing.T) {
 	allows("at first", page, true)
 	allows("at first", other, false)
 
+	// Meanwhile others ask on.
+	asking, stop := context.WithCancel(t.Context())
+	var clients sync.WaitGroup
+	for range 4 {
+		clients.Go(func() {
+			client := &http.Client{Transport: &http.Transport{}}
+			defer client.CloseIdleConnections()
+			for asking.Err() == nil {
+				response, err := client.Get(base + "/api/hello")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if response.Body.Close(); response.StatusCode != 200 {
+					t.Errorf("meanwhile: %s", response.Status)
+				}
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
+	defer clients.Wait()
+	defer stop()
+
 	changed := replaced(t, file, page, other)
 	for _, c := range []struct{ what, text, refused string }{
 		{"a policy", changed, ""},
