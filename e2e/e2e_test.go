@@ -1,5 +1,5 @@
-// Package e2e runs the scenario table: natively, in the built module, and in the
-// module behind the live gateway.
+// Package e2e runs the scenario table: natively, in the built module under wazero,
+// and in the module in Envoy.
 package e2e
 
 import (

@@ -75,7 +75,7 @@ const fetchAll = `(async (base, calls) => {
 })`
 
 // TestChromiumAgreesWithTheTextbook sends the same requests from a page in
-// Chromium and through the textbook browser, to the same gateway, and compares
+// Chromium and through the textbook browser, to the same Envoy, and compares
 // what a script gets: the response or an error, and which headers.
 func TestChromiumAgreesWithTheTextbook(t *testing.T) {
 	ctx := chromium(t)
@@ -146,7 +146,7 @@ func compare(t *testing.T, origin, base string, got []seen) {
 	}
 }
 
-// ask sends a request to the gateway as it is told.
+// ask sends a request to Envoy as it is told.
 func ask(t *testing.T, base, method string, headers []browser.Header) browser.Response {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, base, nil)

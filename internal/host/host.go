@@ -1,10 +1,10 @@
 // Package host is a proxy-wasm host on wazero that behaves like Envoy's where a
 // module can tell: what traps and when, how header maps are joined, who owns which
 // memory; its own tests run each behaviour in a real Envoy as well. The tests run
-// the built module in it, and corsctl serve where it does without Envoy; a library for that (the SDK's
-// proxytest) runs native Go and emulates none of it. It offers the calls that the
-// filter makes, knows wasm bytes and header maps and nothing of any filter, and
-// imports wazero alone.
+// the built module in it, and so does `corsctl serve` where it does without Envoy; a
+// library for that (the SDK's proxytest) runs native Go and emulates none of it. It
+// offers the calls that the filter makes, knows wasm bytes and header maps and
+// nothing of any filter, and imports wazero alone.
 package host
 
 import (
@@ -57,7 +57,7 @@ var callbacks = map[string]struct{ params, results []api.ValueType }{
 }
 
 // compilationCache lets a process that loads the same bytes again, as tests do
-// for each gateway, compile them once.
+// for each VM, compile them once.
 var compilationCache = wazero.NewCompilationCache()
 
 // Compile checks and compiles a module. What Envoy rejects when it loads a
