@@ -78,7 +78,8 @@ func TestTheStepsOfAllMatchersAreBounded(t *testing.T) {
 		var p parser
 		p.begin(&Config{})
 		p.steps += spent
-		p.parse([]byte(`{"allow_origins": [` + list + `]}`))
+		p.read([]byte(`{"allow_origins": [` + list + `]}`))
+		p.compile(&p.source)
 		return &p
 	}
 	made := parse(0, `"*", `+one).steps // beside "*" it is of no interest what a matcher lets in
@@ -127,9 +128,9 @@ func TestHintsAreBounded(t *testing.T) {
 		{1000, 1000, 1000}, {101, 9901, 0}, {17, 1, 17}, {16, 1, 0},
 	} {
 		var list entries
-		e := rawOrigin{value: "https://a.example"}
+		e := SourceOrigin{Value: "https://a.example"}
 		for range c.patterns {
-			list.patterns = append(list.patterns, placedPattern{rawOrigin: &e})
+			list.patterns = append(list.patterns, placedPattern{SourceOrigin: &e})
 		}
 		for range c.matchers {
 			list.matchers = append(list.matchers, matcher{&e, a})

@@ -5,6 +5,8 @@
 // internal/origin, internal/header, internal/reach and gjson.
 package config
 
+import "slices"
+
 // Config is the compiled configuration of one plugin. It must not be changed.
 type Config struct {
 	// StatPrefix is the first part of the names of the counters.
@@ -44,65 +46,104 @@ func Parse(data []byte) (c *Config, warnings Problems, err error) {
 	return new(Parser).Parse(data)
 }
 
-func (p *parser) parse(data []byte) {
+// read fills the source from JSON.
+func (p *parser) read(data []byte) {
 	root, ok := p.parseJSON(data)
 	if !ok {
 		return
 	}
-	raw := p.rawPolicy(root, topKeys)
-	if !root.IsObject() {
-		return
-	}
-	c := p.config
-	p.compileRules(raw.rules)
-	if raw.has("stat_prefix") {
-		c.StatPrefix = raw.statPrefix
-	}
-	rules := raw.find("rules")
-	ruled := len(raw.rules) > 0 || rules != nil && !rules.clean
-	if !ruled || raw.policyKeys > 0 {
-		c.Default = p.compilePolicy(raw)
+	policy := p.readPolicy(root, topKeys)
+	if ruled := len(p.source.Rules) > 0 || !policy.clean("rules"); root.IsObject() && (!ruled || policy.settings > 0) {
+		p.source.SourcePolicy = policy
 	}
 }
 
-// compilePolicy checks what a policy says as a whole and compiles it.
-func (p *parser) compilePolicy(raw *rawPolicy) *Policy {
-	policy := raw.policy
-	p.requireOrigins(raw)
+// compile makes the configuration of a source.
+func (p *parser) compile(s *Source) {
+	p.compileRules(s.Rules)
+	if s.StatPrefix != "" {
+		p.config.StatPrefix = s.StatPrefix
+	}
+	if s.SourcePolicy != nil {
+		p.config.Default = p.compilePolicy(s.SourcePolicy)
+	}
+}
+
+// compilePolicy checks what a policy says, also as a whole, and compiles it.
+func (p *parser) compilePolicy(s *SourcePolicy) *Policy {
+	policy := p.config.newPolicy()
+	policy.Settings = s.Settings
+	p.checkWaivers(s)
+	p.compileStatus(s, policy)
+	p.compileAge(s, policy)
+	p.requireOrigins(s)
 	origins, timing := &p.entries[0], &p.entries[1]
-	p.compileOrigins(&policy.Origins, origins, raw.origins, &raw.waived)
-	p.compileOrigins(&policy.Timing, timing, raw.timing, &raw.waived)
-	p.checkOrigins(raw, origins.patterns, &raw.waived)
-	p.checkMatchers(raw, origins, &raw.waived)
-	p.warnOrigins(raw.origins, &policy.Origins, origins.patterns)
-	p.warnOrigins(raw.timing, &policy.Timing, timing.patterns)
-	p.warnPrivateNetwork(raw, origins.patterns)
-	p.compileMethods(raw)
-	p.compileHeaders(raw)
-	p.compileExpose(raw)
-	for i, waiver := range raw.waived {
-		if waiver.given && !waiver.used {
-			p.warn(waiver.place, quote(string(waivable[i])), NoEffect, "nothing here needs this waiver", "leave it out")
+	p.compileOrigins(&policy.Origins, origins, s.AllowOrigins, s)
+	p.compileOrigins(&policy.Timing, timing, s.TimingAllowOrigins, s)
+	p.checkOrigins(s, policy, origins.patterns)
+	p.checkMatchers(s, policy, origins)
+	p.warnOrigins(s.AllowOrigins, &policy.Origins, origins.patterns)
+	p.warnOrigins(s.TimingAllowOrigins, &policy.Timing, timing.patterns)
+	p.warnPrivateNetwork(s, policy, origins.patterns)
+	p.compileMethods(s, policy)
+	p.compileHeaders(s, policy)
+	p.compileExpose(s, policy)
+	for i := range s.Tolerate {
+		if w := &s.Tolerate[i]; !w.used && slices.Contains(Waivers, w.Code) {
+			p.warn(w.place, quote(string(w.Code)), NoEffect, "nothing here needs this waiver", "leave it out")
 		}
 	}
-	p.noteUnmatched(raw, policy)
+	p.noteUnmatched(s, policy)
 	return policy
 }
 
-// requireOrigins refuses a policy without origins, unless it is off.
-func (p *parser) requireOrigins(raw *rawPolicy) {
+// checkWaivers refuses names that are none, and warns of those that stand twice.
+func (p *parser) checkWaivers(s *SourcePolicy) {
+	for i := 0; i < len(s.Tolerate); i++ {
+		w := &s.Tolerate[i]
+		switch {
+		case !slices.Contains(Waivers, w.Code):
+			if !p.mistakes.skip(w.place) {
+				known := make([]string, len(Waivers))
+				for i, waiver := range Waivers {
+					known[i] = string(waiver)
+				}
+				p.fail(w.place, quote(string(w.Code)), BadValue, "no waiver of this name", nearest(string(w.Code), known))
+			}
+		case s.waiver(w.Code) != w:
+			p.warn(w.place, quote(string(w.Code)), Duplicate, "stands twice", "keep one")
+			w.used = true // which the other one says, where it is so
+		}
+	}
+}
+
+// compileStatus checks the status of answered preflights.
+func (p *parser) compileStatus(s *SourcePolicy, policy *Policy) {
+	const setting = "preflight_status"
+	switch status := s.PreflightStatus; {
+	case status == 0:
+		policy.PreflightStatus = defaultStatus
+	case status < 200 || status > 299:
+		p.fail(s.at(setting), s.written(setting), OutOfRange, "browsers take only a status of 200 to 299 for an answered preflight", "write 204, or 200 for very old clients")
+	}
+}
+
+const defaultStatus = 204
+
+// requireOrigins refuses a policy that does not say who is allowed, unless it is off.
+func (p *parser) requireOrigins(s *SourcePolicy) {
 	const remedy = `write the origins that may read responses, such as ["https://example.com"], or "mode": "off"`
-	if len(raw.origins) > 0 || raw.policy.Mode == Off {
+	if len(s.AllowOrigins) > 0 || s.Mode == Off {
 		return
 	}
-	list, patterns := raw.find(allowOrigins), raw.find(originPatterns)
+	list, patterns := s.find(allowOrigins), s.find(originPatterns)
 	switch {
 	case list == nil && patterns == nil:
-		p.fail(raw.object.inside(allowOrigins), "", Missing, "no origins", remedy)
+		p.fail(s.inside(allowOrigins), "", Missing, "no origins", remedy)
 	case list != nil && !list.clean, patterns != nil && !patterns.clean: // what is wrong there was to be one
 	case list != nil:
-		p.fail(list.place, list.Raw, Missing, "no origins", remedy)
+		p.fail(list.value, list.raw, Missing, "no origins", remedy)
 	default:
-		p.fail(patterns.place, patterns.Raw, Missing, "no origins", remedy)
+		p.fail(patterns.value, patterns.raw, Missing, "no origins", remedy)
 	}
 }

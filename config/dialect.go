@@ -13,6 +13,7 @@ const (
 	unmatchedPreflights = "unmatched_preflights"
 	filterEnabled       = "filter_enabled"
 	shadowEnabled       = "shadow_enabled"
+	privateNetwork      = "allow_private_network_access"
 )
 
 const (
@@ -30,13 +31,13 @@ var Dialects = []Field{
 	{Name: "allow_origin", Dialect: istio, Setting: allowOrigins, Type: originsType, Meaning: "an older name of allow_origins, in Istio", read: readOrigins},
 	{Name: originPatterns, Dialect: higress, Setting: originPatterns, Type: originsType, Meaning: "Higress' patterns; they add to allow_origins", read: readOrigins},
 	{Name: "forward_not_matching_preflights", Dialect: envoy, Setting: unmatchedPreflights, Type: flagType, Meaning: "Envoy's name of unmatched_preflights: forward",
-		read: func(p *parser, raw *rawPolicy, v value) { raw.policy.ForwardUnmatched = p.boolean(v) }},
+		read: func(p *parser, s *SourcePolicy, v value) { s.ForwardUnmatched = Forward(p.boolean(v)) }},
 	{Name: filterEnabled, Dialect: envoy, Setting: filterEnabled, Type: fractionType, Meaning: "Envoy's switch: 0 % or 100 %",
-		read: func(p *parser, raw *rawPolicy, v value) { raw.enabled = p.fraction(v) }},
+		read: func(p *parser, s *SourcePolicy, v value) { s.enabled = p.fraction(v) }},
 	{Name: shadowEnabled, Dialect: envoy, Setting: shadowEnabled, Type: fractionType, Meaning: "Envoy's switch for mode shadow: 0 % or 100 %",
-		read: func(p *parser, raw *rawPolicy, v value) { raw.shadow = p.fraction(v) }},
+		read: func(p *parser, s *SourcePolicy, v value) { s.shadow = p.fraction(v) }},
 	{Name: "@type", Dialect: envoy, Setting: "@type", Type: typeURLType, Meaning: "names the message where a typed_config was pasted",
-		read: func(p *parser, raw *rawPolicy, v value) { p.choice(v, corsPolicyTypes...) }},
+		read: func(p *parser, s *SourcePolicy, v value) { p.choice(v, corsPolicyTypes...) }},
 }
 
 const (
@@ -50,8 +51,13 @@ var corsPolicyTypes = []string{
 	"type.googleapis.com/envoy.config.route.v3.CorsPolicy",
 }
 
-func readOrigins(p *parser, raw *rawPolicy, v value) {
-	raw.origins = p.rawOrigins(raw.origins, v)
+func readOrigins(p *parser, s *SourcePolicy, v value) {
+	if s.AllowOrigins == nil {
+		if s.AllowOrigins = s.room; s.room == nil {
+			s.AllowOrigins = []SourceOrigin{} // nobody, should nothing follow
+		}
+	}
+	s.AllowOrigins = p.origins(s.AllowOrigins, v)
 }
 
 // dialect is what tells in which project's words a policy is written.
@@ -79,21 +85,21 @@ func (d *dialect) see(f *Field, v value) {
 // Envoy and Istio a preflight from an origin that is not allowed goes upstream,
 // unless the policy says otherwise. Higress answers it by itself, and gateways
 // of the Gateway API differ from one to the next.
-func (p *parser) noteUnmatched(raw *rawPolicy, policy *Policy) {
-	from := raw.dialect.project
-	if from != envoy && from != istio || raw.has(unmatchedPreflights) || policy.Mode == Off || policy.Origins.Any {
+func (p *parser) noteUnmatched(s *SourcePolicy, policy *Policy) {
+	from := s.dialect.project
+	if from != envoy && from != istio || s.has(unmatchedPreflights) || s.Mode == Off || policy.Origins.Any {
 		return
 	}
-	p.notes.add(raw.dialect.place, "", Unmatched, from+" forwards a preflight from an origin that is not allowed; this filter answers it with 403",
+	p.notes.add(s.dialect.place, "", Unmatched, from+" forwards a preflight from an origin that is not allowed; this filter answers it with 403",
 		`add "unmatched_preflights": "forward" to keep that, or "deny" to say that 403 is meant`)
 }
 
 // unmatchedInIstio are Istio's words for unmatched_preflights; unspecified is
 // forward there.
-var unmatchedInIstio = map[string]bool{"FORWARD": true, "UNSPECIFIED": true, "IGNORE": false}
+var unmatchedInIstio = map[string]Forward{"FORWARD": true, "UNSPECIFIED": true, "IGNORE": false}
 
 // unmatched reads our own words and Istio's.
-func (p *parser) unmatched(v value) (forward bool) {
+func (p *parser) unmatched(v value) Forward {
 	if v.Type == gjson.String {
 		if forward, ok := unmatchedInIstio[v.Str]; ok {
 			return forward
@@ -104,24 +110,24 @@ func (p *parser) unmatched(v value) (forward bool) {
 
 // modeFromFractions translates what Envoy decides for each request by chance.
 // Envoy's shadow policy only counts where the filter itself is not enabled.
-func (p *parser) modeFromFractions(raw *rawPolicy) {
-	first := raw.find(filterEnabled)
+func (p *parser) modeFromFractions(s *SourcePolicy) {
+	first := s.find(filterEnabled)
 	enabled := first != nil
 	if !enabled {
-		first = raw.find(shadowEnabled)
+		first = s.find(shadowEnabled)
 	}
 	if first == nil {
 		return
 	}
 	switch {
-	case raw.has("mode"):
+	case s.has("mode"):
 		p.fail(first.at, "", DuplicateKey, `means the same as "mode"`, "keep one of the two")
-	case !enabled || raw.enabled:
-		raw.policy.Mode = Enforce
-	case raw.shadow:
-		raw.policy.Mode = Shadow
+	case !enabled || s.enabled:
+		s.Mode = Enforce
+	case s.shadow:
+		s.Mode = Shadow
 	default:
-		raw.policy.Mode = Off
+		s.Mode = Off
 	}
 }
 

@@ -66,26 +66,26 @@ func TestEnvoyPolicies(t *testing.T) {
 			name:     "the example's virtual host",
 			json:     `{` + policyType + `,"allow_origin_string_match":[{"safe_regex":{"regex":"\\*"}}],"allow_methods":"GET","filter_enabled":{"default_value":{"numerator":100,"denominator":"HUNDRED"},"runtime_key":"cors.www.enabled"},"shadow_enabled":{"default_value":{"numerator":0,"denominator":"HUNDRED"},"runtime_key":"cors.www.shadow_enabled"}}`,
 			warnings: "filter_enabled.runtime_key runtime-key, shadow_enabled.runtime_key runtime-key, allow_origin_string_match[0] matches-any-origin, allow_methods no-effect",
-			want:     Policy{AllowMethods: "GET", PreflightStatus: 204},
+			want:     Policy{AllowMethods: "GET", Settings: Settings{PreflightStatus: 204}},
 			matches:  []string{"https://a.example", "null"},
 		},
 		{
 			name: "the example's disabled route",
 			json: `{` + policyType + `,"filter_enabled":{"default_value":{"numerator":0,"denominator":"HUNDRED"}}}`,
-			want: Policy{Mode: Off, PreflightStatus: 204},
+			want: Policy{Settings: Settings{Mode: Off, PreflightStatus: 204}},
 		},
 		{
 			name:     "the example's restricted route",
 			json:     `{` + policyType + `,"allow_origin_string_match":[{"safe_regex":{"regex":".*\\.envoyproxy\\.io"}}],"allow_methods":"GET"}`,
 			warnings: "allow_methods no-effect",
-			want:     Policy{AllowMethods: "GET", PreflightStatus: 204},
+			want:     Policy{AllowMethods: "GET", Settings: Settings{PreflightStatus: 204}},
 			matches:  []string{"https://www.envoyproxy.io", "http://a.b.envoyproxy.io"},
 			others:   []string{"https://envoyproxy.io", "https://evilenvoyproxy.io", "https://www.envoyproxy.io.evil.example"},
 		},
 		{
 			name:    "every field of the message, as protobuf writes its JSON",
 			json:    `{"allowOriginStringMatch":[{"exact":"https://a.example"},{"safeRegex":{"googleRe2":{},"regex":"https://[a-z]+\\.b\\.example"},"ignoreCase":false}],"allowMethods":"PUT, DELETE","allowHeaders":"Content-Type,X-Grpc-Web","exposeHeaders":"grpc-status,grpc-message","maxAge":"1728000","allowCredentials":true,"allowPrivateNetworkAccess":true,"forwardNotMatchingPreflights":true,"filterEnabled":{"defaultValue":{"numerator":1000000,"denominator":"MILLION"}}}`,
-			want:    Policy{AllowMethods: "PUT, DELETE", AllowHeaders: "content-type, x-grpc-web", ExposeHeaders: "grpc-status, grpc-message", MaxAge: "1728000", Credentials: true, PrivateNetwork: true, ForwardUnmatched: true, PreflightStatus: 204},
+			want:    Policy{AllowMethods: "PUT, DELETE", AllowHeaders: "content-type, x-grpc-web", ExposeHeaders: "grpc-status, grpc-message", MaxAge: "1728000", Settings: Settings{Credentials: true, PrivateNetwork: true, ForwardUnmatched: true, PreflightStatus: 204}},
 			matches: []string{"https://a.example", "https://x.b.example"}, others: []string{"https://b.example"},
 			warnings: "maxAge no-effect",
 		},
@@ -94,23 +94,23 @@ func TestEnvoyPolicies(t *testing.T) {
 			name:     "a prefix of every origin",
 			json:     `{"allow_origin_string_match":[{"prefix":"*"}],"allow_methods":"GET, PUT, DELETE, POST, OPTIONS"}`,
 			warnings: "allow_origin_string_match[0] matches-any-origin",
-			want:     Policy{AllowMethods: "GET, PUT, DELETE, POST, OPTIONS", PreflightStatus: 204},
+			want:     Policy{AllowMethods: "GET, PUT, DELETE, POST, OPTIONS", Settings: Settings{PreflightStatus: 204}},
 			matches:  []string{"https://a.example", "null"},
 		},
 		{
 			name: "shadow only",
 			json: `{"allow_origin_string_match":[{"exact":"https://a.example"}],"filter_enabled":{"default_value":{}},"shadow_enabled":{"default_value":{"numerator":10000,"denominator":"TEN_THOUSAND"}}}`,
-			want: Policy{Mode: Shadow, PreflightStatus: 204}, matches: []string{"https://a.example"},
+			want: Policy{Settings: Settings{Mode: Shadow, PreflightStatus: 204}}, matches: []string{"https://a.example"},
 		},
 		{
 			name: "filter_enabled takes precedence over shadow_enabled",
 			json: `{"allow_origin_string_match":[{"exact":"https://a.example"}],"filter_enabled":{"default_value":{"numerator":100}},"shadow_enabled":{"default_value":{"numerator":100}}}`,
-			want: Policy{PreflightStatus: 204}, matches: []string{"https://a.example"},
+			want: Policy{Settings: Settings{PreflightStatus: 204}}, matches: []string{"https://a.example"},
 		},
 		{
 			name: "shadow_enabled alone leaves the filter on",
 			json: `{"allow_origin_string_match":[{"exact":"*"}],"shadow_enabled":{"default_value":{"numerator":100}}}`,
-			want: Policy{PreflightStatus: 204}, matches: []string{"https://a.example"}, warnings: "allow_origin_string_match[0] matches-any-origin",
+			want: Policy{Settings: Settings{PreflightStatus: 204}}, matches: []string{"https://a.example"}, warnings: "allow_origin_string_match[0] matches-any-origin",
 		},
 		{
 			name:     "credentials for everyone",
@@ -131,13 +131,13 @@ func TestIstioPolicies(t *testing.T) {
 			name:     "the reference",
 			json:     `{"allowOrigins":[{"exact":"https://example.com"}],"allowMethods":["POST","GET"],"allowCredentials":false,"allowHeaders":["X-Foo-Bar"],"maxAge":"24h"}`,
 			warnings: "allowMethods no-effect",
-			want:     Policy{AllowMethods: "POST, GET", AllowHeaders: "x-foo-bar", MaxAge: "86400", PreflightStatus: 204},
+			want:     Policy{AllowMethods: "POST, GET", AllowHeaders: "x-foo-bar", MaxAge: "86400", Settings: Settings{PreflightStatus: 204}},
 			matches:  []string{"https://example.com"}, others: []string{"https://www.example.com"},
 		},
 		{
 			name:    "any origin",
 			json:    `{"allowOrigins":[{"exact":"*"}],"allowMethods":["POST","GET","OPTIONS"],"allowHeaders":["DNT","Keep-Alive","User-Agent","X-Requested-With","If-Modified-Since","Cache-Control","Content-Type","Authorization"],"allowCredentials":false,"maxAge":"24h"}`,
-			want:    Policy{AllowMethods: "POST, GET, OPTIONS", AllowHeaders: "dnt, keep-alive, user-agent, x-requested-with, if-modified-since, cache-control, content-type, authorization", MaxAge: "86400", PreflightStatus: 204},
+			want:    Policy{AllowMethods: "POST, GET, OPTIONS", AllowHeaders: "dnt, keep-alive, user-agent, x-requested-with, if-modified-since, cache-control, content-type, authorization", MaxAge: "86400", Settings: Settings{PreflightStatus: 204}},
 			matches: []string{"https://a.example", "null"}, warnings: "allowOrigins[0] matches-any-origin, allowHeaders[0] no-effect, allowHeaders[1] no-effect",
 		},
 		{
@@ -148,19 +148,19 @@ func TestIstioPolicies(t *testing.T) {
 		{
 			name: "unmatched preflights forwarded",
 			json: `{"allowOrigins":[{"regex":"https://.*\\.a\\.example"}],"unmatchedPreflights":"FORWARD","exposeHeaders":["x-b"]}`,
-			want: Policy{ForwardUnmatched: true, ExposeHeaders: "x-b", PreflightStatus: 204}, warnings: "allowOrigins[0] better-as-pattern",
+			want: Policy{ExposeHeaders: "x-b", Settings: Settings{ForwardUnmatched: true, PreflightStatus: 204}}, warnings: "allowOrigins[0] better-as-pattern",
 			matches: []string{"https://x.a.example"}, others: []string{"http://x.a.example"},
 		},
 		{
 			name: "unmatched preflights ignored",
 			json: `{"allowOrigins":[{"exact":"https://a.example"}],"unmatchedPreflights":"IGNORE"}`,
-			want: Policy{PreflightStatus: 204},
+			want: Policy{Settings: Settings{PreflightStatus: 204}},
 		},
 		{
 			// virtual_service.proto: UNSPECIFIED defaults to FORWARD.
 			name: "unmatched preflights unspecified",
 			json: `{"allowOrigins":[{"exact":"https://a.example"}],"unmatchedPreflights":"UNSPECIFIED"}`,
-			want: Policy{ForwardUnmatched: true, PreflightStatus: 204},
+			want: Policy{Settings: Settings{ForwardUnmatched: true, PreflightStatus: 204}},
 		},
 		{
 			name:     "a host without a scheme",
@@ -178,28 +178,28 @@ func TestGatewayPolicies(t *testing.T) {
 	for _, c := range []published{
 		{
 			name: "one origin", json: `{"allowOrigins":["https://app.example"],"allowCredentials":false}`,
-			want: Policy{PreflightStatus: 204}, matches: []string{"https://app.example"}, others: []string{"https://x.app.example"},
+			want: Policy{Settings: Settings{PreflightStatus: 204}}, matches: []string{"https://app.example"}, others: []string{"https://x.app.example"},
 		},
 		{
 			name: "one origin with credentials", json: `{"allowOrigins":["https://app.example"],"allowCredentials":true}`,
-			want: Policy{Credentials: true, PreflightStatus: 204}, matches: []string{"https://app.example"},
+			want: Policy{Settings: Settings{Credentials: true, PreflightStatus: 204}}, matches: []string{"https://app.example"},
 		},
 		{
 			name: "any origin", json: `{"allowOrigins":["*"],"allowCredentials":false}`,
-			want: Policy{PreflightStatus: 204}, matches: []string{"https://app.example", "null"},
+			want: Policy{Settings: Settings{PreflightStatus: 204}}, matches: []string{"https://app.example", "null"},
 		},
 		{
 			name: "wildcards", json: `{"allowOrigins":["https://www.baz.com","https://*.bar.com","https://*.foo.com"],"allowCredentials":false}`,
-			want: Policy{PreflightStatus: 204}, matches: []string{"https://www.baz.com", "https://a.b.bar.com", "https://x.foo.com"}, others: []string{"https://bar.com", "https://xbar.com", "http://x.foo.com"},
+			want: Policy{Settings: Settings{PreflightStatus: 204}}, matches: []string{"https://www.baz.com", "https://a.b.bar.com", "https://x.foo.com"}, others: []string{"https://bar.com", "https://xbar.com", "http://x.foo.com"},
 		},
 		{
 			name: "all fields", json: `{"allowOrigins":["https://www.foo.com","https://*.bar.com"],"allowMethods":["GET","OPTIONS"],"allowHeaders":["*"],"exposeHeaders":["x-header-3","x-header-4"],"allowCredentials":true,"maxAge":3600}`,
-			want:    Policy{AllowMethods: "GET, OPTIONS", AllowHeaders: "*", EchoHeaders: true, ExposeHeaders: "x-header-3, x-header-4", Credentials: true, MaxAge: "3600", PreflightStatus: 204},
+			want:    Policy{AllowMethods: "GET, OPTIONS", AllowHeaders: "*", EchoHeaders: true, ExposeHeaders: "x-header-3, x-header-4", MaxAge: "3600", Settings: Settings{Credentials: true, PreflightStatus: 204}},
 			matches: []string{"https://www.foo.com", "https://x.bar.com"}, others: []string{"https://foo.com"},
 		},
 		{
 			name: "Envoy Gateway's task", json: `{"allowOrigins":["http://*.foo.com"],"allowMethods":["GET","POST"],"allowHeaders":["x-header-1","x-header-2"],"exposeHeaders":["x-header-3","x-header-4"]}`,
-			want:     Policy{AllowMethods: "GET, POST", AllowHeaders: "x-header-1, x-header-2", ExposeHeaders: "x-header-3, x-header-4", PreflightStatus: 204},
+			want:     Policy{AllowMethods: "GET, POST", AllowHeaders: "x-header-1, x-header-2", ExposeHeaders: "x-header-3, x-header-4", Settings: Settings{PreflightStatus: 204}},
 			warnings: "allowMethods no-effect",
 			matches:  []string{"http://www.foo.com"}, others: []string{"http://www.bar.com", "http://www.foo.com:8080"},
 		},
@@ -213,7 +213,7 @@ func TestHigressPolicies(t *testing.T) {
 	for _, c := range []published{
 		{
 			name: "everyone without credentials", json: `{"allow_origins":["*"],"allow_methods":["*"],"allow_headers":["*"],"expose_headers":["*"],"allow_credentials":false,"max_age":7200}`,
-			want: Policy{AllowMethods: "*", AllowHeaders: "*", ExposeHeaders: "*", MaxAge: "7200", PreflightStatus: 204}, matches: []string{"https://a.example", "null"},
+			want: Policy{AllowMethods: "*", AllowHeaders: "*", ExposeHeaders: "*", MaxAge: "7200", Settings: Settings{PreflightStatus: 204}}, matches: []string{"https://a.example", "null"},
 		},
 		{
 			name: "everyone with credentials", json: `{"allow_origin_patterns":["*"],"allow_methods":["*"],"allow_headers":["*"],"expose_headers":["*"],"allow_credentials":true,"max_age":7200}`,
@@ -229,7 +229,7 @@ func TestHigressPolicies(t *testing.T) {
 		},
 		{
 			name: "the test's plugin with the waiver", json: `{"allow_origins":["http://httpbin.example.net"],"allow_origin_patterns":["http://*.example.com:[*]","http://*.example.org:[9090,8080]"],"allow_methods":["GET","POST","PATCH"],"allow_headers":["Content-Type","Token","Authorization"],"expose_headers":["X-Custom-Header","X-Env-UTM"],"allow_credentials":true,"max_age":3600,"dangerously_tolerate":["insecure-origin"]}`,
-			want:    Policy{AllowMethods: "GET, POST, PATCH", AllowHeaders: "content-type, token, authorization", ExposeHeaders: "x-custom-header, x-env-utm", Credentials: true, MaxAge: "3600", PreflightStatus: 204},
+			want:    Policy{AllowMethods: "GET, POST, PATCH", AllowHeaders: "content-type, token, authorization", ExposeHeaders: "x-custom-header, x-env-utm", MaxAge: "3600", Settings: Settings{Credentials: true, PreflightStatus: 204}},
 			matches: []string{"http://httpbin.example.net", "http://x.example.com:1234", "http://httpbin2.example.org:9090"}, others: []string{"http://httpbin2.example.org", "http://example.com"},
 		},
 	} {

@@ -1,7 +1,7 @@
 package config
 
 import (
-	"slices"
+	"math"
 	"strconv"
 	"strings"
 
@@ -28,7 +28,7 @@ type Field struct {
 	// are empty for our own fields.
 	Dialect, Setting string
 
-	read func(p *parser, raw *rawPolicy, v value)
+	read func(p *parser, s *SourcePolicy, v value)
 }
 
 // The types of several fields.
@@ -40,43 +40,43 @@ const (
 
 // Fields are our own settings, in the order of the reference.
 var Fields = []Field{
-	{Name: "allow_origins", Type: originsType, Default: "required", Meaning: "who may read responses", read: readOrigins},
+	{Name: allowOrigins, Type: originsType, Default: "required", Meaning: "who may read responses", read: readOrigins},
 	{Name: "allow_methods", Type: "list of methods, or one comma-separated string", Default: "none", Meaning: "sent as Access-Control-Allow-Methods; GET, HEAD and POST never need listing; `*` is any",
-		read: func(p *parser, raw *rawPolicy, v value) { raw.methods = p.namesOrText(raw.methods, v) }},
+		read: func(p *parser, s *SourcePolicy, v value) { s.AllowMethods = p.namesOrText(s.AllowMethods, v) }},
 	{Name: "allow_headers", Type: headersType, Default: "none", Meaning: "sent as Access-Control-Allow-Headers; `*` is any",
-		read: func(p *parser, raw *rawPolicy, v value) { raw.headers = p.namesOrText(raw.headers, v) }},
+		read: func(p *parser, s *SourcePolicy, v value) { s.AllowHeaders = p.namesOrText(s.AllowHeaders, v) }},
 	{Name: "expose_headers", Type: headersType, Default: "none", Meaning: "sent as Access-Control-Expose-Headers",
-		read: func(p *parser, raw *rawPolicy, v value) { raw.expose = p.namesOrText(raw.expose, v) }},
+		read: func(p *parser, s *SourcePolicy, v value) { s.ExposeHeaders = p.namesOrText(s.ExposeHeaders, v) }},
 	{Name: "allow_credentials", Type: flagType, Default: "`false`", Meaning: "sends Access-Control-Allow-Credentials: true",
-		read: func(p *parser, raw *rawPolicy, v value) { raw.policy.Credentials = p.boolean(v) }},
+		read: func(p *parser, s *SourcePolicy, v value) { s.Credentials = p.boolean(v) }},
 	{Name: "max_age", Type: "seconds as number or string, or a duration such as `10m`", Default: "not sent", Meaning: "Access-Control-Max-Age; 0 or -1 sends `0`, do not cache",
-		read: func(p *parser, raw *rawPolicy, v value) { raw.policy.MaxAge = p.maxAge(v) }},
-	{Name: "allow_private_network_access", Type: flagType, Default: "`false`", Meaning: "answers Access-Control-Request-Private-Network: true with Access-Control-Allow-Private-Network: true",
-		read: func(p *parser, raw *rawPolicy, v value) { raw.policy.PrivateNetwork = p.boolean(v) }},
+		read: func(p *parser, s *SourcePolicy, v value) { s.MaxAge = p.maxAge(v) }},
+	{Name: privateNetwork, Type: flagType, Default: "`false`", Meaning: "answers Access-Control-Request-Private-Network: true with Access-Control-Allow-Private-Network: true",
+		read: func(p *parser, s *SourcePolicy, v value) { s.PrivateNetwork = p.boolean(v) }},
 	{Name: "preflight_status", Type: "200 to 299", Default: "`204`", Meaning: "status of an answered preflight",
-		read: func(p *parser, raw *rawPolicy, v value) { raw.policy.PreflightStatus = p.status(v) }},
+		read: func(p *parser, s *SourcePolicy, v value) { s.PreflightStatus = p.status(v) }},
 	{Name: unmatchedPreflights, Type: "`deny` or `forward`", Default: "`deny`", Meaning: "preflight from an origin that is not allowed: answer 403 here, or let upstream answer",
-		read: func(p *parser, raw *rawPolicy, v value) { raw.policy.ForwardUnmatched = p.unmatched(v) }},
+		read: func(p *parser, s *SourcePolicy, v value) { s.ForwardUnmatched = p.unmatched(v) }},
 	{Name: "disallowed_requests", Type: "`forward` or `reject`", Default: "`forward`", Meaning: "other request from an origin that is not allowed: forward it without CORS headers, or answer 403",
-		read: func(p *parser, raw *rawPolicy, v value) {
-			raw.policy.Reject = p.choice(v, "forward", "reject") == "reject"
+		read: func(p *parser, s *SourcePolicy, v value) {
+			s.Reject = p.choice(v, "forward", "reject") == "reject"
 		}},
 	{Name: "upstream_headers", Type: "`override` or `preserve`", Default: "`override`", Meaning: "what becomes of CORS headers that upstream sent itself",
-		read: func(p *parser, raw *rawPolicy, v value) {
-			raw.policy.Preserve = p.choice(v, "override", "preserve") == "preserve"
+		read: func(p *parser, s *SourcePolicy, v value) {
+			s.Preserve = p.choice(v, "override", "preserve") == "preserve"
 		}},
 	{Name: "mode", Type: "`enforce`, `shadow` or `off`", Default: "`enforce`", Meaning: "shadow decides, counts and logs, and touches nothing",
-		read: func(p *parser, raw *rawPolicy, v value) { raw.policy.Mode = p.mode(v) }},
-	{Name: "timing_allow_origins", Type: "as `allow_origins`", Default: "none", Meaning: "stamps Timing-Allow-Origin for those origins",
-		read: func(p *parser, raw *rawPolicy, v value) { raw.timing = p.rawOrigins(raw.timing, v) }},
+		read: func(p *parser, s *SourcePolicy, v value) { s.Mode = p.mode(v) }},
 	{Name: "debug", Type: flagType, Default: "`false`", Meaning: "adds the decision as the response header x-cors-decision",
-		read: func(p *parser, raw *rawPolicy, v value) { raw.policy.Debug = p.boolean(v) }},
+		read: func(p *parser, s *SourcePolicy, v value) { s.Debug = p.boolean(v) }},
+	{Name: "timing_allow_origins", Type: "as `allow_origins`", Default: "none", Meaning: "stamps Timing-Allow-Origin for those origins",
+		read: func(p *parser, s *SourcePolicy, v value) { s.TimingAllowOrigins = p.origins(s.TimingAllowOrigins, v) }},
 	{Name: "dangerously_tolerate", Type: "list of waivers", Default: "none", Meaning: "lets through a setting that is refused otherwise; the refusal names the waiver",
-		read: func(p *parser, raw *rawPolicy, v value) { p.waivers(raw, v) }},
+		read: func(p *parser, s *SourcePolicy, v value) { p.waivers(s, v) }},
 	{Name: "rules", Type: "list of rules", Default: "none", Meaning: "policies by host and path; the first that matches wins, else the settings above", Top: true,
-		read: func(p *parser, raw *rawPolicy, v value) { raw.rules = p.rawRules(raw.rules, v) }},
+		read: func(p *parser, s *SourcePolicy, v value) { p.source.Rules = p.rules(p.source.Rules, v) }},
 	{Name: "stat_prefix", Type: "1 to 64 letters, digits, `_`, `-` and inner dots", Default: "`cors`", Meaning: "first part of the names of the counters", Top: true,
-		read: func(p *parser, raw *rawPolicy, v value) { raw.statPrefix = p.statPrefix(v) }},
+		read: func(p *parser, s *SourcePolicy, v value) { p.source.StatPrefix = p.statPrefix(v) }},
 }
 
 // policyKeys and topKeys are the keys of a policy and of the top level. They are
@@ -129,75 +129,28 @@ func NearKey(key string) bool {
 // spellings; "" for a key that is none.
 func SettingOf(key string) string { return policyKeys.keys[key].setting }
 
-// rawPolicy is a policy while it is read: types are checked, and what needs no
-// other setting is in the policy; what the settings mean together is not.
-type rawPolicy struct {
-	object  value
-	given   []given
-	dialect dialect
-	policy  *Policy // what is made
-	origins []rawOrigin
-	timing  []rawOrigin
-	methods []rawName
-	headers []rawName
-	expose  []rawName
-	waived  waivers
-	enabled bool // Envoy's filter_enabled
-	shadow  bool // Envoy's shadow_enabled
-
-	// At the top level only.
-	rules      []rawRule
-	statPrefix string
-	policyKeys int // how many keys are the policy's
-}
-
-// given is the value of a setting as written; clean says that no mistake was
-// found in it.
-type given struct {
-	setting string
-	value
-	clean bool
-}
-
-// find returns what was written for a setting, or nil.
-func (raw *rawPolicy) find(setting string) *given {
-	i := slices.IndexFunc(raw.given, func(g given) bool { return g.setting == setting })
-	if i < 0 {
-		return nil
-	}
-	return &raw.given[i]
-}
-
-func (raw *rawPolicy) has(setting string) bool { return raw.find(setting) != nil }
-
-// reset empties it, and leaves the lists their memory.
-func (raw *rawPolicy) reset(object value, policy *Policy) {
-	*raw = rawPolicy{
-		object: object, policy: policy,
-		given: raw.given[:0], origins: raw.origins[:0], timing: raw.timing[:0],
-		methods: raw.methods[:0], headers: raw.headers[:0], expose: raw.expose[:0], rules: raw.rules[:0],
-	}
-}
-
-// rawPolicy reads a policy object, or the top level.
-func (p *parser) rawPolicy(object value, keys keySet) *rawPolicy {
+// readPolicy reads a policy object, or the top level, into a policy that is empty: its
+// types, and what its words mean. What the settings say is checked when it is compiled.
+func (p *parser) readPolicy(object value, keys keySet) *SourcePolicy {
 	if p.used == len(p.policies) {
-		p.policies = append(p.policies, &rawPolicy{})
+		p.policies = append(p.policies, &SourcePolicy{})
 	}
-	raw := p.policies[p.used]
+	s := p.policies[p.used]
 	p.used++
-	raw.reset(object, p.config.newPolicy())
+	s.reset(object.place)
+	var dialect dialect
 	p.members(object, keys, func(k key, v value) {
 		before := p.mistakes.count
-		k.field.read(p, raw, v)
-		raw.given = append(raw.given, given{k.setting, v, p.mistakes.count == before})
+		k.field.read(p, s, v)
+		s.given = append(s.given, given{k.setting, v.place, v.at, v.Raw, p.mistakes.count == before})
 		if !k.field.Top {
-			raw.policyKeys++
+			s.settings++
 		}
-		raw.dialect.see(k.field, v)
+		dialect.see(k.field, v)
 	})
-	p.modeFromFractions(raw)
-	return raw
+	s.dialect = dialect
+	p.modeFromFractions(s)
+	return s
 }
 
 func (p *parser) mode(v value) Mode {
@@ -220,32 +173,16 @@ func (p *parser) status(v value) uint32 {
 		return 0
 	}
 	n, ok := whole(v.Raw)
-	if !ok || n < 200 || n > 299 {
-		p.fail(v.place, v.Raw, OutOfRange, "browsers take only a status of 200 to 299 for an answered preflight", "write 204, or 200 for very old clients")
-		return 0
+	if !ok || n <= 0 || n > math.MaxUint32 {
+		return math.MaxUint32 // which is none
 	}
 	return uint32(n)
 }
 
-func (p *parser) waivers(raw *rawPolicy, v value) {
+func (p *parser) waivers(s *SourcePolicy, v value) {
 	p.elements(v, func(v value) {
-		s, ok := p.text(v)
-		if !ok {
-			return
-		}
-		w := raw.waived.find(Code(s))
-		switch {
-		case w != nil:
-			if w.given {
-				p.warn(v.place, v.Raw, Duplicate, "stands twice", "keep one")
-			}
-			w.place, w.given = v.place, true
-		case !p.mistakes.skip(v.place):
-			known := make([]string, len(Waivers))
-			for i, waiver := range Waivers {
-				known[i] = string(waiver)
-			}
-			p.fail(v.place, v.Raw, BadValue, "no waiver of this name", nearest(s, known))
+		if name, ok := p.text(v); ok {
+			s.Tolerate = append(s.Tolerate, Waiver{Code: Code(name), place: v.place})
 		}
 	})
 }
@@ -255,16 +192,19 @@ const maxStatPrefixLen = 64
 
 func (p *parser) statPrefix(v value) string {
 	s, ok := p.text(v)
-	if !ok {
-		return ""
+	if ok {
+		p.checkStatPrefix(v.place, s)
 	}
+	return s
+}
+
+func (p *parser) checkStatPrefix(at place, s string) {
 	valid := s != "" && len(s) <= maxStatPrefixLen && s[0] != '.' && s[len(s)-1] != '.'
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		valid = valid && ('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-' || c == '.')
 	}
 	if !valid {
-		p.fail(v.place, v.Raw, BadValue, "is not 1 to "+strconv.Itoa(maxStatPrefixLen)+" letters, digits, \"_\", \"-\" and inner dots", `write one such as "cors" or "cors.shop"`)
+		p.fail(at, quote(s), BadValue, "is not 1 to "+strconv.Itoa(maxStatPrefixLen)+" letters, digits, \"_\", \"-\" and inner dots", `write one such as "cors" or "cors.shop"`)
 	}
-	return s
 }

@@ -162,8 +162,8 @@ func TestFieldRefusals(t *testing.T) {
 			{json: with(`"stat_prefix":"cors.my_shop-1"`)},
 		}},
 		{"waivers that nothing needs", []row{
-			{json: with(`"dangerously_tolerate":["null-origin","any-origin-with-credentials"]`), warnings: "dangerously_tolerate[1] no-effect, dangerously_tolerate[0] no-effect"},
-			{json: with(`"dangerously_tolerate":["null-origin","null-origin"]`), warnings: "dangerously_tolerate[1] duplicate, dangerously_tolerate[1] no-effect"},
+			{json: with(`"dangerously_tolerate":["null-origin","any-origin-with-credentials"]`), warnings: "dangerously_tolerate[0] no-effect, dangerously_tolerate[1] no-effect"},
+			{json: with(`"dangerously_tolerate":["null-origin","null-origin"]`), warnings: "dangerously_tolerate[1] duplicate, dangerously_tolerate[0] no-effect"},
 		}},
 	} {
 		t.Run(group.name, func(t *testing.T) { checkRows(t, group.rows) })
@@ -179,7 +179,7 @@ func compiled(p *Policy) Policy {
 }
 
 func TestFieldsAreCompiled(t *testing.T) {
-	base := Policy{PreflightStatus: 204}
+	base := Policy{Settings: Settings{PreflightStatus: 204}}
 	for _, c := range []struct {
 		name    string
 		members string

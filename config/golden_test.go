@@ -1,10 +1,13 @@
 package config
 
 import (
+	"flag"
 	"os"
 	"strings"
 	"testing"
 )
+
+var updateMistakes = flag.Bool("update-mistakes", false, "write testdata/mistakes.txt anew")
 
 // TestTextOfManyMistakes pins what a user reads. The other tests compare places
 // and codes, so that a better wording changes this file alone.
@@ -52,6 +55,11 @@ func TestTextOfManyMistakes(t *testing.T) {
 		got.WriteString(err.Error() + "\n")
 		if len(warnings) > 0 {
 			got.WriteString("warnings:\n" + warnings.Error() + "\n")
+		}
+	}
+	if *updateMistakes {
+		if err := os.WriteFile("testdata/mistakes.txt", []byte(got.String()), 0o644); err != nil {
+			t.Fatal(err)
 		}
 	}
 	want, err := os.ReadFile("testdata/mistakes.txt")

@@ -7,30 +7,29 @@ import (
 )
 
 // compileMethods checks the methods and makes what the response field says.
-func (p *parser) compileMethods(raw *rawPolicy) {
-	policy := raw.policy
+func (p *parser) compileMethods(s *SourcePolicy, policy *Policy) {
 	list := p.words[:0]
-	safelistedOnly, before := len(raw.methods) > 0, p.mistakes.count
-	for _, e := range raw.methods {
-		method := header.NormalizeMethod(e.name)
+	safelistedOnly, before := len(s.AllowMethods) > 0, p.mistakes.count
+	for _, e := range s.AllowMethods {
+		method := header.NormalizeMethod(e.Value)
 		switch {
-		case e.name == "*":
+		case e.Value == "*":
 			policy.anyMethod = true
-		case !header.IsToken(e.name):
-			p.fail(e.place, quote(e.name), BadMethod, "not a method", "write one such as \"PUT\""+splitHint(e.name))
+		case !header.IsToken(e.Value):
+			p.fail(e.place, quote(e.Value), BadMethod, "not a method", "write one such as \"PUT\""+splitHint(e.Value))
 			continue
-		case header.ForbiddenMethod(e.name):
-			p.fail(e.place, quote(e.name), BadMethod, "browsers never send "+strings.ToUpper(e.name)+" for a page", "leave it out")
+		case header.ForbiddenMethod(e.Value):
+			p.fail(e.place, quote(e.Value), BadMethod, "browsers never send "+strings.ToUpper(e.Value)+" for a page", "leave it out")
 			continue
-		case strings.EqualFold(e.name, "patch") && e.name != "PATCH":
-			p.fail(e.place, quote(e.name), BadMethod, "methods are case-sensitive and browsers do not upper-case this one", "write \"PATCH\"")
+		case strings.EqualFold(e.Value, "patch") && e.Value != "PATCH":
+			p.fail(e.place, quote(e.Value), BadMethod, "methods are case-sensitive and browsers do not upper-case this one", "write \"PATCH\"")
 			continue
 		}
 		if !header.SafelistedMethod(method) {
 			safelistedOnly = false
 		}
 		if _, again := policy.methods[method]; again {
-			p.warn(e.place, quote(e.name), Duplicate, "stands twice", "keep one")
+			p.warn(e.place, quote(e.Value), Duplicate, "stands twice", "keep one")
 			continue
 		}
 		if policy.methods == nil {
@@ -40,12 +39,12 @@ func (p *parser) compileMethods(raw *rawPolicy) {
 		list = append(list, method)
 	}
 	if safelistedOnly && p.mistakes.count == before {
-		p.warn(raw.find("allow_methods").place, "", NoEffect, "GET, HEAD and POST are always allowed", "leave the key out")
+		p.warn(s.at("allow_methods"), "", NoEffect, "GET, HEAD and POST are always allowed", "leave the key out")
 	}
 	p.words = list
 	policy.AllowMethods = strings.Join(list, ", ")
 	if policy.anyMethod {
-		p.warnCovered(raw.methods, "*")
+		p.warnCovered(s.AllowMethods, "*")
 		policy.AllowMethods = "*"
 		policy.EchoMethod = policy.Credentials
 	}
@@ -53,14 +52,13 @@ func (p *parser) compileMethods(raw *rawPolicy) {
 
 // compileHeaders checks the request headers and makes what the response field
 // says.
-func (p *parser) compileHeaders(raw *rawPolicy) {
-	policy := raw.policy
-	list, all := p.headerNames(raw.headers, &policy.headers, func(e rawName, name string) {
+func (p *parser) compileHeaders(s *SourcePolicy, policy *Policy) {
+	list, all := p.headerNames(s.AllowHeaders, &policy.headers, func(e Name, name string) {
 		switch {
 		case header.ForbiddenRequestHeader(name):
-			p.warn(e.place, quote(e.name), NoEffect, "no script can set this header", "leave it out")
+			p.warn(e.place, quote(e.Value), NoEffect, "no script can set this header", "leave it out")
 		case header.ResponseOnly(name):
-			p.warn(e.place, quote(e.name), OtherDirection, "is a header of responses, and this list is of headers that requests may carry", "leave it out, or list it in expose_headers where scripts are to read it")
+			p.warn(e.place, quote(e.Value), OtherDirection, "is a header of responses, and this list is of headers that requests may carry", "leave it out, or list it in expose_headers where scripts are to read it")
 		}
 	})
 	policy.AllowHeaders = strings.Join(list, ", ")
@@ -72,57 +70,57 @@ func (p *parser) compileHeaders(raw *rawPolicy) {
 	policy.anyHeader = true
 	policy.AllowHeaders = "*"
 	if policy.Credentials {
-		p.warnCovered(raw.headers, "*")
+		p.warnCovered(s.AllowHeaders, "*")
 		policy.EchoHeaders = true
 		return
 	}
-	p.warnCovered(raw.headers, "*", header.Authorization)
+	p.warnCovered(s.AllowHeaders, "*", header.Authorization)
 	if policy.headers.Has(header.Authorization) {
 		policy.AllowHeaders = "*, " + header.Authorization
 	}
 }
 
 // compileExpose checks the response headers that scripts may read.
-func (p *parser) compileExpose(raw *rawPolicy) {
+func (p *parser) compileExpose(s *SourcePolicy, policy *Policy) {
 	p.exposed.Reset()
-	list, all := p.headerNames(raw.expose, &p.exposed, func(e rawName, name string) {
+	list, all := p.headerNames(s.ExposeHeaders, &p.exposed, func(e Name, name string) {
 		switch {
 		case header.ForbiddenResponseHeader(name):
-			p.warn(e.place, quote(e.name), NoEffect, "no script can read this header", "leave it out")
+			p.warn(e.place, quote(e.Value), NoEffect, "no script can read this header", "leave it out")
 		case header.SafelistedResponseHeader(name):
-			p.warn(e.place, quote(e.name), NoEffect, "scripts may read this header anyway", "leave it out")
+			p.warn(e.place, quote(e.Value), NoEffect, "scripts may read this header anyway", "leave it out")
 		case header.RequestOnly(name):
-			p.warn(e.place, quote(e.name), OtherDirection, "is a header of requests, and this list is of headers that scripts may read in responses", "leave it out, or list it in allow_headers where scripts are to send it")
+			p.warn(e.place, quote(e.Value), OtherDirection, "is a header of requests, and this list is of headers that scripts may read in responses", "leave it out, or list it in allow_headers where scripts are to send it")
 		}
 	})
-	raw.policy.ExposeHeaders = strings.Join(list, ", ")
+	policy.ExposeHeaders = strings.Join(list, ", ")
 	switch {
 	case all == nil:
-	case raw.policy.Credentials:
+	case policy.Credentials:
 		p.fail(all.place, `"*"`, ExposeAny, "with allow_credentials browsers read \"*\" as a header of that name", "list the headers that scripts need")
 	default:
 		// The standard's "*" covers authorization in responses, unlike in requests.
-		raw.policy.ExposeHeaders = "*"
-		p.warnCovered(raw.expose, "*")
+		policy.ExposeHeaders = "*"
+		p.warnCovered(s.ExposeHeaders, "*")
 	}
 }
 
 // headerNames checks a list of header names and returns it in lower case,
 // without duplicates and without "*", which is all where it is there.
 // It is good until the next list is checked.
-func (p *parser) headerNames(names []rawName, set *header.Set, each func(e rawName, name string)) (list []string, all *rawName) {
+func (p *parser) headerNames(names []Name, set *header.Set, each func(e Name, name string)) (list []string, all *Name) {
 	list = p.words[:0]
 	for i, e := range names {
-		name := strings.ToLower(e.name)
+		name := strings.ToLower(e.Value)
 		switch {
-		case e.name == "*" && all == nil:
+		case e.Value == "*" && all == nil:
 			all = &names[i]
-		case e.name == "*", set.Has(name):
-			p.warn(e.place, quote(e.name), Duplicate, "stands twice", "keep one")
-		case !header.IsToken(e.name):
-			p.fail(e.place, quote(e.name), BadHeader, "not a header name", "write one such as \"x-request-id\""+splitHint(e.name))
-		case len(e.name) > header.MaxNameLen:
-			p.fail(e.place, quote(e.name), BadHeader, "longer than any real header name", "write its name alone")
+		case e.Value == "*", set.Has(name):
+			p.warn(e.place, quote(e.Value), Duplicate, "stands twice", "keep one")
+		case !header.IsToken(e.Value):
+			p.fail(e.place, quote(e.Value), BadHeader, "not a header name", "write one such as \"x-request-id\""+splitHint(e.Value))
+		case len(e.Value) > header.MaxNameLen:
+			p.fail(e.place, quote(e.Value), BadHeader, "longer than any real header name", "write its name alone")
 		default:
 			set.Add(name)
 			list = append(list, name)
@@ -144,14 +142,14 @@ func splitHint(name string) string {
 }
 
 // warnCovered warns of names beside a "*" that covers them.
-func (p *parser) warnCovered(names []rawName, except ...string) {
+func (p *parser) warnCovered(names []Name, except ...string) {
 	for _, e := range names {
 		covered := true
 		for _, name := range except {
-			covered = covered && !strings.EqualFold(e.name, name)
+			covered = covered && !strings.EqualFold(e.Value, name)
 		}
 		if covered {
-			p.warn(e.place, quote(e.name), Covered, "\"*\" covers it", "leave it out")
+			p.warn(e.place, quote(e.Value), Covered, "\"*\" covers it", "leave it out")
 		}
 	}
 }
@@ -159,13 +157,12 @@ func (p *parser) warnCovered(names []rawName, except ...string) {
 // warnPrivateNetwork warns of an open way into a private network: for any site
 // that a user visits, and for pages that anyone on the path can write, which
 // browsers do not let in at all (Private Network Access, section 3.1.1).
-func (p *parser) warnPrivateNetwork(raw *rawPolicy, patterns []placedPattern) {
-	if !raw.policy.PrivateNetwork {
+func (p *parser) warnPrivateNetwork(s *SourcePolicy, policy *Policy, patterns []placedPattern) {
+	if !policy.PrivateNetwork {
 		return
 	}
-	setting := raw.find("allow_private_network_access")
-	if raw.policy.Origins.Any {
-		p.warn(setting.place, setting.Raw, PrivateNetwork, "any page on the web may reach into the private network through its visitors' browsers", "list the origins that need it")
+	if policy.Origins.Any {
+		p.warn(s.at(privateNetwork), s.written(privateNetwork), PrivateNetwork, "any page on the web may reach into the private network through its visitors' browsers", "list the origins that need it")
 		return
 	}
 	for _, e := range patterns {

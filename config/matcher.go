@@ -12,7 +12,7 @@ import (
 // the text of an origin. Whatever it compares was parsed strictly before, so that
 // nothing but scheme, host and port can hide in it.
 type matcher struct {
-	raw *rawOrigin
+	raw *SourceOrigin
 	*automaton.Automaton
 }
 
@@ -30,12 +30,12 @@ const (
 const patternRemedy = "list the origins as patterns such as \"https://*.example.com\": a look-up costs the same however many there are"
 
 // compileMatcher compiles a matcher object that is not exact.
-func (p *parser) compileMatcher(e *rawOrigin) (*automaton.Automaton, bool) {
-	if e.value == "" {
+func (p *parser) compileMatcher(e *SourceOrigin) (*automaton.Automaton, bool) {
+	if e.Value == "" {
 		p.fail(e.place, e.written, BadValue, "empty, so it would match every origin", `write "*" for every origin, or the origins themselves`)
 		return nil, false
 	}
-	if len(e.value) > maxRegexLen {
+	if len(e.Value) > maxRegexLen {
 		p.fail(e.place, e.written, Costly, "a matcher of more than 2,048 bytes", patternRemedy)
 		return nil, false
 	}
@@ -45,10 +45,10 @@ func (p *parser) compileMatcher(e *rawOrigin) (*automaton.Automaton, bool) {
 	before := p.automata.Steps
 	var a *automaton.Automaton
 	var err error
-	if e.kind == matchRegex {
-		a, err = p.automata.Regex(e.value, e.ignoreCase)
+	if e.Kind == Regex {
+		a, err = p.automata.Regex(e.Value, e.IgnoreCase)
 	} else {
-		a, err = p.automata.Part(e.value, e.kind != matchPrefix, e.kind != matchSuffix, e.ignoreCase)
+		a, err = p.automata.Part(e.Value, e.Kind != Prefix, e.Kind != Suffix, e.IgnoreCase)
 	}
 	p.steps += p.automata.Steps - before
 	var limit *automaton.LimitError
@@ -67,13 +67,13 @@ func (p *parser) compileMatcher(e *rawOrigin) (*automaton.Automaton, bool) {
 	return a, true
 }
 
-func (p *parser) failAltogether(e *rawOrigin) {
+func (p *parser) failAltogether(e *SourceOrigin) {
 	p.fail(e.place, e.written, Costly, "takes more than 4,000,000 steps to decide, together with the other matchers", patternRemedy)
 }
 
 // mayBeLoose refuses a matcher of a part of an origin, unless that is waived.
-func (p *parser) mayBeLoose(e *rawOrigin, waived *waivers) bool {
-	if e.kind == matchRegex || waived.tolerates(LooseMatch) {
+func (p *parser) mayBeLoose(e *SourceOrigin, s *SourcePolicy) bool {
+	if e.Kind == Regex || s.tolerates(LooseMatch) {
 		return true
 	}
 	p.fail(e.place, e.written, LooseMatch, "a part of an origin matches origins of strangers as well (the prefix \"https://example.com\" matches https://example.com.evil.example)",
@@ -83,11 +83,11 @@ func (p *parser) mayBeLoose(e *rawOrigin, waived *waivers) bool {
 
 // checkMatchers refuses or warns of matchers that let in more than they say. What
 // they let in is decided on their automata, not tried.
-func (p *parser) checkMatchers(raw *rawPolicy, list *entries, waived *waivers) {
+func (p *parser) checkMatchers(s *SourcePolicy, policy *Policy, list *entries) {
 	for i := range list.matchers {
 		m := &list.matchers[i]
 		e := m.raw
-		if raw.policy.Origins.Any {
+		if policy.Origins.Any {
 			p.warn(e.place, e.written, Covered, `"*" covers it`, "leave it out")
 			continue
 		}
@@ -97,7 +97,7 @@ func (p *parser) checkMatchers(raw *rawPolicy, list *entries, waived *waivers) {
 		if p.reach == nil {
 			p.reach = new(reach.Explorer)
 		}
-		found, err := p.reach.Explore(m.Automaton, SpelledIn(e.value))
+		found, err := p.reach.Explore(m.Automaton, SpelledIn(e.Value))
 		if err != nil {
 			p.fail(e.place, e.written, Costly, err.Error(), patternRemedy)
 			continue
@@ -106,14 +106,14 @@ func (p *parser) checkMatchers(raw *rawPolicy, list *entries, waived *waivers) {
 			p.failAltogether(e)
 			return
 		}
-		p.checkReach(raw, e, found, waived)
+		p.checkReach(s, policy, e, found)
 		p.warnPattern(e, found)
 		p.warnCoveredBy(m, list.matchers[:i], list.patterns)
 	}
 	p.warnMatched(list)
 }
 
-func (p *parser) checkReach(raw *rawPolicy, e *rawOrigin, found reach.Reach, waived *waivers) {
+func (p *parser) checkReach(s *SourcePolicy, policy *Policy, e *SourceOrigin, found reach.Reach) {
 	const remedy = "write a pattern such as \"https://*.example.com\", which matches by component"
 	if len(found.Domains) == 0 && !found.Any {
 		p.warn(e.place, e.written, NoEffect, "no origin matches it: browsers send a scheme, \"://\", a host in lower case, and a port where it is not the scheme's own", "write it for the whole origin, such as \"https://([a-z]+\\\\.)?example\\\\.com\"")
@@ -124,10 +124,10 @@ func (p *parser) checkReach(raw *rawPolicy, e *rawOrigin, found reach.Reach, wai
 		owners := found.Owners()
 		reason := "lets in " + orAnyone(found.Stranger) + ", and origins of " + owners + " in all"
 		switch {
-		case raw.policy.Credentials && !waived.tolerates(AnyOrigin):
+		case policy.Credentials && !s.tolerates(AnyOrigin):
 			p.fail(e.place, e.written, AnyOrigin, reason+", which could read with their visitors' credentials", remedy+orWaive(AnyOrigin))
 			refused = true
-		case !raw.policy.Credentials:
+		case !policy.Credentials:
 			p.warn(e.place, e.written, MatchesAnything, reason, remedy)
 		}
 	}
@@ -135,10 +135,10 @@ func (p *parser) checkReach(raw *rawPolicy, e *rawOrigin, found reach.Reach, wai
 	if found.Insecure == "" || found.Any && (refused || found.Count < 0) {
 		return
 	}
-	if raw.policy.Credentials && !waived.tolerates(InsecureOrigin) {
+	if policy.Credentials && !s.tolerates(InsecureOrigin) {
 		p.fail(e.place, e.written, InsecureOrigin, "lets in the origin "+found.Insecure+": anyone on the network path can forge a page of it and read with its visitors' credentials", "write https"+orWaive(InsecureOrigin))
 	}
-	if raw.policy.PrivateNetwork {
+	if policy.PrivateNetwork {
 		p.warn(e.place, e.written, PrivateNetwork, "lets in the origin "+found.Insecure+": "+insecurePage, "write https")
 	}
 }
@@ -152,8 +152,8 @@ func orAnyone(stranger string) string {
 }
 
 // warnPattern names the pattern that says the same.
-func (p *parser) warnPattern(e *rawOrigin, found reach.Reach) {
-	if e.kind != matchRegex {
+func (p *parser) warnPattern(e *SourceOrigin, found reach.Reach) {
+	if e.Kind != Regex {
 		return
 	}
 	if pattern, ok := p.reach.Pattern(found); ok {
@@ -180,7 +180,7 @@ func (p *parser) warnMatched(list *entries) {
 			continue
 		}
 		for j := range list.matchers {
-			if m := &list.matchers[j]; m.Match(o.value) {
+			if m := &list.matchers[j]; m.Match(o.Value) {
 				p.warn(o.place, o.written, Covered, m.raw.path()+" covers it", "leave it out")
 				break
 			}

@@ -10,35 +10,13 @@ import (
 	"corsfilter/internal/suffix"
 )
 
-// matchKind is the form in which an origin is written.
-type matchKind uint8
-
-const (
-	matchString matchKind = iota // a string: exact or a pattern
-	matchExact
-	matchRegex
-	matchPrefix
-	matchSuffix
-	matchContains
-)
-
-// rawOrigin is an entry of a list of origins as written.
-type rawOrigin struct {
-	place
-	written    string // as JSON, for messages
-	kind       matchKind
-	value      string
-	ignoreCase bool
-	any        bool // it stands for every origin; known once it is compiled
-}
-
 // isNull reports whether the entry is the opaque origin.
-func (e *rawOrigin) isNull() bool {
-	return e.value == "null" && (e.kind == matchString || e.kind == matchExact)
+func (e *SourceOrigin) isNull() bool {
+	return e.Value == "null" && (e.Kind == Pattern || e.Kind == Exact)
 }
 
-// rawOrigins reads a list of origins, behind those that are there.
-func (p *parser) rawOrigins(list []rawOrigin, v value) []rawOrigin {
+// origins reads a list of origins, behind those that are there.
+func (p *parser) origins(list []SourceOrigin, v value) []SourceOrigin {
 	if v.IsArray() {
 		// A string and its comma take three bytes at least: what has more elements
 		// holds numbers, and they get no room.
@@ -50,10 +28,10 @@ func (p *parser) rawOrigins(list []rawOrigin, v value) []rawOrigin {
 		}
 	}
 	p.elements(v, func(v value) {
-		o := rawOrigin{place: v.place, written: v.Raw}
+		o := SourceOrigin{place: v.place, written: v.Raw}
 		switch {
 		case v.Type == gjson.String:
-			o.value = v.Str
+			o.Value = v.Str
 		case v.IsObject():
 			if !p.matcher(&o, v) {
 				return
@@ -70,28 +48,28 @@ func (p *parser) rawOrigins(list []rawOrigin, v value) []rawOrigin {
 // matcherKeys are the keys of Envoy's StringMatcher and Istio's StringMatch.
 var matcherKeys = keysOf("exact", "regex", "safe_regex", "prefix", "suffix", "contains", "ignore_case")
 
-var matchKinds = map[string]matchKind{
-	"exact": matchExact, "regex": matchRegex, "safe_regex": matchRegex,
-	"prefix": matchPrefix, "suffix": matchSuffix, "contains": matchContains,
+var matchKinds = map[string]MatchKind{
+	"exact": Exact, "regex": Regex, "safe_regex": Regex,
+	"prefix": Prefix, "suffix": Suffix, "contains": Contains,
 }
 
-func (p *parser) matcher(o *rawOrigin, v value) bool {
+func (p *parser) matcher(o *SourceOrigin, v value) bool {
 	before := p.mistakes.count
 	given := ""
 	p.members(v, matcherKeys, func(k key, v value) {
 		switch {
 		case k.name == "ignore_case":
-			o.ignoreCase = p.boolean(v)
+			o.IgnoreCase = p.boolean(v)
 			return
 		case given != "":
 			p.fail(v.place, v.Raw, BadValue, "a matcher has one way to match, and "+quote(given)+" stands here too", "write two entries")
 			return
 		case k.name == "safe_regex":
-			o.value = p.safeRegex(v)
+			o.Value = p.safeRegex(v)
 		default:
-			o.value, _ = p.text(v)
+			o.Value, _ = p.text(v)
 		}
-		given, o.kind = k.name, matchKinds[k.name]
+		given, o.Kind = k.name, matchKinds[k.name]
 	})
 	if given == "" && p.mistakes.count == before {
 		p.fail(o.place, o.written, Missing, "the matcher does not say what to match", `write one such as {"exact": "https://example.com"}`)
@@ -129,11 +107,11 @@ type entries struct {
 
 // compileOrigins compiles the entries of a list. Its refusals concern single
 // entries; those that depend on credentials follow in checkOrigins.
-func (p *parser) compileOrigins(o *Origins, to *entries, list []rawOrigin, waived *waivers) {
+func (p *parser) compileOrigins(o *Origins, to *entries, list []SourceOrigin, s *SourcePolicy) {
 	patterns := origin.Room(to.patterns, len(list))
 	clear(to.matchers)
 	matchers := to.matchers[:0]
-	var first *rawOrigin // the one that allows every origin
+	var first *SourceOrigin // the one that allows every origin
 	for i := range list {
 		e := &list[i]
 		switch {
@@ -142,12 +120,12 @@ func (p *parser) compileOrigins(o *Origins, to *entries, list []rawOrigin, waive
 				p.warn(e.place, e.written, Duplicate, "stands twice", "keep one")
 			}
 			o.Null = true
-			if !waived.tolerates(NullOrigin) {
+			if !s.tolerates(NullOrigin) {
 				p.fail(e.place, e.written, NullOrigin, "any page can make its origin null, in a sandboxed frame", "leave it out"+orWaive(NullOrigin))
 			}
-		case e.value == "*" && (e.kind == matchString || e.kind == matchExact):
+		case e.Value == "*" && (e.Kind == Pattern || e.Kind == Exact):
 			e.any = true
-		case e.kind == matchString || e.kind == matchExact:
+		case e.Kind == Pattern || e.Kind == Exact:
 			if pattern, ok := p.pattern(e); ok {
 				patterns = append(patterns, placedPattern{e, pattern})
 			}
@@ -158,7 +136,7 @@ func (p *parser) compileOrigins(o *Origins, to *entries, list []rawOrigin, waive
 			}
 			// Envoy asks each matcher for the text "*" first, and so policies
 			// say "any origin" in this way.
-			if e.any = a.Match("*"); !e.any && p.mayBeLoose(e, waived) {
+			if e.any = a.Match("*"); !e.any && p.mayBeLoose(e, s) {
 				matchers = append(matchers, matcher{e, a})
 			}
 		}
@@ -182,22 +160,22 @@ func (p *parser) compileOrigins(o *Origins, to *entries, list []rawOrigin, waive
 
 // placedPattern is a pattern and the entry it comes from.
 type placedPattern struct {
-	*rawOrigin
+	*SourceOrigin
 	pattern origin.Pattern
 }
 
-func (p *parser) pattern(e *rawOrigin) (pattern origin.Pattern, ok bool) {
-	pattern, err := p.written.Parse(e.value)
+func (p *parser) pattern(e *SourceOrigin) (pattern origin.Pattern, ok bool) {
+	pattern, err := p.written.Parse(e.Value)
 	if err != nil {
 		bad := err.(*origin.PatternError)
 		p.fail(e.place, e.written, BadOrigin, bad.Reason, bad.Remedy)
 		return pattern, false
 	}
-	if e.kind == matchExact && (pattern.Subdomains || pattern.AnyPort || len(pattern.Ports) > 1) {
+	if e.Kind == Exact && (pattern.Subdomains || pattern.AnyPort || len(pattern.Ports) > 1) {
 		p.fail(e.place, e.written, BadOrigin, "exact takes no wildcard", "write the pattern as a string, "+quote(pattern.String()))
 		return pattern, false
 	}
-	if pattern.Lowered && !e.ignoreCase {
+	if pattern.Lowered && !e.IgnoreCase {
 		p.warn(e.place, e.written, Lowered, "browsers send origins in lower case", "write "+quote(pattern.String()))
 	}
 	return pattern, true
@@ -205,10 +183,10 @@ func (p *parser) pattern(e *rawOrigin) (pattern origin.Pattern, ok bool) {
 
 // warnOrigins warns of entries that say any origin in disguise, and of those
 // that have no effect beside others.
-func (p *parser) warnOrigins(list []rawOrigin, o *Origins, patterns []placedPattern) {
+func (p *parser) warnOrigins(list []SourceOrigin, o *Origins, patterns []placedPattern) {
 	for _, e := range list {
 		switch {
-		case e.any && e.kind != matchString:
+		case e.any && e.Kind != Pattern:
 			p.warn(e.place, e.written, MatchesAnything, "matches the text \"*\", and so stands for any origin, as in Envoy", "write \"*\" if that is meant, or the origins")
 		case o.Any && e.isNull():
 			p.warn(e.place, e.written, Covered, `"*" covers it`, "leave it out")
@@ -253,30 +231,30 @@ func (p *parser) warnRedundant(set *origin.Set, patterns []placedPattern) {
 }
 
 // checkOrigins refuses what is dangerous together with credentials.
-func (p *parser) checkOrigins(raw *rawPolicy, patterns []placedPattern, waived *waivers) {
-	if !raw.policy.Credentials {
+func (p *parser) checkOrigins(s *SourcePolicy, policy *Policy, patterns []placedPattern) {
+	if !policy.Credentials {
 		return
 	}
-	if raw.policy.Origins.Any && !waived.tolerates(AnyOrigin) {
-		e := raw.origins[slices.IndexFunc(raw.origins, func(e rawOrigin) bool { return e.any })]
+	if policy.Origins.Any && !s.tolerates(AnyOrigin) {
+		e := s.AllowOrigins[slices.IndexFunc(s.AllowOrigins, func(e SourceOrigin) bool { return e.any })]
 		p.fail(e.place, e.written, AnyOrigin, "with allow_credentials any page on the web could read its visitors' data here", "list the origins"+orWaive(AnyOrigin))
 	}
 	for _, e := range patterns {
-		if e.pattern.Insecure() && !waived.tolerates(InsecureOrigin) {
+		if e.pattern.Insecure() && !s.tolerates(InsecureOrigin) {
 			p.fail(e.place, e.written, InsecureOrigin, "anyone on the network path can forge a page of a plain http origin and read with its visitors' credentials", "write https"+orWaive(InsecureOrigin))
 		}
-		p.checkSuffix(e.rawOrigin, e.pattern, waived)
+		p.checkSuffix(e.SourceOrigin, e.pattern, s)
 	}
 }
 
 // checkSuffix refuses a wildcard that takes in names of many owners.
-func (p *parser) checkSuffix(e *rawOrigin, pattern origin.Pattern, waived *waivers) {
+func (p *parser) checkSuffix(e *SourceOrigin, pattern origin.Pattern, s *SourcePolicy) {
 	name := strings.TrimSuffix(pattern.Host, ".")
 	if !pattern.Subdomains || name == "localhost" { // all below it is the visitor's own machine
 		return
 	}
 	public, found := suffix.Within(name)
-	if !found || waived.tolerates(PublicSuffix) {
+	if !found || s.tolerates(PublicSuffix) {
 		return
 	}
 	p.fail(e.place, e.written, PublicSuffix, "anyone can register a name below "+quote(public)+" (public suffix list of "+suffix.Date+")",
@@ -285,29 +263,4 @@ func (p *parser) checkSuffix(e *rawOrigin, pattern origin.Pattern, waived *waive
 
 func orWaive(c Code) string {
 	return ", or add " + quote(string(c)) + " to dangerously_tolerate"
-}
-
-// waivers are the named exceptions of one policy; used ones are marked, so that
-// those without effect can be warned of.
-type waivers [len(waivable)]waiver
-
-type waiver struct {
-	place
-	given, used bool
-}
-
-// find returns the waiver of a name, or nil where there is none.
-func (w *waivers) find(c Code) *waiver {
-	if i := slices.Index(waivable[:], c); i >= 0 {
-		return &w[i]
-	}
-	return nil
-}
-
-// tolerates reports whether the policy waives the refusal, and marks the waiver
-// as needed.
-func (w *waivers) tolerates(c Code) bool {
-	e := w.find(c)
-	e.used = true
-	return e.given
 }

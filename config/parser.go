@@ -16,7 +16,8 @@ func (r *Parser) Parse(data []byte) (c *Config, warnings Problems, err error) {
 	c = r.take(len(data))
 	p := &r.parser
 	p.begin(c)
-	p.parse(data)
+	p.read(data)
+	p.compile(&p.source)
 	if p.mistakes.count > 0 {
 		r.Recycle(c)
 		return nil, p.warnings.all(), p.mistakes.all()
@@ -74,8 +75,7 @@ func (c *Config) newPolicy() *Policy {
 	clear(p.methods)
 	p.headers.Reset()
 	*p = Policy{
-		PreflightStatus: 204,
-		Origins:         p.Origins.emptied(), Timing: p.Timing.emptied(),
+		Origins: p.Origins.emptied(), Timing: p.Timing.emptied(),
 		methods: p.methods, headers: p.headers,
 	}
 	return p

@@ -69,10 +69,9 @@ func (v value) part(i, j int) place {
 	return part
 }
 
-// inside is the place of a key that the object v lacks: the object, under the
-// key's path.
-func (v value) inside(key string) place {
-	at := v.place
-	at.base, at.key, at.index = v.path(), key, 0
-	return at
+// inside is the place of a key that an object lacks: the object, under the key's
+// path.
+func (p place) inside(key string) place {
+	p.base, p.key, p.index = p.path(), key, 0
+	return p
 }

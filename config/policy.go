@@ -6,46 +6,15 @@ import (
 	"corsfilter/internal/origin"
 )
 
-// Mode says what the filter does with its decisions.
-type Mode uint8
-
-// Enforce acts on decisions, Shadow only counts and logs them, Off makes none.
-const (
-	Enforce Mode = iota
-	Shadow
-	Off
-)
-
-func (m Mode) String() string {
-	return [...]string{"enforce", "shadow", "off"}[m]
-}
-
 // Policy is one compiled policy. It must not be changed.
 type Policy struct {
-	// What nearly every decision asks for comes first.
-
-	Mode Mode
-	// Credentials says that Access-Control-Allow-Credentials: true is sent.
-	Credentials bool
-	// ForwardUnmatched says that a preflight from an origin that is not allowed
-	// goes upstream.
-	ForwardUnmatched bool
-	// Reject says that other requests from such an origin are answered with 403.
-	Reject bool
-	// Preserve says that CORS fields which upstream sent itself stay.
-	Preserve bool
-	// Debug says that the decision is shown in a response field.
-	Debug bool
+	// What nearly every decision asks for comes first. PreflightStatus is never 0.
+	Settings
 	// EchoMethod and EchoHeaders say that the request's own method and header
 	// names are sent back: "*" has no special meaning with credentials (Fetch,
 	// section 3.3.3).
 	EchoMethod  bool
 	EchoHeaders bool
-	// PrivateNetwork says that requests into a more private network are
-	// answered (Private Network Access, section 3).
-	PrivateNetwork bool
-	// PreflightStatus is 200 to 299.
-	PreflightStatus uint32
 	// ExposeHeaders, AllowMethods, AllowHeaders and MaxAge are the values of the
 	// response fields; the empty string means that the field is not sent.
 	ExposeHeaders string

@@ -111,19 +111,15 @@ func (x *ruleIndex) first(list ruleList, path string, before int32) int32 {
 	return before
 }
 
-// rawRule is a rule as written.
-type rawRule struct {
-	place
-	name   rawName
-	hosts  []rawName
-	paths  []rawName
-	policy *rawPolicy
-}
+const (
+	noPolicy       = "the rule has no policy"
+	noPolicyRemedy = `write "policy": {…}, or {"mode": "off"} for no CORS there`
+)
 
 var ruleKeys = keysOf("name", "hosts", "paths", "policy")
 
-// rawRules reads a list of rules, behind those that are there.
-func (p *parser) rawRules(rules []rawRule, v value) []rawRule {
+// rules reads a list of rules, behind those that are there.
+func (p *parser) rules(rules []SourceRule, v value) []SourceRule {
 	p.elements(v, func(v value) {
 		if !v.IsObject() {
 			p.wrongType(v, "an object")
@@ -132,7 +128,7 @@ func (p *parser) rawRules(rules []rawRule, v value) []rawRule {
 		if len(rules) < cap(rules) {
 			rules = rules[:len(rules)+1] // with the memory of one of an earlier configuration
 		} else {
-			rules = append(rules, rawRule{})
+			rules = append(rules, SourceRule{})
 		}
 		rule := &rules[len(rules)-1]
 		rule.reset(v.place)
@@ -140,75 +136,70 @@ func (p *parser) rawRules(rules []rawRule, v value) []rawRule {
 		p.members(v, ruleKeys, func(k key, v value) {
 			switch k.name {
 			case "name":
-				rule.name.place = v.place
-				rule.name.name, _ = p.text(v)
+				rule.Name.place = v.place
+				rule.Name.Value, _ = p.text(v)
 			case "hosts":
-				rule.hosts = p.someNames(rule.hosts, v)
+				rule.Hosts = p.someNames(rule.Hosts, v)
 			case "paths":
-				rule.paths = p.someNames(rule.paths, v)
+				rule.Paths = p.someNames(rule.Paths, v)
 			case "policy":
 				given = true
-				if policy := p.rawPolicy(v, policyKeys); v.IsObject() {
-					rule.policy = policy
+				if policy := p.readPolicy(v, policyKeys); v.IsObject() {
+					rule.Policy = policy
 				}
 			}
 		})
 		if !given {
-			p.fail(v.place, "", Missing, "the rule has no policy", `write "policy": {…}, or {"mode": "off"} for no CORS there`)
+			p.fail(v.place, "", Missing, noPolicy, noPolicyRemedy)
 		}
-		if !given && len(rule.hosts) == 0 && len(rule.paths) == 0 {
+		if !given && len(rule.Hosts) == 0 && len(rule.Paths) == 0 {
 			rules = rules[:len(rules)-1] // there is nothing to check
 		}
 	})
 	return rules
 }
 
-// reset empties it, and leaves the lists their memory.
-func (r *rawRule) reset(at place) {
-	*r = rawRule{place: at, hosts: r.hosts[:0], paths: r.paths[:0]}
-}
-
 // someNames reads a list of strings that must not be empty.
-func (p *parser) someNames(names []rawName, v value) []rawName {
+func (p *parser) someNames(names []Name, v value) []Name {
 	if v.IsArray() && v.count() == 0 {
 		p.fail(v.place, v.Raw, Missing, "an empty list matches nothing", "leave the key out to match everything")
 	}
 	return p.names(names, v)
 }
 
-func (p *parser) compileRules(raw []rawRule) {
+func (p *parser) compileRules(rules []SourceRule) {
 	index := &p.config.rules
-	index.makeRoom(raw)
+	index.makeRoom(rules)
 	if p.ruleOfName == nil {
 		p.ruleOfName = map[string]int{}
 	}
 	clear(p.ruleOfName)
 	names := p.ruleOfName
 	catchAll := ""
-	for i, e := range raw {
-		if first, again := names[e.name.name]; again {
-			p.warn(e.name.place, quote(e.name.name), Duplicate, "has the name of "+raw[first].path(), "give each rule its own, so that messages tell them apart")
+	for i, e := range rules {
+		if first, again := names[e.Name.Value]; again {
+			p.warn(e.Name.place, quote(e.Name.Value), Duplicate, "has the name of "+rules[first].path(), "give each rule its own, so that messages tell them apart")
 		}
-		if e.name.name != "" {
-			names[e.name.name] = i
+		if e.Name.Value != "" {
+			names[e.Name.Value] = i
 		}
 		if catchAll != "" && !p.warnings.skip(e.place) {
 			p.warn(e.place, "", Unreachable, catchAll+" matches everything before it", "move that rule to the end")
 		}
 		index.rules = index.rules[:i+1]
 		rule := &index.rules[i]
-		*rule = Rule{Name: e.name.name, Index: i, paths: rule.paths[:0]}
+		*rule = Rule{Name: e.Name.Value, Index: i, paths: rule.paths[:0]}
 		if rule.Name == "" {
 			rule.Name = e.path()
 		}
-		for _, path := range e.paths {
+		for _, path := range e.Paths {
 			if pattern, ok := p.pathPattern(path); ok {
 				rule.paths = append(rule.paths, pattern)
 			}
 		}
-		anyHost := len(e.hosts) == 0
-		for _, h := range e.hosts {
-			if h.name == "*" {
+		anyHost := len(e.Hosts) == 0
+		for _, h := range e.Hosts {
+			if h.Value == "*" {
 				anyHost = true
 				continue
 			}
@@ -223,54 +214,54 @@ func (p *parser) compileRules(raw []rawRule) {
 		if anyHost {
 			index.add(&index.anyHost, int32(i))
 		}
-		if anyHost && (len(e.paths) == 0 || slices.ContainsFunc(e.paths, func(p rawName) bool { return p.name == "/*" })) && catchAll == "" {
+		if anyHost && (len(e.Paths) == 0 || slices.ContainsFunc(e.Paths, func(p Name) bool { return p.Value == "/*" })) && catchAll == "" {
 			catchAll = e.path()
 		}
-		if e.policy != nil {
-			rule.Policy = p.compilePolicy(e.policy)
+		if e.Policy != nil {
+			rule.Policy = p.compilePolicy(e.Policy)
 		}
 	}
 }
 
 // makeRoom makes room for rules before there is any.
-func (x *ruleIndex) makeRoom(raw []rawRule) {
+func (x *ruleIndex) makeRoom(rules []SourceRule) {
 	var hosts int
-	for i := range raw {
-		hosts += len(raw[i].hosts)
+	for i := range rules {
+		hosts += len(rules[i].Hosts)
 	}
-	x.rules = origin.Room(x.rules, len(raw))
+	x.rules = origin.Room(x.rules, len(rules))
 	x.links = origin.Room(x.links, hosts)
 	x.byHost = origin.Room(x.byHost, hosts)
 	x.hosts.Reset(hosts)
 }
 
-func (p *parser) hostPattern(e rawName) (host string, below, ok bool) {
-	host, below, err := origin.ParseHostPattern(e.name)
+func (p *parser) hostPattern(e Name) (host string, below, ok bool) {
+	host, below, err := origin.ParseHostPattern(e.Value)
 	if err != nil {
-		p.fail(e.place, quote(e.name), BadHost, err.Reason, err.Remedy)
+		p.fail(e.place, quote(e.Value), BadHost, err.Reason, err.Remedy)
 		return "", false, false
 	}
-	if strings.ToLower(e.name) != e.name {
-		p.warn(e.place, quote(e.name), Lowered, "hosts are compared in lower case", "write "+quote(strings.ToLower(e.name)))
+	if strings.ToLower(e.Value) != e.Value {
+		p.warn(e.place, quote(e.Value), Lowered, "hosts are compared in lower case", "write "+quote(strings.ToLower(e.Value)))
 	}
 	return strings.TrimSuffix(host, "."), below, true
 }
 
-func (p *parser) pathPattern(e rawName) (pathPattern, bool) {
+func (p *parser) pathPattern(e Name) (pathPattern, bool) {
 	example := `write one such as "/v1/*" or "/status"`
 	fail := func(reason, remedy string) (pathPattern, bool) {
-		p.fail(e.place, quote(e.name), BadPath, reason, remedy)
+		p.fail(e.place, quote(e.Value), BadPath, reason, remedy)
 		return pathPattern{}, false
 	}
-	path, below := strings.CutSuffix(e.name, "/*")
+	path, below := strings.CutSuffix(e.Value, "/*")
 	switch {
-	case !strings.HasPrefix(e.name, "/"):
-		return fail("a path starts with a slash", "write "+quote("/"+e.name))
-	case strings.ContainsAny(e.name, "?#"):
-		return fail("paths are compared up to the query", "write "+quote(e.name[:strings.IndexAny(e.name, "?#")]))
+	case !strings.HasPrefix(e.Value, "/"):
+		return fail("a path starts with a slash", "write "+quote("/"+e.Value))
+	case strings.ContainsAny(e.Value, "?#"):
+		return fail("paths are compared up to the query", "write "+quote(e.Value[:strings.IndexAny(e.Value, "?#")]))
 	case strings.Contains(path, "*"):
 		return fail("\"*\" stands for whole segments at the end only", example)
-	case strings.ContainsFunc(e.name, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+	case strings.ContainsFunc(e.Value, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
 		return fail("a path on the wire has no spaces, control characters or letters beyond ASCII", "write them percent-encoded")
 	}
 	return pathPattern{path, below}, true

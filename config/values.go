@@ -20,10 +20,11 @@ type parser struct {
 	warnings tally
 	notes    tally
 
+	source Source  // what is read
 	config *Config // what is made
 
 	// What follows is used again for the next configuration: see Parser.
-	policies   []*rawPolicy
+	policies   []*SourcePolicy
 	used       int        // of the policies
 	entries    [2]entries // of origins and of timing
 	written    origin.PatternParser
@@ -41,7 +42,7 @@ type parser struct {
 func (p *parser) begin(c *Config) {
 	p.config = c
 	p.mistakes, p.warnings, p.notes = tally{noun: "mistakes"}, tally{noun: "warnings"}, tally{noun: "notes"}
-	p.used, p.steps = 0, 0
+	p.used, p.steps, p.source = 0, 0, Source{Rules: p.source.Rules[:0]}
 	p.written.Reset()
 }
 
@@ -209,17 +210,11 @@ func (p *parser) choice(v value, words ...string) string {
 	return ""
 }
 
-// rawName is an entry of a list of names as written.
-type rawName struct {
-	place
-	name string
-}
-
 // names reads a list of strings, behind those that are there.
-func (p *parser) names(names []rawName, v value) []rawName {
+func (p *parser) names(names []Name, v value) []Name {
 	p.elements(v, func(v value) {
 		if s, ok := p.text(v); ok {
-			names = append(names, rawName{v.place, s})
+			names = append(names, Name{s, v.place})
 		}
 	})
 	return names
@@ -227,7 +222,7 @@ func (p *parser) names(names []rawName, v value) []rawName {
 
 // namesOrText reads a list of strings, or one comma-separated string, into its
 // elements.
-func (p *parser) namesOrText(names []rawName, v value) []rawName {
+func (p *parser) namesOrText(names []Name, v value) []Name {
 	switch {
 	case v.IsArray():
 		return p.names(names, v)
@@ -243,7 +238,7 @@ func (p *parser) namesOrText(names []rawName, v value) []rawName {
 		part, rest, more = strings.Cut(rest, ",")
 		name := strings.Trim(part, " \t")
 		at := begin + strings.Index(part, name)
-		names = append(names, rawName{v.part(at, at+len(name)), name})
+		names = append(names, Name{name, v.part(at, at+len(name))})
 		begin += len(part) + len(",")
 	}
 	return names

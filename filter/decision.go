@@ -496,7 +496,7 @@ func (d *Decision) concerned(u *Upstream, sent fields) (f fields) {
 		f |= 1 << timingField
 	}
 	switch {
-	case !p.Preserve:
+	case !bool(p.Preserve):
 	case d.Replies():
 		// What others added stays. Of a field that is no list there is one value all the
 		// same, and it is ours: two, which Envoy joins with a comma, are none.

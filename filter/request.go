@@ -160,7 +160,7 @@ func (c *Plugin) readOrigin() bool {
 func (c *Plugin) readRequest(p *config.Policy) {
 	switch {
 	case c.ruled:
-	case p.Reject:
+	case bool(p.Reject):
 		c.readAll(allFields)
 	case c.host.RequestHeader(header.RequestMethod) != "":
 		c.readAll(preflightFields)

@@ -249,7 +249,7 @@ func (s *Stream) Rescue(callback string, p any) {
 	}
 	responding := callback == ResponseHeaders && (d.Kind != Preflight || d.Replies())
 	*d = Decision{Policy: d.Policy, Kind: CrossOrigin, Action: Forward, Reason: Failed}
-	if responding && !d.Policy.Preserve {
+	if responding && !bool(d.Policy.Preserve) {
 		c.shut()
 	}
 }

@@ -201,7 +201,7 @@ func (p *Policy) says(origin, path string) (allowed bool, words string, err erro
 		return false, "No policy applies to " + path + ": the filter leaves this page's requests to upstream.", nil
 	case report.UpstreamDecides:
 		return false, which + " is in mode " + policy.Mode.String() + ": the filter leaves this page's requests to upstream.", nil
-	case !report.Allowed && policy.Reject:
+	case !report.Allowed && bool(policy.Reject):
 		return false, which + " does not allow this page's origin: the filter rejects its requests.", nil
 	case !report.Allowed:
 		return false, which + " does not allow this page's origin: the browser keeps every response from this page.", nil

@@ -146,7 +146,7 @@ func (x *explanation) run() {
 			stage.Unknown, stage.Browser = true, browser.Verdict{}
 			report.UpstreamDecides = true
 			report.Verdict = "upstream decides: the filter leaves the preflight to it"
-			if x.enforced() && !x.policy.Preserve {
+			if x.enforced() && !bool(x.policy.Preserve) {
 				report.Notes = append(report.Notes, `whatever upstream answers the preflight, the filter takes its CORS headers off the response to the request itself; "upstream_headers": "preserve" keeps them`)
 			}
 			return
@@ -192,7 +192,7 @@ func (x *explanation) unknown(s *Stage) bool {
 	if x.request.Upstream != nil || !s.Exchange.Forwarded {
 		return false
 	}
-	return !x.enforced() || s.Exchange.Method == "OPTIONS" && s == x.report.Preflight || x.policy.Preserve
+	return !x.enforced() || s.Exchange.Method == "OPTIONS" && s == x.report.Preflight || bool(x.policy.Preserve)
 }
 
 func (x *explanation) notes() {

@@ -1,0 +1,182 @@
+//go:build !wasip1
+
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	"corsfilter/internal/fieldpath"
+)
+
+// The module reads configurations and writes none, so that what writes them, and
+// encoding/json with it, is for other programs.
+
+// Read reads JSON into a source. err is a Problems with every mistake of the text:
+// its syntax, its keys and its types. What the settings say is for Compile.
+func Read(data []byte) (*Source, error) {
+	var p parser
+	p.begin(&Config{})
+	p.read(data)
+	if p.mistakes.count > 0 {
+		return nil, p.mistakes.all()
+	}
+	return &p.source, nil
+}
+
+// Compile checks what a source says and makes the configuration of it, as [Parse]
+// does of JSON. Problems name what was made by hand by the path that MarshalJSON
+// gives it.
+func (s *Source) Compile() (c *Config, warnings Problems, err error) {
+	var r Parser
+	c = r.take(0)
+	p := &r.parser
+	p.begin(c)
+	p.settle(s)
+	p.compile(s)
+	if p.mistakes.count > 0 {
+		return nil, p.warnings.all(), p.mistakes.all()
+	}
+	c.Notes = p.notes.all()
+	return c, p.warnings.all(), nil
+}
+
+// settle gives what was made by hand its place, and refuses what reading would have.
+func (p *parser) settle(s *Source) {
+	if s.StatPrefix != "" {
+		p.checkStatPrefix(place{key: "stat_prefix"}, s.StatPrefix)
+	}
+	if len(s.Rules) == 0 && s.SourcePolicy == nil {
+		s.SourcePolicy = &SourcePolicy{} // which has no origins
+	}
+	if s.SourcePolicy != nil {
+		s.SourcePolicy.settle("")
+	}
+	for i := range s.Rules {
+		r := &s.Rules[i]
+		r.place.settle("", "rules", i+1)
+		path := r.path()
+		r.Name.settle(path, "name", 0)
+		settleNames(r.Hosts, path, "hosts")
+		settleNames(r.Paths, path, "paths")
+		if r.Policy == nil {
+			p.fail(r.place, "", Missing, noPolicy, noPolicyRemedy)
+			continue
+		}
+		r.Policy.settle(fieldpath.Key(path, "policy"))
+	}
+}
+
+func (s *SourcePolicy) settle(path string) {
+	s.place.settle("", path, 0)
+	settleNames(s.AllowMethods, path, "allow_methods")
+	settleNames(s.AllowHeaders, path, "allow_headers")
+	settleNames(s.ExposeHeaders, path, "expose_headers")
+	settleOrigins(s.AllowOrigins, path, allowOrigins)
+	settleOrigins(s.TimingAllowOrigins, path, "timing_allow_origins")
+	s.settleSetting("max_age", s.MaxAge != "", s.MaxAge)
+	s.settleSetting("preflight_status", s.PreflightStatus != 0, s.PreflightStatus)
+	s.settleSetting(privateNetwork, s.PrivateNetwork, true)
+	for i := range s.Tolerate {
+		s.Tolerate[i].used = false
+		s.Tolerate[i].place.settle(path, "dangerously_tolerate", i+1)
+	}
+}
+
+// settleSetting notes the value of a setting that messages quote.
+func (s *SourcePolicy) settleSetting(name string, there bool, value any) {
+	if there && !s.has(name) {
+		s.given = append(s.given, given{setting: name, value: s.inside(name), at: s.inside(name), raw: string(compact(value)), clean: true})
+	}
+}
+
+func settleNames(names []Name, path, key string) {
+	for i := range names {
+		names[i].place.settle(path, key, i+1)
+	}
+}
+
+func settleOrigins(origins []SourceOrigin, path, key string) {
+	for i := range origins {
+		o := &origins[i]
+		o.place.settle(path, key, i+1)
+		o.any = false
+		if o.written == "" {
+			o.written = string(compact(o))
+		}
+	}
+}
+
+// settle sets the place of something that has none.
+func (p *place) settle(base, key string, index int) {
+	if *p == (place{}) {
+		*p = place{base: base, key: key, index: index}
+	}
+}
+
+// MarshalJSON writes the source in our own words. What was read and is written says
+// the same.
+func (s *Source) MarshalJSON() ([]byte, error) {
+	type plain Source
+	return compact((*plain)(s)), nil
+}
+
+// MarshalJSON writes a string, or a matcher object.
+func (o SourceOrigin) MarshalJSON() ([]byte, error) {
+	if o.Kind == Pattern {
+		return compact(o.Value), nil
+	}
+	var b bytes.Buffer
+	b.WriteString(`{"` + o.Kind.String() + `":`)
+	b.Write(compact(o.Value))
+	if o.IgnoreCase {
+		b.WriteString(`,"ignore_case":true`)
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+// MarshalJSON writes digits as a number.
+func (a Age) MarshalJSON() ([]byte, error) {
+	if json.Valid([]byte(a)) && strings.Trim(string(a), "-0123456789") == "" {
+		return []byte(a), nil
+	}
+	return compact(string(a)), nil
+}
+
+// MarshalText writes the name.
+func (n Name) MarshalText() ([]byte, error) { return []byte(n.Value), nil }
+
+// MarshalText writes the code.
+func (w Waiver) MarshalText() ([]byte, error) { return []byte(w.Code), nil }
+
+// MarshalText writes the mode.
+func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// MarshalText writes the word of what is switched on.
+func (f Forward) MarshalText() ([]byte, error) { return word(bool(f), "deny", "forward"), nil }
+
+// MarshalText writes the word of what is switched on.
+func (r Reject) MarshalText() ([]byte, error) { return word(bool(r), "forward", "reject"), nil }
+
+// MarshalText writes the word of what is switched on.
+func (p Preserve) MarshalText() ([]byte, error) { return word(bool(p), "override", "preserve"), nil }
+
+func word(on bool, off, text string) []byte {
+	if on {
+		return []byte(text)
+	}
+	return []byte(off)
+}
+
+// compact is the JSON of a value, without escapes for HTML.
+func compact(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil { // nothing in a source is refused
+		panic(err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
