@@ -133,7 +133,7 @@ func TestHintsAreBounded(t *testing.T) {
 			list.patterns = append(list.patterns, placedPattern{SourceOrigin: &e})
 		}
 		for range c.matchers {
-			list.matchers = append(list.matchers, matcher{&e, a})
+			list.matchers = append(list.matchers, matcher{raw: &e, Automaton: a})
 		}
 		var p parser
 		p.begin(&Config{})

@@ -5,8 +5,6 @@
 // internal/origin, internal/header, internal/reach and gjson.
 package config
 
-import "slices"
-
 // Config is the compiled configuration of one plugin. It must not be changed.
 type Config struct {
 	// StatPrefix is the first part of the names of the counters.
@@ -18,6 +16,8 @@ type Config struct {
 	// policy is wrong.
 	Notes Problems
 	rules ruleIndex
+	// waived are the waivers in use, by their places in Waivers.
+	waived [len(waivable)]bool
 
 	text     []byte // what the strings here are parts of
 	policies []*Policy
@@ -73,7 +73,7 @@ func (p *parser) compile(s *Source) {
 func (p *parser) compilePolicy(s *SourcePolicy) *Policy {
 	policy := p.config.newPolicy()
 	policy.Settings = s.Settings
-	p.checkWaivers(s)
+	p.checkWaivers(s.Tolerate)
 	p.compileStatus(s, policy)
 	p.compileAge(s, policy)
 	p.requireOrigins(s)
@@ -88,33 +88,14 @@ func (p *parser) compilePolicy(s *SourcePolicy) *Policy {
 	p.compileMethods(s, policy)
 	p.compileHeaders(s, policy)
 	p.compileExpose(s, policy)
-	for i := range s.Tolerate {
-		if w := &s.Tolerate[i]; !w.used && slices.Contains(Waivers, w.Code) {
-			p.warn(w.place, quote(string(w.Code)), NoEffect, "nothing here needs this waiver", "leave it out")
+	p.warnWaivers(s.Tolerate)
+	for _, list := range [...][]SourceOrigin{s.AllowOrigins, s.TimingAllowOrigins} {
+		for i := range list {
+			p.warnWaivers(list[i].Tolerate)
 		}
 	}
 	p.noteUnmatched(s, policy)
 	return policy
-}
-
-// checkWaivers refuses names that are none, and warns of those that stand twice.
-func (p *parser) checkWaivers(s *SourcePolicy) {
-	for i := 0; i < len(s.Tolerate); i++ {
-		w := &s.Tolerate[i]
-		switch {
-		case !slices.Contains(Waivers, w.Code):
-			if !p.mistakes.skip(w.place) {
-				known := make([]string, len(Waivers))
-				for i, waiver := range Waivers {
-					known[i] = string(waiver)
-				}
-				p.fail(w.place, quote(string(w.Code)), BadValue, "no waiver of this name", nearest(string(w.Code), known))
-			}
-		case s.waiver(w.Code) != w:
-			p.warn(w.place, quote(string(w.Code)), Duplicate, "stands twice", "keep one")
-			w.used = true // which the other one says, where it is so
-		}
-	}
 }
 
 // compileStatus checks the status of answered preflights.
@@ -131,19 +112,9 @@ func (p *parser) compileStatus(s *SourcePolicy, policy *Policy) {
 const defaultStatus = 204
 
 // requireOrigins refuses a policy that does not say who is allowed, unless it is off.
+// An empty list says it: nobody.
 func (p *parser) requireOrigins(s *SourcePolicy) {
-	const remedy = `write the origins that may read responses, such as ["https://example.com"], or "mode": "off"`
-	if len(s.AllowOrigins) > 0 || s.Mode == Off {
-		return
-	}
-	list, patterns := s.find(allowOrigins), s.find(originPatterns)
-	switch {
-	case list == nil && patterns == nil:
-		p.fail(s.inside(allowOrigins), "", Missing, "no origins", remedy)
-	case list != nil && !list.clean, patterns != nil && !patterns.clean: // what is wrong there was to be one
-	case list != nil:
-		p.fail(list.value, list.raw, Missing, "no origins", remedy)
-	default:
-		p.fail(patterns.value, patterns.raw, Missing, "no origins", remedy)
+	if s.AllowOrigins == nil && s.Mode != Off {
+		p.fail(s.inside(allowOrigins), "", Missing, "no origins", `write the origins that may read responses, such as ["https://example.com"], [] for nobody, or "mode": "off"`)
 	}
 }

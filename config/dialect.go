@@ -13,6 +13,7 @@ const (
 	unmatchedPreflights = "unmatched_preflights"
 	filterEnabled       = "filter_enabled"
 	shadowEnabled       = "shadow_enabled"
+	tolerate            = "dangerously_tolerate"
 	privateNetwork      = "allow_private_network_access"
 )
 

@@ -217,11 +217,11 @@ func TestHigressPolicies(t *testing.T) {
 		},
 		{
 			name: "everyone with credentials", json: `{"allow_origin_patterns":["*"],"allow_methods":["*"],"allow_headers":["*"],"expose_headers":["*"],"allow_credentials":true,"max_age":7200}`,
-			problems: "allow_origin_patterns[0] any-origin-with-credentials, expose_headers[0] expose-any-with-credentials",
+			problems: "allow_origin_patterns[0] any-origin-with-credentials", warnings: "expose_headers[0] expose-any-with-credentials",
 		},
 		{
 			name: "some domains with credentials", json: `{"allow_origin_patterns":["http://*.example.com","http://*.example.org:[8080,9090]"],"allow_methods":["GET","PUT","POST","DELETE"],"allow_headers":["Token","Content-Type","Authorization"],"expose_headers":["*"],"allow_credentials":true,"max_age":7200}`,
-			problems: "allow_origin_patterns[0] insecure-origin, allow_origin_patterns[1] insecure-origin, expose_headers[0] expose-any-with-credentials",
+			problems: "allow_origin_patterns[0] insecure-origin, allow_origin_patterns[1] insecure-origin", warnings: "expose_headers[0] expose-any-with-credentials",
 		},
 		{
 			name: "the test's plugin", json: `{"allow_origins":["http://httpbin.example.net"],"allow_origin_patterns":["http://*.example.com:[*]","http://*.example.org:[9090,8080]"],"allow_methods":["GET","POST","PATCH"],"allow_headers":["Content-Type","Token","Authorization"],"expose_headers":["X-Custom-Header","X-Env-UTM"],"allow_credentials":true,"max_age":3600}`,

@@ -71,8 +71,8 @@ var Fields = []Field{
 		read: func(p *parser, s *SourcePolicy, v value) { s.Debug = p.boolean(v) }},
 	{Name: "timing_allow_origins", Type: "as `allow_origins`", Default: "none", Meaning: "stamps Timing-Allow-Origin for those origins",
 		read: func(p *parser, s *SourcePolicy, v value) { s.TimingAllowOrigins = p.origins(s.TimingAllowOrigins, v) }},
-	{Name: "dangerously_tolerate", Type: "list of waivers", Default: "none", Meaning: "lets through a setting that is refused otherwise; the refusal names the waiver",
-		read: func(p *parser, s *SourcePolicy, v value) { p.waivers(s, v) }},
+	{Name: tolerate, Type: "list of waivers", Default: "none", Meaning: "lets through a setting that is refused otherwise; the refusal names the waiver",
+		read: func(p *parser, s *SourcePolicy, v value) { s.Tolerate = p.waivers(s.Tolerate, v) }},
 	{Name: "rules", Type: "list of rules", Default: "none", Meaning: "policies by host and path; the first that matches wins, else the settings above", Top: true,
 		read: func(p *parser, s *SourcePolicy, v value) { p.source.Rules = p.rules(p.source.Rules, v) }},
 	{Name: "stat_prefix", Type: "1 to 64 letters, digits, `_`, `-` and inner dots", Default: "`cors`", Meaning: "first part of the names of the counters", Top: true,
@@ -179,12 +179,14 @@ func (p *parser) status(v value) uint32 {
 	return uint32(n)
 }
 
-func (p *parser) waivers(s *SourcePolicy, v value) {
+// waivers reads a list of waivers, behind those that are there.
+func (p *parser) waivers(list []Waiver, v value) []Waiver {
 	p.elements(v, func(v value) {
 		if name, ok := p.text(v); ok {
-			s.Tolerate = append(s.Tolerate, Waiver{Code: Code(name), place: v.place})
+			list = append(list, Waiver{Code: Code(name), place: v.place})
 		}
 	})
+	return list
 }
 
 // maxStatPrefixLen bounds the first part of the counters' names, in bytes.

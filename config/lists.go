@@ -97,7 +97,10 @@ func (p *parser) compileExpose(s *SourcePolicy, policy *Policy) {
 	switch {
 	case all == nil:
 	case policy.Credentials:
-		p.fail(all.place, `"*"`, ExposeAny, "with allow_credentials browsers read \"*\" as a header of that name", "list the headers that scripts need")
+		// The request's credentials mode decides whether it is a wildcard (Fetch, section
+		// 3.3.3), and a server does not learn it.
+		p.warn(all.place, `"*"`, ExposeAny, "scripts whose request has credentials see none but the headers listed beside \"*\"", "list the headers that they need as well")
+		policy.ExposeHeaders = strings.TrimSuffix("*, "+policy.ExposeHeaders, ", ")
 	default:
 		// The standard's "*" covers authorization in responses, unlike in requests.
 		policy.ExposeHeaders = "*"

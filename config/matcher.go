@@ -14,6 +14,7 @@ import (
 type matcher struct {
 	raw *SourceOrigin
 	*automaton.Automaton
+	null bool // it matches the text "null" as well
 }
 
 // Bounds of matchers. What one may cost is said by package automaton; all of a
@@ -73,12 +74,8 @@ func (p *parser) failAltogether(e *SourceOrigin) {
 
 // mayBeLoose refuses a matcher of a part of an origin, unless that is waived.
 func (p *parser) mayBeLoose(e *SourceOrigin, s *SourcePolicy) bool {
-	if e.Kind == Regex || s.tolerates(LooseMatch) {
-		return true
-	}
-	p.fail(e.place, e.written, LooseMatch, "a part of an origin matches origins of strangers as well (the prefix \"https://example.com\" matches https://example.com.evil.example)",
-		"write a pattern such as \"https://*.example.com\" or \"https://example.com:*\""+orWaive(LooseMatch))
-	return false
+	return e.Kind == Regex || !p.refuse(s, e, LooseMatch, "a part of an origin matches origins of strangers as well (the prefix \"https://example.com\" matches https://example.com.evil.example)",
+		"write a pattern such as \"https://*.example.com\" or \"https://example.com:*\"")
 }
 
 // checkMatchers refuses or warns of matchers that let in more than they say. What
@@ -106,16 +103,20 @@ func (p *parser) checkMatchers(s *SourcePolicy, policy *Policy, list *entries) {
 			p.failAltogether(e)
 			return
 		}
-		p.checkReach(s, policy, e, found)
-		p.warnPattern(e, found)
+		p.checkReach(s, policy, m, found)
+		p.warnPattern(m, found)
 		p.warnCoveredBy(m, list.matchers[:i], list.patterns)
 	}
 	p.warnMatched(list)
 }
 
-func (p *parser) checkReach(s *SourcePolicy, policy *Policy, e *SourceOrigin, found reach.Reach) {
+func (p *parser) checkReach(s *SourcePolicy, policy *Policy, m *matcher, found reach.Reach) {
+	e := m.raw
 	const remedy = "write a pattern such as \"https://*.example.com\", which matches by component"
 	if len(found.Domains) == 0 && !found.Any {
+		if m.null {
+			return
+		}
 		p.warn(e.place, e.written, NoEffect, "no origin matches it: browsers send a scheme, \"://\", a host in lower case, and a port where it is not the scheme's own", "write it for the whole origin, such as \"https://([a-z]+\\\\.)?example\\\\.com\"")
 		return
 	}
@@ -123,11 +124,9 @@ func (p *parser) checkReach(s *SourcePolicy, policy *Policy, e *SourceOrigin, fo
 	if found.Any {
 		owners := found.Owners()
 		reason := "lets in " + orAnyone(found.Stranger) + ", and origins of " + owners + " in all"
-		switch {
-		case policy.Credentials && !s.tolerates(AnyOrigin):
-			p.fail(e.place, e.written, AnyOrigin, reason+", which could read with their visitors' credentials", remedy+orWaive(AnyOrigin))
-			refused = true
-		case !policy.Credentials:
+		if policy.Credentials {
+			refused = p.refuse(s, e, AnyOrigin, reason+", which could read with their visitors' credentials", remedy)
+		} else {
 			p.warn(e.place, e.written, MatchesAnything, reason, remedy)
 		}
 	}
@@ -135,8 +134,8 @@ func (p *parser) checkReach(s *SourcePolicy, policy *Policy, e *SourceOrigin, fo
 	if found.Insecure == "" || found.Any && (refused || found.Count < 0) {
 		return
 	}
-	if policy.Credentials && !s.tolerates(InsecureOrigin) {
-		p.fail(e.place, e.written, InsecureOrigin, "lets in the origin "+found.Insecure+": anyone on the network path can forge a page of it and read with its visitors' credentials", "write https"+orWaive(InsecureOrigin))
+	if policy.Credentials {
+		p.refuse(s, e, InsecureOrigin, "lets in the origin "+found.Insecure+": anyone on the network path can forge a page of it and read with its visitors' credentials", "write https")
 	}
 	if policy.PrivateNetwork {
 		p.warn(e.place, e.written, PrivateNetwork, "lets in the origin "+found.Insecure+": "+insecurePage, "write https")
@@ -152,8 +151,9 @@ func orAnyone(stranger string) string {
 }
 
 // warnPattern names the pattern that says the same.
-func (p *parser) warnPattern(e *SourceOrigin, found reach.Reach) {
-	if e.Kind != Regex {
+func (p *parser) warnPattern(m *matcher, found reach.Reach) {
+	e := m.raw
+	if e.Kind != Regex || m.null {
 		return
 	}
 	if pattern, ok := p.reach.Pattern(found); ok {

@@ -45,11 +45,12 @@ func (p *parser) origins(list []SourceOrigin, v value) []SourceOrigin {
 	return list
 }
 
-// matcherKeys are the keys of Envoy's StringMatcher and Istio's StringMatch.
-var matcherKeys = keysOf("exact", "regex", "safe_regex", "prefix", "suffix", "contains", "ignore_case")
+// matcherKeys are the keys of Envoy's StringMatcher and Istio's StringMatch, and two of
+// ours: a string as it would stand in the list, and waivers of this entry alone.
+var matcherKeys = keysOf("origin", "exact", "regex", "safe_regex", "prefix", "suffix", "contains", "ignore_case", tolerate)
 
 var matchKinds = map[string]MatchKind{
-	"exact": Exact, "regex": Regex, "safe_regex": Regex,
+	"origin": Pattern, "exact": Exact, "regex": Regex, "safe_regex": Regex,
 	"prefix": Prefix, "suffix": Suffix, "contains": Contains,
 }
 
@@ -60,6 +61,9 @@ func (p *parser) matcher(o *SourceOrigin, v value) bool {
 		switch {
 		case k.name == "ignore_case":
 			o.IgnoreCase = p.boolean(v)
+			return
+		case k.name == tolerate:
+			o.Tolerate = p.waivers(nil, v)
 			return
 		case given != "":
 			p.fail(v.place, v.Raw, BadValue, "a matcher has one way to match, and "+quote(given)+" stands here too", "write two entries")
@@ -114,15 +118,14 @@ func (p *parser) compileOrigins(o *Origins, to *entries, list []SourceOrigin, s 
 	var first *SourceOrigin // the one that allows every origin
 	for i := range list {
 		e := &list[i]
+		p.checkWaivers(e.Tolerate)
 		switch {
 		case e.isNull():
 			if o.Null {
 				p.warn(e.place, e.written, Duplicate, "stands twice", "keep one")
 			}
 			o.Null = true
-			if !s.tolerates(NullOrigin) {
-				p.fail(e.place, e.written, NullOrigin, "any page can make its origin null, in a sandboxed frame", "leave it out"+orWaive(NullOrigin))
-			}
+			p.refuse(s, e, NullOrigin, anyPageIsNull, "leave it out")
 		case e.Value == "*" && (e.Kind == Pattern || e.Kind == Exact):
 			e.any = true
 		case e.Kind == Pattern || e.Kind == Exact:
@@ -137,7 +140,12 @@ func (p *parser) compileOrigins(o *Origins, to *entries, list []SourceOrigin, s 
 			// Envoy asks each matcher for the text "*" first, and so policies
 			// say "any origin" in this way.
 			if e.any = a.Match("*"); !e.any && p.mayBeLoose(e, s) {
-				matchers = append(matchers, matcher{e, a})
+				m := matcher{raw: e, Automaton: a, null: a.Match("null")}
+				if m.null {
+					o.Null = true
+					p.refuse(s, e, NullOrigin, `matches the text "null" as well: `+anyPageIsNull, "write it so that it matches none but origins of yours")
+				}
+				matchers = append(matchers, m)
 			}
 		}
 		if !e.any {
@@ -157,6 +165,8 @@ func (p *parser) compileOrigins(o *Origins, to *entries, list []SourceOrigin, s 
 	*to = entries{patterns, matchers}
 	p.unite(o, matchers)
 }
+
+const anyPageIsNull = "any page can make its origin null, in a sandboxed frame"
 
 // placedPattern is a pattern and the entry it comes from.
 type placedPattern struct {
@@ -235,13 +245,13 @@ func (p *parser) checkOrigins(s *SourcePolicy, policy *Policy, patterns []placed
 	if !policy.Credentials {
 		return
 	}
-	if policy.Origins.Any && !s.tolerates(AnyOrigin) {
-		e := s.AllowOrigins[slices.IndexFunc(s.AllowOrigins, func(e SourceOrigin) bool { return e.any })]
-		p.fail(e.place, e.written, AnyOrigin, "with allow_credentials any page on the web could read its visitors' data here", "list the origins"+orWaive(AnyOrigin))
+	if policy.Origins.Any {
+		e := &s.AllowOrigins[slices.IndexFunc(s.AllowOrigins, func(e SourceOrigin) bool { return e.any })]
+		p.refuse(s, e, AnyOrigin, "with allow_credentials any page on the web could read its visitors' data here", "list the origins")
 	}
 	for _, e := range patterns {
-		if e.pattern.Insecure() && !s.tolerates(InsecureOrigin) {
-			p.fail(e.place, e.written, InsecureOrigin, "anyone on the network path can forge a page of a plain http origin and read with its visitors' credentials", "write https"+orWaive(InsecureOrigin))
+		if e.pattern.Insecure() {
+			p.refuse(s, e.SourceOrigin, InsecureOrigin, "anyone on the network path can forge a page of a plain http origin and read with its visitors' credentials", "write https")
 		}
 		p.checkSuffix(e.SourceOrigin, e.pattern, s)
 	}
@@ -254,13 +264,9 @@ func (p *parser) checkSuffix(e *SourceOrigin, pattern origin.Pattern, s *SourceP
 		return
 	}
 	public, found := suffix.Within(name)
-	if !found || s.tolerates(PublicSuffix) {
+	if !found {
 		return
 	}
-	p.fail(e.place, e.written, PublicSuffix, "anyone can register a name below "+quote(public)+" (public suffix list of "+suffix.Date+")",
-		"write the domain that is yours, such as "+quote(pattern.Scheme+"://*.example."+public)+orWaive(PublicSuffix))
-}
-
-func orWaive(c Code) string {
-	return ", or add " + quote(string(c)) + " to dangerously_tolerate"
+	p.refuse(s, e, PublicSuffix, "anyone can register a name below "+quote(public)+" (public suffix list of "+suffix.Date+")",
+		"write the domain that is yours, such as "+quote(pattern.Scheme+"://*.example."+public))
 }

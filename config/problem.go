@@ -43,9 +43,12 @@ const (
 	More            Code = "more"
 )
 
-// Unmatched is the code of a note, see Config.Notes: the source of the policy
-// forwards preflights that are denied here.
-const Unmatched Code = "unmatched-preflights"
+// The codes of notes, see Config.Notes: the source of the policy forwards preflights
+// that are denied here; a waiver lets something in.
+const (
+	Unmatched Code = "unmatched-preflights"
+	Waived    Code = "waived"
+)
 
 // Waivers are the codes that dangerously_tolerate takes.
 var Waivers = waivable[:]

@@ -102,7 +102,7 @@ func policyObject(t *testing.T, top bool) schema {
 		for _, spelled := range slices.Compact([]string{f.Name, camel(f.Name)}) {
 			switch {
 			case f.Type == originsType:
-				needs = append(needs, schema{"required": []string{spelled}, "properties": schema{spelled: schema{"minItems": 1}}})
+				needs = append(needs, schema{"required": []string{spelled}})
 			case f.Name == filterEnabled:
 				needs = append(needs, schema{"required": []string{spelled}}) // 0 % is off, and needs no origins
 			}
@@ -142,9 +142,10 @@ func buildSchema(t *testing.T) []byte {
 		"origin": schema{"oneOf": []any{
 			schema{"type": "string", "pattern": originPattern},
 			object(map[string]schema{
+				"origin": {"type": "string", "pattern": originPattern}, tolerate: listOf(reference("waiver")),
 				"exact": text, "regex": text, "prefix": text, "suffix": text, "contains": text, "ignore_case": {"type": "boolean"},
 				"safe_regex": object(map[string]schema{"regex": text, "google_re2": {"type": "object"}}, schema{"required": []string{"regex"}}),
-			}, schema{"oneOf": needs("exact", "regex", "safe_regex", "safeRegex", "prefix", "suffix", "contains")}),
+			}, schema{"oneOf": needs("origin", "exact", "regex", "safe_regex", "safeRegex", "prefix", "suffix", "contains")}),
 		}},
 		"method": schema{
 			"type": "string", "pattern": "^" + tokenPattern + "$",
@@ -230,7 +231,7 @@ func TestSchemaAndParserAgree(t *testing.T) {
 		documents []string
 	}{
 		{"both accept", true, true, slices.Concat([]string{
-			`{"allowOrigins":["https://a.example:*"]}`, `{"allow_origins":["*"]}`, `{"mode":"off"}`, `{"rules":[{"policy":{"mode":"off"}}]}`,
+			`{"allowOrigins":["https://a.example:*"]}`, `{"allow_origins":["*"]}`, `{"allow_origins":[]}`, `{"allow_origins":["https://a.example"],"expose_headers":"*","allow_credentials":true}`, `{"allow_origins":[{"origin":"null","dangerously_tolerate":["null-origin"]}]}`, `{"mode":"off"}`, `{"rules":[{"policy":{"mode":"off"}}]}`,
 			`{"allow_origins":["https://*.a.example:[8080,8443]","http://[::1]:1","chrome-extension://abc","capacitor://localhost","HTTPS://A.example"]}`,
 			`{"allow_origins":[{"exact":"https://a.example"},{"regex":"https://a\\.example"},{"safe_regex":{"regex":"https://b\\.example","google_re2":{}}},{"safeRegex":{"regex":"https://c\\.example"},"ignoreCase":true}]}`,
 			`{"allow_origin_string_match":[{"exact":"https://a.example"}],"allow_methods":"GET, PUT","max_age":"600","filter_enabled":{"default_value":{"numerator":100,"denominator":"HUNDRED"}}}`,
@@ -244,7 +245,7 @@ func TestSchemaAndParserAgree(t *testing.T) {
 			`"timing_allow_origins":["*"]`, `"debug":true`, `"dangerously_tolerate":["null-origin"]`, `"stat_prefix":"shop.cors-1"`, `"forward_not_matching_preflights":false`,
 		))},
 		{"both refuse", false, false, slices.Concat([]string{
-			`{}`, `[]`, `null`, `{"allow_origins":[]}`, `{"allow_origins":"*"}`, `{"allow_origins":[1]}`, `{"rules":[]}`, `{"rules":[{}]}`, `{"rules":[{"policy":{}}]}`,
+			`{}`, `[]`, `null`, `{"allow_origins":"*"}`, `{"allow_origins":[1]}`, `{"rules":[]}`, `{"rules":[{}]}`, `{"rules":[{"policy":{}}]}`,
 			`{"allow_origins":["https://a.example/"]}`, `{"allow_origins":["a.example"]}`, `{"allow_origins":["https://a.*"]}`, `{"allow_origins":["https://user@a.example"]}`,
 			`{"allow_origins":["https://a.example:0"]}`, `{"allow_origins":["https://a.example?x"]}`, `{"allow_origins":[""]}`, `{"allow_origins":["https://a b.example"]}`,
 			`{"allow_origins":[{}]}`, `{"allow_origins":[{"exact":"https://a.example","prefix":"x"}]}`, `{"allow_origins":[{"like":"x"}]}`, `{"allow_origins":[{"safe_regex":"x"}]}`,
@@ -265,7 +266,7 @@ func TestSchemaAndParserAgree(t *testing.T) {
 			`{"allow_origins":["https://a.example"],"allowOrigins":["https://b.example"]}`, `{"rules":[{"policy":{"mode":"off"}}],"debug":true}`,
 			`{"filter_enabled":{"default_value":{"numerator":100}}}`,
 		}, wrap(
-			`"allow_methods":["patch"]`, `"allow_methods":"GET, a b"`, `"allow_headers":"x a"`, `"max_age":"500ms"`, `"expose_headers":"*","allow_credentials":true`,
+			`"allow_methods":["patch"]`, `"allow_methods":"GET, a b"`, `"allow_headers":"x a"`, `"max_age":"500ms"`,
 			`"filter_enabled":{"default_value":{"numerator":50}}`,
 		))},
 	} {

@@ -121,6 +121,8 @@ type SourceOrigin struct {
 	Kind       MatchKind
 	Value      string
 	IgnoreCase bool
+	// Tolerate holds for this entry alone.
+	Tolerate []Waiver
 
 	place
 	written string // as JSON, for messages
@@ -168,13 +170,8 @@ func (s *SourcePolicy) at(setting string) place {
 	return s.inside(setting)
 }
 
-// written is a setting's value as JSON, where it was read.
-func (s *SourcePolicy) written(setting string) string {
-	if g := s.find(setting); g != nil {
-		return g.raw
-	}
-	return ""
-}
+// written is the value as JSON of a setting that is there.
+func (s *SourcePolicy) written(setting string) string { return s.find(setting).raw }
 
 // reset empties it, and leaves the lists their memory.
 func (s *SourcePolicy) reset(at place) {
@@ -193,21 +190,11 @@ func (r *SourceRule) reset(at place) {
 	*r = SourceRule{place: at, Hosts: r.Hosts[:0], Paths: r.Paths[:0]}
 }
 
-// waiver returns the one of that code, or nil.
-func (s *SourcePolicy) waiver(c Code) *Waiver {
-	i := slices.IndexFunc(s.Tolerate, func(w Waiver) bool { return w.Code == c })
+// waiver returns the one of that code in a list, or nil.
+func waiver(list []Waiver, c Code) *Waiver {
+	i := slices.IndexFunc(list, func(w Waiver) bool { return w.Code == c })
 	if i < 0 {
 		return nil
 	}
-	return &s.Tolerate[i]
-}
-
-// tolerates reports whether the policy waives a refusal, and marks the waiver as
-// needed.
-func (s *SourcePolicy) tolerates(c Code) bool {
-	w := s.waiver(c)
-	if w != nil {
-		w.used = true
-	}
-	return w != nil
+	return &list[i]
 }

@@ -78,9 +78,13 @@ func (s *SourcePolicy) settle(path string) {
 	s.settleSetting("max_age", s.MaxAge != "", s.MaxAge)
 	s.settleSetting("preflight_status", s.PreflightStatus != 0, s.PreflightStatus)
 	s.settleSetting(privateNetwork, s.PrivateNetwork, true)
-	for i := range s.Tolerate {
-		s.Tolerate[i].used = false
-		s.Tolerate[i].place.settle(path, "dangerously_tolerate", i+1)
+	settleWaivers(s.Tolerate, path)
+}
+
+func settleWaivers(list []Waiver, path string) {
+	for i := range list {
+		list[i].used = false
+		list[i].place.settle(path, tolerate, i+1)
 	}
 }
 
@@ -102,6 +106,7 @@ func settleOrigins(origins []SourceOrigin, path, key string) {
 		o := &origins[i]
 		o.place.settle(path, key, i+1)
 		o.any = false
+		settleWaivers(o.Tolerate, o.path())
 		if o.written == "" {
 			o.written = string(compact(o))
 		}
@@ -122,9 +127,9 @@ func (s *Source) MarshalJSON() ([]byte, error) {
 	return compact((*plain)(s)), nil
 }
 
-// MarshalJSON writes a string, or a matcher object.
+// MarshalJSON writes a string, or an object where a string can not say it.
 func (o SourceOrigin) MarshalJSON() ([]byte, error) {
-	if o.Kind == Pattern {
+	if o.Kind == Pattern && len(o.Tolerate) == 0 {
 		return compact(o.Value), nil
 	}
 	var b bytes.Buffer
@@ -132,6 +137,10 @@ func (o SourceOrigin) MarshalJSON() ([]byte, error) {
 	b.Write(compact(o.Value))
 	if o.IgnoreCase {
 		b.WriteString(`,"ignore_case":true`)
+	}
+	if len(o.Tolerate) > 0 {
+		b.WriteString(`,"` + tolerate + `":`)
+		b.Write(compact(o.Tolerate))
 	}
 	b.WriteByte('}')
 	return b.Bytes(), nil
@@ -154,20 +163,20 @@ func (w Waiver) MarshalText() ([]byte, error) { return []byte(w.Code), nil }
 // MarshalText writes the mode.
 func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
-// MarshalText writes the word of what is switched on.
-func (f Forward) MarshalText() ([]byte, error) { return word(bool(f), "deny", "forward"), nil }
+// MarshalText writes the word.
+func (f Forward) MarshalText() ([]byte, error) { return word(bool(f), "deny", "forward") }
 
-// MarshalText writes the word of what is switched on.
-func (r Reject) MarshalText() ([]byte, error) { return word(bool(r), "forward", "reject"), nil }
+// MarshalText writes the word.
+func (r Reject) MarshalText() ([]byte, error) { return word(bool(r), "forward", "reject") }
 
-// MarshalText writes the word of what is switched on.
-func (p Preserve) MarshalText() ([]byte, error) { return word(bool(p), "override", "preserve"), nil }
+// MarshalText writes the word.
+func (p Preserve) MarshalText() ([]byte, error) { return word(bool(p), "override", "preserve") }
 
-func word(on bool, off, text string) []byte {
+func word(on bool, words ...string) ([]byte, error) {
 	if on {
-		return []byte(text)
+		return []byte(words[1]), nil
 	}
-	return []byte(off)
+	return []byte(words[0]), nil
 }
 
 // compact is the JSON of a value, without escapes for HTML.
@@ -175,8 +184,6 @@ func compact(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil { // nothing in a source is refused
-		panic(err)
-	}
+	_ = e.Encode(v) // which refuses nothing that a source has
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }

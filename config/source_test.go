@@ -13,6 +13,7 @@ var everyForm = []string{
 	`{"allow_origin_string_match": [{"exact": "https://a.example"}], "filter_enabled": {"default_value": {}}, "shadow_enabled": {"default_value": {"numerator": 100}}}`,
 	`{"allow_origin": ["https://a.example"], "unmatchedPreflights": "FORWARD", "maxAge": "24h"}`,
 	`{"allow_origins": ["https://a.example"], "allow_origin_patterns": ["https://*.b.example"], "max_age": "7200"}`,
+	`{"allow_origins": [{"origin": "null", "dangerously_tolerate": ["null-origin"]}, {"suffix": ".b.example", "ignore_case": true, "dangerously_tolerate": ["loose-origin-match"]}]}`,
 	`{"mode": "off"}`,
 }
 
@@ -128,5 +129,36 @@ func TestSourceMadeByHand(t *testing.T) {
 	}
 	if _, _, err := new(Source).Compile(); err == nil {
 		t.Error("nothing at all is accepted")
+	}
+}
+
+// What JSON leaves out has a word as well.
+func TestWordsOfDefaults(t *testing.T) {
+	for _, c := range []struct {
+		value interface{ MarshalText() ([]byte, error) }
+		want  string
+	}{
+		{Enforce, "enforce"}, {Shadow, "shadow"}, {Forward(false), "deny"}, {Forward(true), "forward"},
+		{Reject(false), "forward"}, {Reject(true), "reject"}, {Preserve(false), "override"}, {Preserve(true), "preserve"},
+	} {
+		if got, err := c.value.MarshalText(); string(got) != c.want || err != nil {
+			t.Errorf("%#v is %q, %v; want %q", c.value, got, err, c.want)
+		}
+	}
+}
+
+func TestReadRefusesWhatIsNoSource(t *testing.T) {
+	for _, text := range []string{`{"allow_origins": `, `{"allow_origins": 1}`, `{"allow_orgins": []}`} {
+		if s, err := Read([]byte(text)); s != nil || err == nil {
+			t.Errorf("%s: %v, %v", text, s, err)
+		}
+	}
+}
+
+// A warning of a setting that was made by hand names it.
+func TestWarningOfASourceMadeByHand(t *testing.T) {
+	s := &Source{SourcePolicy: &SourcePolicy{AllowOrigins: []SourceOrigin{{Value: "https://a.example"}}, AllowMethods: []Name{{Value: "GET"}}}}
+	if _, warnings, err := s.Compile(); err != nil || len(warnings) != 1 || warnings[0].Path != "allow_methods" || warnings[0].Code != NoEffect {
+		t.Errorf("%v, %v", warnings, err)
 	}
 }

@@ -17,6 +17,15 @@ func (c *Config) Summary() string {
 	default:
 		parts = append(parts, "other requests left alone")
 	}
+	waivers := ""
+	for i, waived := range c.waived {
+		if waived {
+			waivers += " " + string(Waivers[i])
+		}
+	}
+	if waivers != "" {
+		parts = append(parts, "waives"+waivers)
+	}
 	return strings.Join(parts, "; ")
 }
 
@@ -33,7 +42,11 @@ func (p *Policy) summary() string {
 		if p.Origins.Null {
 			n++
 		}
-		parts = append(parts, count(n, "origin"))
+		if n == 0 {
+			parts = append(parts, "nobody")
+		} else {
+			parts = append(parts, count(n, "origin"))
+		}
 	}
 	if p.Credentials {
 		parts = append(parts, "with credentials")

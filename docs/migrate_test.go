@@ -47,7 +47,7 @@ func TestWhatTheMigrationPagesSayOfThisFilter(t *testing.T) {
 		{`{"allowOrigins": ["https://*"]}`, config.BadOrigin},
 		{`{"allowOrigins": ["*"], "allowHeaders": ["*", "authorization"]}`, ""},
 		{`{"allowOrigins": ["*"], "allowCredentials": true}`, config.AnyOrigin},
-		{`{"allowOrigins": ["https://shop.example.com"], "allowCredentials": true, "exposeHeaders": ["*"]}`, config.ExposeAny},
+		{`{"allowOrigins": ["https://shop.example.com"], "allowCredentials": true, "exposeHeaders": ["*"]}`, ""},
 		{`{"allowOrigins": ["https://shop.example.com"], "allowCredentials": true, "allowHeaders": ["*"], "allowMethods": ["*"]}`, ""},
 		// Higress
 		{`{"allow_methods": ["PUT"], "allow_credentials": false}`, config.Missing},

@@ -161,7 +161,7 @@ var (
 		`{"allow_origins":["https://b.example"],"disallowed_requests":"reject","debug":true,"timing_allow_origins":["*"]}`,
 		`{"rules":[{"paths":["/a"],"policy":{"allow_origins":["https://*.shop.example"],"allow_methods":"PUT","allow_headers":"x-a,x-b"}},{"paths":["/b"],"policy":{"allow_origins":["https://a.shop.example"],"allow_methods":"PATCH","allow_headers":"*","allow_credentials":true}},{"paths":["/c"],"policy":{"allow_origins":["https://*.shop.example"],"mode":"shadow"}},{"paths":["/d"],"policy":{"mode":"off"}}],"allow_origins":[{"regex":"https://[a-z]+\\.shop\\.example"}],"unmatched_preflights":"forward"}`,
 		`{"mode":"off"}`,
-		`{"allow_origins":[]}`, // refused
+		`{"allow_origins":[""]}`, // refused
 	}
 )
 
@@ -303,7 +303,7 @@ func TestMemoryIsEmptyAfterAPush(t *testing.T) {
 	if origins, answers := p.Remembers(); origins != 1 || answers != 1 {
 		t.Fatalf("%d origins and %d answers are remembered, want one of each", origins, answers)
 	}
-	w.configure(0, `{"allow_origins":[]}`) // refused: all is as it was
+	w.configure(0, `{"allow_origins":[""]}`) // refused: all is as it was
 	if origins, answers := p.Remembers(); origins != 1 || answers != 1 {
 		t.Errorf("%d origins and %d answers after a configuration that was refused", origins, answers)
 	}

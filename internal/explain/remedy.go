@@ -218,11 +218,6 @@ func (e *editor) waive(d *document) ([]byte, error) {
 				e.add("dangerously_tolerate", string(p.Code))
 				waived = true
 			}
-			if p.Code == config.ExposeAny { // what scripts read, only their authors know
-				e.advise(`list the headers that scripts read in expose_headers, in place of "*"`)
-				e.set("expose_headers", []any{})
-				waived = true
-			}
 		}
 		if !waived {
 			return nil, err
