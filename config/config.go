@@ -11,6 +11,8 @@ type Config struct {
 	StatPrefix string
 	// Default is the policy at the top level, or nil where there is none.
 	Default *Policy
+	// Hash is that of the JSON; "" where there was none.
+	Hash string
 	// Notes say where a policy that was written for another proxy does
 	// otherwise here. They are neither mistakes nor warnings: nothing about the
 	// policy is wrong.
@@ -52,6 +54,7 @@ func (p *parser) read(data []byte) {
 	if !ok {
 		return
 	}
+	p.config.Hash = hashed(root.Result)
 	policy := p.readPolicy(root, topKeys)
 	if ruled := len(p.source.Rules) > 0 || !policy.clean("rules"); root.IsObject() && (!ruled || policy.settings > 0) {
 		p.source.SourcePolicy = policy

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Summary returns one line that says what policy is in force.
+// Summary returns one line that says what policy is in force, with its waivers and
+// its hash.
 func (c *Config) Summary() string {
 	var parts []string
 	if n := len(c.rules.rules); n > 0 {
@@ -25,6 +26,9 @@ func (c *Config) Summary() string {
 	}
 	if waivers != "" {
 		parts = append(parts, "waives"+waivers)
+	}
+	if c.Hash != "" {
+		parts = append(parts, "hash "+c.Hash)
 	}
 	return strings.Join(parts, "; ")
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"corsfilter/config"
 	"corsfilter/internal/host"
 )
 
@@ -35,7 +36,7 @@ var stamp = regexp.MustCompile(`version \S+ \(commit [0-9a-f]{12}(-dirty)?, go1\
 func TestLogLines(t *testing.T) {
 	module := compile(t)
 	const policy = `{"allow_origins": ["https://shop.example.com"], "allow_methods": ["GET", "PUT"], "max_age": 100000}`
-	inForce := "info: version VERSION, in force: mode enforce, 1 origin, methods GET, PUT, max-age 100000"
+	inForce := "info: version VERSION, in force: mode enforce, 1 origin, methods GET, PUT, max-age 100000; hash " + config.Hash(policy)
 	warning := "warning: configuration: max_age: 100000: no browser caches a preflight for more than 24 hours; write 86400 or less"
 	evil := append(noOrigin[:3:3], [2]string{"origin", "https://evil.example/\r\nx-evil: 1"})
 	requests := [][][2]string{noOrigin, crossOrigin, stranger, asking, evil}
