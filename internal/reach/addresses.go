@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"corsfilter/internal/automaton"
+	"corsfilter/internal/origin"
 )
 
 // Ranges of addresses that count as one owner (RFC 1122, section 3.2.1.3; RFC
@@ -76,15 +77,17 @@ func (q quad) ends() bool { return q.done == 3 && q.octet != empty }
 
 // six is how far an IPv6 address was read, in the one form that browsers write
 // (URL, section 3.5, after RFC 5952): no leading zeros, and the first of the longest
-// runs of two or more zeros as "::".
+// runs of two or more zeros as "::". Texts that go on alike are one state, as for
+// quads: of groups before and behind "::" only the sum matters, and of runs only what
+// they ask of "::".
 type six struct {
-	left, right uint8 // groups before and behind "::"
-	digits      uint8 // of the group that is not complete
-	zero        bool  // its first digit is 0
-	colon       bool  // behind a colon that may become "::"
-	double      bool  // behind "::"
-	run         uint8 // zeros in a row, up to here
-	most, later uint8 // the longest run before and behind "::"
+	groups uint8 // that are complete
+	digits uint8 // of the group that is not
+	run    uint8 // groups of zero in a row, up to here
+	least  uint8 // so many zeros "::" must stand for
+	zero   bool  // the first digit is 0
+	colon  bool  // behind a colon that may become "::"
+	double bool  // behind "::"
 }
 
 func (s six) read(c byte) (six, bool) {
@@ -92,47 +95,47 @@ func (s six) read(c byte) (six, bool) {
 	case c == ':' && s.digits > 0:
 		s = s.group()
 		s.colon = true
-		return s, s.left+s.right < 8
-	case c == ':' && !s.double && (s.colon || s.left == 0):
-		if s.left == 0 && !s.colon { // the first of two
-			s.colon = true
-			return s, true
-		}
+	case c == ':' && s.groups == 0 && !s.colon && !s.double: // the first of two
+		s.colon = true
+	case c == ':' && s.colon && !s.double:
 		// A zero before it would belong to the run.
-		ok := s.run == 0
-		s.double, s.colon, s.run = true, false, 0
-		return s, ok
-	case c == ':':
+		if s.run > 0 {
+			return s, false
+		}
+		s.double, s.colon = true, false
+	case c == ':', s.digits == 4, s.digits > 0 && s.zero:
 		return s, false
+	case s.digits == 0 && s.groups == 0 && s.colon: // ":" and no second one
+		return s, false
+	case s.digits == 0 && s.double && !s.colon && c == '0': // it would belong to the run
+		return s, false
+	default:
+		if s.digits == 0 {
+			s.zero = c == '0'
+		}
+		s.digits++
+		s.colon = false
 	}
-	hex := '0' <= c && c <= '9' || 'a' <= c && c <= 'f'
-	switch {
-	case !hex, s.digits > 0 && s.zero, s.digits == 4:
-		return s, false
-	case s.digits == 0 && s.left == 0 && s.colon && !s.double: // ":" and no second one
-		return s, false
-	case s.digits == 0 && s.double && s.right == 0 && c == '0':
-		return s, false
-	case s.digits == 0:
-		s.zero = c == '0'
+	// What can not be completed is no way to go on.
+	groups := s.groups
+	if s.digits > 0 || s.colon && s.groups > 0 {
+		groups++
 	}
-	s.digits++
-	s.colon = false
-	return s, s.left+s.right < 8
+	return s, groups <= 8 && !s.double && s.least == 2 || groups+s.least <= 8
 }
 
 // group completes a group.
 func (s six) group() six {
+	s.groups++
 	s.run++
 	if !s.zero {
 		s.run = 0
 	}
+	// Of runs of one length the first is "::".
 	if s.double {
-		s.right++
-		s.later = max(s.later, s.run)
+		s.least = max(s.least, s.run)
 	} else {
-		s.left++
-		s.most = max(s.most, s.run)
+		s.least = max(s.least, s.run+1)
 	}
 	s.digits, s.zero = 0, false
 	return s
@@ -145,10 +148,9 @@ func (s six) ends() bool {
 		return false
 	}
 	if !s.double {
-		return s.left == 8 && s.most < 2
+		return s.groups == 8 && s.least == 2
 	}
-	zeros := 8 - int(s.left) - int(s.right)
-	return zeros >= 2 && int(s.most) < zeros && int(s.later) <= zeros
+	return s.groups+s.least <= 8
 }
 
 // form is how far an address was read, of either kind. A type parameter would be
@@ -175,146 +177,155 @@ func (f form) ends() bool {
 	return f.four.ends()
 }
 
-// spot is where the automaton and the form of an address are.
+// bytes are those that may stand in the address, and closing is what stands behind.
+func (f form) bytes() (bytes, closing string) {
+	if f.bracketed {
+		return ":0123456789abcdef", "]"
+	}
+	return "0123456789.", ""
+}
+
+// spot is where the automaton and the form of an address are. What can follow does
+// not depend on more.
 type spot struct {
-	entry int32
+	kind  scheme
 	state automaton.State
 	form  form
 }
 
-// addresses enumerates the addresses of a form, from the first byte on: all that
-// can still become one are carried on together, until there are too many.
-type addresses struct {
-	e     *Explorer
-	start form
-	bytes string
-	close string                 // what stands behind the address
-	skip  func(name string) bool // addresses and ranges that are not looked for
-	can   map[spot]bool
+// beginning is a spot and how it was come to: by the text, a bracket included,
+// behind an entry.
+type beginning struct {
+	spot
+	entry int32
+	text  string
+}
+
+// addresses finds the beginnings from which there is an address at all.
+func (e *Explorer) addresses() {
+	e.heads = e.heads[:0]
+	e.can = map[spot]bool{}
+	for _, f := range []beginning{{}, {text: "[", spot: spot{form: form{bracketed: true, six: six{least: 2}}}}} {
+		for i, x := range e.entries {
+			f.kind, f.state, f.entry = x.kind, e.a.After(x.state, f.text), int32(i)
+			if (f.form.bracketed || x.kind != foreign) && e.mayEnd(f.spot) && e.becomes(f.spot) {
+				e.heads = append(e.heads, f)
+			}
+		}
+	}
 }
 
 // mayEnd reports whether an origin can end behind any text of the form's bytes:
 // where it can not, which is nearly always, there is no address to look for.
-func (x *addresses) mayEnd(s spot) bool {
-	seen := append(x.e.seen[:0], s.state)
+func (e *Explorer) mayEnd(s spot) bool {
+	seen := append(e.seen[:0], s.state)
+	bytes, _ := s.form.bytes()
 	for i := 0; i < len(seen) && s.state != automaton.Dead; i++ {
-		if s.state = seen[i]; !x.port(s).none {
-			x.e.seen = seen
+		if s.state = seen[i]; !e.portsBehind(s).none {
+			e.seen = seen
 			return true
 		}
-		for j := range len(x.bytes) {
-			x.e.spend(1)
-			if next := x.e.a.Next(seen[i], x.bytes[j]); next != automaton.Dead && !slices.Contains(seen, next) {
+		for j := range len(bytes) {
+			e.spend(1)
+			if next := e.a.Next(seen[i], bytes[j]); next != automaton.Dead && !slices.Contains(seen, next) {
 				seen = append(seen, next)
 			}
 		}
 	}
-	x.e.seen = seen
+	e.seen = seen
 	return false
 }
 
 // becomes reports whether an address can be completed from a spot.
-func (x *addresses) becomes(s spot) bool {
-	if known, ok := x.can[s]; ok {
+func (e *Explorer) becomes(s spot) bool {
+	if known, ok := e.can[s]; ok {
 		return known
 	}
-	x.e.spend(1)
-	can := x.ends(s)
-	for i := 0; i < len(x.bytes) && !can; i++ {
-		if next, ok := x.next(s, x.bytes[i]); ok {
-			can = x.becomes(next)
+	e.spend(1)
+	can := e.ends(s)
+	bytes, _ := s.form.bytes()
+	for i := 0; i < len(bytes) && !can; i++ {
+		if next, ok := e.next(s, bytes[i]); ok {
+			can = e.becomes(next)
 		}
 	}
-	x.can[s] = can
+	e.can[s] = can
 	return can
 }
 
-func (x *addresses) next(s spot, c byte) (spot, bool) {
-	x.e.spend(1)
+func (e *Explorer) next(s spot, c byte) (spot, bool) {
+	e.spend(1)
 	var ok bool
 	if s.form, ok = s.form.read(c); !ok {
 		return s, false
 	}
-	s.state = x.e.a.Next(s.state, c)
+	s.state = e.a.Next(s.state, c)
 	return s, s.state != automaton.Dead
 }
 
-func (x *addresses) ends(s spot) bool {
-	return s.form.ends() && !x.port(s).none
+func (e *Explorer) ends(s spot) bool { return s.form.ends() && !e.portsBehind(s).none }
+
+func (e *Explorer) portsBehind(s spot) ports {
+	_, closing := s.form.bytes()
+	return e.portsAt(s.kind, e.a.After(s.state, closing))
 }
 
-func (x *addresses) port(s spot) ports {
-	return x.e.portsAt(x.e.entries[s.entry].kind, x.e.a.After(s.state, x.close))
+// end is the host of an address that ends, and its origin.
+func (e *Explorer) end(b *beginning) (host, text string) {
+	_, closing := b.form.bytes()
+	host = b.text + closing
+	return host, e.entries[b.entry].name + "://" + host + e.portsBehind(b.spot).shortest
 }
 
-// list enumerates; open is what stands before the address, and within the range
-// that all addresses with these first bytes belong to, or "".
-func (x *addresses) list(open string, most int, keep func(entry) bool, within func(text string) string) (r result) {
-	type partial struct {
-		text string
-		at   []spot
+// addressOwners enumerates the owners of addresses, up to a number, from the first
+// byte on: all that can still become one are carried on together, until there are
+// too many.
+func (e *Explorer) addressOwners(most int) (r result) {
+	brackets := slices.IndexFunc(e.heads, func(b beginning) bool { return b.form.bracketed })
+	if brackets < 0 {
+		brackets = len(e.heads)
 	}
-	var start partial
-	for i, entry := range x.e.entries {
-		s := spot{int32(i), x.e.a.After(entry.state, open), x.start}
-		if keep(entry) && x.mayEnd(s) && x.becomes(s) {
-			start.at = append(start.at, s)
-		}
-	}
-	if len(start.at) == 0 {
-		return r
-	}
-	level := []partial{start}
+	level := [][]beginning{e.heads[:brackets], e.heads[brackets:]} // of one text each
 	for len(level) > 0 {
-		var next []partial
-		for _, p := range level {
-			for _, s := range p.at {
-				if x.ends(s) && !x.skip(open+p.text+x.close) {
-					entry := x.e.entries[s.entry]
-					port := x.port(s).shortest
-					host := open + p.text + x.close
-					r.add(host, entry.name+"://"+host+port)
+		var next [][]beginning
+		for _, same := range level {
+			bytes := ""
+			for i := range same {
+				bytes, _ = same[i].form.bytes()
+				if e.ends(same[i].spot) {
+					r.add(e.end(&same[i]))
 				}
 			}
-			for i := range len(x.bytes) {
-				longer := partial{text: p.text + x.bytes[i:i+1]}
-				for _, s := range p.at {
-					if to, ok := x.next(s, x.bytes[i]); ok && x.becomes(to) {
-						longer.at = append(longer.at, to)
+			for i := range len(bytes) {
+				var longer []beginning
+				for _, b := range same {
+					to, ok := e.next(b.spot, bytes[i])
+					if ok && e.becomes(to) && !slices.ContainsFunc(longer, func(known beginning) bool { return known.spot == to }) {
+						longer = append(longer, beginning{to, b.entry, b.text + bytes[i:i+1]})
 					}
 				}
-				if len(longer.at) == 0 {
+				if len(longer) == 0 {
 					continue
 				}
-				if name := within(longer.text); name != "" {
-					if !x.skip(name) {
-						r.add(name, x.first(longer.at, open+longer.text))
-					}
+				if name := rangeOf(longer[0].text); name != "" {
+					_, example := e.nearest(longer[0].kind, longer, nil, origin.MaxLen+1)
+					r.add(name, example)
 					continue
 				}
 				next = append(next, longer)
 			}
 		}
 		// One of each at least; those that may end in 172.16.0.0/12 are one together.
-		count, mid := len(r.found), false
-		for _, p := range next {
-			if strings.HasPrefix(p.text, "172.") {
-				mid = true
+		count, mid := len(r.found), 0
+		for _, same := range next {
+			if strings.HasPrefix(same[0].text, "172.") {
+				mid = 1
 			} else {
 				count++
 			}
 		}
-		if mid {
-			count++
-		}
-		if count > most {
+		if count+mid > most {
 			r.over = true
-			// What is open gives examples of strangers.
-			for _, p := range next {
-				if example := x.first(p.at, open+p.text); example != "" && len(r.found) <= most {
-					r.add(open+p.text, example)
-				}
-			}
 			return r
 		}
 		level = next
@@ -322,46 +333,77 @@ func (x *addresses) list(open string, most int, keep func(entry) bool, within fu
 	return r
 }
 
-// first returns an origin whose address begins like the text, over https if there
-// is one; "" where all of those are skipped.
-func (x *addresses) first(at []spot, text string) string {
-	best := at[0]
-	for _, s := range at {
-		if x.e.entries[s.entry].kind < x.e.entries[best.entry].kind {
-			best = s
-		}
-	}
-	// Addresses are short, so the first way to an end will do but for being the
-	// shortest: each level of bytes is tried before the next.
-	type way struct {
-		spot
-		text string
-	}
-	level := []way{{best, ""}}
-	for len(level) > 0 {
-		var next []way
-		for _, w := range level {
-			if x.ends(w.spot) && !x.skip(text+w.text+x.close) {
-				port := x.port(w.spot).shortest
-				return x.e.entries[w.entry].name + "://" + text + w.text + x.close + port
+// nearest returns the host of the shortest origin of a kind behind some beginnings,
+// and that origin, if it is shorter than limit. What is skipped are hosts, and
+// begins of hosts up to a dot.
+func (e *Explorer) nearest(kind scheme, from []beginning, skipped []string, limit int) (host, found string) {
+	// The first way to a spot is the shortest. Only where it may come to what is
+	// skipped another one leads elsewhere.
+	seen := map[spot]bool{}
+	var level []beginning
+	for length := 0; length < limit; length++ {
+		for _, b := range from {
+			if b.kind == kind && len(e.entries[b.entry].name)+len(b.text) == length {
+				level = append(level, b)
 			}
-			for i := range len(x.bytes) {
-				if to, ok := x.next(w.spot, x.bytes[i]); ok && x.becomes(to) && len(next) < 64 {
-					next = append(next, way{to, w.text + x.bytes[i:i+1]})
+		}
+		var next []beginning
+		for i := range level {
+			b := &level[i]
+			if e.ends(b.spot) {
+				if h, text := e.end(b); len(text) < limit && !slices.Contains(skipped, h) {
+					host, found, limit = h, text, len(text)
 				}
+			}
+			bytes, _ := b.form.bytes()
+			for j := range len(bytes) {
+				to, ok := e.next(b.spot, bytes[j])
+				if !ok {
+					continue
+				}
+				text := b.text + bytes[j:j+1]
+				if slices.ContainsFunc(skipped, func(s string) bool { return strings.HasPrefix(s, text) }) {
+					if bytes[j] == '.' && slices.Contains(skipped, text) {
+						continue
+					}
+				} else if seen[to] {
+					continue
+				} else {
+					seen[to] = true
+				}
+				next = append(next, beginning{to, b.entry, text})
 			}
 		}
 		level = next
 	}
-	return ""
+	return host, found
 }
 
-func (e *Explorer) addresses4(most int, keep func(entry) bool, skip func(name string) bool) result {
-	x := addresses{e: e, skip: skip, bytes: "0123456789.", can: map[spot]bool{}}
-	return x.list("", most, func(n entry) bool { return n.kind != foreign && keep(n) }, rangeOf)
+// shortestAddress returns the shortest origin of a kind whose host is an address
+// with an owner that is not to be skipped, if it is shorter than limit; else "".
+func (e *Explorer) shortestAddress(kind scheme, skip func(owner string) bool, limit int) string {
+	var skipped []string
+	for {
+		host, found := e.nearest(kind, e.heads, skipped, limit)
+		if found == "" {
+			return ""
+		}
+		owner, begin := ownerOfAddress(host)
+		if !skip(owner) {
+			return found
+		}
+		skipped = append(skipped, begin)
+	}
 }
 
-func (e *Explorer) addresses6(most int, keep func(entry) bool, skip func(name string) bool) result {
-	x := addresses{e: e, start: form{bracketed: true}, skip: skip, bytes: ":0123456789abcdef", close: "]", can: map[spot]bool{}}
-	return x.list("[", most, keep, func(string) string { return "" })
+// ownerOfAddress is the range that an address is in, or the address itself, and
+// what the hosts of that owner begin with; some others of the owner may begin
+// otherwise.
+func ownerOfAddress(host string) (owner, begin string) {
+	for i := range host {
+		if name := rangeOf(host[:i+1]); name != "" {
+			return name, host[:i+1]
+		}
+	}
+	return host, host
 }

@@ -65,6 +65,9 @@ type graph struct {
 	into  []int32
 	arcs  []arc
 	fill  []int32
+	// out is where the arcs from each node begin, and loops are those into a node from
+	// a label that can be as long as one likes.
+	out, loops []int32
 	// ends are the nodes at which a name may end, and dotted those at which it may
 	// end in a dot.
 	ends, dotted []int32
@@ -98,7 +101,7 @@ type arc struct {
 const maxEdges = 1_000_000
 
 func (g *graph) build(e *Explorer) {
-	g.nodes, g.edges, g.ends, g.dotted = g.nodes[:0], g.edges[:0], g.ends[:0], g.dotted[:0]
+	g.nodes, g.edges, g.out, g.ends, g.dotted = g.nodes[:0], g.edges[:0], g.out[:0], g.ends[:0], g.dotted[:0]
 	if g.ids == nil {
 		g.ids = map[nodeKey]int32{}
 	}
@@ -119,6 +122,7 @@ func (g *graph) build(e *Explorer) {
 	}
 	for i := 0; i < len(g.nodes); i++ {
 		from := g.nodes[i]
+		g.out = append(g.out, int32(len(g.arcs)))
 		if from.before >= origin.MaxLen {
 			continue
 		}
@@ -138,6 +142,7 @@ func (g *graph) build(e *Explorer) {
 			}
 		}
 	}
+	g.out = append(g.out, int32(len(g.arcs)))
 	// Schemes other than http and https differ in length: what was found from a
 	// longer one first may be nearer.
 	for shorter := true; shorter; {
@@ -184,3 +189,33 @@ func (g *graph) build(e *Explorer) {
 
 // before returns the edges into a node.
 func (g *graph) before(n int32) []edge { return g.edges[g.into[n]:g.into[n+1]] }
+
+// findLoops finds the nodes before which a label can be as long as one likes, since
+// a way back from them goes around without a dot. All others are left out in turn,
+// beginning with those that no such way leads to.
+func (g *graph) findLoops(e *Explorer) {
+	e.spend(2 * len(g.arcs))
+	g.loops = append(g.loops[:0], make([]int32, len(g.nodes))...)
+	for _, a := range g.arcs {
+		if a.c != '.' {
+			g.loops[a.to]++
+		}
+	}
+	g.fill = g.fill[:0]
+	for i := range g.nodes {
+		if g.loops[i] == 0 {
+			g.fill = append(g.fill, int32(i))
+		}
+	}
+	for i := 0; i < len(g.fill); i++ {
+		from := g.fill[i]
+		for _, a := range g.arcs[g.out[from]:g.out[from+1]] {
+			if a.c == '.' {
+				continue
+			}
+			if g.loops[a.to]--; g.loops[a.to] == 0 {
+				g.fill = append(g.fill, a.to)
+			}
+		}
+	}
+}

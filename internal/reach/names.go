@@ -217,22 +217,16 @@ func (r *result) atLeast(open []tail) int {
 // count is how many owners of names there are, where there are too many.
 func (e *Explorer) count() int {
 	var r result
+	e.graph.findLoops(e)
 	level := []tail{e.whole(func(scheme) bool { return true })}
 	for len(level) > 0 {
 		var next []tail
 		for i := range level {
-			t := &level[i]
-			if !t.onTable && t.settled == "" && e.endless(t) {
+			open := e.step(&level[i], func(domain string, _ *tail) { r.add(domain, "") })
+			if slices.ContainsFunc(open, e.endless) {
 				return Endless
 			}
-			next = append(next, e.step(t, func(domain string, _ *tail) { r.add(domain, "") })...)
-			if r.atLeast(next) > ManyDomains {
-				// What is open may still be endless.
-				for j := range next {
-					if !next[j].onTable && next[j].settled == "" && e.endless(&next[j]) {
-						return Endless
-					}
-				}
+			if next = append(next, open...); r.atLeast(next) > ManyDomains {
 				return Many
 			}
 		}
@@ -241,44 +235,10 @@ func (e *Explorer) count() int {
 	return len(r.found)
 }
 
-// endless reports whether the label at the front of a tail can be as long as one
-// likes: whether a way back from its nodes, over bytes other than a dot, goes
-// around.
-func (e *Explorer) endless(t *tail) bool {
-	const active, done = 1, 2
-	state := map[int32]uint8{}
-	type frame struct {
-		node int32
-		next int
-	}
-	for _, p := range t.at {
-		if state[p.node()] != 0 {
-			continue
-		}
-		state[p.node()] = active
-		stack := []frame{{p.node(), 0}}
-		for len(stack) > 0 {
-			top := &stack[len(stack)-1]
-			before := e.graph.before(top.node)
-			if top.next == len(before) {
-				state[top.node] = done
-				stack = stack[:len(stack)-1]
-				continue
-			}
-			x := before[top.next]
-			top.next++
-			e.spend(1)
-			switch {
-			case x.c == '.':
-			case state[x.from] == active:
-				return true
-			case state[x.from] == 0:
-				state[x.from] = active
-				stack = append(stack, frame{x.from, 0})
-			}
-		}
-	}
-	return false
+// endless reports whether each of the names that end like the tail, and are as many
+// as one likes, has an owner of its own.
+func (e *Explorer) endless(t tail) bool {
+	return !t.onTable && t.settled == "" && slices.ContainsFunc(t.at, func(p place) bool { return e.graph.loops[p.node()] > 0 })
 }
 
 // candidate is a tail, or an origin that is known to be as short as any.

@@ -69,7 +69,7 @@ func (e *Explorer) Compare(p origin.Pattern) (within, includes bool) {
 			}
 		}
 	}
-	c.within = c.within && len(e.addresses4(0, every, none).found) == 0 && len(e.addresses6(0, every, none).found) == 0
+	c.within = c.within && len(e.heads) == 0
 	c.walk(pairing{state: e.a.After(e.a.Start(), p.Scheme+"://")})
 	return c.within, c.includes
 }

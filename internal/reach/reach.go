@@ -9,6 +9,7 @@
 package reach
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,13 +81,9 @@ func Owner(text string) string {
 		return ""
 	}
 	host := o.Host
-	if host[0] == '[' || o.Scheme == "https" && isAddress(host) || o.Scheme == "http" && isAddress(host) {
-		for i := range host {
-			if name := rangeOf(host[:i+1]); name != "" {
-				return name
-			}
-		}
-		return host
+	if strings.HasPrefix(host, "[") || origin.DefaultPort(o.Scheme) != 0 && isAddress(host) {
+		owner, _ := ownerOfAddress(host)
+		return owner
 	}
 	return domainOf(strings.TrimSuffix(host, "."))
 }
@@ -127,6 +124,8 @@ type Explorer struct {
 	queue   [origin.MaxLen + 1][]candidate
 	numbers [2][]number
 	seen    []automaton.State
+	heads   []beginning
+	can     map[spot]bool // whether an address can be completed
 }
 
 // Explore decides what the automaton lets in. meant says which domains the author
@@ -149,31 +148,27 @@ func (e *Explorer) Explore(a *automaton.Automaton, meant func(domain string) boo
 	e.schemes()
 
 	e.graph.build(e)
-	names := e.names(MaxDomains)
-	four, six := e.addresses4(MaxDomains, every, none), e.addresses6(MaxDomains, every, none)
-	r.Domains = merge(names.found, four.found, six.found)
+	e.addresses()
+	names, addresses := e.names(MaxDomains), e.addressOwners(MaxDomains)
+	r.Domains = merge(names.found, addresses.found)
 	r.Count = len(r.Domains)
 	switch {
-	case names.over || four.over || six.over:
+	case names.over:
+		r.Any = true
+		r.Count = e.count()
+	case addresses.over:
 		r.Any = true
 		r.Count = Addresses
-		if names.over {
-			r.Count = e.count()
-		}
 	case len(r.Domains) > MaxDomains || alike(r.Domains):
 		r.Any = true
 	}
-	r.Stranger = e.stranger(meant, four.found, six.found)
-	r.Insecure = e.insecure()
+	r.Stranger = e.stranger(meant)
+	r.Insecure = e.shorter(http, func(owner string) bool { return owner == localhost || owner == loopback4 || owner == loopback6 })
 	return r, nil
 }
 
 // Steps is how many steps the last automaton took.
 func (e *Explorer) Steps() int { return e.steps }
-
-func every(entry) bool { return true }
-
-func none(string) bool { return false }
 
 // spend counts work, and gives up where it is too much.
 func (e *Explorer) spend(n int) {
@@ -278,21 +273,24 @@ func isAddress(name string) bool {
 
 // stranger returns the shortest origin of a domain that was not meant: over https
 // if there is one, else over http, else over any other scheme.
-func (e *Explorer) stranger(meant func(string) bool, addresses ...[]Domain) string {
+func (e *Explorer) stranger(meant func(string) bool) string {
 	for _, kind := range []scheme{https, http, foreign} {
-		best := e.shortest(kind, meant)
-		for _, list := range addresses {
-			for _, d := range list {
-				if kindOf(d.Example) == kind && !meant(d.Name) && (best == "" || len(d.Example) < len(best)) {
-					best = d.Example
-				}
-			}
-		}
-		if best != "" {
+		if best := e.shorter(kind, meant); best != "" {
 			return best
 		}
 	}
 	return ""
+}
+
+// shorter returns the shortest origin of a kind whose owner is not to be skipped;
+// "" where there is none.
+func (e *Explorer) shorter(kind scheme, skip func(owner string) bool) string {
+	name := e.shortest(kind, skip)
+	limit := origin.MaxLen + 1
+	if name != "" {
+		limit = len(name)
+	}
+	return cmp.Or(e.shortestAddress(kind, skip, limit), name)
 }
 
 func kindOf(origin string) scheme {
@@ -303,19 +301,4 @@ func kindOf(origin string) scheme {
 		return http
 	}
 	return foreign
-}
-
-// insecure returns the shortest plain http origin beyond loopback.
-func (e *Explorer) insecure() string {
-	plain := func(x entry) bool { return x.kind == http }
-	loopback := func(name string) bool { return name == loopback4 || name == loopback6 }
-	best := e.shortest(http, func(domain string) bool { return domain == localhost })
-	for _, list := range [][]Domain{e.addresses4(MaxDomains, plain, loopback).found, e.addresses6(MaxDomains, plain, loopback).found} {
-		for _, d := range list {
-			if best == "" || len(d.Example) < len(best) {
-				best = d.Example
-			}
-		}
-	}
-	return best
 }

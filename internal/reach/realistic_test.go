@@ -1,0 +1,89 @@
+package reach
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"corsfilter/internal/automaton"
+)
+
+// written is a matcher as policies have them.
+type written struct {
+	kind, text string
+	fold       bool
+}
+
+func (w written) String() string {
+	if w.fold {
+		return w.kind + " " + w.text + ", in any case"
+	}
+	return w.kind + " " + w.text
+}
+
+func (w written) automaton(t testing.TB) *automaton.Automaton {
+	t.Helper()
+	var b automaton.Builder
+	a, err := b.Part(w.text, w.kind != "prefix", w.kind != "suffix", w.fold)
+	if w.kind == "regex" {
+		a, err = b.Regex(w.text, w.fold)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", w, err)
+	}
+	return a
+}
+
+// realistic are the matchers that people write, put together from what they are
+// made of: letters that are digits of IPv6 addresses and letters that are not,
+// what stands before and behind a name, and what is published.
+func realistic() (all []written) {
+	for _, text := range []string{
+		"a", "z", "-", ".", "1", "ab", "bc", "io", "xy", "10", "abc", "dev", "api", "com", "app", "beef", "shop", "cafe", "test", "face", "local", "stage", "127.0", "vercel", "facade", "mycorp",
+		"example", "-preview", "localhost", "example.com", ".example.com", ".example.com:", ".vercel.app", "-team.vercel.app", "netlify.app", "192.168.", "feed.example.com", "::1",
+	} {
+		all = append(all, written{kind: "contains", text: text}, written{kind: "suffix", text: text}, written{kind: "prefix", text: text}, written{kind: "prefix", text: "https://" + text},
+			written{kind: "prefix", text: "http://" + text}, written{kind: "contains", text: strings.ToUpper(text), fold: true})
+		x := regexp.QuoteMeta(text)
+		for _, form := range []string{"https://.*%s.*", "https?://.*%s", ".*%s", "%s.*", ".*%s.*", "https://%s.*", "https?://[^/]*%s[^/]*", `^https://[a-z0-9-]*%s[a-z0-9-]*\.com$`, `^https?://(.+\.)?%s(:\d+)?$`, `https://[\w.-]+%s(:[0-9]+)?`, `https://\S*%s\S*`} {
+			all = append(all, written{kind: "regex", text: fmt.Sprintf(form, x)})
+		}
+	}
+	var hosts, addresses []string
+	for i := range 20 {
+		hosts = append(hosts, fmt.Sprintf(`host%d\.example\.com`, i))
+		addresses = append(addresses, fmt.Sprintf(`10\.0\.%d\.1`, i))
+	}
+	for _, regex := range []string{
+		`.*`, `https://.*`, `https?://.*`, `https?://.+`, `^http.*$`, `^https://[^/]+$`, `https?://[^:/]+(:\d+)?`, `https://\S+`, `(https?://)?.*`, `[a-z]+://.*`, `.+`, `https://([a-z0-9-]+\.)+[a-z]{2,}`,
+		`https?://.*\.(a|b)\.com`, `https?://.*\.(dev|test|prod)\.example\.(com|org|net|io)(:\d+)?`, `https://app-[a-z0-9]+-team\.vercel\.app`, `https://app-git-[a-z0-9-]+-team\.vercel\.app`, `https://deploy-preview-\d+--site\.netlify\.app`,
+		`https://[a-z0-9-]+--site\.netlify\.app`, `https://pr-[0-9]+\.preview\.example\.com`, `https://[a-f0-9]{8}\.example\.pages\.dev`, `https://[0-9a-f]{7,40}\.preview\.example\.dev`, `https://[a-z]{3}-[0-9]{4}\.example\.com`,
+		`https://(` + strings.Join(hosts, "|") + `)`, `https?://(` + strings.Join(hosts, "|") + `)(:\d+)?`, `https?://(` + strings.Join(addresses, "|") + `)(:\d{1,5})?`,
+		`http://localhost:[0-9]{4}`, `https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?`, `http://192\.168\.[0-9]{1,3}\.[0-9]{1,3}(:\d+)?`, `http://10\.\d+\.\d+\.\d+`, `^https?://\d+\.\d+\.\d+\.\d+(:\d+)?$`, `https?://\[[0-9a-f:]+\](:\d+)?`,
+		`chrome-extension://[a-p]{32}`, `(chrome|moz)-extension://.*`, `moz-extension://[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`, `(capacitor|ionic)://localhost`, `app://.*`, `vscode-webview://[a-z0-9]+`,
+		`^(?i)https://([a-z0-9-]+\.)*example\.com$`, `^https://([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*example\.com(:[0-9]{1,5})?$`, `https://(?:www\.|api\.|)example\.co\.uk`, `.*example.com`, `https://.*\.?example\.com`, `https://[^.]+\.example\.com`,
+		`null|https://example\.com`, `null`,
+	} {
+		all = append(all, written{kind: "regex", text: regex})
+	}
+	return all
+}
+
+func TestRealistic(t *testing.T) {
+	var e Explorer
+	most, at, sum, failed, list := 0, "", 0, 0, realistic()
+	for _, w := range list {
+		a := w.automaton(t)
+		_, err := e.Explore(a, func(string) bool { return false })
+		if err != nil {
+			failed++
+			fmt.Println(w, err)
+		}
+		sum += e.Steps()
+		if e.Steps() > most {
+			most, at = e.Steps(), w.String()
+		}
+	}
+	fmt.Println(len(list), "failed", failed, "max", most, at, "mean", sum/len(list))
+}
