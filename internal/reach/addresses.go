@@ -118,10 +118,10 @@ func (s six) read(c byte) (six, bool) {
 	}
 	// What can not be completed is no way to go on.
 	groups := s.groups
-	if s.digits > 0 || s.colon && s.groups > 0 {
+	if s.digits > 0 || s.colon && s.double {
 		groups++
 	}
-	return s, groups <= 8 && !s.double && s.least == 2 || groups+s.least <= 8
+	return s, groups+s.least <= 8 || !s.double && s.least == 2 && (groups < 8 || groups == 8 && !s.colon)
 }
 
 // group completes a group.

@@ -24,22 +24,36 @@ const (
 	hex      // 0x…
 	dotOther // behind a dot, that stands behind other
 	dotNumber
-	labels = iota
 )
 
-// nameBytes are those of names; the last one is for schemes other than http and
-// https.
-const nameBytes = "abcdefghijklmnopqrstuvwxyz0123456789-_.~"
+// webBytes are those of names of http and https, and nameBytes those of all hosts.
+// The hosts of other schemes are opaque (URL, section 3.5): what a reg-name of RFC
+// 3986 consists of may stand in them, but for what sets origins and patterns apart,
+// and there may be nothing at all.
+const (
+	webBytes  = "abcdefghijklmnopqrstuvwxyz0123456789-_."
+	nameBytes = webBytes + "~!$&'()+;=%"
+)
+
+// bytes are those of names.
+func (kind scheme) bytes() string {
+	if kind == foreign {
+		return nameBytes
+	}
+	return webBytes
+}
 
 // read returns where a name is behind one byte more.
 func (l label) read(kind scheme, c byte) (label, bool) {
 	digit := '0' <= c && c <= '9'
 	dotted := l == begin || l == dotOther || l == dotNumber
 	switch {
-	case c == '~' && kind != foreign, c == '.' && dotted:
-		return 0, false
-	case kind == foreign && c != '.':
+	case kind == foreign && c == '.':
+		return dotOther, true
+	case kind == foreign:
 		return other, true
+	case c == '.' && dotted:
+		return 0, false
 	case c == '.' && l == other:
 		return dotOther, true
 	case c == '.':
@@ -126,7 +140,7 @@ func (g *graph) build(e *Explorer) {
 		if from.before >= origin.MaxLen {
 			continue
 		}
-		for _, c := range []byte(nameBytes) {
+		for _, c := range []byte(from.kind.bytes()) {
 			e.spend(1)
 			at, ok := from.label.read(from.kind, c)
 			if !ok {
@@ -145,7 +159,7 @@ func (g *graph) build(e *Explorer) {
 	g.out = append(g.out, int32(len(g.arcs)))
 	// Schemes other than http and https differ in length: what was found from a
 	// longer one first may be nearer.
-	for shorter := true; shorter; {
+	for shorter := len(e.entries) > 1 && e.entries[len(e.entries)-2].kind == foreign; shorter; {
 		shorter = false
 		for _, a := range g.arcs {
 			if before := g.nodes[a.from].before + 1; before < g.nodes[a.to].before {
@@ -171,7 +185,7 @@ func (g *graph) build(e *Explorer) {
 	}
 	for i := range g.nodes {
 		n := &g.nodes[i]
-		if n.label != other && n.label != dotOther {
+		if n.label != other && n.label != dotOther && (n.label != begin || n.kind != foreign) {
 			continue
 		}
 		p := e.portsAt(n.kind, n.state)
@@ -179,10 +193,10 @@ func (g *graph) build(e *Explorer) {
 			continue
 		}
 		n.behind = len(p.shortest)
-		if n.label == other {
-			g.ends = append(g.ends, int32(i))
-		} else {
+		if n.label == dotOther {
 			g.dotted = append(g.dotted, int32(i))
+		} else {
+			g.ends = append(g.ends, int32(i))
 		}
 	}
 }

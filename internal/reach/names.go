@@ -9,7 +9,11 @@ import (
 	"corsfilter/internal/suffix"
 )
 
-const localhost = "localhost"
+const (
+	localhost = "localhost"
+	// noHost owns the origins without a host, and those with a dot in its place.
+	noHost = "no host"
+)
 
 // result is what an enumeration found; over says that there are more than asked
 // for, and then found are only some.
@@ -135,10 +139,21 @@ func domainOf(host string) string {
 	if host == localhost || strings.HasSuffix(host, "."+localhost) {
 		return localhost
 	}
-	if domain, ok := suffix.Registrable(host); ok {
+	if domain, ok := registrable(host); ok {
 		return domain
 	}
-	return host
+	return cmp.Or(host, noHost)
+}
+
+// registrable returns the public suffix of a host with the label before it, which is
+// empty in some hosts of schemes other than http and https; false for a host that is
+// a public suffix itself.
+func registrable(host string) (string, bool) {
+	i := suffix.Public(host)
+	if i == 0 {
+		return "", false
+	}
+	return host[strings.LastIndexByte(host[:i-1], '.')+1:], true
 }
 
 // step goes one byte on from a tail. owned is told of each owner that has become
@@ -155,7 +170,7 @@ func (e *Explorer) step(t *tail, owned func(domain string, t *tail)) (open []tai
 	}
 	for _, next := range e.longer(t) {
 		if next.text[0] == '.' {
-			domain, registered := suffix.Registrable(t.text)
+			domain, registered := registrable(t.text)
 			_, shared := suffix.Within(t.text)
 			switch {
 			case t.text == localhost:

@@ -11,7 +11,7 @@ import (
 // well-formed origins go; false where there is none. It asks for the automaton that
 // was explored last.
 func (e *Explorer) Pattern(r Reach) (origin.Pattern, bool) {
-	if len(r.Domains) != 1 {
+	if len(r.Domains) != 1 || r.Null {
 		return origin.Pattern{}, false
 	}
 	var buf origin.Buffer
@@ -54,11 +54,11 @@ func parent(host string) string {
 
 // Compare tells whether all origins that the automaton accepts are the pattern's
 // (within), and whether all of the pattern's are accepted (includes). It asks for
-// the automaton that was explored last. Of patterns for addresses and for schemes
-// other than http and https it knows nothing.
+// the automaton that was explored last. Of patterns for addresses, for any host, and
+// for schemes other than http and https it knows nothing.
 func (e *Explorer) Compare(p origin.Pattern) (within, includes bool) {
 	kind := kindOf(p.Scheme + "://")
-	if kind == foreign || isAddress(p.Host) {
+	if kind == foreign || p.Host == "" || isAddress(p.Host) {
 		return false, false
 	}
 	c := comparison{e: e, pattern: p, kind: kind, within: true, includes: true, seen: map[pairing]bool{}}
@@ -69,7 +69,7 @@ func (e *Explorer) Compare(p origin.Pattern) (within, includes bool) {
 			}
 		}
 	}
-	c.within = c.within && len(e.heads) == 0
+	c.within = c.within && len(e.heads) == 0 && !e.a.Match("null")
 	c.walk(pairing{state: e.a.After(e.a.Start(), p.Scheme+"://")})
 	return c.within, c.includes
 }
@@ -102,7 +102,7 @@ func (c *comparison) walk(first pairing) {
 		}
 		c.seen[at] = true
 		c.at(at)
-		for _, b := range []byte(nameBytes) {
+		for _, b := range []byte(webBytes) {
 			c.e.spend(1)
 			next := pairing{matched: c.read(at.matched, b)}
 			var ok bool

@@ -20,6 +20,7 @@ func TestPatternsThatSayTheSame(t *testing.T) {
 		`https://[a-z0-9-]+\.a\.example`: "", `https://[^.]+\.a\.example`: "", `https://(.*\.)?a\.example`: "", `https?://a\.example`: "", `https://a\.example(:\d{1,4})?`: "",
 		`https://a\.example\.?`: "", `https://.*\.a\.example\.?`: "", `https://(a|b)\.example`: "", `https://.*a\.example`: "", `https://.*\.a\.example|https://127\.0\.0\.1`: "", `nothing`: "",
 		`https://a\.example|x://a\.example`: "", `x://a\.example`: "", `https://1\.2\.3\.4`: "", `https://\[::1\]`: "",
+		`null|https://a\.example`: "", `(null|)`: "", `https://a\.example|file://`: "",
 	} {
 		a, err := new(automaton.Builder).Regex(regex, false)
 		if err != nil {

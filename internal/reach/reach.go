@@ -33,7 +33,7 @@ const (
 )
 
 // Domain is one owner of origins that are let in: a registrable domain, a
-// single-label host, an address, or a range of addresses.
+// single-label host, an address, a range of addresses, or "no host".
 type Domain struct {
 	Name string
 	// Example is an origin of it that is let in, as short as there is.
@@ -56,6 +56,9 @@ type Reach struct {
 	// Insecure is the shortest plain http origin beyond loopback; "" where there is
 	// none.
 	Insecure string
+	// Null and File say that it accepts what is no origin of anyone's: the text "null"
+	// of opaque origins, which is in no domain, and "file://" of all files.
+	Null, File bool
 }
 
 // Owners says how many registrable domains there are.
@@ -73,15 +76,14 @@ func (r *Reach) Owners() string {
 	return strconv.Itoa(r.Count) + " registrable domains"
 }
 
-// Owner returns who owns a well-formed origin; "" of any other text.
+// Owner returns who owns a well-formed origin; "" of a text without a scheme.
 func Owner(text string) string {
-	var buf origin.Buffer
-	o, ok := origin.Parse(text, &buf)
+	scheme, rest, ok := strings.Cut(text, "://")
 	if !ok {
 		return ""
 	}
-	host := o.Host
-	if strings.HasPrefix(host, "[") || origin.DefaultPort(o.Scheme) != 0 && isAddress(host) {
+	host, _, _ := origin.SplitPort(rest)
+	if strings.HasPrefix(host, "[") || origin.DefaultPort(scheme) != 0 && isAddress(host) {
 		owner, _ := ownerOfAddress(host)
 		return owner
 	}
@@ -162,6 +164,7 @@ func (e *Explorer) Explore(a *automaton.Automaton, meant func(domain string) boo
 	case len(r.Domains) > MaxDomains || alike(r.Domains):
 		r.Any = true
 	}
+	r.Null, r.File = a.Match("null"), a.Match("file://")
 	r.Stranger = e.stranger(meant)
 	r.Insecure = e.shorter(http, func(owner string) bool { return owner == localhost || owner == loopback4 || owner == loopback6 })
 	return r, nil
@@ -265,10 +268,11 @@ func alike(domains []Domain) bool {
 
 func isLetterOrDigit(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }
 
-// isAddress tells addresses from names: a name does not end in a number.
+// isAddress tells addresses and their ranges from names: a name does not end in a
+// number.
 func isAddress(name string) bool {
-	last := name[len(name)-1]
-	return last == ']' || strings.Contains(name, "/") || '0' <= last && last <= '9' && strings.Count(name, ".") == 3 && strings.Trim(name, ".0123456789") == ""
+	return strings.HasSuffix(name, "]") || strings.Contains(name, "/") ||
+		strings.Count(name, ".") == 3 && !strings.HasSuffix(name, ".") && strings.Trim(name, ".0123456789") == ""
 }
 
 // stranger returns the shortest origin of a domain that was not meant: over https

@@ -70,20 +70,103 @@ func realistic() (all []written) {
 	return all
 }
 
-func TestRealistic(t *testing.T) {
+// accepts is what a matcher says of a text, without an automaton.
+func (w written) accepts(t testing.TB) func(s string) bool {
+	flags := ""
+	if w.fold {
+		flags = "(?i)"
+	}
+	text := w.text
+	if w.kind != "regex" {
+		text = regexp.QuoteMeta(text)
+	}
+	if w.kind == "prefix" || w.kind == "contains" {
+		text += ".*"
+	}
+	if w.kind == "suffix" || w.kind == "contains" {
+		text = ".*" + text
+	}
+	r, err := regexp.Compile(flags + `\A(?:` + text + `)\z`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.MatchString
+}
+
+// TestRealisticMatchersAreDecided takes few steps, and compares what is said with
+// origins tried one by one.
+func TestRealisticMatchersAreDecided(t *testing.T) {
+	const mostSteps, meanSteps = 150_000, 25_000
 	var e Explorer
-	most, at, sum, failed, list := 0, "", 0, 0, realistic()
-	for _, w := range list {
-		a := w.automaton(t)
-		_, err := e.Explore(a, func(string) bool { return false })
+	meant := func(domain string) bool { return domain == "example.com" }
+	most, at, sum, list := 0, "", 0, realistic()
+	for n, w := range list {
+		r, err := e.Explore(w.automaton(t), meant)
 		if err != nil {
-			failed++
-			fmt.Println(w, err)
+			t.Errorf("%s: %v", w, err)
+			continue
 		}
 		sum += e.Steps()
 		if e.Steps() > most {
 			most, at = e.Steps(), w.String()
 		}
+		accepts := w.accepts(t)
+		check(t, w.String(), accepts, r)
+		if r.Null != accepts("null") || r.File != accepts("file://") {
+			t.Errorf("%s: null %v, file %v", w, r.Null, r.File)
+		}
+		owners := map[string]bool{}
+		for _, origin := range tried(w.text) {
+			if accepts(origin) {
+				owners[Owner(origin)] = true
+				missed(t, w.String(), r, origin, meant)
+			}
+		}
+		if len(owners) > MaxDomains && !r.Any {
+			t.Errorf("%s lets in origins of %d owners, and not any", w, len(owners))
+		}
+		if n%20 != 0 || r.Count >= 0 {
+			continue
+		}
+		// Where it lets in too many there are that many, one after the other.
+		clear(owners)
+		for len(owners) <= MaxDomains {
+			e.steps = 0
+			stranger := e.stranger(func(owner string) bool { return owners[owner] })
+			if !accepts(stranger) || owners[Owner(stranger)] {
+				t.Errorf("%s is said to let in %s, and to let in %q behind %d others", w, r.Owners(), stranger, len(owners))
+				break
+			}
+			owners[Owner(stranger)] = true
+		}
 	}
-	fmt.Println(len(list), "failed", failed, "max", most, at, "mean", sum/len(list))
+	if t.Logf("%d matchers: %d steps at most (%s), %d on average", len(list), most, at, sum/len(list)); most > mostSteps || sum > meanSteps*len(list) {
+		t.Errorf("want %d and %d", mostSteps, meanSteps)
+	}
+}
+
+// tried are well-formed origins that a matcher of the text may let in.
+func tried(text string) (all []string) {
+	text = strings.ToLower(strings.Trim(text, ".:"))
+	hosts := []string{
+		"a", "a.com", "example.com", "www.example.co.uk", "evil-example.com", "host3.example.com", "a.b.com", "app-1-team.vercel.app", "app-git-x-team.vercel.app", "deploy-preview-1--site.netlify.app", "pr-1.preview.example.com", "0123abcd.example.pages.dev",
+		"localhost", "a.localhost", "127.0.0.1", "10.0.3.1", "192.168.0.1", "1.2.3.4", "[::1]", "[::ab]", "[fe::bc]", "[1:2:3:4:5:6:7:cafe]", "[beef:0:0:1::]", "abcdefghijklmnopabcdefghijklmnop", "01234567-0123-0123-0123-0123456789ab",
+	}
+	for _, before := range []string{"", "a", "x-", "a."} {
+		for _, behind := range []string{"", "a", "-x", ".a"} {
+			for _, end := range []string{"", ".com", ".co.uk", ".vercel.app", ".example.com", ".netlify.app"} {
+				hosts = append(hosts, before+text+behind+end)
+			}
+		}
+	}
+	for _, scheme := range []string{"https", "http", "app", "chrome-extension", text} {
+		for _, host := range hosts {
+			for _, port := range []string{"", ":1", ":8080"} {
+				if origin := scheme + "://" + host + port; isWellFormed(origin) {
+					all = append(all, origin)
+				}
+			}
+		}
+	}
+	return all
 }
