@@ -74,6 +74,7 @@ func (l label) read(kind scheme, c byte) (label, bool) {
 type graph struct {
 	nodes []node
 	ids   map[nodeKey]int32
+	bytes string // of all edges
 	// What leads to a node stands in edges from into[node] to the next.
 	edges []edge
 	into  []int32
@@ -130,7 +131,11 @@ func (g *graph) build(e *Explorer) {
 		}
 		return id
 	}
+	g.bytes = webBytes
 	for i, x := range e.entries {
+		if x.kind == foreign {
+			g.bytes = nameBytes
+		}
 		id := visit(nodeKey{x.kind, x.state, begin}, len(x.name)+len("://"))
 		g.nodes[id].entry = int32(i)
 	}

@@ -106,17 +106,17 @@ func (e *Explorer) tidy(t *tail) {
 
 // longer returns the tails of one byte more, in the order of the bytes.
 func (e *Explorer) longer(t *tail) (all []tail) {
-	for _, c := range []byte(nameBytes) {
+	for _, c := range []byte(e.graph.bytes) {
 		e.by[c] = e.by[c][:0]
 	}
-	e.spend(len(nameBytes))
+	e.spend(len(e.graph.bytes))
 	for _, p := range t.at {
 		e.spend(len(e.graph.before(p.node())))
 		for _, x := range e.graph.before(p.node()) {
 			e.by[x.c] = append(e.by[x.c], at(x.from, p.behind()))
 		}
 	}
-	for _, c := range []byte(nameBytes) {
+	for _, c := range []byte(e.graph.bytes) {
 		if len(e.by[c]) == 0 {
 			continue
 		}

@@ -50,8 +50,8 @@ type Reach struct {
 	// Any says that strangers get in: there are more than MaxDomains, or ten or more
 	// that differ in one letter or digit.
 	Any bool
-	// Stranger is the shortest origin of a domain that was not meant, over https
-	// where there is one; "" where all were meant.
+	// Stranger is the shortest origin with a host of a domain that was not meant, over
+	// https where there is one; "" where all were meant.
 	Stranger string
 	// Insecure is the shortest plain http origin beyond loopback; "" where there is
 	// none.
@@ -165,7 +165,7 @@ func (e *Explorer) Explore(a *automaton.Automaton, meant func(domain string) boo
 		r.Any = true
 	}
 	r.Null, r.File = a.Match("null"), a.Match("file://")
-	r.Stranger = e.stranger(meant)
+	r.Stranger = e.stranger(func(owner string) bool { return owner == noHost || meant(owner) })
 	r.Insecure = e.shorter(http, func(owner string) bool { return owner == localhost || owner == loopback4 || owner == loopback6 })
 	return r, nil
 }
