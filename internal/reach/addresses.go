@@ -277,10 +277,10 @@ func (e *Explorer) end(b *beginning) (host, text string) {
 	return host, e.entries[b.entry].name + "://" + host + e.portsBehind(b.spot).shortest
 }
 
-// addressOwners enumerates the owners of addresses, up to a number, from the first
+// addressOwners enumerates the owners of addresses, up to MaxDomains, from the first
 // byte on: all that can still become one are carried on together, until there are
 // too many.
-func (e *Explorer) addressOwners(most int) (r result) {
+func (e *Explorer) addressOwners() (r result) {
 	brackets := slices.IndexFunc(e.heads, func(b beginning) bool { return b.form.bracketed })
 	if brackets < 0 {
 		brackets = len(e.heads)
@@ -324,7 +324,7 @@ func (e *Explorer) addressOwners(most int) (r result) {
 				count++
 			}
 		}
-		if count+mid > most {
+		if count+mid > MaxDomains {
 			r.over = true
 			return r
 		}

@@ -80,12 +80,8 @@ type graph struct {
 	into  []int32
 	arcs  []arc
 	fill  []int32
-	// out is where the arcs from each node begin, and loops are those into a node from
-	// a label that can be as long as one likes.
-	out, loops []int32
-	// ends are the nodes at which a name may end, and dotted those at which it may
-	// end in a dot.
-	ends, dotted []int32
+	// short says of nodes that a label before them can not be as long as one likes.
+	short []bool
 }
 
 type nodeKey struct {
@@ -100,6 +96,7 @@ type node struct {
 	// before is the length of the shortest origin up to here, behind of what
 	// follows the host.
 	before, behind int
+	ends           bool // a host may end here
 }
 
 type edge struct {
@@ -116,7 +113,7 @@ type arc struct {
 const maxEdges = 1_000_000
 
 func (g *graph) build(e *Explorer) {
-	g.nodes, g.edges, g.out, g.ends, g.dotted = g.nodes[:0], g.edges[:0], g.out[:0], g.ends[:0], g.dotted[:0]
+	g.nodes, g.edges = g.nodes[:0], g.edges[:0]
 	if g.ids == nil {
 		g.ids = map[nodeKey]int32{}
 	}
@@ -141,7 +138,6 @@ func (g *graph) build(e *Explorer) {
 	}
 	for i := 0; i < len(g.nodes); i++ {
 		from := g.nodes[i]
-		g.out = append(g.out, int32(len(g.arcs)))
 		if from.before >= origin.MaxLen {
 			continue
 		}
@@ -161,7 +157,6 @@ func (g *graph) build(e *Explorer) {
 			}
 		}
 	}
-	g.out = append(g.out, int32(len(g.arcs)))
 	// Schemes other than http and https differ in length: what was found from a
 	// longer one first may be nearer.
 	for shorter := len(e.entries) > 1 && e.entries[len(e.entries)-2].kind == foreign; shorter; {
@@ -190,18 +185,9 @@ func (g *graph) build(e *Explorer) {
 	}
 	for i := range g.nodes {
 		n := &g.nodes[i]
-		if n.label != other && n.label != dotOther && (n.label != begin || n.kind != foreign) {
-			continue
-		}
-		p := e.portsAt(n.kind, n.state)
-		if p.none {
-			continue
-		}
-		n.behind = len(p.shortest)
-		if n.label == dotOther {
-			g.dotted = append(g.dotted, int32(i))
-		} else {
-			g.ends = append(g.ends, int32(i))
+		if n.label == other || n.label == dotOther || n.label == begin && n.kind == foreign {
+			p := e.portsAt(n.kind, n.state)
+			n.ends, n.behind = !p.none, len(p.shortest)
 		}
 	}
 }
@@ -209,31 +195,17 @@ func (g *graph) build(e *Explorer) {
 // before returns the edges into a node.
 func (g *graph) before(n int32) []edge { return g.edges[g.into[n]:g.into[n+1]] }
 
-// findLoops finds the nodes before which a label can be as long as one likes, since
-// a way back from them goes around without a dot. All others are left out in turn,
-// beginning with those that no such way leads to.
-func (g *graph) findLoops(e *Explorer) {
-	e.spend(2 * len(g.arcs))
-	g.loops = append(g.loops[:0], make([]int32, len(g.nodes))...)
-	for _, a := range g.arcs {
-		if a.c != '.' {
-			g.loops[a.to]++
-		}
-	}
-	g.fill = g.fill[:0]
-	for i := range g.nodes {
-		if g.loops[i] == 0 {
-			g.fill = append(g.fill, int32(i))
-		}
-	}
-	for i := 0; i < len(g.fill); i++ {
-		from := g.fill[i]
-		for _, a := range g.arcs[g.out[from]:g.out[from+1]] {
-			if a.c == '.' {
-				continue
-			}
-			if g.loops[a.to]--; g.loops[a.to] == 0 {
-				g.fill = append(g.fill, a.to)
+// measure finds the nodes before which a label can not be as long as one likes: no
+// way back from them goes around without a dot. Nodes stand behind those that lead
+// to them, mostly, so that going through them twice will do.
+func (g *graph) measure(e *Explorer) {
+	g.short = append(g.short[:0], make([]bool, len(g.nodes))...)
+	for changed := true; changed; {
+		changed = false
+		e.spend(len(g.edges))
+		for i := range g.nodes {
+			if !g.short[i] && !slices.ContainsFunc(g.before(int32(i)), func(x edge) bool { return x.c != '.' && !g.short[x.from] }) {
+				g.short[i], changed = true, true
 			}
 		}
 	}

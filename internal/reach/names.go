@@ -36,7 +36,10 @@ func (r *result) add(name, example string) {
 
 // better prefers https to http to other schemes, then what is shorter.
 func better(a, b string) bool {
-	return cmp.Or(cmp.Compare(kindOf(a), kindOf(b)), cmp.Compare(len(a), len(b))) < 0
+	if x, y := kindOf(a), kindOf(b); x != y {
+		return x < y
+	}
+	return len(a) < len(b)
 }
 
 // tail is the end of hosts, read from the last byte on: what one registers stands
@@ -64,21 +67,20 @@ func at(node int32, behind int) place { return place(node)<<4 | place(behind) }
 func (p place) node() int32 { return int32(p >> 4) }
 func (p place) behind() int { return int(p & 15) }
 
-// whole are the tails of no text at all, of names without and with a dot at the
-// end, which belong to the same owners.
-func (e *Explorer) whole(keep func(scheme) bool) tail {
+// whole are the tails of no text at all, of names of some kinds of schemes, without
+// and with a dot at the end, which belong to the same owners.
+func (e *Explorer) whole(first, last scheme) tail {
 	g := &e.graph
 	t := tail{table: suffix.Start, onTable: true}
-	for _, n := range g.ends {
-		if keep(g.nodes[n].kind) {
-			t.at = append(t.at, at(n, g.nodes[n].behind))
-		}
-	}
-	for _, n := range g.dotted {
-		for _, x := range g.before(n) {
-			if keep(g.nodes[n].kind) {
-				t.at = append(t.at, at(x.from, g.nodes[n].behind+1))
+	for i := range g.nodes {
+		switch n := &g.nodes[i]; {
+		case !n.ends || n.kind < first || n.kind > last:
+		case n.label == dotOther:
+			for _, x := range g.before(int32(i)) {
+				t.at = append(t.at, at(x.from, n.behind+1))
 			}
+		default:
+			t.at = append(t.at, at(int32(i), n.behind))
 		}
 	}
 	e.tidy(&t)
@@ -194,23 +196,41 @@ func (e *Explorer) step(t *tail, owned func(domain string, t *tail)) (open []tai
 	return open
 }
 
-// names enumerates the owners of all names, up to a number. Each open tail has one
-// more at least, and all those that have settled on one domain one together, so
-// that going on until there are too many is soon over.
-func (e *Explorer) names(most int) (r result) {
-	level := []tail{e.whole(func(scheme) bool { return true })}
-	for len(level) > 0 && len(level[0].at) > 0 {
+// names enumerates the owners of all names, and says how many there are: those that
+// are found, Many or Endless. Each open tail has one more at least, and all those
+// that have settled on one domain one together, so that going on until there are too
+// many is soon over.
+func (e *Explorer) names() (r result, count int) {
+	level := []tail{e.whole(https, foreign)}
+	for len(level) > 0 {
 		var next []tail
 		for i := range level {
-			next = append(next, e.step(&level[i], func(domain string, t *tail) { r.add(domain, e.example(t)) })...)
-			if r.atLeast(next) > most {
-				r.over = true
-				return r
+			if r.over && e.endless(level[i]) {
+				return r, Endless
+			}
+			open := e.step(&level[i], func(domain string, t *tail) {
+				example := ""
+				if !r.over {
+					example = e.example(t)
+				}
+				r.add(domain, example)
+			})
+			next = append(next, open...)
+			count = r.atLeast(next)
+			if count > MaxDomains && !r.over {
+				r.over, open = true, next
+				e.graph.measure(e)
+			}
+			if r.over && slices.ContainsFunc(open, e.endless) {
+				return r, Endless
+			}
+			if count > ManyDomains {
+				return r, Many
 			}
 		}
 		level = next
 	}
-	return r
+	return r, len(r.found)
 }
 
 // atLeast is how many owners there are, those of open tails included.
@@ -229,31 +249,10 @@ func (r *result) atLeast(open []tail) int {
 	return n
 }
 
-// count is how many owners of names there are, where there are too many.
-func (e *Explorer) count() int {
-	var r result
-	e.graph.findLoops(e)
-	level := []tail{e.whole(func(scheme) bool { return true })}
-	for len(level) > 0 {
-		var next []tail
-		for i := range level {
-			open := e.step(&level[i], func(domain string, _ *tail) { r.add(domain, "") })
-			if slices.ContainsFunc(open, e.endless) {
-				return Endless
-			}
-			if next = append(next, open...); r.atLeast(next) > ManyDomains {
-				return Many
-			}
-		}
-		level = next
-	}
-	return len(r.found)
-}
-
 // endless reports whether each of the names that end like the tail, and are as many
 // as one likes, has an owner of its own.
 func (e *Explorer) endless(t tail) bool {
-	return !t.onTable && t.settled == "" && slices.ContainsFunc(t.at, func(p place) bool { return e.graph.loops[p.node()] > 0 })
+	return !t.onTable && t.settled == "" && slices.ContainsFunc(t.at, func(p place) bool { return !e.graph.short[p.node()] })
 }
 
 // candidate is a tail, or an origin that is known to be as short as any.
@@ -269,7 +268,7 @@ func (e *Explorer) shortest(kind scheme, skip func(domain string) bool) string {
 	for length := range queue {
 		queue[length] = queue[length][:0]
 	}
-	if t := e.whole(func(k scheme) bool { return k == kind }); len(t.at) > 0 {
+	if t := e.whole(kind, kind); len(t.at) > 0 {
 		queue[t.least] = append(queue[t.least], candidate{tail: t})
 	}
 	for length := range queue {

@@ -62,12 +62,9 @@ func (e *Explorer) Compare(p origin.Pattern) (within, includes bool) {
 		return false, false
 	}
 	c := comparison{e: e, pattern: p, kind: kind, within: true, includes: true, seen: map[pairing]bool{}}
-	for _, x := range e.entries {
-		if x.kind != kind {
-			for _, n := range append(append([]int32(nil), e.graph.ends...), e.graph.dotted...) {
-				c.within = c.within && e.graph.nodes[n].kind == kind
-			}
-		}
+	for i := range e.graph.nodes {
+		n := &e.graph.nodes[i]
+		c.within = c.within && (!n.ends || n.kind == kind)
 	}
 	c.within = c.within && len(e.heads) == 0 && !e.a.Match("null")
 	c.walk(pairing{state: e.a.After(e.a.Start(), p.Scheme+"://")})

@@ -10,7 +10,6 @@ package reach
 
 import (
 	"cmp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -42,8 +41,8 @@ type Domain struct {
 
 // Reach is what an automaton lets in.
 type Reach struct {
-	// Domains are those of all origins, in no order of note, where Count says that
-	// these are all of them.
+	// Domains are those of all origins, in no order of note, where there are no more
+	// than MaxDomains.
 	Domains []Domain
 	// Count is how many there are, or Endless, Many or Addresses.
 	Count int
@@ -151,18 +150,21 @@ func (e *Explorer) Explore(a *automaton.Automaton, meant func(domain string) boo
 
 	e.graph.build(e)
 	e.addresses()
-	names, addresses := e.names(MaxDomains), e.addressOwners(MaxDomains)
-	r.Domains = merge(names.found, addresses.found)
-	r.Count = len(r.Domains)
-	switch {
-	case names.over:
-		r.Any = true
-		r.Count = e.count()
-	case addresses.over:
-		r.Any = true
-		r.Count = Addresses
-	case len(r.Domains) > MaxDomains || alike(r.Domains):
-		r.Any = true
+	names, count := e.names()
+	addresses := e.addressOwners()
+	if !names.over {
+		for _, d := range addresses.found {
+			names.add(d.Name, d.Example)
+		}
+		count = len(names.found)
+		if addresses.over {
+			count = Addresses
+		}
+	}
+	r.Count = count
+	r.Any = names.over || addresses.over || count > MaxDomains || alike(names.found)
+	if count >= 0 && count <= MaxDomains {
+		r.Domains = names.found
 	}
 	r.Null, r.File = a.Match("null"), a.Match("file://")
 	r.Stranger = e.stranger(func(owner string) bool { return owner == noHost || meant(owner) })
@@ -233,18 +235,6 @@ func (e *Explorer) schemes() {
 			queue = append(queue, next)
 		}
 	}
-}
-
-// merge joins lists of domains, each of which has a name once.
-func merge(lists ...[]Domain) (all []Domain) {
-	for _, list := range lists {
-		for _, d := range list {
-			if !slices.ContainsFunc(all, func(known Domain) bool { return known.Name == d.Name }) {
-				all = append(all, d)
-			}
-		}
-	}
-	return all
 }
 
 // alike reports whether ten or more names differ in one letter or digit alone:
