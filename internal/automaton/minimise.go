@@ -15,10 +15,10 @@ func (b *Builder) minimise(a *Automaton) (*Automaton, error) {
 	inverse, from := a.inverse()
 	var splitter, touched []State
 	for len(parts.waiting) > 0 {
-		block := parts.waiting[len(parts.waiting)-1]
+		block := &parts.blocks[parts.waiting[len(parts.waiting)-1]]
 		parts.waiting = parts.waiting[:len(parts.waiting)-1]
-		parts.isWaiting[block] = false
-		splitter = append(splitter[:0], parts.members(block)...)
+		block.waiting = false
+		splitter = append(splitter[:0], parts.order[block.begin:block.end]...)
 		for class := range a.width {
 			touched = touched[:0]
 			for _, to := range splitter {
@@ -65,14 +65,17 @@ func (a *Automaton) inverse() (states []State, from []uint32) {
 
 // partition is the states in blocks.
 type partition struct {
-	order     []State // by block
-	place     []int   // of a state in order
-	block     []State // of a state
-	begin     []int   // of a block in order
-	end       []int
-	marked    []int // how many members of a block stand in front, marked
-	waiting   []State
-	isWaiting []bool
+	order   []State // by block
+	place   []int   // of a state in order
+	block   []State // of a state
+	blocks  []block
+	waiting []State // blocks that others have not been split by
+}
+
+// block is a part of a partition's order. Marked members stand in front.
+type block struct {
+	begin, end, marked int
+	waiting            bool
 }
 
 func newPartition(a *Automaton) *partition {
@@ -82,100 +85,81 @@ func newPartition(a *Automaton) *partition {
 		begin := len(p.order)
 		for s := range n {
 			if a.accepts[s] == accepting {
-				p.place[s], p.block[s] = len(p.order), State(len(p.begin))
+				p.place[s], p.block[s] = len(p.order), State(len(p.blocks))
 				p.order = append(p.order, State(s))
 			}
 		}
 		if len(p.order) > begin {
-			p.add(begin, len(p.order))
-			p.wait(State(len(p.begin) - 1))
+			p.wait(p.add(begin, len(p.order)))
 		}
 	}
 	return p
 }
 
-func (p *partition) add(begin, end int) {
-	p.begin, p.end = append(p.begin, begin), append(p.end, end)
-	p.marked, p.isWaiting = append(p.marked, 0), append(p.isWaiting, false)
+func (p *partition) add(begin, end int) State {
+	p.blocks = append(p.blocks, block{begin: begin, end: end})
+	return State(len(p.blocks) - 1)
 }
 
 func (p *partition) wait(block State) {
 	p.waiting = append(p.waiting, block)
-	p.isWaiting[block] = true
+	p.blocks[block].waiting = true
 }
-
-func (p *partition) members(block State) []State { return p.order[p.begin[block]:p.end[block]] }
 
 // mark moves a state to the front of its block, and notes a block marked for the
 // first time.
 func (p *partition) mark(s State, touched []State) []State {
-	block := p.block[s]
-	front := p.begin[block] + p.marked[block]
+	block := &p.blocks[p.block[s]]
+	front := block.begin + block.marked
 	if p.place[s] < front {
 		return touched
 	}
-	if p.marked[block] == 0 {
-		touched = append(touched, block)
+	if block.marked == 0 {
+		touched = append(touched, p.block[s])
 	}
 	other := p.order[front]
 	p.order[front], p.order[p.place[s]] = s, other
 	p.place[other], p.place[s] = p.place[s], front
-	p.marked[block]++
+	block.marked++
 	return touched
 }
 
 // split makes the marked states of a block one of their own, where there are
 // others.
-func (p *partition) split(block State) {
-	marked := p.marked[block]
-	p.marked[block] = 0
-	begin, end := p.begin[block], p.end[block]
-	if marked == end-begin {
+func (p *partition) split(number State) {
+	old := &p.blocks[number]
+	begin, marked, others := old.begin, old.marked, old.end-old.begin-old.marked
+	old.marked = 0
+	if others == 0 {
 		return
 	}
-	middle := begin + marked
-	apart := State(len(p.begin))
-	p.add(begin, middle)
-	p.begin[block] = middle
-	for _, s := range p.order[begin:middle] {
+	old.begin += marked
+	waiting := old.waiting
+	apart := p.add(begin, begin+marked)
+	for _, s := range p.order[begin : begin+marked] {
 		p.block[s] = apart
 	}
-	if p.isWaiting[block] || marked <= end-middle {
+	if waiting || marked <= others {
 		p.wait(apart)
 	} else {
-		p.wait(block)
+		p.wait(number)
 	}
 }
 
 // quotient makes a state of each block, and a class of classes that lead to the same
 // blocks from everywhere. Classes stand in the order of their first byte, behind
-// class 0, and states in the order in which they are reached, so that there is one
-// table for each language.
+// class 0, which leads to Dead, and states in the order in which they are reached, so
+// that there is one table for each language.
 func (a *Automaton) quotient(p *partition) *Automaton {
-	dead := p.block[Dead]
-	leads := func(block int, class int) State { // from a block, by a class
-		return p.block[a.next[int(p.order[p.begin[block]])*a.width+class]]
-	}
 	m := &Automaton{}
-	kept := []int{-1} // a class of a for each of m's; class 0 leads to Dead alone
+	kept := []int{0} // a class of a for each of m's
 	merged := make([]int, a.width)
 	for class := range merged {
 		merged[class] = -1
 	}
 	for c, class := range a.classes {
 		if merged[class] < 0 {
-			merged[class] = slices.IndexFunc(kept, func(k int) bool {
-				for block := range p.begin {
-					want := dead
-					if k >= 0 {
-						want = leads(block, k)
-					}
-					if leads(block, int(class)) != want {
-						return false
-					}
-				}
-				return true
-			})
+			merged[class] = slices.IndexFunc(kept, func(k int) bool { return a.alike(p, k, int(class)) })
 			if merged[class] < 0 {
 				merged[class] = len(kept)
 				kept = append(kept, int(class))
@@ -184,26 +168,38 @@ func (a *Automaton) quotient(p *partition) *Automaton {
 		m.classes[c] = uint8(merged[class])
 	}
 	m.width = len(kept)
-	number := make([]State, len(p.begin))
+	dead := p.block[Dead]
 	blocks := []State{dead} // by number
-	known := make([]bool, len(p.begin))
-	known[dead] = true
-	visit := func(block State) State {
-		if !known[block] {
-			known[block] = true
+	number := make([]State, len(p.blocks))
+	visit := func(s State) State {
+		block := p.block[s]
+		if number[block] == 0 && block != dead {
 			number[block] = State(len(blocks))
 			blocks = append(blocks, block)
 		}
 		return number[block]
 	}
-	m.start = visit(p.block[a.start])
+	m.start = visit(a.start)
 	for i := 0; i < len(blocks); i++ {
-		block := int(blocks[i])
-		m.accepts = append(m.accepts, a.accepts[p.order[p.begin[block]]])
-		m.next = append(m.next, Dead)
-		for _, class := range kept[1:] {
-			m.next = append(m.next, visit(leads(block, class)))
+		s := p.member(blocks[i])
+		m.accepts = append(m.accepts, a.accepts[s])
+		for _, class := range kept {
+			m.next = append(m.next, visit(a.next[s*a.width+class]))
 		}
 	}
 	return m
 }
+
+// alike reports whether two classes lead to the same blocks from everywhere.
+func (a *Automaton) alike(p *partition, x, y int) bool {
+	for block := range p.blocks {
+		s := p.member(State(block))
+		if p.block[a.next[s*a.width+x]] != p.block[a.next[s*a.width+y]] {
+			return false
+		}
+	}
+	return true
+}
+
+// member is a state of a block: what holds for one holds for all.
+func (p *partition) member(block State) int { return int(p.order[p.blocks[block].begin]) }
