@@ -20,7 +20,7 @@ func regexes(credentials bool, list ...string) []byte {
 // TestMatchersThatCostTooMuchToDecide are automata soon made, and take their steps
 // when it is asked what they let in: alone, and all together.
 func TestMatchersThatCostTooMuchToDecide(t *testing.T) {
-	_, _, err := Parse(regexes(false, `https://.*[0-9].{5}`))
+	_, _, err := Parse(regexes(false, `https://.*[0-9].{8}`))
 	problems, _ := err.(Problems)
 	if len(problems) != 1 || problems[0].Code != Costly || !strings.Contains(problems[0].Reason, "takes more than 1,000,000 steps to decide what it lets in") {
 		t.Errorf("%v", err)
@@ -33,6 +33,15 @@ func TestMatchersThatCostTooMuchToDecide(t *testing.T) {
 	problems, _ = err.(Problems)
 	if len(problems) != 1 || problems[0].Code != Costly || !strings.Contains(problems[0].Reason, "together with the other matchers") {
 		t.Errorf("%v", err)
+	}
+	// What is given up has taken its steps, too.
+	many = nil
+	for i := range 30 {
+		many = append(many, fmt.Sprintf(`https://x%d.*[0-9].{8}`, i))
+	}
+	_, _, err = Parse(regexes(false, many...))
+	if problems, _ = err.(Problems); len(problems) == 0 || len(problems) > 5 {
+		t.Errorf("%d problems: %v", len(problems), err)
 	}
 }
 

@@ -95,11 +95,12 @@ func (p *parser) checkMatchers(s *SourcePolicy, policy *Policy, list *entries) {
 			p.reach = new(reach.Explorer)
 		}
 		found, err := p.reach.Explore(m.Automaton, SpelledIn(e.Value))
+		p.steps += p.reach.Steps()
 		if err != nil {
 			p.fail(e.place, e.written, Costly, err.Error(), patternRemedy)
 			continue
 		}
-		if p.steps += p.reach.Steps(); p.steps > maxMatcherSteps {
+		if p.steps > maxMatcherSteps {
 			p.failAltogether(e)
 			return
 		}
