@@ -41,6 +41,35 @@ func TestPatternsThatSayTheSame(t *testing.T) {
 	}
 }
 
+// TestWhatIsNoPatterns compares with what patterns never say, or is not decided.
+func TestWhatIsNoPatterns(t *testing.T) {
+	for _, c := range []struct {
+		regex            string
+		pattern          origin.Pattern
+		within, includes bool
+	}{
+		{`https://a\.example`, origin.Pattern{Scheme: "https", Host: "a.example", Ports: []uint16{0}}, true, true},
+		{`https://a\.example|null`, origin.Pattern{Scheme: "https", Host: "a.example", Ports: []uint16{0}}, false, true},
+		{`https://a\.example|https://\[::1\]`, origin.Pattern{Scheme: "https", Host: "a.example", Ports: []uint16{0}}, false, true},
+		{`https://a\.example|x://a\.example`, origin.Pattern{Scheme: "https", Host: "a.example", Ports: []uint16{0}}, false, true},
+		{`https://.*\.`, origin.Pattern{Scheme: "https", Subdomains: true, Ports: []uint16{0}}, false, false},
+		{`https://127\.0\.0\.1`, origin.Pattern{Scheme: "https", Host: "127.0.0.1", Ports: []uint16{0}}, false, false},
+		{`x://a`, origin.Pattern{Scheme: "x", Host: "a", Ports: []uint16{0}}, false, false},
+	} {
+		var e Explorer
+		a, err := new(automaton.Builder).Regex(c.regex, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Explore(a, func(string) bool { return false }); err != nil {
+			t.Fatal(err)
+		}
+		if within, includes := e.Compare(c.pattern); within != c.within || includes != c.includes {
+			t.Errorf("%s and %v: within %v, includes %v", c.regex, c.pattern, within, includes)
+		}
+	}
+}
+
 // TestCompare draws regexes, patterns and origins, and looks for an origin that
 // contradicts what was said of the two.
 func TestCompare(t *testing.T) {

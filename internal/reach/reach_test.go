@@ -100,6 +100,14 @@ func TestWhatRegexesLetIn(t *testing.T) {
 		{regex: `^http://\[::[1-4]\]$`, domains: "[::1] [::2] [::3] [::4]", count: 4, stranger: "http://[::1]", insecure: "http://[::2]"},
 		{regex: `^http://(127\.0\.0\.1|198\.51\.100\.10|203\.0\.113\.30|51\.52\.53\.54)$`, domains: "127.0.0.0/8 198.51.100.10 203.0.113.30 51.52.53.54", count: 4, stranger: "http://127.0.0.1", insecure: "http://51.52.53.54"},
 		{regex: `^http://\[.*\]$`, any: true, count: Addresses, stranger: "http://[::]", insecure: "http://[::]"},
+		// Some of the addresses are meant.
+		{regex: `^https://1\.2\.3\.[45]$`, meant: []string{"1.2.3.4"}, domains: "1.2.3.4 1.2.3.5", count: 2, stranger: "https://1.2.3.5"},
+		{regex: `^https://1\.2\.3\.4[0-2]?$`, meant: []string{"1.2.3.4", "1.2.3.40"}, domains: "1.2.3.4 1.2.3.40 1.2.3.41 1.2.3.42", count: 4, stranger: "https://1.2.3.41"},
+		{regex: `^https://(127|128)\.0\.0\.1$`, meant: []string{"127.0.0.0/8"}, domains: "127.0.0.0/8 128.0.0.1", count: 2, stranger: "https://128.0.0.1"},
+		{regex: `^https://172\.(16|20|40|100)\.0\.1$`, meant: []string{"172.16.0.0/12"}, domains: "172.100.0.1 172.16.0.0/12 172.40.0.1", count: 3, stranger: "https://172.40.0.1"},
+		{regex: `^https://\[(::1|::2|1::2)\]$`, meant: []string{"[::1]", "[::2]"}, domains: "[1::2] [::1] [::2]", count: 3, stranger: "https://[1::2]"},
+		{regex: `^https?://1\.2\.3\.4(:80)?$`, meant: []string{"1.2.3.4"}, domains: "1.2.3.4", count: 1, insecure: "http://1.2.3.4"},
+		{regex: `^x+://\[::a\]$|^y://\[::[ab]1\]`, domains: "[::a1] [::a] [::b1]", count: 3, stranger: "x://[::a]"},
 		// The public suffix list: wildcards, exceptions, rules below rules.
 		{regex: `^https://.*\.ck$`, any: true, count: Endless, stranger: "https://a.ck"},
 		{regex: `^https://.*\.www\.ck$`, domains: "www.ck", count: 1, stranger: "https://a.www.ck"},

@@ -13,6 +13,7 @@ import (
 type written struct {
 	kind, text string
 	fold       bool
+	about      string // the text that it was put together from
 }
 
 func (w written) String() string {
@@ -43,11 +44,15 @@ func realistic() (all []written) {
 		"a", "z", "-", ".", "1", "ab", "bc", "io", "xy", "10", "abc", "dev", "api", "com", "app", "beef", "shop", "cafe", "test", "face", "local", "stage", "127.0", "vercel", "facade", "mycorp",
 		"example", "-preview", "localhost", "example.com", ".example.com", ".example.com:", ".vercel.app", "-team.vercel.app", "netlify.app", "192.168.", "feed.example.com", "::1",
 	} {
+		begin := len(all)
 		all = append(all, written{kind: "contains", text: text}, written{kind: "suffix", text: text}, written{kind: "prefix", text: text}, written{kind: "prefix", text: "https://" + text},
 			written{kind: "prefix", text: "http://" + text}, written{kind: "contains", text: strings.ToUpper(text), fold: true})
 		x := regexp.QuoteMeta(text)
 		for _, form := range []string{"https://.*%s.*", "https?://.*%s", ".*%s", "%s.*", ".*%s.*", "https://%s.*", "https?://[^/]*%s[^/]*", `^https://[a-z0-9-]*%s[a-z0-9-]*\.com$`, `^https?://(.+\.)?%s(:\d+)?$`, `https://[\w.-]+%s(:[0-9]+)?`, `https://\S*%s\S*`} {
 			all = append(all, written{kind: "regex", text: fmt.Sprintf(form, x)})
+		}
+		for i := range all[begin:] {
+			all[begin+i].about = text
 		}
 	}
 	var hosts, addresses []string
@@ -100,6 +105,7 @@ func TestRealisticMatchersAreDecided(t *testing.T) {
 	var e Explorer
 	meant := func(domain string) bool { return domain == "example.com" }
 	most, at, sum, list := 0, "", 0, realistic()
+	origins := map[string][]string{} // by what they are about
 	for n, w := range list {
 		r, err := e.Explore(w.automaton(t), meant)
 		if err != nil {
@@ -116,7 +122,10 @@ func TestRealisticMatchersAreDecided(t *testing.T) {
 			t.Errorf("%s: null %v, file %v", w, r.Null, r.File)
 		}
 		owners := map[string]bool{}
-		for _, origin := range tried(w.text) {
+		if origins[w.about] == nil {
+			origins[w.about] = tried(w.about)
+		}
+		for _, origin := range origins[w.about] {
 			if accepts(origin) {
 				owners[Owner(origin)] = true
 				missed(t, w.String(), r, origin, meant)
@@ -125,7 +134,7 @@ func TestRealisticMatchersAreDecided(t *testing.T) {
 		if len(owners) > MaxDomains && !r.Any {
 			t.Errorf("%s lets in origins of %d owners, and not any", w, len(owners))
 		}
-		if n%20 != 0 || r.Count >= 0 {
+		if n%40 != 0 || r.Count >= 0 {
 			continue
 		}
 		// Where it lets in too many there are that many, one after the other.
@@ -147,7 +156,7 @@ func TestRealisticMatchersAreDecided(t *testing.T) {
 
 // tried are well-formed origins that a matcher of the text may let in.
 func tried(text string) (all []string) {
-	text = strings.ToLower(strings.Trim(text, ".:"))
+	text = strings.Trim(text, ".:")
 	hosts := []string{
 		"a", "a.com", "example.com", "www.example.co.uk", "evil-example.com", "host3.example.com", "a.b.com", "app-1-team.vercel.app", "app-git-x-team.vercel.app", "deploy-preview-1--site.netlify.app", "pr-1.preview.example.com", "0123abcd.example.pages.dev",
 		"localhost", "a.localhost", "127.0.0.1", "10.0.3.1", "192.168.0.1", "1.2.3.4", "[::1]", "[::ab]", "[fe::bc]", "[1:2:3:4:5:6:7:cafe]", "[beef:0:0:1::]", "abcdefghijklmnopabcdefghijklmnop", "01234567-0123-0123-0123-0123456789ab",
