@@ -106,8 +106,11 @@ func (e *Explorer) tidy(t *tail) {
 	t.at = kept
 }
 
-// longer returns the tails of one byte more, in the order of the bytes.
-func (e *Explorer) longer(t *tail) (all []tail) {
+// longer returns the tails of one byte more, in the order of the bytes: those whose
+// shortest origin has one length, or all where that is 0; and the next length there
+// is, or one that no origin has.
+func (e *Explorer) longer(t *tail, length int) (all []tail, more int) {
+	more = origin.MaxLen + 1
 	for _, c := range []byte(e.graph.bytes) {
 		e.by[c] = e.by[c][:0]
 	}
@@ -119,7 +122,14 @@ func (e *Explorer) longer(t *tail) (all []tail) {
 		}
 	}
 	for _, c := range []byte(e.graph.bytes) {
-		if len(e.by[c]) == 0 {
+		least := origin.MaxLen + 1
+		for _, p := range e.by[c] {
+			least = min(least, e.graph.nodes[p.node()].before+len(t.text)+1+p.behind())
+		}
+		if least > origin.MaxLen || length > 0 && least != length {
+			if least > length {
+				more = min(more, least)
+			}
 			continue
 		}
 		begin := len(e.places)
@@ -129,11 +139,10 @@ func (e *Explorer) longer(t *tail) (all []tail) {
 			next.table, next.onTable = t.table.Next(c)
 		}
 		e.spend(40) // what making a tail costs
-		if e.tidy(&next); len(next.at) > 0 {
-			all = append(all, next)
-		}
+		e.tidy(&next)
+		all = append(all, next)
 	}
-	return all
+	return all, more
 }
 
 // domainOf is who owns a host.
@@ -158,19 +167,21 @@ func registrable(host string) (string, bool) {
 	return host[strings.LastIndexByte(host[:i-1], '.')+1:], true
 }
 
-// step goes one byte on from a tail. owned is told of each owner that has become
-// certain; the tails that are returned may lead to others.
-func (e *Explorer) step(t *tail, owned func(domain string, t *tail)) (open []tail) {
+// step goes one byte on from a tail, to tails of a length as longer does. owned is
+// told of each owner that has become certain; the tails that are returned may lead to
+// others.
+func (e *Explorer) step(t *tail, length int, owned func(domain string, t *tail)) (open []tail, more int) {
 	exact := tail{text: t.text}
 	for _, p := range t.at {
 		if e.graph.nodes[p.node()].label == begin {
 			exact.at = append(exact.at, p)
 		}
 	}
-	if len(exact.at) > 0 {
+	if len(exact.at) > 0 && length <= t.least {
 		owned(domainOf(t.text), &exact)
 	}
-	for _, next := range e.longer(t) {
+	all, more := e.longer(t, length)
+	for _, next := range all {
 		if next.text[0] == '.' {
 			domain, registered := registrable(t.text)
 			_, shared := suffix.Within(t.text)
@@ -193,7 +204,7 @@ func (e *Explorer) step(t *tail, owned func(domain string, t *tail)) (open []tai
 		}
 		open = append(open, next)
 	}
-	return open
+	return open, more
 }
 
 // names enumerates the owners of all names, and says how many there are: those that
@@ -208,7 +219,7 @@ func (e *Explorer) names() (r result, count int) {
 			if r.over && e.endless(level[i]) {
 				return r, Endless
 			}
-			open := e.step(&level[i], func(domain string, t *tail) {
+			open, _ := e.step(&level[i], 0, func(domain string, t *tail) {
 				example := ""
 				if !r.over {
 					example = e.example(t)
@@ -280,13 +291,16 @@ func (e *Explorer) shortest(kind scheme, skip func(domain string) bool) string {
 				return next.origin
 			}
 			var found []string
-			open := e.step(&next.tail, func(domain string, owner *tail) {
+			open, more := e.step(&next.tail, length, func(domain string, owner *tail) {
 				if !skip(domain) {
 					found = append(found, e.example(owner))
 				}
 			})
+			if more < len(queue) {
+				queue[more] = append(queue[more], next)
+			}
 			for i := len(open) - 1; i >= 0; i-- {
-				queue[open[i].least] = append(queue[open[i].least], candidate{tail: open[i]})
+				queue[length] = append(queue[length], candidate{tail: open[i]})
 			}
 			for i := len(found) - 1; i >= 0; i-- { // before what is open and no shorter
 				queue[len(found[i])] = append(queue[len(found[i])], candidate{origin: found[i]})

@@ -101,7 +101,7 @@ func (w written) accepts(t testing.TB) func(s string) bool {
 // TestRealisticMatchersAreDecided takes few steps, and compares what is said with
 // origins tried one by one.
 func TestRealisticMatchersAreDecided(t *testing.T) {
-	const mostSteps, meanSteps = 150_000, 25_000
+	const mostSteps, meanSteps = 100_000, 15_000
 	var e Explorer
 	meant := func(domain string) bool { return domain == "example.com" }
 	most, at, sum, list := 0, "", 0, realistic()
