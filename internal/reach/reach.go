@@ -201,36 +201,33 @@ func (e *Explorer) schemes() {
 	start := e.a.Start()
 	enter(https, "https", e.a.After(start, "https"))
 	enter(http, "http", e.a.After(start, "http"))
+	// What a scheme may still become depends on whether it begins as http and https
+	// do: by that it is seen.
 	type at struct {
 		state automaton.State
 		name  string
 	}
-	// What a scheme may still become depends on whether it begins as http and https
-	// do.
-	type key struct {
-		state automaton.State
-		web   string
-	}
-	seen := map[key]bool{}
-	queue := []at{{start, ""}}
+	seen := map[at]bool{}
+	queue := []at{{state: start}}
 	for i := 0; i < len(queue); i++ {
+		from := queue[i]
 		for _, c := range []byte("abcdefghijklmnopqrstuvwxyz0123456789+-.") {
 			e.spend(1)
-			s := e.a.Next(queue[i].state, c)
-			if s == automaton.Dead || i == 0 && (c < 'a' || c > 'z') || len(queue[i].name) == maxHost {
+			s := e.a.Next(from.state, c)
+			if s == automaton.Dead || i == 0 && (c < 'a' || c > 'z') || len(from.name) == maxHost {
 				continue
 			}
-			next := at{s, queue[i].name + string(c)}
-			k := key{state: next.state}
-			if strings.HasPrefix("https", next.name) {
-				k.web = next.name
+			next := at{s, from.name + string(c)}
+			known := next
+			if !strings.HasPrefix("https", known.name) {
+				known.name = ""
 			}
-			if seen[k] {
+			if seen[known] {
 				continue
 			}
-			seen[k] = true
+			seen[known] = true
 			if next.name != "http" && next.name != "https" {
-				enter(foreign, next.name, next.state)
+				enter(foreign, next.name, s)
 			}
 			queue = append(queue, next)
 		}
