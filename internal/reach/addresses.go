@@ -274,7 +274,8 @@ func (e *Explorer) portsBehind(s spot) ports {
 func (e *Explorer) end(b *beginning) (host, text string) {
 	_, closing := b.form.bytes()
 	host = b.text + closing
-	return host, e.entries[b.entry].name + "://" + host + e.portsBehind(b.spot).shortest
+	port := e.portsBehind(b.spot).shortest
+	return host, e.entries[b.entry].name + "://" + host + port
 }
 
 // addressOwners enumerates the owners of addresses, up to MaxDomains, from the first
