@@ -160,6 +160,10 @@ check: $(MODULE) ## what must be clean before a commit: format, vet, staticcheck
 pgo: ## default.pgo anew, after a change to what a request runs through
 	go run ./internal/pgo default.pgo
 
+.PHONY: suffixes
+suffixes: ## the public suffix list anew, from PyPI's package of it; read what changed before you commit
+	@scripts/suffixes
+
 tidy: ## go mod tidy, in every module
 	go mod tidy
 	@for module in e2e/*/ bench/*/; do test ! -e $$module/go.mod || (cd $$module && go mod tidy) || exit 1; done

@@ -276,6 +276,90 @@ esac`
 	}
 }
 
+// TestSuffixesFromPyPI has a stand-in for Python install a package with a list, one
+// without, and none.
+func TestSuffixesFromPyPI(t *testing.T) {
+	const python = `case $* in
+"-c import ensurepip, venv") ;;
+"-m venv "*)
+	mkdir -p "$3/bin" "$3/lib/python3.11/site-packages/publicsuffixlist"
+	printf '#!/bin/bash\n[[ "$*" == "install "*" --only-binary :all: --no-deps publicsuffixlist" ]] || exit 1\n%s\n' "$PIP_DOES" >"$3/bin/pip"
+	chmod +x "$3/bin/pip" ;;
+*) exit 1 ;;
+esac`
+	tools := with(map[string]string{"python3": python})
+	for _, name := range []string{"mkdir", "chmod", "touch"} {
+		real, err := exec.LookPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tools[name] = "exec " + real + ` "$@"`
+	}
+	path, cache := machine(t, tools), t.TempDir()
+	folder := cache + "/corsfilter/suffixes/lib/python3.11/site-packages/publicsuffixlist"
+	for _, c := range []struct{ name, does, want string }{
+		{"a list", "touch " + folder + "/public_suffix_list.dat " + folder + "/test_psl.txt", folder + "\n"},
+		{"none any more, and not that of the last time", "true", "no public suffix list: publicsuffixlist was installed and has no public_suffix_list.dat with test_psl.txt any more\n"},
+		{"no network", "echo no route to host; exit 1", "no route to host\nno public suffix list, and pip could not install publicsuffixlist (its last lines are above)\n"},
+	} {
+		got, code := run(t, path, []string{"XDG_CACHE_HOME=" + cache, "PIP_DOES=" + c.does}, "setup", "suffixes")
+		if got != c.want || (code == 0) != (c.name == "a list") {
+			t.Errorf("%s: exit code %d: %s", c.name, code, got)
+		}
+	}
+	delete(tools, "python3")
+	tools["apt-get"] = "exit 1"
+	if got, code := run(t, machine(t, tools), []string{"XDG_CACHE_HOME=" + cache}, "setup", "suffixes"); code != 3 || !strings.Contains(got, "apt-get could not install it") {
+		t.Errorf("without Python: exit code %d: %s", code, got)
+	}
+}
+
+// TestMakeSuffixes renews the list of a repository in which a stand-in for go makes
+// the date of it.
+func TestMakeSuffixes(t *testing.T) {
+	root, list := t.TempDir(), t.TempDir()
+	script, err := os.ReadFile("suffixes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{
+		root + "/scripts/suffixes":              string(script),
+		root + "/internal/suffix/list.go":       "const Date = \"2025-01-01\"\n",
+		root + "/internal/suffix/testdata/none": "",
+		root + "/README.md":                     "anyone (public suffix list of 2025-01-01), since 2025-01-01\n",
+		root + "/bin/go":                        "#!/bin/bash\n[[ $* == 'generate ./internal/suffix' ]] && read -r date <internal/suffix/public_suffix_list.dat && echo \"const Date = \\\"$date\\\"\" >internal/suffix/list.go\n",
+		list + "/public_suffix_list.dat":        "2025-02-02\n",
+		list + "/test_psl.txt":                  "vectors\n",
+	} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte(content), 0o755)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := func(name string, args ...string) string {
+		cmd := exec.Command(name, args...)
+		cmd.Dir, cmd.Env = root, append(os.Environ(), "PATH="+root+"/bin:"+os.Getenv("PATH"))
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+		}
+		return string(out)
+	}
+	in("git", "init", "-q")
+	in("git", "add", "-A")
+	for _, want := range []string{"suffixes: the list is of 2025-02-02; it was of 2025-01-01.", "suffixes: the list is of 2025-02-02, as before"} {
+		if got := in("scripts/suffixes", list); !strings.Contains(got, want) {
+			t.Errorf("%q is not in: %s", want, got)
+		}
+		readme, err := os.ReadFile(root + "/README.md")
+		if err != nil || string(readme) != "anyone (public suffix list of 2025-02-02), since 2025-01-01\n" {
+			t.Errorf("%v, README.md: %s", err, readme)
+		}
+	}
+	if vectors, err := os.ReadFile(root + "/internal/suffix/testdata/test_psl.txt"); err != nil || string(vectors) != "vectors\n" {
+		t.Errorf("%v, vectors: %s", err, vectors)
+	}
+}
+
 func TestMakeRun(t *testing.T) {
 	const without = "make run: the policy of envoy.yaml is served without Envoy: "
 	const served = "\nserve -policy envoy.yaml -demo -watch\n"

@@ -3,11 +3,16 @@
 // the same list (publicsuffix.org), with both of its parts: the registries'
 // domains, and those of companies that hand out names below their own.
 //
-// It is part of the module: Go 1.23, no other package, and a look-up allocates
+// It is part of the module: Go 1.23, no package but embed, and a look-up allocates
 // nothing.
 package suffix
 
-//go:generate go run ./gen
+import _ "embed"
+
+// The list itself is public_suffix_list.dat, of which a test makes table.bin and
+// list.go, and says when they are of another: make suffixes renews all three.
+//
+//go:generate go test -run ^TestTheTableIsOfTheList$ . -update
 
 // The table is an automaton that reads a host from its end, byte by byte: what
 // rules have in common at either side stands there once, which takes two thirds
@@ -34,6 +39,9 @@ const (
 )
 
 const symbols = "-.0123456789abcdefghijklmnopqrstuvwxyz"
+
+//go:embed table.bin
+var table string
 
 // Kind is what the rules say of one host.
 type Kind uint8

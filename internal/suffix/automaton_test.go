@@ -1,4 +1,4 @@
-package main
+package suffix
 
 import (
 	"cmp"
@@ -9,24 +9,11 @@ import (
 	"strings"
 )
 
-// What table.go consists of is described in suffix.go; the constants here are
-// those there.
-const (
-	symbols     = "-.0123456789abcdefghijklmnopqrstuvwxyz"
-	firstSymbol = 8
-	far         = 1 << 6
-	last        = 1 << 7
-	near        = 48
-
-	rule      = 1
-	wildcard  = 2
-	exception = 4
-)
-
-type state struct {
-	kind  byte
-	edges map[byte]*state // by symbol
-	size  int             // of what is reached from here, as a tree
+// node is a state of the table while it is made.
+type node struct {
+	kind  Kind
+	edges map[byte]*node // by symbol
+	size  int            // of what is reached from here, as a tree
 	id    int
 	at    int // where it begins, counted from the end of the table
 	begun bool
@@ -34,25 +21,25 @@ type state struct {
 
 // compile returns the table of the rules.
 func compile(rules []string) string {
-	root := &state{}
+	root := &node{}
 	for _, r := range rules {
 		root.add(r)
 	}
-	w := writer{bare: &state{kind: rule}}
-	known := map[string]*state{}
+	w := writer{bare: &node{kind: Rule}}
+	known := map[string]*node{}
 	w.bare = merge(w.bare, known)
 	root = merge(root, known)
 	w.write(root)
 	slices.Reverse(w.table)
-	return string(append([]byte{last | rule}, w.table...))
+	return string(append([]byte{last | byte(Rule)}, w.table...))
 }
 
-func (s *state) add(r string) {
-	kind := byte(rule)
+func (s *node) add(r string) {
+	kind := Rule
 	if name, ok := strings.CutPrefix(r, "*."); ok {
-		kind, r = wildcard, name
+		kind, r = Wildcard, name
 	} else if name, ok := strings.CutPrefix(r, "!"); ok {
-		kind, r = exception, name
+		kind, r = Exception, name
 	}
 	for i := len(r) - 1; i >= 0; i-- {
 		symbol := strings.IndexByte(symbols, r[i])
@@ -61,10 +48,10 @@ func (s *state) add(r string) {
 		}
 		c := byte(symbol + firstSymbol)
 		if s.edges == nil {
-			s.edges = map[byte]*state{}
+			s.edges = map[byte]*node{}
 		}
 		if s.edges[c] == nil {
-			s.edges[c] = &state{}
+			s.edges[c] = &node{}
 		}
 		s = s.edges[c]
 	}
@@ -73,7 +60,7 @@ func (s *state) add(r string) {
 
 // merge replaces states from which the same is read by one of them, and returns
 // the one for s.
-func merge(s *state, known map[string]*state) *state {
+func merge(s *node, known map[string]*node) *node {
 	key := fmt.Sprint(s.kind)
 	s.size = 1
 	for _, c := range slices.Sorted(maps.Keys(s.edges)) {
@@ -94,10 +81,10 @@ func merge(s *state, known map[string]*state) *state {
 // written before those that lead to it, and distances are known.
 type writer struct {
 	table []byte // backwards
-	bare  *state
+	bare  *node
 }
 
-func (w *writer) write(s *state) {
+func (w *writer) write(s *node) {
 	// The one byte of bare takes less, written anew, than the distance to it.
 	if s.begun && s != w.bare {
 		return
@@ -134,7 +121,7 @@ func (w *writer) write(s *state) {
 		w.table = append(w.table, c)
 	}
 	if s.kind != 0 {
-		c := s.kind
+		c := byte(s.kind)
 		if len(symbols) == 0 {
 			c |= last
 		}
