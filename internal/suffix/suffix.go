@@ -3,8 +3,8 @@
 // the same list (publicsuffix.org), with both of its parts: the registries'
 // domains, and those of companies that hand out names below their own.
 //
-// It is part of the module: Go 1.23, no package but embed, and a look-up allocates
-// nothing.
+// It is part of the module: Go 1.23, no packages but embed and strings, and a look-up
+// allocates nothing.
 package suffix
 
 import _ "embed"

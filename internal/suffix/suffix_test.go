@@ -73,6 +73,7 @@ func TestLookUpDoesNotAllocate(t *testing.T) {
 		_ = Public(host)
 		_, _ = Registrable(host)
 		_, _ = Within(host)
+		_, _ = HandsOut(host)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
