@@ -115,7 +115,16 @@ push: $(MODULE) ## pushes both to IMAGE=REGISTRY/NAME[:TAG] as VERSION=1.2.0, wi
 	@go run ./cmd/ship push -version '$(VERSION)' -image '$(IMAGE)'
 
 release: ## everything a release consists of, in dist: make release VERSION=1.2.0
-	@go run ./cmd/ship release -version '$(VERSION)'
+	@scripts/release '$(VERSION)'
+
+# For another system: dist/corsctl-linux-arm64, dist/corsctl-windows-amd64.exe.
+dist/corsctl-%: FORCE
+	CGO_ENABLED=0 GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$(basename $*))) \
+		go build -trimpath -buildvcs=false -ldflags='-s -w $(STAMP)' -o $@ ./cmd/corsctl
+
+dist/sbom.cdx.json: FORCE
+	@mkdir -p dist
+	@go run ./cmd/ship bom -version '$(VERSION)' >$@
 
 bench: $(MODULE) $(FLOOR) ## the figures of docs/benchmarks.md and the README anew, in Envoy, in some minutes; BENCH=quick shows them in one, BUILDS=before=/a.wasm adds a build
 	@envoy="$$(scripts/setup envoy)" && cd bench/envoy && ENVOY="$$envoy" CORSFILTER_WASM=$(CURDIR)/$(MODULE) CORSFILTER_FLOOR=$(CURDIR)/$(FLOOR) \

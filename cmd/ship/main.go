@@ -1,5 +1,5 @@
-// Command ship packs the built module for those who install it: make image,
-// make push and make release call it.
+// Command ship packs the built module for those who install it, and lists what is
+// linked into it: make image, make push and make release call it.
 package main
 
 import (
@@ -10,8 +10,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
-
 	"syscall"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -21,9 +19,9 @@ import (
 
 const usage = `usage: ship <command> [flags]
 
-  image    writes image.tar and artifact.tar, OCI image layouts of the module
-  push     pushes both to a registry, with the credentials of docker login
-  release  builds the files of a release, after checking that it may be made
+  image  writes image.tar and artifact.tar, OCI image layouts of the module
+  push   pushes both to a registry, with the credentials of docker login
+  bom    prints the bill of materials of the module and of corsctl
 
 ship <command> -h shows the flags of a command.
 `
@@ -52,7 +50,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		version             = flags.String("version", ship.Devel, "`version` without a leading v")
 		module, dist, image string
 	)
-	if args[0] != "release" {
+	if args[0] != "bom" {
 		flags.StringVar(&module, "module", "dist/cors.wasm", "the built module (`file`)")
 	}
 	switch args[0] {
@@ -72,13 +70,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return writeImages(stdout, module, dist, *version)
 	case "push":
 		return push(ctx, stdout, stderr, module, image, *version)
-	case "release":
-		r := ship.Release{Root: ".", Version: *version, Targets: ship.Targets, Stdout: stdout, Stderr: stderr}
-		files, err := r.Make(ctx)
-		for _, file := range files {
-			fmt.Fprintln(stdout, filepath.Join("dist", file))
+	case "bom":
+		source, err := ship.Describe(".", *version)
+		if err != nil {
+			return err
 		}
-		return err
+		return ship.BOM(ctx, stdout, ".", source)
 	}
 	fmt.Fprint(stderr, usage)
 	return fmt.Errorf("unknown command %q", args[0])

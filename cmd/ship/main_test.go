@@ -6,17 +6,21 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
 	"corsfilter/internal/wasmtest"
 )
 
-// Two people who build the same commit in different places get the same images,
-// so that a digest says what is in them.
+// corsctl is the release's for this system.
+var corsctl = "corsctl-" + runtime.GOOS + "-" + runtime.GOARCH
+
+// Two people who build the same commit in different places get the same files, so
+// that a digest says what is in them.
 func TestTwoBuildsGiveTheSameDigests(t *testing.T) {
 	one, two := builtElsewhere(t), builtElsewhere(t)
-	for _, name := range []string{"cors.wasm", "image.tar", "artifact.tar"} {
+	for _, name := range []string{"cors.wasm", "image.tar", "artifact.tar", "sbom.cdx.json", corsctl} {
 		a, err := os.ReadFile(filepath.Join(one, "dist", name))
 		if err != nil {
 			t.Fatal(err)
@@ -28,6 +32,10 @@ func TestTwoBuildsGiveTheSameDigests(t *testing.T) {
 		if !bytes.Equal(a, b) {
 			t.Errorf("%s differs between two builds", name)
 		}
+	}
+	commit := strings.TrimSpace(command(t, one, "git", "rev-parse", "HEAD"))
+	if got := command(t, one, filepath.Join("dist", corsctl), "version"); !strings.Contains(got, "1.2.0 (commit "+commit[:12]+",") {
+		t.Errorf("corsctl says %q of itself", got)
 	}
 }
 
@@ -59,7 +67,7 @@ func builtElsewhere(t *testing.T) (root string) {
 	command(t, root, "git", "init", "-q", "-b", "main")
 	command(t, root, "git", "add", "-A")
 	command(t, root, "git", "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "-m", "all")
-	command(t, root, "make", "image", "VERSION=1.2.0")
+	command(t, root, "make", "image", "dist/sbom.cdx.json", "dist/"+corsctl, "VERSION=1.2.0")
 	return root
 }
 
@@ -87,6 +95,7 @@ func TestMistakesAreSaid(t *testing.T) {
 		{[]string{"image", "extra"}, `unexpected argument "extra"`},
 		{[]string{"image", "-module", filepath.Join(t.TempDir(), "none.wasm")}, "make build makes the module"},
 		{[]string{"push"}, "make push IMAGE="},
+		{[]string{"bom", "-version", "v1"}, `"v1" is no version`},
 	} {
 		var out, errors bytes.Buffer
 		err := run(context.Background(), c.args, &out, &errors)

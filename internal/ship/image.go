@@ -30,7 +30,7 @@ func (s Source) annotations() map[string]string {
 		"org.opencontainers.image.version":     s.Version,
 		"org.opencontainers.image.revision":    s.Commit,
 		"org.opencontainers.image.licenses":    "Apache-2.0",
-		"org.opencontainers.image.created":     s.Time.Format("2006-01-02T15:04:05Z07:00"),
+		"org.opencontainers.image.created":     s.created(),
 		"corsfilter.build.go":                  runtime.Version(),
 	}
 }

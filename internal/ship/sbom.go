@@ -6,83 +6,58 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
 )
 
-// product is one thing that a release ships and that is built from Go packages.
-type product struct {
+// products are what a release ships that is built of Go packages.
+var products = []struct {
 	name, pkg string
 	env       []string
-}
-
-var products = []product{
+}{
 	{"cors.wasm", ".", []string{"GOOS=wasip1", "GOARCH=wasm"}},
 	{"corsctl", "./cmd/corsctl", nil},
 }
 
-// dependency is a module whose packages are linked into a product.
-type dependency struct {
-	Path, Version, Sum string
-}
-
-// writeSBOM writes the software bill of materials (CycloneDX, JSON): each
-// product with the modules that are linked into it. Modules that only tests and
-// tools need are not in it.
-func writeSBOM(ctx context.Context, root, file string, source Source) (err error) {
+// BOM writes the software bill of materials (CycloneDX, JSON): each product with
+// the modules that are linked into it. Modules that only tests and tools need are
+// not in it.
+func BOM(ctx context.Context, w io.Writer, root string, source Source) error {
 	bom := cdx.NewBOM()
 	bom.SerialNumber = serial(source)
 	bom.Metadata = &cdx.Metadata{
-		Timestamp: source.Time.Format("2006-01-02T15:04:05Z07:00"),
+		Timestamp: source.created(),
 		Component: &cdx.Component{
 			BOMRef: title, Type: cdx.ComponentTypeApplication, Name: title, Version: source.Version,
 			Licenses: &cdx.Licenses{{License: &cdx.License{ID: "Apache-2.0"}}},
 		},
 	}
-	components := map[string]cdx.Component{}
-	top := cdx.Dependency{Ref: title, Dependencies: &[]string{}}
-	graph := []cdx.Dependency{}
+	components, graph, top := []cdx.Component{}, []cdx.Dependency{}, []string{}
 	for _, p := range products {
-		linked, err := dependencies(ctx, root, p)
+		linked, err := linked(ctx, root, p.pkg, p.env)
 		if err != nil {
 			return err
 		}
-		*top.Dependencies = append(*top.Dependencies, p.name)
-		components[p.name] = cdx.Component{BOMRef: p.name, Type: cdx.ComponentTypeApplication, Name: p.name, Version: source.Version}
+		components = append(components, cdx.Component{BOMRef: p.name, Type: cdx.ComponentTypeApplication, Name: p.name, Version: source.Version})
 		refs := []string{}
-		for _, d := range linked {
-			c := d.component()
-			components[c.BOMRef] = c
+		for _, c := range linked {
 			refs = append(refs, c.BOMRef)
 		}
-		graph = append(graph, cdx.Dependency{Ref: p.name, Dependencies: &refs})
+		components = append(components, linked...)
+		graph, top = append(graph, cdx.Dependency{Ref: p.name, Dependencies: &refs}), append(top, p.name)
 	}
-	names := make([]string, 0, len(components))
-	for name := range components {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	all := []cdx.Component{}
-	for _, name := range names {
-		all = append(all, components[name])
-	}
-	graph = append([]cdx.Dependency{top}, graph...)
-	bom.Components, bom.Dependencies = &all, &graph
-
-	out, err := os.Create(file)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, out.Close()) }()
-	return cdx.NewBOMEncoder(out, cdx.BOMFileFormatJSON).SetPretty(true).SetEscapeHTML(false).Encode(bom)
+	graph = append(graph, cdx.Dependency{Ref: title, Dependencies: &top})
+	slices.SortFunc(components, func(a, b cdx.Component) int { return strings.Compare(a.BOMRef, b.BOMRef) })
+	components = slices.CompactFunc(components, func(a, b cdx.Component) bool { return a.BOMRef == b.BOMRef })
+	bom.Components, bom.Dependencies = &components, &graph
+	return cdx.NewBOMEncoder(w, cdx.BOMFileFormatJSON).SetPretty(true).SetEscapeHTML(false).Encode(bom)
 }
 
 // serial is a UUID made from the source, so that the same release has the same.
@@ -92,66 +67,38 @@ func serial(source Source) string {
 	return fmt.Sprintf("urn:uuid:%x-%x-%x-%x-%x", h[0:4], h[4:6], h[6:8], h[8:10], h[10:16])
 }
 
-func (d dependency) component() cdx.Component {
-	purl := "pkg:golang/" + d.Path + "@" + d.Version
-	c := cdx.Component{BOMRef: purl, Type: cdx.ComponentTypeLibrary, Name: d.Path, Version: d.Version, PackageURL: purl}
-	// go.sum has the SHA-256 of a listing of the module's files.
-	if sum, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(d.Sum, "h1:")); err == nil && len(sum) == sha256.Size {
-		c.Hashes = &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: hex.EncodeToString(sum)}}
-	}
-	return c
-}
+// modules has go list print path, version and checksum of the module that a package is
+// of, if it is neither ours nor one that a folder of ours stands in for.
+const modules = `{{with .Module}}{{if not (or .Main (and .Replace (not .Replace.Version)))}}{{.Path}} {{.Version}} {{.Sum}}{{end}}{{end}}`
 
-// dependencies asks the go command which modules are linked into a product.
-func dependencies(ctx context.Context, root string, p product) ([]dependency, error) {
-	list := exec.CommandContext(ctx, "go", "list", "-deps", "-json=Standard,Module", p.pkg)
-	list.Dir = root
-	list.Env = append(os.Environ(), p.env...)
+// linked asks the go command which modules are linked into a package.
+func linked(ctx context.Context, root, pkg string, env []string) ([]cdx.Component, error) {
+	list := exec.CommandContext(ctx, "go", "list", "-deps", "-f", modules, pkg)
+	list.Dir, list.Env = root, append(os.Environ(), env...)
 	var stderr bytes.Buffer
 	list.Stderr = &stderr
 	out, err := list.Output()
 	if err != nil {
-		return nil, fmt.Errorf("go list %s: %w: %s", p.pkg, err, stderr.String())
+		return nil, fmt.Errorf("go list %s: %w: %s", pkg, err, stderr.String())
 	}
-	version, err := goVersion(ctx, root)
-	if err != nil {
-		return nil, err
-	}
-	found := map[string]dependency{"std": {Path: "std", Version: version}}
-	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
-		var pkg struct {
-			Standard bool
-			Module   *struct {
-				Path, Version, Sum string
-				Main               bool
-				Replace            *struct{ Version string }
-			}
-		}
-		switch err := decoder.Decode(&pkg); {
-		case errors.Is(err, io.EOF):
-			all := make([]dependency, 0, len(found))
-			for _, d := range found {
-				all = append(all, d)
-			}
-			slices.SortFunc(all, func(a, b dependency) int { return strings.Compare(a.Path, b.Path) })
-			return all, nil
-		case err != nil:
-			return nil, err
-		}
-		// A module that a folder of this repository stands in for is not linked.
-		if m := pkg.Module; m != nil && !m.Main && (m.Replace == nil || m.Replace.Version != "") {
-			found[m.Path] = dependency{Path: m.Path, Version: m.Version, Sum: m.Sum}
+	found := []string{"std " + strings.TrimPrefix(runtime.Version(), "go")}
+	for line := range strings.Lines(string(out)) {
+		if line = strings.TrimSpace(line); line != "" {
+			found = append(found, line)
 		}
 	}
-}
-
-// goVersion is that of the standard library that is linked in, such as 1.26.1.
-func goVersion(ctx context.Context, root string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", "env", "GOVERSION")
-	cmd.Dir = root
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("go env GOVERSION: %w", err)
+	slices.Sort(found)
+	var components []cdx.Component
+	for _, line := range slices.Compact(found) {
+		path, rest, _ := strings.Cut(line, " ")
+		version, sum, _ := strings.Cut(rest, " ")
+		purl := "pkg:golang/" + path + "@" + version
+		c := cdx.Component{BOMRef: purl, Type: cdx.ComponentTypeLibrary, Name: path, Version: version, PackageURL: purl}
+		// go.sum has the SHA-256 of a listing of the module's files.
+		if hash, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(sum, "h1:")); err == nil && len(hash) == sha256.Size {
+			c.Hashes = &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: hex.EncodeToString(hash)}}
+		}
+		components = append(components, c)
 	}
-	return strings.TrimPrefix(strings.TrimSpace(string(out)), "go"), nil
+	return components, nil
 }

@@ -1,7 +1,7 @@
 // Package ship turns the built module into what people install: container
-// images in the two forms that Istio and Envoy Gateway take, and the files of a
-// release. It sees the module as bytes and the repository through git; it
-// imports nothing of the filter.
+// images in the two forms that Istio and Envoy Gateway take, with a bill of
+// materials. It sees the module as bytes and the repository through git and the go
+// command; it imports nothing of the filter.
 package ship
 
 import (
@@ -24,6 +24,8 @@ type Source struct {
 	// whenever and wherever it is made.
 	Time time.Time
 }
+
+func (s Source) created() string { return s.Time.Format(time.RFC3339) }
 
 // Devel is the version of what is no release.
 const Devel = "devel"
