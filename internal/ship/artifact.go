@@ -2,6 +2,7 @@ package ship
 
 import (
 	"encoding/json"
+	"fmt"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
@@ -75,11 +76,7 @@ func (a *artifact) LayerByDigest(h v1.Hash) (partial.CompressedLayer, error) {
 	if layer, ok := a.layers[h]; ok {
 		return layer, nil
 	}
-	return nil, &missingLayer{h}
+	return nil, fmt.Errorf("the artifact has no layer %s", h)
 }
-
-type missingLayer struct{ digest v1.Hash }
-
-func (e *missingLayer) Error() string { return "the artifact has no layer " + e.digest.String() }
 
 var _ partial.CompressedImageCore = (*artifact)(nil)

@@ -46,7 +46,7 @@ func Image(module []byte, source Source) (v1.Image, error) {
 	}
 	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(packed)), nil
-	}, tarball.WithMediaType(types.OCILayer))
+	}, tarball.WithMediaType(types.OCILayer), tarball.WithCompressionLevel(gzip.BestCompression))
 	if err != nil {
 		return nil, err
 	}
@@ -74,27 +74,24 @@ func Image(module []byte, source Source) (v1.Image, error) {
 	return mutate.Annotations(image, annotations).(v1.Image), nil
 }
 
-// layerTar is the layer, compressed. Nothing in it depends on the machine.
+// layerTar is the layer. Nothing in it depends on the machine.
 func layerTar(module []byte, source Source) ([]byte, error) {
 	var b bytes.Buffer
-	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
-	if err != nil {
+	t := tar.NewWriter(&b)
+	if err := addFile(t, moduleFile, module, source); err != nil {
 		return nil, err
 	}
-	t := tar.NewWriter(z)
+	err := t.Close()
+	return b.Bytes(), err
+}
+
+// addFile adds a file of the commit's time and of no owner.
+func addFile(t *tar.Writer, name string, content []byte, source Source) error {
 	if err := t.WriteHeader(&tar.Header{
-		Typeflag: tar.TypeReg, Name: moduleFile, Size: int64(len(module)), Mode: 0o644, ModTime: source.Time, Format: tar.FormatUSTAR,
+		Typeflag: tar.TypeReg, Name: name, Size: int64(len(content)), Mode: 0o644, ModTime: source.Time, Format: tar.FormatUSTAR,
 	}); err != nil {
-		return nil, err
+		return err
 	}
-	if _, err := t.Write(module); err != nil {
-		return nil, err
-	}
-	if err := t.Close(); err != nil {
-		return nil, err
-	}
-	if err := z.Close(); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
+	_, err := t.Write(content)
+	return err
 }

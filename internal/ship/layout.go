@@ -2,12 +2,12 @@ package ship
 
 import (
 	"archive/tar"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -26,11 +26,7 @@ func WriteLayout(file string, image v1.Image, source Source) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if removal := os.RemoveAll(folder); err == nil {
-			err = removal
-		}
-	}()
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	path, err := layout.Write(folder, empty.Index)
 	if err != nil {
 		return err
@@ -42,17 +38,12 @@ func WriteLayout(file string, image v1.Image, source Source) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if closing := out.Close(); err == nil {
-			err = closing
-		}
-	}()
-	return tarFolder(out, folder, source.Time)
+	defer func() { err = errors.Join(err, out.Close()) }()
+	return tarFolder(out, folder, source)
 }
 
-// tarFolder writes the files of a folder in the order of their names, with the
-// given time and no owner.
-func tarFolder(w io.Writer, folder string, at time.Time) error {
+// tarFolder writes the files of a folder in the order of their names.
+func tarFolder(w io.Writer, folder string, source Source) error {
 	t := tar.NewWriter(w)
 	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || path == folder {
@@ -62,21 +53,14 @@ func tarFolder(w io.Writer, folder string, at time.Time) error {
 		if err != nil {
 			return err
 		}
-		header := &tar.Header{Typeflag: tar.TypeReg, Name: filepath.ToSlash(name), Mode: 0o644, ModTime: at, Format: tar.FormatUSTAR}
 		if entry.IsDir() {
-			header.Typeflag, header.Name, header.Mode = tar.TypeDir, header.Name+"/", 0o755
-			return t.WriteHeader(header)
+			return t.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: filepath.ToSlash(name) + "/", Mode: 0o755, ModTime: source.Time, Format: tar.FormatUSTAR})
 		}
 		content, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
-		header.Size = int64(len(content))
-		if err := t.WriteHeader(header); err != nil {
-			return err
-		}
-		_, err = t.Write(content)
-		return err
+		return addFile(t, filepath.ToSlash(name), content, source)
 	})
 	if err != nil {
 		return err
