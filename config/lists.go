@@ -165,14 +165,19 @@ func (p *parser) warnPrivateNetwork(s *SourcePolicy, policy *Policy, patterns []
 		return
 	}
 	if policy.Origins.Any {
-		p.warn(s.at(privateNetwork), s.written(privateNetwork), PrivateNetwork, "any page on the web may reach into the private network through its visitors' browsers", "list the origins that need it")
+		p.warn(s.at(privateNetwork), s.written(privateNetwork), PrivateNetwork, anyPageInside, "list the origins that need it")
 		return
 	}
 	for _, e := range patterns {
-		if e.pattern.Insecure() {
+		switch {
+		case e.pattern.Insecure():
 			p.warn(e.place, e.written, PrivateNetwork, insecurePage, "write https")
+		case e.pattern.AnyHost() && e.pattern.Web():
+			p.warn(e.place, e.written, PrivateNetwork, anyPageInside, "list the origins that need it")
 		}
 	}
 }
+
+const anyPageInside = "any page on the web may reach into the private network through its visitors' browsers"
 
 const insecurePage = "browsers ask for access to a private network for pages of secure origins alone, and anyone on the path can forge a page of a plain http one"

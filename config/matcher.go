@@ -113,6 +113,9 @@ func (p *parser) checkMatchers(s *SourcePolicy, policy *Policy, list *entries) {
 
 func (p *parser) checkReach(s *SourcePolicy, policy *Policy, m *matcher, found reach.Reach) {
 	e := m.raw
+	if found.File && !found.Any {
+		p.refuse(s, e, NullOrigin, "matches file:// as well: "+anyFile, "write it so that it matches none but origins of yours")
+	}
 	const remedy = "write a pattern such as \"https://*.example.com\", which matches by component"
 	if len(found.Domains) == 0 && !found.Any {
 		if m.null {
@@ -177,7 +180,7 @@ func (p *parser) warnMatched(list *entries) {
 	}
 	for i := range list.patterns {
 		o := &list.patterns[i]
-		if o.pattern.Subdomains || o.pattern.AnyPort {
+		if o.pattern.Subdomains || o.pattern.AnyHost() || o.pattern.AnyPort {
 			continue
 		}
 		for j := range list.matchers {
@@ -195,6 +198,9 @@ func (p *parser) warnCoveredBy(m *matcher, before []matcher, patterns []placedPa
 	if len(patterns) <= maxCompared {
 		for i := range patterns {
 			o := &patterns[i]
+			if o.pattern.AnyHost() {
+				continue
+			}
 			switch within, includes := p.reach.Compare(o.pattern); {
 			case within:
 				p.warn(m.raw.place, m.raw.written, Covered, o.written+" covers it", "leave it out")

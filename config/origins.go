@@ -129,8 +129,13 @@ func (p *parser) compileOrigins(o *Origins, to *entries, list []SourceOrigin, s 
 		case e.Value == "*" && (e.Kind == Pattern || e.Kind == Exact):
 			e.any = true
 		case e.Kind == Pattern || e.Kind == Exact:
-			if pattern, ok := p.pattern(e); ok {
-				patterns = append(patterns, placedPattern{e, pattern})
+			pattern, ok := p.pattern(e)
+			if !ok {
+				break
+			}
+			patterns = append(patterns, placedPattern{e, pattern})
+			if pattern.Scheme == "file" {
+				p.refuse(s, e, NullOrigin, anyFile, "leave it out")
 			}
 		default:
 			a, ok := p.compileMatcher(e)
@@ -166,7 +171,10 @@ func (p *parser) compileOrigins(o *Origins, to *entries, list []SourceOrigin, s 
 	p.unite(o, matchers)
 }
 
-const anyPageIsNull = "any page can make its origin null, in a sandboxed frame"
+const (
+	anyPageIsNull = "any page can make its origin null, in a sandboxed frame"
+	anyFile       = "any file has this origin, whoever made it, where a browser or an app gives files one"
+)
 
 // placedPattern is a pattern and the entry it comes from.
 type placedPattern struct {
@@ -181,7 +189,7 @@ func (p *parser) pattern(e *SourceOrigin) (pattern origin.Pattern, ok bool) {
 		p.fail(e.place, e.written, BadOrigin, bad.Reason, bad.Remedy)
 		return pattern, false
 	}
-	if e.Kind == Exact && (pattern.Subdomains || pattern.AnyPort || len(pattern.Ports) > 1) {
+	if e.Kind == Exact && (pattern.Subdomains || pattern.AnyHost() || pattern.AnyPort || len(pattern.Ports) > 1) {
 		p.fail(e.place, e.written, BadOrigin, "exact takes no wildcard", "write the pattern as a string, "+quote(pattern.String()))
 		return pattern, false
 	}
@@ -240,27 +248,57 @@ func (p *parser) warnRedundant(set *origin.Set, patterns []placedPattern) {
 	}
 }
 
-// checkOrigins refuses what is dangerous together with credentials.
+// checkOrigins refuses what is dangerous together with credentials, and warns of what
+// is so open that it needs no list without them.
 func (p *parser) checkOrigins(s *SourcePolicy, policy *Policy, patterns []placedPattern) {
-	if !policy.Credentials {
-		return
-	}
-	if policy.Origins.Any {
+	if policy.Credentials && policy.Origins.Any {
 		e := &s.AllowOrigins[slices.IndexFunc(s.AllowOrigins, func(e SourceOrigin) bool { return e.any })]
 		p.refuse(s, e, AnyOrigin, "with allow_credentials any page on the web could read its visitors' data here", "list the origins")
 	}
-	for _, e := range patterns {
-		if e.pattern.Insecure() {
+	for i := range patterns {
+		e := &patterns[i]
+		switch {
+		case e.pattern.AnyHost():
+			// What lets in anyone is no worse for plain http, and "*" covers it.
+			if !policy.Origins.Any {
+				p.checkAnyHost(e, s, policy)
+			}
+			continue
+		case !policy.Credentials:
+			continue
+		case e.pattern.Insecure():
 			p.refuse(s, e.SourceOrigin, InsecureOrigin, "anyone on the network path can forge a page of a plain http origin and read with its visitors' credentials", "write https")
 		}
 		p.checkSuffix(e.SourceOrigin, e.pattern, s)
 	}
 }
 
-// checkSuffix refuses a wildcard that takes in names of many owners.
+// checkAnyHost refuses every host of a scheme where there are credentials. Without
+// them it warns of the web's alone: of extensions, to which Firefox gives other ids in
+// each browser, there is no other way to say what is meant.
+func (p *parser) checkAnyHost(e *placedPattern, s *SourcePolicy, policy *Policy) {
+	if !policy.Credentials {
+		if e.pattern.Web() {
+			p.warn(e.place, e.written, MatchesAnything, "lets in every host, and so any page on the web", `write "*" if that is meant, or the origins`)
+		}
+		return
+	}
+	reason, remedy := "lets in every app that uses this scheme: with allow_credentials any of them could read its user's data here", "list the hosts of your app"
+	switch {
+	case e.pattern.Web():
+		p.refuse(s, e.SourceOrigin, AnyOrigin, "lets in every host: with allow_credentials any page on the web could read its visitors' data here", "list the origins")
+		return
+	case e.pattern.Extension():
+		reason, remedy = "lets in every extension of the browser: with allow_credentials any of them could read its user's data here", "list the extensions by their ids"
+	}
+	p.refuse(s, e.SourceOrigin, AnyOrigin, reason, remedy+", such as "+quote(e.pattern.Example()))
+}
+
+// checkSuffix refuses a wildcard that takes in names of many owners. Nobody owns the
+// hosts of other schemes than the web's: each app gives itself one.
 func (p *parser) checkSuffix(e *SourceOrigin, pattern origin.Pattern, s *SourcePolicy) {
 	name := strings.TrimSuffix(pattern.Host, ".")
-	if !pattern.Subdomains || name == "localhost" { // all below it is the visitor's own machine
+	if !pattern.Subdomains || !pattern.Web() || name == "localhost" { // all below it is the visitor's own machine
 		return
 	}
 	public, found := suffix.Within(name)

@@ -54,7 +54,8 @@ func TestOriginRefusals(t *testing.T) {
 			{json: `{"allow_origins":["https://*.com"]}`},
 		}},
 		{"every name below a public suffix with credentials wants its waiver", []row{
-			{json: credentials("https://*.co.uk", "https://*.github.io:8443", "https://*.k12.ca.us:[443,8443]", "capacitor://*.vercel.app:*"), problems: "allow_origins[0] public-suffix-wildcard, allow_origins[1] public-suffix-wildcard, allow_origins[2] public-suffix-wildcard, allow_origins[3] public-suffix-wildcard"},
+			{json: credentials("https://*.co.uk", "https://*.github.io:8443", "https://*.k12.ca.us:[443,8443]"), problems: "allow_origins[0] public-suffix-wildcard, allow_origins[1] public-suffix-wildcard, allow_origins[2] public-suffix-wildcard"},
+			{json: credentials("capacitor://*.vercel.app:*", "app://*.com")}, // no names of the DNS
 			{json: credentials("https://*.example.co.uk", "https://*.me.github.io", "https://co.uk", "https://*.example.com.", "https://a.github.io")},
 			{json: credentials("https://*.co.uk.", "https://*.CO.UK"), problems: "allow_origins[0] public-suffix-wildcard, allow_origins[1] public-suffix-wildcard", warnings: "allow_origins[1] lower-cased"},
 			// *.ck and !www.ck; *.kawasaki.jp and !city.kawasaki.jp
@@ -69,6 +70,36 @@ func TestOriginRefusals(t *testing.T) {
 			{json: `{"allow_origins":["https://*.co.uk"],"allow_credentials":true,"dangerously_tolerate":["public-suffix-wildcard"]}`},
 			{json: `{"allow_origins":["https://*.a.co.uk"],"allow_credentials":true,"dangerously_tolerate":["public-suffix-wildcard"]}`, warnings: "dangerously_tolerate[0] no-effect"},
 			{json: `{"rules":[{"hosts":["a.example"],"policy":{"allow_origins":["https://*.co.uk"],"allow_credentials":true}}]}`, problems: "rules[0].policy.allow_origins[0] public-suffix-wildcard"},
+		}},
+		{"files want the waiver of null", []row{
+			{json: `{"allow_origins":["file://"]}`, problems: "allow_origins[0] null-origin"},
+			{json: `{"allow_origins":[{"exact":"FILE://"}]}`, problems: "allow_origins[0] null-origin", warnings: "allow_origins[0] lower-cased"},
+			{json: `{"allow_origins":["file://"],"dangerously_tolerate":["null-origin"]}`},
+			{json: `{"allow_origins":["file://"],"dangerously_tolerate":["null-origin"],"allow_credentials":true}`},
+			{json: `{"allow_origins":["file://"],"dangerously_tolerate":["insecure-origin"]}`, problems: "allow_origins[0] null-origin", warnings: "dangerously_tolerate[0] no-effect"},
+			{json: `{"allow_origins":["file:///home/me/index.html"]}`, problems: "allow_origins[0] bad-origin"},
+			{json: with(`"timing_allow_origins":["file://"]`), problems: "timing_allow_origins[0] null-origin"},
+		}},
+		{"hosts of other schemes are no names", []row{
+			{json: credentials("app://.", "qrc://", "capacitor://localhost", "ionic://localhost", "app://My_App~1!", "chrome-extension://abcdefghijklmnopabcdefghijklmnop", "app://..a", "app://1")},
+			{json: credentials("APP://My_App"), warnings: "allow_origins[0] lower-cased"},
+			{json: `{"allow_origins":["app://a,b","app://a b","moz-extension://","app://:80","app://{a}"]}`, problems: "allow_origins[0] bad-origin, allow_origins[1] bad-origin, allow_origins[2] bad-origin, allow_origins[3] bad-origin, allow_origins[4] bad-origin"},
+			{json: `{"allow_origins":["app://My_App",{"exact":"app://my_app"}]}`, warnings: "allow_origins[1] duplicate"},
+		}},
+		{"every host of a scheme is warned of for the web, and wants its waiver with credentials", []row{
+			{json: `{"allow_origins":["https://*"]}`, warnings: "allow_origins[0] matches-any-origin"},
+			{json: `{"allow_origins":["http://*:8080"]}`, warnings: "allow_origins[0] matches-any-origin"},
+			{json: `{"allow_origins":["moz-extension://*","app://*:*"]}`},
+			{json: credentials("https://*", "http://*:*", "moz-extension://*", "app://*"), problems: "allow_origins[0] any-origin-with-credentials, allow_origins[1] any-origin-with-credentials, allow_origins[2] any-origin-with-credentials, allow_origins[3] any-origin-with-credentials"},
+			{json: `{"allow_origins":["http://*","moz-extension://*"],"allow_credentials":true,"dangerously_tolerate":["any-origin-with-credentials"]}`},
+			{json: `{"allow_origins":["moz-extension://*"],"dangerously_tolerate":["any-origin-with-credentials"]}`, warnings: "dangerously_tolerate[0] no-effect"},
+			{json: `{"allow_origins":["*","https://*","app://*"]}`, warnings: "allow_origins[1] covered, allow_origins[2] covered"},
+			{json: `{"allow_origins":["https://*","*"],"allow_credentials":true}`, problems: "allow_origins[1] any-origin-with-credentials", warnings: "allow_origins[0] covered"},
+			{json: `{"allow_origins":["https://a.example","https://*.b.example","https://*","https://a.example:1","http://a.example"]}`, warnings: "allow_origins[2] matches-any-origin, allow_origins[0] covered, allow_origins[1] covered"},
+			{json: `{"allow_origins":[{"exact":"https://*"},{"exact":"app://*"}]}`, problems: "allow_origins[0] bad-origin, allow_origins[1] bad-origin"},
+			{json: `{"allow_origins":["https://*",{"regex":"https://\\*|https://a\\.example"}]}`, warnings: "allow_origins[0] matches-any-origin, allow_origins[1] better-as-pattern"},
+			{json: with(`"timing_allow_origins":["https://*"]`)},
+			{json: `{"allow_origins":["https://*","http://*","app://*"],"allow_private_network_access":true}`, warnings: "allow_origins[0] matches-any-origin, allow_origins[1] matches-any-origin, allow_origins[0] private-network, allow_origins[1] private-network"},
 		}},
 		{"entries without effect are warned of", []row{
 			{json: `{"allow_origins":["https://a.example","https://b.example","https://a.example"]}`, warnings: "allow_origins[2] duplicate"},
@@ -242,6 +273,15 @@ func TestMatch(t *testing.T) {
 			matches: []string{"null"}, others: []string{"https://null", "null://null"}, malformed: []string{"NULL", "null ", " null"},
 		},
 		{
+			name: "files and apps", origins: `["file://","app://.","qrc://","capacitor://My_App~1!","moz-extension://*","https://*:8443",{"regex":"ionic://[a-z]*"}]`,
+			matches: []string{
+				"file://", "FILE://", "app://.", "qrc://", "capacitor://my_app~1!", "Capacitor://MY_APP~1!", "moz-extension://d3a2d8ba-7c2b-4b1c-9a30-0123456789ab", "moz-extension://A_B",
+				"https://x:8443", "https://[::1]:8443", "ionic://localhost", "ionic://", "IONIC://LocalHost",
+			},
+			others:    []string{"null", "app://", "app://..", "app://.:80", "qrc://.", "capacitor://my_app", "chrome-extension://a", "https://x", "files://", "ionic://1"},
+			malformed: []string{"file:///", "file://a", "file:", "app://./", "qrc:///", "app://.,app://.", "file://, null", "moz-extension://*", "https://*:8443", "qrc://:1"},
+		},
+		{
 			name: "alternatives are anchored as a whole", origins: `[{"regex":"https://a\\.example|https://b\\.example"}]`,
 			matches:   []string{"https://a.example", "https://b.example"},
 			others:    []string{"https://a.example.evil.example", "https://a.example:8443", "https://b.exampleX", "xhttps://b.example"},
@@ -329,9 +369,9 @@ func TestMatchAgreesWithALoop(t *testing.T) {
 }
 
 func TestMatchDoesNotAllocate(t *testing.T) {
-	p := mustParse(t, `{"allow_origins":["https://*.a.example","null",{"regex":"https://([a-z]+)\\.b\\.(example|test)"},{"prefix":"https://C","ignore_case":true}],"dangerously_tolerate":["null-origin","loose-origin-match"]}`).Default
+	p := mustParse(t, `{"allow_origins":["https://*.a.example","null","app://*","qrc://",{"regex":"https://([a-z]+)\\.b\\.(example|test)"},{"prefix":"https://C","ignore_case":true}],"dangerously_tolerate":["null-origin","loose-origin-match"]}`).Default
 	for value, want := range map[string]Match{
-		"https://x.a.example": Matches, "HTTPS://X.A.EXAMPLE": Matches, "null": Matches, "https://x.b.test": Matches, "HTTPS://X.B.Test": Matches, "https://cx": Matches,
+		"https://x.a.example": Matches, "HTTPS://X.A.EXAMPLE": Matches, "null": Matches, "app://My_App": Matches, "qrc://": Matches, "file://": NoMatch, "https://x.b.test": Matches, "HTTPS://X.B.Test": Matches, "https://cx": Matches,
 		"https://evil.example": NoMatch, "https://a.example, https://b": MalformedOrigin, strings.Repeat("https://", 1000): MalformedOrigin,
 		"https://" + strings.Repeat("a", 490) + ".b.test": Matches,
 	} {

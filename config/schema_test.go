@@ -25,9 +25,13 @@ func enum(words ...string) schema  { return schema{"type": "string", "enum": wor
 func listOf(items schema) schema   { return schema{"type": "array", "items": items} }
 
 const (
-	tokenPattern  = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-	originPattern = `^(\*|null|[A-Za-z][A-Za-z0-9+.-]*://(\*\.)?([A-Za-z0-9_~-]+(\.[A-Za-z0-9_~-]+)*\.?|\[[0-9A-Fa-f:.]+\])` +
-		`(:(\*|[1-9][0-9]{0,4}|\[(\*|[1-9][0-9]{0,4}(,[1-9][0-9]{0,4})*)\]))?)$`
+	tokenPattern   = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+	addressPattern = `\[[0-9A-Fa-f:.]+\]`
+	portPattern    = `(:(\*|[1-9][0-9]{0,4}|\[(\*|[1-9][0-9]{0,4}(,[1-9][0-9]{0,4})*)\]))?`
+	// Hosts are names in origins of the web, and opaque in others.
+	originPattern = `^(\*|null|[Ff][Ii][Ll][Ee]://|[Hh][Tt][Tt][Pp][Ss]?://(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|` + addressPattern + `)` + portPattern + `)$`
+	otherPattern  = `^[A-Za-z][A-Za-z0-9+.-]*://((\*|(\*\.)?[A-Za-z0-9._~!$&'()+;=%-]+|` + addressPattern + `)` + portPattern + `)?$`
+	noOtherScheme = `^([Hh][Tt][Tt][Pp][Ss]?|[Ff][Ii][Ll][Ee]):`
 )
 
 // types say what JSON a field of a type takes. A type of quoted words is an
@@ -141,6 +145,7 @@ func buildSchema(t *testing.T) []byte {
 		}, schema{"required": []string{"policy"}}),
 		"origin": schema{"oneOf": []any{
 			schema{"type": "string", "pattern": originPattern},
+			schema{"type": "string", "pattern": otherPattern, "not": schema{"pattern": noOtherScheme}},
 			object(map[string]schema{
 				"origin": {"type": "string", "pattern": originPattern}, tolerate: listOf(reference("waiver")),
 				"exact": text, "regex": text, "prefix": text, "suffix": text, "contains": text, "ignore_case": {"type": "boolean"},
@@ -233,6 +238,8 @@ func TestSchemaAndParserAgree(t *testing.T) {
 		{"both accept", true, true, slices.Concat([]string{
 			`{"allowOrigins":["https://a.example:*"]}`, `{"allow_origins":["*"]}`, `{"allow_origins":[]}`, `{"allow_origins":["https://a.example"],"expose_headers":"*","allow_credentials":true}`, `{"allow_origins":[{"origin":"null","dangerously_tolerate":["null-origin"]}]}`, `{"mode":"off"}`, `{"rules":[{"policy":{"mode":"off"}}]}`,
 			`{"allow_origins":["https://*.a.example:[8080,8443]","http://[::1]:1","chrome-extension://abc","capacitor://localhost","HTTPS://A.example"]}`,
+			`{"allow_origins":["https://*","http://*:8080","https://*:[443,8443]","HTTP://*:*","moz-extension://*","app://.","qrc://","app://..a","app://*.a:*","capacitor://My_App~1!$&'()+;=%C3%BC","app://[::1]:8080","files://x"]}`,
+			`{"allow_origins":["file://","FILE://"],"dangerously_tolerate":["null-origin"]}`,
 			`{"allow_origins":[{"exact":"https://a.example"},{"regex":"https://a\\.example"},{"safe_regex":{"regex":"https://b\\.example","google_re2":{}}},{"safeRegex":{"regex":"https://c\\.example"},"ignoreCase":true}]}`,
 			`{"allow_origin_string_match":[{"exact":"https://a.example"}],"allow_methods":"GET, PUT","max_age":"600","filter_enabled":{"default_value":{"numerator":100,"denominator":"HUNDRED"}}}`,
 			`{"allowOrigin":["https://a.example"],"maxAge":"24h","unmatchedPreflights":"IGNORE"}`,
@@ -248,6 +255,8 @@ func TestSchemaAndParserAgree(t *testing.T) {
 			`{}`, `[]`, `null`, `{"allow_origins":"*"}`, `{"allow_origins":[1]}`, `{"rules":[]}`, `{"rules":[{}]}`, `{"rules":[{"policy":{}}]}`,
 			`{"allow_origins":["https://a.example/"]}`, `{"allow_origins":["a.example"]}`, `{"allow_origins":["https://a.*"]}`, `{"allow_origins":["https://user@a.example"]}`,
 			`{"allow_origins":["https://a.example:0"]}`, `{"allow_origins":["https://a.example?x"]}`, `{"allow_origins":[""]}`, `{"allow_origins":["https://a b.example"]}`,
+			`{"allow_origins":["https://"]}`, `{"allow_origins":["https://a~b"]}`, `{"allow_origins":["https://.a"]}`, `{"allow_origins":["file:///"]}`, `{"allow_origins":["file://*"]}`, `{"allow_origins":["file://a"]}`,
+			`{"allow_origins":["app://a/"]}`, `{"allow_origins":["app://a*"]}`, `{"allow_origins":["app://a,b"]}`, `{"allow_origins":["app://:80"]}`, `{"allow_origins":["app://{a}"]}`, `{"allow_origins":["app://*."]}`, `{"allow_origins":["*://a"]}`,
 			`{"allow_origins":[{}]}`, `{"allow_origins":[{"exact":"https://a.example","prefix":"x"}]}`, `{"allow_origins":[{"like":"x"}]}`, `{"allow_origins":[{"safe_regex":"x"}]}`,
 			`{"filter_enabled":{}}`, `{"rules":[{"hosts":[],"policy":{"mode":"off"}}]}`, `{"rules":[{"paths":["v1"],"policy":{"mode":"off"}}]}`,
 			`{"rules":[{"paths":["/v*/x"],"policy":{"mode":"off"}}]}`, `{"rules":[{"hosts":["https://a.example"],"policy":{"mode":"off"}}]}`,
@@ -263,6 +272,7 @@ func TestSchemaAndParserAgree(t *testing.T) {
 			`{"allow_origins":["*"],"allow_credentials":true}`, `{"allow_origins":["http://a.example"],"allow_credentials":true}`, `{"allow_origins":["null"]}`,
 			`{"allow_origins":["https://*.com"],"allow_credentials":true}`, `{"allow_origins":[{"prefix":"https://a"}]}`, `{"allow_origins":[{"regex":"("}]}`,
 			`{"allow_origins":["https://a.example:443"]}`, `{"allow_origins":["https://*.192.0.2.1"]}`, `{"allow_origins":["https://a.example:65536"]}`,
+			`{"allow_origins":["file://"]}`, `{"allow_origins":["moz-extension://"]}`, `{"allow_origins":["moz-extension://*"],"allow_credentials":true}`,
 			`{"allow_origins":["https://a.example"],"allowOrigins":["https://b.example"]}`, `{"rules":[{"policy":{"mode":"off"}}],"debug":true}`,
 			`{"filter_enabled":{"default_value":{"numerator":100}}}`,
 		}, wrap(

@@ -44,7 +44,8 @@ func TestWhatTheMigrationPagesSayOfThisFilter(t *testing.T) {
 		{`{"allowOrigins": [{"exact": "https://shop.example.com"}], "maxAge": "1.5s"}`, config.BadValue},
 		{`{"allowOrigins": [{"regex": "https://(shop"}]}`, config.BadRegex},
 		// Gateway API
-		{`{"allowOrigins": ["https://*"]}`, config.BadOrigin},
+		{`{"allowOrigins": ["https://*"]}`, ""},
+		{`{"allowOrigins": ["https://*"], "allowCredentials": true}`, config.AnyOrigin},
 		{`{"allowOrigins": ["*"], "allowHeaders": ["*", "authorization"]}`, ""},
 		{`{"allowOrigins": ["*"], "allowCredentials": true}`, config.AnyOrigin},
 		{`{"allowOrigins": ["https://shop.example.com"], "allowCredentials": true, "exposeHeaders": ["*"]}`, ""},

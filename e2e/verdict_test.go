@@ -24,7 +24,11 @@ func TestModuleAndCheckGiveTheSameVerdict(t *testing.T) {
 		{`"https://*.co.uk:8443"`, config.PublicSuffix},
 		{`"https://*.co.uk:*"`, config.PublicSuffix},
 		{`"https://*.github.io:[443,8443]"`, config.PublicSuffix},
-		{`"capacitor://*.github.io"`, config.PublicSuffix},
+		{`"capacitor://*.github.io"`, ""}, // no name of the DNS
+		{`"https://*"`, config.AnyOrigin},
+		{`"moz-extension://*"`, config.AnyOrigin},
+		{`"app://."`, ""},
+		{`"file://"`, config.NullOrigin},
 		{`{"regex": "https://.*\\.github\\.io"}`, config.AnyOrigin},
 		{`"https://*.ck"`, config.PublicSuffix},
 		{`"https://*.amazonaws.com"`, config.PublicSuffix},

@@ -446,6 +446,12 @@ func (r reader) gatewayPolicy(node, filter *yaml.Node) (*policy, []Change) {
 	if len(origins) == 0 {
 		return nobody(r.o.at(node), gatewayManner), nil
 	}
+	for i := range origins {
+		// A star stands for any text, and so for a port as well where it comes last.
+		if o := &origins[i]; strings.HasSuffix(o.text(), "://*") {
+			o.json = o.text() + ":*"
+		}
+	}
 	p.setList("allow_origins", origins[0].at, origins)
 	for _, name := range []string{"allow_methods", "allow_headers", "expose_headers"} {
 		if v := child(node, name); v != nil {

@@ -21,7 +21,9 @@ func TestEveryByteOfAnOrigin(t *testing.T) {
 			{"a scheme", "x" + s + "x://a.example", in(letters+capitals+digits+"+-.", c)},
 			{"a host", "https://a" + s + "b.example", in(letters+capitals+digits+"-_.", c)},
 			{"the last of a host", "https://a.exampl" + s, in(letters+capitals+digits+"-_.", c)},
-			{"a host of another scheme", "app://a" + s + "b.example", in(letters+capitals+digits+"-_.~", c)},
+			{"a host of another scheme", "app://a" + s + "b.example", in(letters+capitals+digits+"-._~!$&'()+;=%", c)},
+			{"the first of a host of another scheme", "app://" + s, in(letters+capitals+digits+"-._~!$&'()+;=%", c)},
+			{"behind file://", "file://" + s, false},
 			{"the first of a port", "https://a.example:" + s + "0", in(digits, c) && c != '0'},
 			{"a port", "https://a.example:8" + s, in(digits, c)},
 			{"an address", "https://1.2.3." + s, in(letters+capitals+digits+"-_", c) && c != '.'},
@@ -141,7 +143,7 @@ func TestRoom(t *testing.T) {
 func TestWhatIsWrongWithAPattern(t *testing.T) {
 	for pattern, want := range map[string]string{
 		"https://@example.com": "an origin has no user info",
-		"app://a..1":           "the host is not made of labels",
+		"https://a..1":         "browsers write an IPv4 address as four decimal numbers",
 		"https://a.1":          "browsers write an IPv4 address as four decimal numbers",
 	} {
 		_, err := ParsePattern(pattern)

@@ -18,7 +18,8 @@ import (
 const MaxLen = 512
 
 // Origin is a parsed tuple origin (HTML, section 7.1.1). Scheme and Host are in
-// lower case; an IPv6 host keeps its brackets.
+// lower case; an IPv6 host keeps its brackets. The host is empty where a scheme other
+// than http and https has none, as in qrc:// and file://.
 type Origin struct {
 	Scheme string
 	Host   string
@@ -32,8 +33,8 @@ type Buffer [MaxLen]byte
 
 // Parse reads one serialized origin (RFC 6454, section 6.2), such as browsers
 // send. ok is false for everything else: null, two values, a path, a trailing
-// slash, user info, white space or control characters, an empty host or label,
-// port 0 or above 65535, leading zeros, more than MaxLen bytes. It does not
+// slash, user info, white space or control characters, port 0 or above 65535,
+// leading zeros, more than MaxLen bytes, a host that validHost refuses. It does not
 // allocate: buf is used where letters must be lower-cased.
 //
 // A default port that is spelled out is accepted here, since the comparison of
@@ -57,7 +58,7 @@ func ParseAny(s string, buf *Buffer) (o Origin, ok bool) {
 		return Origin{}, false
 	}
 	host, port, hasPort := SplitPort(rest)
-	if !validHost(scheme, host) {
+	if !validHost(scheme, host) || hasPort && host == "" {
 		return Origin{}, false
 	}
 	o = Origin{Scheme: scheme, Host: host}
@@ -201,14 +202,25 @@ func validScheme(s string) bool {
 }
 
 // validHost checks a lower-case host. Hosts of http and https are domain names,
-// IPv4 or IPv6 addresses in the one form that browsers serialize; hosts of
-// other schemes are opaque (URL, section 3.1), so that any unreserved character
-// of RFC 3986 may stand in them.
+// IPv4 or IPv6 addresses in the one form that browsers serialize; those of other
+// schemes are IPv6 addresses or opaque (URL, section 3.1). Files have none: browsers
+// that give them an origin serialize file:// for all of them.
 func validHost(scheme, host string) bool {
-	if strings.HasPrefix(host, "[") {
+	switch {
+	case scheme == fileScheme:
+		return host == ""
+	case strings.HasPrefix(host, "["):
 		return strings.HasSuffix(host, "]") && canonicalIPv6(host[1:len(host)-1])
+	case DefaultPort(scheme) == 0:
+		return validOpaque(host)
 	}
-	web := DefaultPort(scheme) != 0
+	return validName(host) && (!endsInNumber(host) || canonicalIPv4(host))
+}
+
+const fileScheme = "file"
+
+// validName checks a domain name.
+func validName(host string) bool {
 	start := 0
 	for i := 0; i <= len(host); i++ {
 		if i == len(host) || host[i] == '.' {
@@ -219,12 +231,28 @@ func validHost(scheme, host string) bool {
 			start = i + 1
 			continue
 		}
-		c := host[i]
-		if !isLetter(c) && !isDigit(c) && c != '-' && c != '_' && (web || c != '~') {
+		if c := host[i]; !isLetter(c) && !isDigit(c) && c != '-' && c != '_' {
 			return false
 		}
 	}
-	return host != "" && (!web || !endsInNumber(host) || canonicalIPv4(host))
+	return true
+}
+
+// opaqueMarks are what an opaque host may hold besides letters and digits: RFC 3986,
+// section 3.2.2, reg-name, without the comma, which stands between two origins that a
+// proxy has joined, and without "*", which stands for hosts in a pattern. The URL
+// standard lets some more stand there, such as quotes and braces; no browser or app
+// is known that sends them.
+const opaqueMarks = "-._~!$&'()+;=%"
+
+// validOpaque checks the host of a scheme that is not the web's.
+func validOpaque(host string) bool {
+	for i := 0; i < len(host); i++ {
+		if c := host[i]; !isLetter(c) && !isDigit(c) && strings.IndexByte(opaqueMarks, c) < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // Lower returns s in lower case, as far as it fits into buf; it copies there only

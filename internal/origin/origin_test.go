@@ -56,7 +56,26 @@ func TestParse(t *testing.T) {
 				"safari-web-extension://E0E1E2E3-1111-2222-3333-4444444": {"safari-web-extension", "e0e1e2e3-1111-2222-3333-4444444", 0},
 				"app://1.2.3": {"app", "1.2.3", 0},
 			},
-			rejects: []string{"://a", "1a://a", "-a://a", "a_b://a", "a b://a", "capacitor://", "app://a/b", "app://.", "app://a..b", "app://.a"},
+			rejects: []string{"://a", "1a://a", "-a://a", "a_b://a", "a b://a", "app://a/b"},
+		},
+		{
+			// Their hosts are opaque to the URL standard: no names, and perhaps empty.
+			name: "hosts of other schemes that no name of the DNS has",
+			accepts: map[string]Origin{
+				"app://.": {"app", ".", 0}, "app://a..b": {"app", "a..b", 0}, "app://.a": {"app", ".a", 0}, "app://.:80": {"app", ".", 80},
+				"qrc://": {"qrc", "", 0}, "capacitor://": {"capacitor", "", 0}, "app://1": {"app", "1", 0}, "app://0x7f.1": {"app", "0x7f.1", 0},
+				"app://My_App~1!": {"app", "my_app~1!", 0}, "app://%C3%BC": {"app", "%c3%bc", 0}, "APP://A$&'()+;=%b": {"app", "a$&'()+;=%b", 0},
+			},
+			rejects: []string{
+				"app://a,b", "app://,", "qrc://,qrc://", "app://*", "app://*.a", "app://a*", "app://a b", "app://a@b", "app://a:b", "app://a:b:1", "app://a?b", "app://a#b", "app://a\\b", "app:///", "qrc:///a",
+				"app://<a>", "app://a^b", "app://a|b", "app://a\"b", "app://a`b", "app://{a}", "app://a]", "app://[a]", "app://[::1", "app://[::01]", "app://ü", "app://a\x00", "app://a\x7f", "app://a\r\nb", "app:", "app:/", "app:a", "app",
+				"app://:80", "qrc://:1", "app://:",
+			},
+		},
+		{
+			name:    "files, which all have one",
+			accepts: map[string]Origin{"file://": {"file", "", 0}, "FILE://": {"file", "", 0}, "files://a": {"files", "a", 0}},
+			rejects: []string{"file:", "file:///", "file:///a.html", "file://localhost", "file://.", "file://[::1]", "file://*", "file://:80", "file://, null", "file://,file://"},
 		},
 		{
 			name: "upper case is lowered",
@@ -374,8 +393,17 @@ func TestPlainOriginsAreThoseOfAnyForm(t *testing.T) {
 	})
 }
 
+// serialize writes an origin with its port, the default one too.
+func serialize(o Origin) string {
+	s := o.Scheme + "://" + o.Host
+	if o.Port != 0 {
+		s += fmt.Sprintf(":%d", o.Port)
+	}
+	return s
+}
+
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"https://example.com", "HTTP://A:80", "https://[::1]:8080", "https://1.2.3.4", "null", "a://b", "https://a.", "https://a,https://b", "https://\x00"} {
+	for _, s := range []string{"https://example.com", "HTTP://A:80", "https://[::1]:8080", "https://1.2.3.4", "null", "a://b", "app://.", "file://", "qrc://:1", "app://A~!%", "https://a.", "https://a,https://b", "https://\x00"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -384,11 +412,8 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		// What is accepted has no room for anything but scheme, host and port.
-		again := o.Scheme + "://" + o.Host
-		if o.Port != 0 {
-			again += fmt.Sprintf(":%d", o.Port)
-		}
-		if again != strings.ToLower(s) || len(s) > MaxLen || strings.ContainsAny(strings.TrimPrefix(again, o.Scheme+"://"), " \t\r\n\x00/?#@,%\\") {
+		again := serialize(o)
+		if again != strings.ToLower(s) || len(s) > MaxLen || strings.ContainsAny(strings.TrimPrefix(again, o.Scheme+"://"), " \t\r\n\x00/?#@,*\\") {
 			t.Fatalf("Parse(%q) = %+v, which is written %q", s, o, again)
 		}
 		if !o.Is(o.Scheme, strings.TrimPrefix(again, o.Scheme+"://")) {
@@ -399,7 +424,7 @@ func FuzzParse(f *testing.F) {
 
 func TestParseAndLookUpDoNotAllocate(t *testing.T) {
 	set := NewSet([]Pattern{
-		mustParse(t, "https://*.example.com"), mustParse(t, "http://localhost:*"), mustParse(t, "https://[2001:db8::1]:[80,8080]"),
+		mustParse(t, "https://*.example.com"), mustParse(t, "http://localhost:*"), mustParse(t, "https://[2001:db8::1]:[80,8080]"), mustParse(t, "app://*"),
 	})
 	for s, want := range map[string]bool{
 		"https://a.b.example.com":                              true,
@@ -409,6 +434,9 @@ func TestParseAndLookUpDoNotAllocate(t *testing.T) {
 		"https://evil.example":                                 false,
 		"https://" + strings.Repeat("a.", 240) + "example.com": true,
 		"https://example.com, null":                            false,
+		"app://My_App~1!":                                      true,
+		"APP://.":                                              true,
+		"moz-extension://d3a2d8ba-7c2b-4b1c-9a30-0123456789ab": false,
 	} {
 		var buf Buffer
 		has := func() bool {

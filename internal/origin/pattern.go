@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// Pattern is a parsed origin pattern of a configuration: one scheme, one host
-// or every host below one, and one port, several or any.
+// Pattern is a parsed origin pattern of a configuration: one scheme; one host,
+// every host below one, or every host there is; and one port, several or any.
 type Pattern struct {
 	Scheme string
 	// Host is in lower case; where Subdomains is set it is what stands behind
-	// "*.".
+	// "*.". "*", which no origin has as its host, stands for all of them.
 	Host       string
 	Subdomains bool
 	// AnyPort is set by ":*". Otherwise Ports are the accepted ports in
@@ -19,9 +19,14 @@ type Pattern struct {
 	// leave out.
 	AnyPort bool
 	Ports   []uint16
-	// Lowered says that the pattern was written with upper-case letters.
+	// Lowered says that the pattern was written with upper-case letters where
+	// browsers have lower-case ones. In hosts of other schemes than http and https
+	// they may send either.
 	Lowered bool
 }
+
+// anyHost is the host of a pattern for every host of its scheme.
+const anyHost = "*"
 
 // PatternError says why a string is no origin pattern and what to write
 // instead. Remedy completes the sentence "…; REMEDY".
@@ -38,7 +43,7 @@ func (e *PatternError) Error() string {
 }
 
 // ParsePattern reads a pattern such as https://example.com,
-// https://*.example.com, https://example.com:* or
+// https://*.example.com, https://*, https://example.com:* or
 // https://example.com:[8080,8443]. "*" and "null" are no patterns: what they
 // mean depends on the policy around them. The error is a *PatternError.
 func ParsePattern(s string) (Pattern, error) {
@@ -92,7 +97,6 @@ func (a *PatternParser) parse(s string) (Pattern, *PatternError) {
 	}
 	var p Pattern
 	s = strings.ToLower(s)
-	p.Lowered = s != written
 
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found {
@@ -108,12 +112,10 @@ func (a *PatternParser) parse(s string) (Pattern, *PatternError) {
 	if !validScheme(scheme) {
 		return fail("the scheme is not letters, digits, \"+\", \"-\" and \".\" after a letter", "write one such as \"https\"")
 	}
-	if scheme == "file" {
-		return fail("pages opened from files have the origin null", "serve them from http://localhost, or allow \"null\" with its waiver")
-	}
 	if p.Scheme = scheme; !p.fits("a") {
 		return tooLong()
 	}
+	p.Lowered = s != written && (p.Web() || scheme != written[:len(scheme)])
 	if e := checkShape(scheme, rest); e != nil {
 		return Pattern{}, e
 	}
@@ -129,10 +131,13 @@ func (a *PatternParser) parse(s string) (Pattern, *PatternError) {
 		host, port, hasPort = rest[:i], rest[i+1:], true
 	}
 	if e := p.setHost(host); e != nil {
-		if e.instead != "" && hasPort {
+		if e.instead != "" && hasPort && scheme != fileScheme {
 			e = writeInstead(e.Reason, e.instead+":"+port)
 		}
 		return Pattern{}, e
+	}
+	if host == "" && hasPort {
+		return Pattern{}, writeInstead("an origin without a host has no port", p.withoutPort())
 	}
 	if e := a.setPorts(&p, port, hasPort); e != nil {
 		return Pattern{}, e
@@ -172,6 +177,9 @@ func checkCharacters(s string) *PatternError {
 			}
 			return writeInstead(reason, head+list)
 		case c > 0x7f:
+			if scheme, _, found := strings.Cut(s, "://"); found && DefaultPort(strings.ToLower(scheme)) == 0 {
+				return &PatternError{Reason: "browsers send hosts in ASCII", Remedy: "write the host as it is sent, percent-encoded (\"%C3%BC\") or in its punycode form (\"xn--…\")"}
+			}
 			return &PatternError{Reason: "browsers send hosts in ASCII", Remedy: "write the host in its punycode form (\"xn--…\")"}
 		}
 	}
@@ -210,40 +218,79 @@ func checkShape(scheme, rest string) *PatternError {
 }
 
 func (p *Pattern) setHost(host string) *PatternError {
-	if base, ok := strings.CutPrefix(host, "*."); ok {
+	if p.Scheme == fileScheme && host != "" {
+		return writeInstead("all files have one origin, without a host", "file://")
+	}
+	if host == anyHost {
+		p.Host = host
+		return nil
+	}
+	base, below := strings.CutPrefix(host, "*.")
+	if below {
 		p.Subdomains, host = true, base
 	}
 	switch {
-	case host == "":
-		return &PatternError{Reason: "an origin has a host", Remedy: p.examples()}
-	case host == "*":
-		return &PatternError{Reason: "a wildcard for every host of a scheme is not supported", Remedy: "list the hosts, " + p.examples() + ", or allow every origin with \"*\""}
+	case host == "" && below:
+		return &PatternError{Reason: "\"*.\" stands in front of a name", Remedy: p.examples()}
+	case host == "" && (p.Web() || p.Extension()):
+		return &PatternError{Reason: "an origin of this scheme has a host", Remedy: p.examples()}
 	case strings.Contains(host, "*"):
-		return &PatternError{Reason: "\"*\" may stand for whole labels at the front of the host only", Remedy: p.examples()}
+		return &PatternError{Reason: "\"*\" may stand for the whole host, or for whole labels at its front", Remedy: p.examples()}
 	case strings.HasPrefix(host, "["):
 		return p.setIPv6(host)
 	case strings.Contains(host, ":"):
 		return &PatternError{Reason: "one colon and one port follow the host, and an IPv6 address stands in brackets", Remedy: p.examples()}
-	case p.Subdomains && endsInNumber(host):
+	case below && p.Web() && endsInNumber(host):
 		return writeInstead("an IP address has no subdomains", p.Scheme+"://"+host)
-	case !validHost(p.Scheme, host):
-		if DefaultPort(p.Scheme) != 0 && endsInNumber(host) {
-			return &PatternError{Reason: "browsers write an IPv4 address as four decimal numbers", Remedy: "write it so, such as " + strconv.Quote(p.Scheme+"://192.0.2.1")}
-		}
-		return &PatternError{Reason: "the host is not made of labels of letters, digits, \"-\" and \"_\"", Remedy: p.examples()}
+	case validHost(p.Scheme, host):
+		p.Host = host
+		return nil
+	case !p.Web():
+		return &PatternError{Reason: "the host is not made of letters, digits and \"" + opaqueMarks + "\"", Remedy: p.examples()}
+	case endsInNumber(host):
+		return &PatternError{Reason: "browsers write an IPv4 address as four decimal numbers", Remedy: "write it so, such as " + strconv.Quote(p.Scheme+"://192.0.2.1")}
 	}
-	p.Host = host
-	return nil
+	return &PatternError{Reason: "the host is not made of labels of letters, digits, \"-\" and \"_\"", Remedy: p.examples()}
+}
+
+// AnyHost reports whether the pattern matches every host of its scheme.
+func (p *Pattern) AnyHost() bool { return p.Host == anyHost }
+
+// Web reports whether web pages have the scheme.
+func (p *Pattern) Web() bool { return DefaultPort(p.Scheme) != 0 }
+
+// Extension reports whether the scheme is that of a browser's extensions, whose
+// hosts are ids.
+func (p *Pattern) Extension() bool { return strings.HasSuffix(p.Scheme, "-extension") }
+
+// Example is an origin of the pattern's scheme, for a remedy.
+func (p *Pattern) Example() string {
+	host := "localhost"
+	switch {
+	case p.Scheme == "chrome-extension":
+		host = "abcdefghijklmnopabcdefghijklmnop" // 32 letters from a to p
+	case p.Extension():
+		host = "d3a2d8ba-7c2b-4b1c-9a30-0123456789ab"
+	case p.Web():
+		host = "example.com"
+	}
+	return p.Scheme + "://" + host
 }
 
 // examples is a remedy. It is put together only where something is wrong: the
 // module runs without a collector, so what a good configuration allocates is kept
 // until the VM ends.
 func (p *Pattern) examples() string {
-	if !p.fits("*.example.com") {
+	example := p.Example()
+	switch {
+	case len(example) > MaxLen-len("*."):
 		return "write " + strconv.Quote(p.Scheme+"://a")
+	case p.Web():
+		return "write " + strconv.Quote(example) + " or " + strconv.Quote(p.Scheme+"://*.example.com")
+	case p.Extension():
+		return "write " + strconv.Quote(example) + ", or " + strconv.Quote(p.Scheme+"://*") + " for every extension"
 	}
-	return "write " + strconv.Quote(p.Scheme+"://example.com") + " or " + strconv.Quote(p.Scheme+"://*.example.com")
+	return "write " + strconv.Quote(example) + ", or " + strconv.Quote(p.Scheme+"://*") + " for every host"
 }
 
 // fits reports whether a pattern of the scheme and the host is short enough.
@@ -368,11 +415,12 @@ func (p Pattern) Covers(q Pattern) bool {
 }
 
 func (p Pattern) coversHost(q Pattern) bool {
-	if p.Host == q.Host && p.Subdomains == q.Subdomains {
+	if p.Host == anyHost || p.Host == q.Host && p.Subdomains == q.Subdomains {
 		return true
 	}
 	front, ok := strings.CutSuffix(q.Host, p.Host)
-	return p.Subdomains && ok && strings.HasSuffix(front, ".")
+	// An opaque host may begin with a dot, in front of which there is no label.
+	return p.Subdomains && ok && strings.HasSuffix(front, ".") && (front != "." || q.Subdomains)
 }
 
 // ParseHostPattern reads a host without a port, or "*." and a host for all hosts

@@ -53,6 +53,25 @@ func TestParsePattern(t *testing.T) {
 			"chrome-extension://abcdefghijklmnop": {Scheme: "chrome-extension", Host: "abcdefghijklmnop", Ports: one(0)},
 			"capacitor://localhost":               {Scheme: "capacitor", Host: "localhost", Ports: one(0)},
 			"ionic://localhost:443":               {Scheme: "ionic", Host: "localhost", Ports: one(443)},
+			"app://.":                             {Scheme: "app", Host: ".", Ports: one(0)},
+			"qrc://":                              {Scheme: "qrc", Host: "", Ports: one(0)},
+			"file://":                             {Scheme: "file", Host: "", Ports: one(0)},
+			"app://1.2.3":                         {Scheme: "app", Host: "1.2.3", Ports: one(0)},
+			"app://..a~!$&'()+;=%":                {Scheme: "app", Host: "..a~!$&'()+;=%", Ports: one(0)},
+			"app://*.example.com":                 {Scheme: "app", Host: "example.com", Subdomains: true, Ports: one(0)},
+			"app://*.1":                           {Scheme: "app", Host: "1", Subdomains: true, Ports: one(0)},
+		}},
+		{"a wildcard alone is every host", map[string]Pattern{
+			"https://*":            {Scheme: "https", Host: anyHost, Ports: one(0)},
+			"http://*:8080":        {Scheme: "http", Host: anyHost, Ports: one(8080)},
+			"https://*:*":          {Scheme: "https", Host: anyHost, AnyPort: true},
+			"https://*:[443,8443]": {Scheme: "https", Host: anyHost, Ports: one(0, 8443)},
+			"moz-extension://*":    {Scheme: "moz-extension", Host: anyHost, Ports: one(0)},
+		}},
+		{"upper case of other schemes' hosts is lowered and not told", map[string]Pattern{
+			"app://My_App": {Scheme: "app", Host: "my_app", Ports: one(0)},
+			"APP://my_app": {Scheme: "app", Host: "my_app", Ports: one(0), Lowered: true},
+			"FILE://":      {Scheme: "file", Host: "", Ports: one(0), Lowered: true},
 		}},
 		{"upper case is lowered and told", map[string]Pattern{
 			"HTTPS://Example.COM":   {Scheme: "https", Host: "example.com", Ports: one(0), Lowered: true},
@@ -85,32 +104,38 @@ func TestPatternErrors(t *testing.T) {
 		noFragment = "an origin has no fragment"
 		noUser     = "an origin has no user info"
 		noSpaces   = "an origin has no spaces or control characters"
-		noHost     = "an origin has a host"
+		noHost     = "an origin of this scheme has a host"
+		noName     = `"*." stands in front of a name`
 		ascii      = "browsers send hosts in ASCII"
 		several    = "several origins in one string"
-		star       = `"*" may stand for whole labels at the front of the host only`
-		anyHost    = "a wildcard for every host of a scheme is not supported"
+		star       = `"*" may stand for the whole host, or for whole labels at its front`
 		noSub      = "an IP address has no subdomains"
 		ipv4       = "browsers write an IPv4 address as four decimal numbers"
 		ipv6       = "not an IPv6 address in brackets"
 		shortest   = "browsers write this IPv6 address in its shortest form"
 		brackets   = "an IPv6 address stands in brackets"
+		files      = "all files have one origin, without a host"
+		opaque     = `the host is not made of letters, digits and "-._~!$&'()+;=%"`
 		labels     = `the host is not made of labels of letters, digits, "-" and "_"`
 		colons     = "one colon and one port follow the host, and an IPv6 address stands in brackets"
 		port       = "a port is a number from 1 to 65535"
 		ports      = "a port list holds numbers from 1 to 65535"
 		noPort     = "a colon without a port"
-		unclosed   = "the brackets of the port list are not closed"
-		httpsPort  = "browsers leave out the default port of https"
-		httpPort   = "browsers leave out the default port of http"
 
-		hosts    = `write "https://example.com" or "https://*.example.com"`
-		portList = `write one such as ":[8080,8443]"`
-		punycode = `write the host in its punycode form ("xn--…")`
-		entries  = "write each as an entry of its own"
-		apart    = "write each origin as an entry of its own"
-		anyPort  = `write one, or "https://example.com:*" for any port`
-		example  = `write "https://example.com"`
+		noHostNoPort = "an origin without a host has no port"
+		unclosed     = "the brackets of the port list are not closed"
+		httpsPort    = "browsers leave out the default port of https"
+		httpPort     = "browsers leave out the default port of http"
+
+		hosts      = `write "https://example.com" or "https://*.example.com"`
+		extensions = `write "moz-extension://d3a2d8ba-7c2b-4b1c-9a30-0123456789ab", or "moz-extension://*" for every extension`
+		encoded    = `write the host as it is sent, percent-encoded ("%C3%BC") or in its punycode form ("xn--…")`
+		portList   = `write one such as ":[8080,8443]"`
+		punycode   = `write the host in its punycode form ("xn--…")`
+		entries    = "write each as an entry of its own"
+		apart      = "write each origin as an entry of its own"
+		anyPort    = `write one, or "https://example.com:*" for any port`
+		example    = `write "https://example.com"`
 	)
 	for _, group := range []struct {
 		name string
@@ -126,10 +151,37 @@ func TestPatternErrors(t *testing.T) {
 			{"localhost:3000", noScheme, `write "https://localhost:3000"`},
 			{"https://", noHost, hosts},
 			{"https://:8080", noHost, hosts},
-			{"https://*.", noHost, hosts},
+			{"https://*.", noName, hosts},
 			{"*://example.com", "the scheme can not be a wildcard", `list one origin for each scheme, such as "https://example.com"`},
 			{"1http://example.com", `the scheme is not letters, digits, "+", "-" and "." after a letter`, `write one such as "https"`},
-			{"file://", "pages opened from files have the origin null", `serve them from http://localhost, or allow "null" with its waiver`},
+		}},
+		{"other schemes: no remedy of theirs is a name of the DNS", [][3]string{
+			{"moz-extension://", noHost, extensions},
+			{"moz-extension://*.", noName, extensions},
+			{"moz-extension://d3a2d8ba*", star, extensions},
+			{"moz-extension://id/page.html", noPath, `write "moz-extension://id"`},
+			{"chrome-extension://{id}", opaque, `write "chrome-extension://abcdefghijklmnopabcdefghijklmnop", or "chrome-extension://*" for every extension`},
+			{"chrome-extension://*.*", star, `write "chrome-extension://abcdefghijklmnopabcdefghijklmnop", or "chrome-extension://*" for every extension`},
+			{"capacitor://a,b", opaque, `write "capacitor://localhost", or "capacitor://*" for every host`},
+			{"capacitor://a:b:1", colons, `write "capacitor://localhost", or "capacitor://*" for every host`},
+			{"app://.:0", port, `write one, or "app://.:*" for any port`},
+			{"qrc://:8080", noHostNoPort, `write "qrc://"`},
+			{"qrc://:*", noHostNoPort, `write "qrc://"`},
+			{"qrc://:", noHostNoPort, `write "qrc://"`},
+			{"qrc:///", noSlash, `write "qrc://"`},
+			{"qrc:///index.html", noPath, `write "qrc://"`},
+			{"app://bücher", ascii, encoded},
+			{"APP://*.bücher", ascii, encoded},
+			{"app://a,app://b", several, entries},
+		}},
+		{"files have one origin", [][3]string{
+			{"file:///", noSlash, `write "file://"`},
+			{"file:///home/me/index.html", noPath, `write "file://"`},
+			{"file://localhost", files, `write "file://"`},
+			{"file://*", files, `write "file://"`},
+			{"file://*:80", files, `write "file://"`},
+			{"file://::1", brackets, `write "file://"`},
+			{"file://:80", noHostNoPort, `write "file://"`},
 		}},
 		{"parts of a URL", [][3]string{
 			{"https://example.com/", noSlash, example},
@@ -162,8 +214,9 @@ func TestPatternErrors(t *testing.T) {
 			{"https://a.example,", labels, hosts},
 		}},
 		{"wildcards in other places", [][3]string{
-			{"https://*", anyHost, "list the hosts, " + hosts + `, or allow every origin with "*"`},
-			{"https://*:8080", anyHost, "list the hosts, " + hosts + `, or allow every origin with "*"`},
+			{"https://*:0", port, `write one, or "https://*:*" for any port`},
+			{"https://*:443", httpsPort, `write "https://*"`},
+			{"https://*/", noSlash, `write "https://*"`},
 			{"https://*example.com", star, hosts},
 			{"https://www.*.com", star, hosts},
 			{"https://www.*", star, hosts},
@@ -270,7 +323,7 @@ func checkRemedy(t interface{ Errorf(string, ...any) }, e *PatternError) {
 }
 
 func FuzzParsePattern(f *testing.F) {
-	for _, s := range []string{"https://example.com", "https://*.example.com:[80,8080]", "https://example.com:443/", "example.com", "https://[0:0::1]:443", "https://a:[b:[c", "*.1/", " https://a b ", "https://::1", "https://a:[[", "HTTP:*.[::1]:80", "https://\x00", "https://a:["} {
+	for _, s := range []string{"https://example.com", "https://*.example.com:[80,8080]", "https://example.com:443/", "example.com", "https://[0:0::1]:443", "https://a:[b:[c", "*.1/", " https://a b ", "https://::1", "https://a:[[", "HTTP:*.[::1]:80", "https://\x00", "https://a:[", "app://.", "qrc://:1", "file://x", "App://~*", "https://*:[1,2]", "app://*..a"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -297,7 +350,7 @@ func FuzzParsePattern(f *testing.F) {
 // Where a scheme leaves little room or none for a host, remedies fit all the same.
 func TestRemediesForLongSchemes(t *testing.T) {
 	for n := MaxLen - 20; n < MaxLen+3; n++ {
-		for _, rest := range []string{"", "*", "*.", "a.*", "[", "[::1", "a:b:c", "a_~^", "*.1.2.3.4", "::1", "[0::1]", "a:0", "a:", "a/b", "u@a"} {
+		for _, rest := range []string{"", "*", "*.", "a.*", "[", "[::1", "a:b:c", "a_~^", "*.1.2.3.4", "::1", "[0::1]", "a:0", "a:", "a/b", "u@a", ":1", "*:0"} {
 			var bad *PatternError
 			if _, err := ParsePattern(strings.Repeat("y", n) + "://" + rest); errors.As(err, &bad) {
 				checkRemedy(t, bad)
@@ -317,6 +370,10 @@ func TestPatternString(t *testing.T) {
 		"https://example.com:[8080]":          "https://example.com:8080",
 		"https://example.com:[*]":             "https://example.com:*",
 		"http://[::1]:[80,81]":                "http://[::1]:[80,81]",
+		"HTTPS://*:[443,8443]":                "https://*:[443,8443]",
+		"app://.":                             "app://.",
+		"app://My_App":                        "app://my_app",
+		"qrc://":                              "qrc://",
 	} {
 		if got := mustParse(t, s).String(); got != want {
 			t.Errorf("String of %q: %q, want %q", s, got, want)
@@ -344,6 +401,11 @@ func TestInsecure(t *testing.T) {
 		"http://192.168.0.1":        true,
 		"https://*.localhost":       false,
 		"capacitor://localhost":     false,
+		"http://*":                  true,
+		"http://*:8080":             true,
+		"https://*":                 false,
+		"app://*":                   false,
+		"file://":                   false,
 	} {
 		p := mustParse(t, s)
 		if p.Insecure() != want {
@@ -358,22 +420,33 @@ var universe = struct {
 	schemes, hosts []string
 	ports          []uint16
 }{
-	[]string{"http", "https"},
-	[]string{"com", "a.com", "b.com", "a.a.com", "ba.com", "b.a.com", "x.com", "x.a.com", "x.b.com", "x.a.a.com", "x.ba.com", "x.b.a.com"},
+	[]string{"http", "https", "app"},
+	[]string{
+		"com", "a.com", "b.com", "a.a.com", "ba.com", "b.a.com", "x.com", "x.a.com", "x.b.com", "x.a.a.com", "x.ba.com", "x.b.a.com", "x", "[::1]",
+		"", ".", ".com", "..com", ".a.com", "x.", "x..", "x..com", "x...com", "x..a.com", "..", // opaque ones
+	},
 	[]uint16{0, 80, 443, 8080, 9999},
 }
 
 func drawPattern(t *rapid.T) Pattern {
-	s := rapid.SampledFrom(universe.schemes).Draw(t, "scheme") + "://" +
-		rapid.SampledFrom([]string{"", "*."}).Draw(t, "wildcard") +
-		rapid.SampledFrom([]string{"com", "a.com", "b.com", "a.a.com", "ba.com", "b.a.com"}).Draw(t, "host") +
-		rapid.SampledFrom([]string{"", ":*", ":8080", ":[80,443]", ":[443,8080]", ":[80,8080]"}).Draw(t, "ports")
-	return mustParse(t, s)
+	scheme := rapid.SampledFrom(universe.schemes).Draw(t, "scheme")
+	hosts := []string{"com", "a.com", "b.com", "a.a.com", "ba.com", "b.a.com"}
+	if scheme == "app" {
+		hosts = append(hosts, ".", ".com", "..com", ".a.com")
+	}
+	host := rapid.SampledFrom(hosts).Draw(t, "host")
+	switch rapid.IntRange(0, 8).Draw(t, "wildcard") {
+	case 0, 1, 2, 3:
+		host = "*." + host
+	case 4:
+		host = "*"
+	}
+	return mustParse(t, scheme+"://"+host+rapid.SampledFrom([]string{"", ":*", ":8080", ":[80,443]", ":[443,8080]", ":[80,8080]"}).Draw(t, "ports"))
 }
 
 // naiveMatch is what the documentation of patterns says, word by word.
 func naiveMatch(p Pattern, o Origin) bool {
-	host := o.Host == p.Host
+	host := o.Host == p.Host || p.Host == "*"
 	if p.Subdomains {
 		prefix, ok := strings.CutSuffix(o.Host, "."+p.Host)
 		host = ok && prefix != ""
@@ -394,7 +467,9 @@ func everyOrigin(each func(Origin)) {
 	for _, scheme := range universe.schemes {
 		for _, host := range universe.hosts {
 			for _, port := range universe.ports {
-				if o := (Origin{scheme, host, port}); o.Serialized() {
+				o := Origin{scheme, host, port}
+				var buf Buffer
+				if _, ok := Parse(serialize(o), &buf); ok && o.Serialized() {
 					each(o)
 				}
 			}
@@ -421,6 +496,20 @@ func TestCovers(t *testing.T) {
 		{"https://a.com", "https://a.com:*", false},
 		{"https://a.com:[443,8080]", "https://a.com:8080", true},
 		{"https://a.com:[443,8080]", "https://a.com:[8080,8443]", false},
+		{"https://*", "https://a.com", true},
+		{"https://*", "https://*.a.com", true},
+		{"https://*", "https://[::1]", true},
+		{"https://*", "https://*", true},
+		{"https://*", "https://a.com:8080", false},
+		{"https://*", "http://a.com", false},
+		{"https://*:*", "https://*.a.com:8080", true},
+		{"https://*.com", "https://*", false},
+		{"https://a", "https://*", false},
+		{"app://*", "app://", true},
+		{"app://", "app://*", false},
+		{"app://*.a", "app://.a", false},
+		{"app://*.a", "app://..a", true},
+		{"app://*.a", "app://*..a", true},
 	} {
 		if got := mustParse(t, c.p).Covers(mustParse(t, c.q)); got != c.want {
 			t.Errorf("%s covers %s: %v", c.p, c.q, got)

@@ -30,7 +30,7 @@ func (r *Redundant) Find(s *Set, pattern func(i int) *Pattern) {
 	wildcards := false
 	for i := range s.size {
 		p := pattern(i)
-		wildcards = wildcards || p.Subdomains
+		wildcards = wildcards || p.Subdomains || p.AnyHost()
 		host := int32(s.hosts.Index(p.Scheme, p.Host, p.Subdomains))
 		r.own = append(r.own, host)
 		r.count(s, p, host, 1)
@@ -95,9 +95,18 @@ func (r *Redundant) covered(s *Set, p *Pattern, host int32) bool {
 	for i, at := s.hosts.First(p.Scheme, p.Host); i >= 0; i, at = s.hosts.Next(p.Scheme, p.Host, at) {
 		switch {
 		case !s.hosts.entries[i].below: // the host itself
+		case at == 0 && !p.Subdomains: // no label stands in front
 		case r.hosts[i].any > 0:
 			return true
 		default:
+			r.wider = append(r.wider, int32(i))
+		}
+	}
+	if s.wide && !p.AnyHost() {
+		if i := s.ofAll(p.Scheme); i >= 0 {
+			if r.hosts[i].any > 0 {
+				return true
+			}
 			r.wider = append(r.wider, int32(i))
 		}
 	}

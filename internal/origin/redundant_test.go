@@ -11,11 +11,15 @@ import (
 // What is left without the dropped patterns accepts what all of them accept, and
 // every one of them is needed for that.
 func TestDroppedPatternsAreThoseThatChangeNothing(t *testing.T) {
-	hosts := []string{"a", "b.a", "c.b.a", "b", "x.b"}
+	hosts := []string{"a", "b.a", "c.b.a", "b", "x.b", ".a", "..a"}
 	ports := []string{"", ":1", ":2", ":3", ":[1,2]", ":[2,3]", ":[443,1]", ":[1,2,3]", ":*"}
 	pattern := rapid.Custom(func(t *rapid.T) Pattern {
-		star := rapid.SampledFrom([]string{"", "*."}).Draw(t, "star")
-		p, err := ParsePattern("https://" + star + rapid.SampledFrom(hosts).Draw(t, "host") + rapid.SampledFrom(ports).Draw(t, "ports"))
+		scheme := rapid.SampledFrom([]string{"https", "app"}).Draw(t, "scheme")
+		host := rapid.SampledFrom([]string{"", "", "*.", "*.", "*"}).Draw(t, "star")
+		if host != "*" {
+			host += strings.TrimLeft(rapid.SampledFrom(hosts).Draw(t, "host"), map[string]string{"https": "."}[scheme])
+		}
+		p, err := ParsePattern(scheme + "://" + host + rapid.SampledFrom(ports).Draw(t, "ports"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -31,11 +35,15 @@ func TestDroppedPatternsAreThoseThatChangeNothing(t *testing.T) {
 		return NewSet(kept)
 	}
 	same := func(a, b Set) bool {
-		for _, host := range append(slices.Clone(hosts), "y.a", "y.b.a", "y.c.b.a", "y.b", "y.x.b", "y") {
-			for _, port := range []uint16{0, 1, 2, 3, 4} {
-				o := Origin{Scheme: "https", Host: host, Port: port}
-				if a.Has(o.Scheme, o.Host, o.Port) != b.Has(o.Scheme, o.Host, o.Port) {
-					return false
+		for _, host := range append(slices.Clone(hosts), "y.a", "y.b.a", "y.c.b.a", "y.b", "y.x.b", "y", "y..a", "y...a") {
+			for _, port := range []uint16{0, 1, 2, 3, 4, 443} {
+				for _, scheme := range []string{"https", "app"} {
+					if scheme == "https" && (port == 443 || strings.HasPrefix(host, ".")) {
+						continue // no origin
+					}
+					if a.Has(scheme, host, port) != b.Has(scheme, host, port) {
+						return false
+					}
 				}
 			}
 		}
@@ -92,6 +100,13 @@ func TestWhichPatternsAreDropped(t *testing.T) {
 		{"https://*.a:1 https://b.a:*", nil},
 		{"https://*.a:1 https://b.a:2", nil},
 		{"https://*.a:1 https://*.b.a:2 https://c.b.a:[1,2] https://c.b.a:3", []int{2}},
+		{"https://* https://a https://*.a https://a:1 http://a", []int{1, 2}},
+		{"https://a https://*:*", []int{0}},
+		{"https://* https://*", []int{1}},
+		{"https://*:* https://* https://*:[443,1]", []int{1, 2}},
+		{"https://*:1 https://*.a:2 https://b.a:[1,2] https://a:[1,2]", []int{2}},
+		{"app://*.a app://.a app://..a app://*..a", []int{2, 3}},
+		{"app://* app:// app://. http://a", []int{1, 2}},
 	} {
 		var patterns []Pattern
 		for _, s := range strings.Fields(c.patterns) {

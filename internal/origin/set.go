@@ -6,6 +6,7 @@ import "slices"
 // origins are matched against it.
 type Set struct {
 	hosts HostMap
+	wide  bool      // anyHost is among them, of some scheme
 	sets  []portSet // of the hosts
 	ports []uint16  // of all hosts, other than the default ones
 	size  int
@@ -28,7 +29,7 @@ func NewSet(patterns []Pattern) (s Set) {
 // Reset makes it a set of n other patterns, in the memory it has. Each of them is
 // asked for more than once.
 func (s *Set) Reset(n int, pattern func(i int) *Pattern) {
-	s.size = n
+	s.size, s.wide = n, false
 	s.hosts.Reset(n)
 	s.sets = Room(s.sets, n)
 	for i := range n {
@@ -37,6 +38,7 @@ func (s *Set) Reset(n int, pattern func(i int) *Pattern) {
 		if host == len(s.sets) {
 			s.sets = append(s.sets, portSet{})
 		}
+		s.wide = s.wide || p.AnyHost()
 		set := &s.sets[host]
 		set.any = set.any || p.AnyPort
 		for _, port := range p.Ports {
@@ -93,16 +95,31 @@ func (s *Set) Len() int { return s.size }
 // port, as in an Origin that is Serialized. It does not allocate.
 func (s *Set) Has(scheme, host string, port uint16) bool {
 	for i, at := s.hosts.First(scheme, host); i >= 0; i, at = s.hosts.Next(scheme, host, at) {
-		set := &s.sets[i]
-		if set.any || port == 0 && set.plain {
-			return true
-		}
-		if port == 0 || set.count == 0 {
-			continue
-		}
-		if _, found := slices.BinarySearch(s.list(set), port); found {
+		// An opaque host may begin with a dot, in front of which there is no label.
+		if at != 0 && s.takes(&s.sets[i], port) {
 			return true
 		}
 	}
-	return false
+	if !s.wide {
+		return false
+	}
+	i := s.ofAll(scheme)
+	return i >= 0 && s.takes(&s.sets[i], port)
+}
+
+// takes reports whether a port is among those of a host.
+func (s *Set) takes(set *portSet, port uint16) bool {
+	return set.any || port == 0 && set.plain || port != 0 && set.count > 0 && s.lists(set, port)
+}
+
+// lists reports whether a port is in the host's part of the list.
+func (s *Set) lists(set *portSet, port uint16) bool {
+	_, found := slices.BinarySearch(s.list(set), port)
+	return found
+}
+
+// ofAll returns the number of all hosts of a scheme, or -1.
+func (s *Set) ofAll(scheme string) int {
+	i, _ := s.hosts.First(scheme, anyHost)
+	return i
 }

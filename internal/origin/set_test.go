@@ -81,6 +81,21 @@ func TestSet(t *testing.T) {
 			accepts:  []string{"chrome-extension://abc", "capacitor://localhost"},
 			rejects:  []string{"moz-extension://abc", "chrome-extension://abcd", "http://localhost", "capacitor://abc", "capacitor://localhost:80"},
 		},
+		{
+			name:     "a wildcard alone takes every host of its scheme, and its ports",
+			patterns: []string{"https://*", "https://a.example:8443", "https://*.b.example:*", "http://*:[80,8080]", "app://*:*"},
+			accepts: []string{
+				"https://x", "https://x.y.example", "https://192.0.2.1", "https://[2001:db8::1]", "https://x.", "https://a.example:8443", "https://x.b.example:1", "HTTPS://X",
+				"http://x", "http://x:8080", "http://[::1]:8080", "app://", "app://.", "app://My_App~1!", "app://x:1", "app://[::1]",
+			},
+			rejects: []string{"https://x:8443", "https://a.example:1", "http://x:81", "ftp://x", "https.x://x", "apps://x", "null", "file://", "https://*", "app://*"},
+		},
+		{
+			name:     "hosts that are no names",
+			patterns: []string{"app://.", "qrc://", "file://", "app://My_App~1!:*", "app://*.tail"},
+			accepts:  []string{"app://.", "APP://.", "qrc://", "file://", "FILE://", "app://my_app~1!", "app://MY_APP~1!:80", "app://x.tail", "app://..tail", "app://.x.Tail"},
+			rejects:  []string{"app://", "app://..", "app://.:80", "qrc://.", "qrc://a", "file://.", "files://", "app://my_app~1", "app://.tail", "app://tail", "http://tail"},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var patterns []Pattern
@@ -135,6 +150,8 @@ func FuzzSet(f *testing.F) {
 	f.Add("https://[::1]:* app://x", "https://[::1]:1")
 	f.Add("https://*.example.com.", "https://a.example.com.")
 	f.Add("app://*..a", "app://..a")
+	f.Add("app://*.a qrc:// file://", "app://.a")
+	f.Add("https://* https://a:1 app://*:*", "https://[::1]")
 	f.Fuzz(func(t *testing.T, list, value string) {
 		o, ok := parse(value)
 		if !ok || !o.Serialized() {

@@ -59,7 +59,7 @@ func drawRoutes(t *rapid.T, n int) (routes []httpRoute) {
 }
 
 func routeReasons(routes []httpRoute) []reason {
-	out := append(waivable(), reason{"any host of a scheme", `\bhosts?\b`}, reason{"* exposed with credentials", `expose`})
+	out := append(waivable(), reason{"* exposed with credentials", `expose`})
 	for _, route := range routes {
 		for _, rule := range route.Rules {
 			for _, m := range rule.Matches {
