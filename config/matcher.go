@@ -113,7 +113,7 @@ func (p *parser) checkMatchers(s *SourcePolicy, policy *Policy, list *entries) {
 
 func (p *parser) checkReach(s *SourcePolicy, policy *Policy, m *matcher, found reach.Reach) {
 	e := m.raw
-	if found.File && !found.Any {
+	if found.File && !found.Any { // what lets in anyone is no worse for files
 		p.refuse(s, e, NullOrigin, "matches file:// as well: "+anyFile, "write it so that it matches none but origins of yours")
 	}
 	const remedy = "write a pattern such as \"https://*.example.com\", which matches by component"

@@ -98,6 +98,10 @@ func TestMatchersOfNull(t *testing.T) {
 		{json: `{"allow_origins":[{"regex":"null|https://example\\.com"}],"dangerously_tolerate":["null-origin"]}`},
 		{json: `{"allow_origins":[{"regex":"null","dangerously_tolerate":["null-origin"]}]}`},
 		{json: `{"allow_origins":[{"suffix":"ll"}],"dangerously_tolerate":["loose-origin-match"]}`, problems: "allow_origins[0] null-origin", warnings: "allow_origins[0] matches-any-origin"},
+		{json: `{"allow_origins":[{"regex":"file://|https://example\\.com"}]}`, problems: "allow_origins[0] null-origin"},
+		{json: `{"allow_origins":[{"regex":"[a-z]+://.*"}]}`, warnings: "allow_origins[0] matches-any-origin"},
+		{json: `{"allow_origins":["file://"]}`, problems: "allow_origins[0] null-origin"},
+		{json: `{"allow_origins":[{"origin":"file://","dangerously_tolerate":["null-origin"]},{"regex":"file://|https://example\\.com"}],"dangerously_tolerate":["null-origin"]}`},
 		{json: `{"allow_origins":[{"regex":".*"}]}`, warnings: "allow_origins[0] matches-any-origin"}, // it is "*"
 	})
 	c := mustParse(t, `{"allow_origins":[{"regex":"null|https://example\\.com","dangerously_tolerate":["null-origin"]}]}`)
