@@ -15,12 +15,12 @@ func TestWhatIsSaidOfRedundantEntries(t *testing.T) {
 			`allow_origins[2]: "https://a.example:[1,3]": other entries accept all of its ports; leave it out`}},
 		{`"https://a.example:[1,2]", "https://a.example:[2,1]"`, []string{
 			`allow_origins[1]: "https://a.example:[2,1]": is the same as allow_origins[0]; keep one`}},
-		{`"https://a.example:1", "https://a.example:1", "https://*.example:[1,2]"`, []string{
-			`allow_origins[0]: "https://a.example:1": "https://*.example:[1,2]" covers it; leave it out`,
-			`allow_origins[1]: "https://a.example:1": "https://*.example:[1,2]" covers it; leave it out`}},
-		{`"https://a.example", "https://*.example", "https://*.example:*"`, []string{
-			`allow_origins[0]: "https://a.example": "https://*.example:*" covers it; leave it out`,
-			`allow_origins[1]: "https://*.example": "https://*.example:*" covers it; leave it out`}},
+		{`"https://a.b.example:1", "https://a.b.example:1", "https://*.b.example:[1,2]"`, []string{
+			`allow_origins[0]: "https://a.b.example:1": "https://*.b.example:[1,2]" covers it; leave it out`,
+			`allow_origins[1]: "https://a.b.example:1": "https://*.b.example:[1,2]" covers it; leave it out`}},
+		{`"https://a.b.example", "https://*.b.example", "https://*.b.example:*"`, []string{
+			`allow_origins[0]: "https://a.b.example": "https://*.b.example:*" covers it; leave it out`,
+			`allow_origins[1]: "https://*.b.example": "https://*.b.example:*" covers it; leave it out`}},
 		{`"*", "*", {"exact": "*"}`, []string{
 			`allow_origins[1]: "*": stands twice; keep one`,
 			`allow_origins[2]: {"exact": "*"}: allows every origin, as allow_origins[0] does; keep one`,

@@ -265,11 +265,12 @@ func (p *parser) checkOrigins(s *SourcePolicy, policy *Policy, patterns []placed
 			}
 			continue
 		case !policy.Credentials:
-			continue
 		case e.pattern.Insecure():
 			p.refuse(s, e.SourceOrigin, InsecureOrigin, "anyone on the network path can forge a page of a plain http origin and read with its visitors' credentials", "write https")
+		case e.pattern.AnyPort && e.pattern.Loopback():
+			p.notes.add(e.place, e.written, LocalPrograms, "any program on a visitor's machine that serves pages can read with the visitor's credentials", "write the port of the development server, and leave it out where the policy is for production")
 		}
-		p.checkSuffix(e.SourceOrigin, e.pattern, s)
+		p.checkSuffix(e.SourceOrigin, e.pattern, s, policy)
 	}
 }
 
@@ -294,17 +295,23 @@ func (p *parser) checkAnyHost(e *placedPattern, s *SourcePolicy, policy *Policy)
 	p.refuse(s, e.SourceOrigin, AnyOrigin, reason, remedy+", such as "+quote(e.pattern.Example()))
 }
 
-// checkSuffix refuses a wildcard that takes in names of many owners. Nobody owns the
-// hosts of other schemes than the web's: each app gives itself one.
-func (p *parser) checkSuffix(e *SourceOrigin, pattern origin.Pattern, s *SourcePolicy) {
+// checkSuffix refuses a wildcard that takes in names of many owners, where there are
+// credentials, and else warns of it. Nobody owns the hosts of other schemes than the
+// web's: each app gives itself one.
+func (p *parser) checkSuffix(e *SourceOrigin, pattern origin.Pattern, s *SourcePolicy, policy *Policy) {
 	name := strings.TrimSuffix(pattern.Host, ".")
 	if !pattern.Subdomains || !pattern.Web() || name == "localhost" { // all below it is the visitor's own machine
 		return
 	}
-	public, found := suffix.Within(name)
-	if !found {
-		return
+	if public, found := suffix.Within(name); found {
+		reason := "anyone can register a name below " + quote(public) + " (public suffix list of " + suffix.Date + ")"
+		remedy := "write the domain that is yours, such as " + quote(pattern.Scheme+"://*.example."+public)
+		if policy.Credentials {
+			p.refuse(s, e, PublicSuffix, reason, remedy)
+		} else {
+			p.warn(e.place, e.written, PublicSuffix, reason, remedy)
+		}
+	} else if domain, found := suffix.HandsOut(name); found {
+		p.warn(e.place, e.written, HandsOut, "anyone can get a name below "+quote(domain)+", though the public suffix list does not have it", "write the names that are yours, such as "+quote(pattern.Scheme+"://example."+domain))
 	}
-	p.refuse(s, e, PublicSuffix, "anyone can register a name below "+quote(public)+" (public suffix list of "+suffix.Date+")",
-		"write the domain that is yours, such as "+quote(pattern.Scheme+"://*.example."+public))
 }

@@ -51,7 +51,7 @@ func TestOriginRefusals(t *testing.T) {
 			{json: `{"allow_origins":["https://*.com","https://*.com.","https://*.dev:*"],"allow_credentials":true}`, problems: "allow_origins[0] public-suffix-wildcard, allow_origins[1] public-suffix-wildcard, allow_origins[2] public-suffix-wildcard"},
 			{json: `{"allow_origins":["http://*.com"],"allow_credentials":true}`, problems: "allow_origins[0] insecure-origin, allow_origins[0] public-suffix-wildcard"},
 			{json: `{"allow_origins":["https://*.com"],"allow_credentials":true,"dangerously_tolerate":["public-suffix-wildcard"]}`},
-			{json: `{"allow_origins":["https://*.com"]}`},
+			{json: `{"allow_origins":["https://*.com"]}`, warnings: "allow_origins[0] public-suffix-wildcard"},
 		}},
 		{"every name below a public suffix with credentials wants its waiver", []row{
 			{json: credentials("https://*.co.uk", "https://*.github.io:8443", "https://*.k12.ca.us:[443,8443]"), problems: "allow_origins[0] public-suffix-wildcard, allow_origins[1] public-suffix-wildcard, allow_origins[2] public-suffix-wildcard"},
@@ -66,7 +66,7 @@ func TestOriginRefusals(t *testing.T) {
 			{json: credentials("https://*.localhost", "https://*.localhost.")},
 			{json: credentials("https://*.local"), problems: "allow_origins[0] public-suffix-wildcard"}, // on no list: by the list's own default
 			{json: `{"allow_origins":[{"regex":"https://.*\\.github\\.io"}],"allow_credentials":true}`, problems: "allow_origins[0] any-origin-with-credentials"},
-			{json: `{"allow_origins":["https://*.co.uk"]}`},
+			{json: `{"allow_origins":["https://*.co.uk"]}`, warnings: "allow_origins[0] public-suffix-wildcard"},
 			{json: `{"allow_origins":["https://*.co.uk"],"allow_credentials":true,"dangerously_tolerate":["public-suffix-wildcard"]}`},
 			{json: `{"allow_origins":["https://*.a.co.uk"],"allow_credentials":true,"dangerously_tolerate":["public-suffix-wildcard"]}`, warnings: "dangerously_tolerate[0] no-effect"},
 			{json: `{"rules":[{"hosts":["a.example"],"policy":{"allow_origins":["https://*.co.uk"],"allow_credentials":true}}]}`, problems: "rules[0].policy.allow_origins[0] public-suffix-wildcard"},
@@ -107,7 +107,7 @@ func TestOriginRefusals(t *testing.T) {
 			{json: `{"allow_origins":["https://x.a.example","https://*.a.example"]}`, warnings: "allow_origins[0] covered"},
 			{json: `{"allow_origins":["https://*.x.a.example","https://*.a.example:*","https://a.example"]}`, warnings: "allow_origins[0] covered"},
 			{json: `{"allow_origins":["https://a.example:8080","https://a.example:[8080,8443]"]}`, warnings: "allow_origins[0] covered"},
-			{json: `{"allow_origins":["https://a.example","https://*.example"]}`, warnings: "allow_origins[0] covered"},
+			{json: `{"allow_origins":["https://a.b.example","https://*.b.example"]}`, warnings: "allow_origins[0] covered"},
 			{json: `{"allow_origins":["https://a.example","*","https://b.example","*"]}`, warnings: "allow_origins[3] duplicate, allow_origins[0] covered, allow_origins[2] covered"},
 			{json: `{"allow_origins":["http://a.example","https://a.example","https://*.a.example","https://a.example:8443"]}`},
 			{json: with(`"timing_allow_origins":["*","https://a.example"]`), warnings: "timing_allow_origins[1] covered"},

@@ -40,14 +40,17 @@ const (
 	RuntimeKey      Code = "runtime-key"
 	OtherDirection  Code = "other-direction"
 	PrivateNetwork  Code = "private-network"
+	HandsOut        Code = "hands-out-names"
 	More            Code = "more"
 )
 
 // The codes of notes, see Config.Notes: the source of the policy forwards preflights
-// that are denied here; a waiver lets something in.
+// that are denied here; a waiver lets something in; any port of the visitor's own
+// machine has credentials.
 const (
-	Unmatched Code = "unmatched-preflights"
-	Waived    Code = "waived"
+	Unmatched     Code = "unmatched-preflights"
+	Waived        Code = "waived"
+	LocalPrograms Code = "local-programs"
 )
 
 // Waivers are the codes that dangerously_tolerate takes.

@@ -33,7 +33,7 @@ func TestWaivers(t *testing.T) {
 			problems: []string{"allow_origins[0] insecure-origin"},
 		},
 		{
-			json:     `{"allow_origins":["null",{"origin":"https://*.github.io","dangerously_tolerate":["public-suffix-wildcard"]},{"prefix":"https://a.example","dangerously_tolerate":["loose-origin-match"]}],"dangerously_tolerate":["null-origin"]}`,
+			json:     `{"allow_origins":["null",{"origin":"https://c.example","dangerously_tolerate":["public-suffix-wildcard"]},{"prefix":"https://a.example","dangerously_tolerate":["loose-origin-match"]}],"dangerously_tolerate":["null-origin"]}`,
 			notes:    []string{"allow_origins[0] null-origin, could be narrower", "allow_origins[2] loose-origin-match"},
 			warnings: "allow_origins[2] matches-any-origin, allow_origins[1].dangerously_tolerate[0] no-effect",
 			waives:   "null-origin loose-origin-match",
@@ -112,5 +112,29 @@ func TestMatchersOfNull(t *testing.T) {
 	}
 	if c = mustParse(t, `{"allow_origins":[]}`); c.Default.Origins.Match("https://a.example") != NoMatch || c.Default.Origins.Match("null") != NoMatch {
 		t.Error("nobody is somebody")
+	}
+}
+
+// Names below which many can have one are refused or warned of, and any port of the
+// visitor's own machine is noted.
+func TestWildcardsOfManyOwners(t *testing.T) {
+	checkRows(t, []row{
+		{json: `{"allow_origins":["https://*.com"]}`, warnings: "allow_origins[0] public-suffix-wildcard"},
+		{json: `{"allow_origins":["https://*.com"],"allow_credentials":true}`, problems: "allow_origins[0] public-suffix-wildcard"},
+		{json: `{"allow_origins":["https://*.zendesk.com","https://*.example.zendesk.com","https://example.zendesk.com"]}`, warnings: "allow_origins[0] hands-out-names, allow_origins[1] covered, allow_origins[2] covered"},
+		{json: `{"allow_origins":["https://*.nip.io"],"allow_credentials":true}`, warnings: "allow_origins[0] hands-out-names"},
+		{json: `{"allow_origins":["app://*.com"]}`},
+	})
+	for text, want := range map[string]bool{
+		`{"allow_origins":["http://localhost:*"],"allow_credentials":true}`:                          true,
+		`{"allow_origins":["https://*.localhost:*"],"allow_credentials":true}`:                       true,
+		`{"allow_origins":["http://127.0.0.1:*"],"allow_credentials":true}`:                          true,
+		`{"allow_origins":["http://localhost:*"]}`:                                                   false,
+		`{"allow_origins":["http://localhost:3000","https://a.example:*"],"allow_credentials":true}`: false,
+	} {
+		notes := mustParse(t, text).Notes
+		if got := len(notes) == 1 && notes[0].Code == LocalPrograms; got != want || len(notes) > 1 {
+			t.Errorf("%s: %v", text, notes)
+		}
 	}
 }

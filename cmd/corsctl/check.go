@@ -11,7 +11,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
+	"corsfilter/config"
 	"corsfilter/internal/explain"
 	"corsfilter/internal/lint"
 )
@@ -39,6 +41,9 @@ A file that holds policies of another proxy instead, as corsctl convert reads
 them, is converted and its result checked, with the lines of the source, where it
 is the only file, or with -require.
 
+Each waiver in use gets a note with what it lets in; with -forbid-waivers that is an
+error.
+
 With -explain-matcher REGEX it prints what a regex in allow_origins lets in: the
 registrable domains, or the shortest strangers where there are too many. The exit
 code is 1 where the module refuses it together with credentials.`,
@@ -61,6 +66,7 @@ code is 1 where the module refuses it together with credentials.`,
 type checkFlags struct {
 	output, colour string
 	strict         bool
+	forbidWaivers  bool
 	require        *bool // nil: where one file is given alone
 	plugins        list
 	files          []string
@@ -70,6 +76,7 @@ type checkFlags struct {
 func (f *checkFlags) declare(flags *flag.FlagSet) {
 	outputFlag(flags, &f.output, "github")
 	flags.BoolVar(&f.strict, "strict", false, "warnings count as errors, and so does having nothing to check")
+	flags.BoolVar(&f.forbidWaivers, "forbid-waivers", false, "a waiver in use is an error: dangerously_tolerate lets in what is refused otherwise")
 	flags.BoolFunc("require", "a file without a configuration of the filter is an error, and so is having nothing to check; unless told, where it is the only one", func(value string) error {
 		require, err := strconv.ParseBool(value)
 		f.require = &require
@@ -159,6 +166,17 @@ func check(_ context.Context, args []string, std stdio) int {
 			findings = append(findings, lint.Finding{File: f.files[0], Line: 1, Column: 1, Document: 1, Code: lint.NoneFound, Severity: lint.Error,
 				Reason: "nothing was checked: " + plural(len(files), "file") + " and no configuration of this filter", Remedy: "look whether the names are right; with -require=false this is no mistake"})
 		}
+	}
+	if f.forbidWaivers {
+		for i := range findings {
+			if findings[i].Code == config.Waived {
+				findings[i].Severity = lint.Error
+			}
+		}
+	}
+	if note, old := lint.ListAge(time.Now()); old && checked > 0 {
+		note.File, note.Line, note.Column, note.Document = files[0], 1, 1, 1
+		findings = append(findings, note)
 	}
 	if err := print(std.out, findings, f, checked, skipped); err != nil {
 		fail(err)

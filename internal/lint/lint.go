@@ -11,11 +11,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/net/idna"
 
 	"corsfilter/config"
 	"corsfilter/internal/convert"
+	"corsfilter/internal/suffix"
 )
 
 // Severity tells errors, warnings and notes apart.
@@ -57,6 +59,8 @@ const (
 	// NotText is a configuration that reaches the module as something else than JSON.
 	NotText     config.Code = "not-text"
 	AddedBeside config.Code = "added-beside"
+	// OldList is that the public suffix list is over a year old.
+	OldList config.Code = "old-suffix-list"
 	// Paths is what the connection manager does with the spellings of a path.
 	Paths config.Code = "path-spelling"
 )
@@ -104,6 +108,18 @@ func Check(name string, data []byte, required bool, plugins ...string) (findings
 		return a.Column - b.Column
 	})
 	return findings
+}
+
+// ListAge returns a note on the age of the public suffix list that the checks go by,
+// once it is over a year old: names that hand out subdomains since then are not in it.
+func ListAge(now time.Time) (note Finding, old bool) {
+	of, err := time.Parse(time.DateOnly, suffix.Date)
+	if err != nil || now.Before(of.AddDate(1, 0, 0)) {
+		return Finding{}, false
+	}
+	return Finding{Code: OldList, Severity: Note,
+		Reason: "the public suffix list of this release is of " + suffix.Date + ", more than a year ago: a wildcard below a name that hands out subdomains since then is not refused",
+		Remedy: "take a newer release of the filter and of corsctl"}, true
 }
 
 // Count returns how many findings there are of a severity, those that are not

@@ -12,6 +12,7 @@ import (
 
 	"corsfilter/config"
 	"corsfilter/internal/document"
+	"corsfilter/internal/suffix"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -301,5 +302,18 @@ func TestWhatIsNotListedIsCounted(t *testing.T) {
 	findings := Check("f", []byte(`{"allow_origins": [`+strings.TrimSuffix(strings.Repeat("1,", 250), ",")+`]}`), true)
 	if len(findings) != 101 || Count(findings, Error) != 250 {
 		t.Errorf("%d listed, %d counted", len(findings), Count(findings, Error))
+	}
+}
+
+// The list's age is told once it is over a year.
+func TestListAge(t *testing.T) {
+	of, err := time.Parse(time.DateOnly, suffix.Date)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for days, want := range map[int]bool{-1: false, 0: false, 364: false, 366: true, 4000: true} {
+		if note, old := ListAge(of.AddDate(0, 0, days)); old != want || old && (note.Severity != Note || note.Code != OldList) {
+			t.Errorf("%d days: %+v, %v", days, note, old)
+		}
 	}
 }

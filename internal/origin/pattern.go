@@ -396,7 +396,10 @@ func (p Pattern) String() string {
 // Insecure reports whether the pattern matches an origin whose pages anyone on
 // the network path can forge: plain http, other than the loopback (Secure
 // Contexts, section 3.1).
-func (p Pattern) Insecure() bool { return p.Scheme == "http" && !loopback(p.Host) }
+func (p Pattern) Insecure() bool { return p.Scheme == "http" && !p.Loopback() }
+
+// Loopback reports whether its hosts are the visitor's own machine.
+func (p Pattern) Loopback() bool { return loopback(p.Host) }
 
 // Covers reports whether every origin that q matches is matched by p as well.
 func (p Pattern) Covers(q Pattern) bool {
