@@ -8,6 +8,7 @@ package explain
 
 import (
 	"fmt"
+	"strings"
 
 	"corsfilter/config"
 	"corsfilter/filter"
@@ -204,6 +205,12 @@ func (x *explanation) notes() {
 				add("%s keeps the answer to a preflight for %d seconds at most", limit.Browser, limit.Seconds)
 			}
 		}
+	}
+	switch o := x.request.Origin; {
+	case strings.HasPrefix(o, "moz-extension://"):
+		add(`Firefox gives an extension another id in each browser that has it: what lets it in everywhere is "moz-extension://*", which lets in all others as well`)
+	case o == "file://":
+		add("WebViews, Electron and Chromium with --allow-file-access-from-files send file:// for pages opened from files, whichever; other browsers send null")
 	}
 	if seen := x.request.seen(); seen != x.request.Path {
 		add("the filter and upstream get the path %s: path_with_escaped_slashes_action is %s", seen, x.request.EscapedSlashes)

@@ -182,6 +182,26 @@ var cases = []struct {
 		remedy: `add "https://evil.example" to allow_origins, if that page may read responses; then add "PUT" to allow_methods`,
 	},
 	{
+		name:    "a page in a file",
+		request: Request{Request: browser.Request{Origin: "file://", Method: "GET"}},
+		reason:  browser.OriginMissing,
+		remedy:  `add "file://" to allow_origins, if that page may read responses; then add "null-origin" to dangerously_tolerate: any file has this origin, whoever made it, where a browser or an app gives files one`,
+		golden:  true,
+	},
+	{
+		name:    "an extension of Firefox",
+		request: Request{Request: browser.Request{Origin: "moz-extension://d3a2d8ba-7c2b-4b1c-9a30-0123456789ab", Method: "PUT"}},
+		reason:  browser.OriginMissing,
+		remedy:  `add "moz-extension://d3a2d8ba-7c2b-4b1c-9a30-0123456789ab" to allow_origins, if that page may read responses`,
+		golden:  true,
+	},
+	{
+		name:    "an app's shell",
+		request: Request{Request: browser.Request{Origin: "app://My_App", Method: "GET", Credentials: true}},
+		reason:  browser.OriginMissing,
+		remedy:  `add "app://My_App" to allow_origins, if that page may read responses`,
+	},
+	{
 		name:    "the filter is off",
 		request: Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "GET"}, Host: "legacy.example.com:8443"},
 		rule:    "off",

@@ -13,14 +13,33 @@ import (
 // CheckOrigin returns an error where no browser sends the value in an Origin
 // field; it says what a browser sends instead.
 func CheckOrigin(value string) error {
-	var buf origin.Buffer
-	if parsed, ok := origin.Parse(value, &buf); value == "null" || ok && parsed.Serialized() && value == strings.ToLower(value) {
+	if value == "null" || serialized(value) {
 		return nil
 	}
-	if instead := browserForm(value); instead != "" {
+	switch instead := browserForm(value); {
+	case instead == "null" && hasScheme(value, "file"):
+		return fmt.Errorf("%q is not what a browser sends as Origin; write \"null\", or \"file://\", which WebViews, Electron and Chromium with --allow-file-access-from-files send", value)
+	case instead != "":
 		return fmt.Errorf("%q is not what a browser sends as Origin; write %q", value, instead)
 	}
 	return fmt.Errorf("%q is not what a browser sends as Origin; write scheme, host and, where it is not the scheme's own, port, such as https://shop.example.com", value)
+}
+
+// serialized reports whether the value is an origin as browsers write it. They lower
+// the case of schemes and of the web's hosts, and of others where they like.
+func serialized(value string) bool {
+	var buf origin.Buffer
+	parsed, ok := origin.Parse(value, &buf)
+	scheme, _, _ := strings.Cut(value, ":")
+	if origin.DefaultPort(parsed.Scheme) != 0 {
+		scheme = value
+	}
+	return ok && parsed.Serialized() && scheme == strings.ToLower(scheme)
+}
+
+func hasScheme(value, scheme string) bool {
+	before, _, found := strings.Cut(value, ":")
+	return found && strings.EqualFold(before, scheme)
 }
 
 // browserForm is the origin as a browser serializes it (HTML, section 7.1.1), of
@@ -29,12 +48,18 @@ func browserForm(value string) string {
 	if strings.EqualFold(value, "null") {
 		return "null"
 	}
-	scheme, _, hasScheme := strings.Cut(value, ":")
-	switch strings.ToLower(scheme) {
-	case "about", "data", "file", "blob", "javascript":
-		if hasScheme {
+	for _, scheme := range []string{"about", "data", "file", "blob", "javascript"} {
+		if hasScheme(value, scheme) {
 			return "null" // an opaque origin
 		}
+	}
+	if scheme, rest, found := strings.Cut(value, "://"); found && origin.DefaultPort(strings.ToLower(scheme)) == 0 {
+		rest, _, _ = strings.Cut(rest, "/")
+		form := strings.ToLower(scheme) + "://" + rest
+		if !serialized(form) {
+			return ""
+		}
+		return form
 	}
 	if !strings.Contains(value, "://") {
 		value = "https://" + strings.TrimPrefix(value, "//")
@@ -54,8 +79,7 @@ func browserForm(value string) string {
 	if port := u.Port(); port != "" && port != fmt.Sprint(origin.DefaultPort(strings.ToLower(u.Scheme))) {
 		form += ":" + port
 	}
-	var buf origin.Buffer
-	if parsed, ok := origin.Parse(form, &buf); !ok || !parsed.Serialized() {
+	if !serialized(form) {
 		return ""
 	}
 	return form

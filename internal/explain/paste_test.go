@@ -125,12 +125,22 @@ func TestFromConsole(t *testing.T) {
 func TestCheckOrigin(t *testing.T) {
 	for value, instead := range map[string]string{
 		"https://shop.example.com": "", "http://localhost:3000": "", "null": "", "chrome-extension://abcdef": "", "http://[::1]:8080": "",
+		"file://": "", "app://.": "", "qrc://": "", "capacitor://My_App~1!": "", "moz-extension://D3A2D8BA-7c2b-4b1c-9a30-0123456789ab": "", "app://.:8080": "",
+		"app://./index.html": "app://.", "qrc:///main.html": "qrc://", "moz-extension://d3a2/page.html#x": "moz-extension://d3a2", "APP://My_App/": "app://My_App",
+		"app://a,b": "?", "app://{a}": "?", "app://:80": "?", "moz-extension://*": "?",
 		"https://shop.example.com:443": "https://shop.example.com", "https://SHOP.example.com/": "https://shop.example.com", "shop.example.com": "https://shop.example.com",
 		"http://shop.example.com:80/a?b#c": "http://shop.example.com", "https://me@shop.example.com": "https://shop.example.com", "//shop.example.com:8443": "https://shop.example.com:8443",
-		"about:blank": "null", "data:text/html,x": "null", "file:///home/me/x.html": "null", "NULL": "null", "https://bücher.example": "https://xn--bcher-kva.example",
+		"file:///home/me/x.html": "file", "FILE:/x": "file", "file://localhost/x": "file",
+		"about:blank": "null", "data:text/html,x": "null", "NULL": "null", "https://bücher.example": "https://xn--bcher-kva.example",
 		"HTTP://[::1]:80": "http://[::1]", "https://*.example.com": "?", "https://": "?", "": "?", "https://a b": "?",
 	} {
 		err := CheckOrigin(value)
+		if instead == "file" {
+			if err == nil || !strings.Contains(err.Error(), `write "null", or "file://", which`) {
+				t.Errorf("%q: %v", value, err)
+			}
+			continue
+		}
 		switch {
 		case instead == "":
 			if err != nil {
