@@ -2,9 +2,9 @@
 // Decide says what a policy makes of a request, Decision.Reply what is answered,
 // Decision.Edits what is done to a response or to that reply. words.go says it in words,
 // counters.go in counters. stream.go applies it to one HTTP stream, through the
-// Host it is given; this file holds what streams share. The package implements
-// the contexts of the proxy-wasm SDK and imports config, internal/header and
-// internal/origin, and of the SDK the types alone.
+// Host it is given; guard.go catches what panics; this file holds what streams share. The
+// package implements the contexts of the proxy-wasm SDK and imports config,
+// internal/header and internal/origin, and of the SDK the types alone.
 package filter
 
 import (
@@ -165,24 +165,4 @@ func (c *Plugin) recycle() {
 		c.vm.parser.Recycle(c.config)
 		c.config = nil
 	}
-}
-
-// Rescue is deferred by callbacks that have no stream whose response could be kept
-// closed: a bug there must not fail the VM, with all its streams, either.
-func Rescue(host Host, callback string) {
-	if p := recover(); p != nil {
-		logPanic(host, callback, p)
-	}
-}
-
-func logPanic(host Host, callback string, p any) {
-	defer func() { _ = recover() }() // the panic may have come from Log
-	what := "a value that is no error"
-	switch p := p.(type) {
-	case error:
-		what = p.Error()
-	case string:
-		what = p
-	}
-	host.Log(LogError, "bug in the CORS filter: panic in "+callback+": "+what)
 }

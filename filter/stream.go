@@ -31,28 +31,34 @@ type asked struct {
 	bytes [header.MaxNameLen + header.MaxListLen + maxCulpritLen]byte
 }
 
-// The callbacks that Rescue tells apart.
+// callback is one of a stream's two that decide and apply.
+type callback uint8
+
 const (
-	RequestHeaders  = "proxy_on_request_headers"
-	ResponseHeaders = "proxy_on_response_headers"
+	requestHeaders callback = iota
+	responseHeaders
 )
 
+// callbackNames are what a bug is logged with.
+var callbackNames = [...]string{"proxy_on_request_headers", "proxy_on_response_headers"}
+
 // OnHttpRequestHeaders implements types.HttpContext.
-func (s *Stream) OnHttpRequestHeaders(int, bool) (action types.Action) {
-	ended := false
-	defer func() {
-		if !ended { // to ask for a panic costs more than to ask for this
-			s.Rescue(RequestHeaders, recover())
-		}
-	}()
-	action = s.DecideRequest()
-	ended = true
-	return action
+func (s *Stream) OnHttpRequestHeaders(int, bool) types.Action { return s.guarded(requestHeaders) }
+
+// OnHttpResponseHeaders implements types.HttpContext.
+func (s *Stream) OnHttpResponseHeaders(int, bool) types.Action { return s.guarded(responseHeaders) }
+
+// run is what a callback does, within what catches its panics.
+func (s *Stream) run(cb callback) types.Action {
+	if cb == requestHeaders {
+		return s.decideRequest()
+	}
+	s.editResponse()
+	return types.ActionContinue
 }
 
-// DecideRequest decides about the request, and answers it where the decision says
-// so. A panic in it is for Rescue.
-func (s *Stream) DecideRequest() types.Action {
+// decideRequest decides about the request, and answers it where the decision says so.
+func (s *Stream) decideRequest() types.Action {
 	c, d := s.plugin, &s.decision
 	if d.Action != Undecided {
 		*d = Decision{} // a host that hands over a second request
@@ -171,23 +177,10 @@ func (s *Stream) copy(value string) string {
 	return header.AsString(s.origin[:header.Copy(s.origin[:], value)])
 }
 
-// OnHttpResponseHeaders implements types.HttpContext.
-func (s *Stream) OnHttpResponseHeaders(int, bool) types.Action {
-	ended := false
-	defer func() {
-		if !ended {
-			s.Rescue(ResponseHeaders, recover())
-		}
-	}()
-	s.EditResponse()
-	ended = true
-	return types.ActionContinue
-}
-
-// EditResponse applies the decision to the response, whoever made it: upstream, the
+// editResponse applies the decision to the response, whoever made it: upstream, the
 // proxy itself, a filter behind this one, or this filter. Envoy has the reply that it
-// was given come by with what others have added to it. A panic in it is for Rescue.
-func (s *Stream) EditResponse() {
+// was given come by with what others have added to it.
+func (s *Stream) editResponse() {
 	c, d := s.plugin, &s.decision
 	if d.Action < Forward {
 		return
@@ -232,32 +225,5 @@ func (s *Stream) OnHttpStreamDone() {
 	c.open--
 	if c.deleted || !c.ticking {
 		c.leave()
-	}
-}
-
-// Rescue keeps a bug in this filter from failing the request: the stream goes
-// on without CORS headers. Where the policy is known, what upstream or others would
-// open still stays closed: a panic over the request leaves that to the response's
-// callback, one over the response does it here, unless upstream was asked by a
-// preflight. After a second panic the stream is left alone.
-func (s *Stream) Rescue(callback string, p any) {
-	c, d := s.plugin, &s.decision
-	logPanic(c.host, callback, p)
-	if d.Policy == nil || d.Policy.Mode == config.Shadow || d.Reason == Failed {
-		*d = Decision{Action: Ignore}
-		return
-	}
-	responding := callback == ResponseHeaders && (d.Kind != Preflight || d.Replies())
-	*d = Decision{Policy: d.Policy, Kind: CrossOrigin, Action: Forward, Reason: Failed}
-	if responding && !bool(d.Policy.Preserve) {
-		c.shut()
-	}
-}
-
-// shut takes CORS headers off a response without looking at it.
-func (c *Plugin) shut() {
-	defer func() { _ = recover() }() // the panic may have come from the host
-	for _, name := range [...]string{header.AllowOrigin, header.AllowCredentials, header.ExposeHeaders} {
-		c.host.RemoveResponseHeader(name)
 	}
 }

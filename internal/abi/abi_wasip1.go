@@ -72,16 +72,7 @@ func proxyOnRequestHeaders(id, _, _ uint32) uint32 {
 	if stream == nil {
 		return uint32(types.ActionContinue)
 	}
-	// What Stream.OnHttpRequestHeaders is, without a call between.
-	ended := false
-	defer func() {
-		if !ended {
-			stream.Rescue(filter.RequestHeaders, recover())
-		}
-	}()
-	action := stream.DecideRequest()
-	ended = true
-	return uint32(action)
+	return uint32(stream.OnHttpRequestHeaders(0, false)) // it asks for neither
 }
 
 //go:wasmexport proxy_on_response_headers
@@ -92,15 +83,7 @@ func proxyOnResponseHeaders(id, _, _ uint32) uint32 {
 	if stream == nil {
 		return uint32(types.ActionContinue)
 	}
-	ended := false
-	defer func() {
-		if !ended {
-			stream.Rescue(filter.ResponseHeaders, recover())
-		}
-	}()
-	stream.EditResponse()
-	ended = true
-	return uint32(types.ActionContinue)
+	return uint32(stream.OnHttpResponseHeaders(0, false))
 }
 
 //go:wasmexport proxy_on_tick

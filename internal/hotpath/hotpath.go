@@ -19,7 +19,7 @@ var Callbacks = map[string]string{
 // times, and what is remembered afterwards.
 var cold = []string{
 	// What a bug or the proxy's refusal leads to, and what is logged.
-	"Rescue", "notAnswered", "logPanic", "shut", "check", "Log", "appendLine", "AppendSummary",
+	"Rescue", "rescue", "notAnswered", "logPanic", "shut", "silence", "check", "Log", "appendLine", "AppendSummary",
 	// Contexts and memory beyond the usual.
 	"createPlugin", "deletePlugin", "look", "move", "grow", "regrow", "allocateMore", "viewPinned", "leave", "OnDelete", "OnTick", "recycle",
 	// Origins and headers that few send.

@@ -1,0 +1,75 @@
+//go:build !tinygo
+
+package filter
+
+import (
+	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
+
+	"corsfilter/config"
+	"corsfilter/internal/header"
+)
+
+// A bug in this filter must not fail the VM, with all its streams: recover stands in
+// this file and nowhere else. TinyGo has none on wasm, see guard_tinygo.go.
+
+// guarded runs a callback of the stream's.
+func (s *Stream) guarded(cb callback) (action types.Action) {
+	ended := false
+	defer func() {
+		if !ended { // to ask for a panic costs more than to ask for this
+			s.rescue(cb, recover())
+		}
+	}()
+	action = s.run(cb)
+	ended = true
+	return action
+}
+
+// Rescue is deferred by callbacks that have no stream whose response could be kept
+// closed.
+func Rescue(host Host, callback string) {
+	if p := recover(); p != nil {
+		logPanic(host, callback, p)
+	}
+}
+
+// rescue has the stream go on without CORS headers. Where the policy is known, what
+// upstream or others would open still stays closed: a panic over the request leaves
+// that to the response's callback, one over the response does it here, unless upstream
+// was asked by a preflight. After a second panic the stream is left alone.
+func (s *Stream) rescue(cb callback, p any) {
+	c, d := s.plugin, &s.decision
+	logPanic(c.host, callbackNames[cb], p)
+	if d.Policy == nil || d.Policy.Mode == config.Shadow || d.Reason == Failed {
+		*d = Decision{Action: Ignore}
+		return
+	}
+	responding := cb == responseHeaders && (d.Kind != Preflight || d.Replies())
+	*d = Decision{Policy: d.Policy, Kind: CrossOrigin, Action: Forward, Reason: Failed}
+	if responding && !bool(d.Policy.Preserve) {
+		c.shut()
+	}
+}
+
+// shut takes CORS headers off a response without looking at it.
+func (c *Plugin) shut() {
+	defer silence() // the panic may have come from the host
+	for _, name := range [...]string{header.AllowOrigin, header.AllowCredentials, header.ExposeHeaders} {
+		c.host.RemoveResponseHeader(name)
+	}
+}
+
+func logPanic(host Host, callback string, p any) {
+	defer silence() // the panic may have come from Log
+	what := "a value that is no error"
+	switch p := p.(type) {
+	case error:
+		what = p.Error()
+	case string:
+		what = p
+	}
+	host.Log(LogError, "bug in the CORS filter: panic in "+callback+": "+what)
+}
+
+// silence ends a panic over another one.
+func silence() { _ = recover() }
