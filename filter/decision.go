@@ -130,7 +130,7 @@ func decideCORS(p *config.Policy, r *Request, m *memory, d *Decision) {
 	}
 	d.TimingAllowOrigin = timingAllowOrigin(p, r.Origin, m)
 	if d.Reason != Allowed && p.Reject {
-		if d.SameOrigin = sameOrigin(r, m); !d.SameOrigin {
+		if d.SameOrigin = sameOrigin(r); !d.SameOrigin {
 			d.Action = Reject
 		}
 	}
@@ -146,16 +146,12 @@ func kind(r *Request) Kind {
 
 // sameOrigin reports whether the request is known to come from a page of its own
 // origin: browsers send Origin with those as well, when the method is not GET or
-// HEAD (Fetch, section 3.1). It is asked where a request would be rejected.
-func sameOrigin(r *Request, m *memory) bool {
-	scheme := r.scheme()
-	switch {
-	case r.FetchSite == "same-origin":
-		return true
-	case m == nil:
-		return IsSameOrigin(r.Origin, scheme, r.Authority)
-	}
-	return isSameOrigin(r.Origin, scheme, r.Authority, &m.buffer)
+// HEAD, and for a WebSocket (Fetch, section 3.1). It is asked where a request would be
+// rejected. Behind a load balancer that ends TLS the last hop is http, whatever the page
+// was: an https origin of the request's own host and port is nobody else. An http origin
+// of an https request is, to whoever can change what goes over http.
+func sameOrigin(r *Request) bool {
+	return r.FetchSite == "same-origin" || IsSameOrigin(r.Origin, r.scheme(), r.Authority) || IsSameOrigin(r.Origin, "https", r.Authority)
 }
 
 // IsSameOrigin reports whether the value of an Origin field is the origin of
@@ -163,11 +159,7 @@ func sameOrigin(r *Request, m *memory) bool {
 // be spelled out or not.
 func IsSameOrigin(value, scheme, authority string) bool {
 	var buf origin.Buffer
-	return isSameOrigin(value, scheme, authority, &buf)
-}
-
-func isSameOrigin(value, scheme, authority string, buf *origin.Buffer) bool {
-	o, ok := origin.Parse(value, buf)
+	o, ok := origin.Parse(value, &buf)
 	return ok && o.Is(scheme, authority)
 }
 

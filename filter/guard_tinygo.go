@@ -12,4 +12,3 @@ func (s *Stream) guarded(cb callback) types.Action { return s.run(cb) }
 
 // Rescue does nothing.
 func Rescue(Host, string) {}
-

@@ -92,9 +92,12 @@ func (d *Decision) Steps(r *Request) (steps []string) {
 	case Preflight:
 		add("OPTIONS with Origin and Access-Control-Request-Method: a preflight")
 	case CrossOrigin:
-		if d.SameOrigin || r.FetchSite == "same-origin" {
+		switch {
+		case r.FetchSite == "same-origin" || d.SameOrigin && IsSameOrigin(r.Origin, r.scheme(), r.Authority):
 			add("it has an Origin, and comes from a page of its own origin")
-		} else {
+		case d.SameOrigin:
+			add("its Origin is its own host over https: a page of its own origin, where TLS ends in front of this proxy")
+		default:
 			add("it has an Origin and is no preflight: a cross-origin request")
 		}
 	}

@@ -112,12 +112,13 @@ func TestWords(t *testing.T) {
 }
 
 func TestTheFirstStepSaysTheKind(t *testing.T) {
-	p := policy(t, strict)
+	p := policy(t, closed)
 	for want, r := range map[string]Request{
-		"there is no Origin, so this is no CORS request":                     {Method: "GET"},
-		"OPTIONS with Origin and Access-Control-Request-Method: a preflight": {Method: "OPTIONS", Origin: "https://a.example", RequestMethod: "PUT"},
-		"it has an Origin, and comes from a page of its own origin":          {Method: "PUT", Origin: "https://a.example", FetchSite: "same-origin"},
-		"it has an Origin and is no preflight: a cross-origin request":       {Method: "PUT", Origin: "https://a.example"},
+		"there is no Origin, so this is no CORS request":                                                         {Method: "GET"},
+		"OPTIONS with Origin and Access-Control-Request-Method: a preflight":                                     {Method: "OPTIONS", Origin: "https://a.example", RequestMethod: "PUT"},
+		"its Origin is its own host over https: a page of its own origin, where TLS ends in front of this proxy": {Method: "PUT", Origin: "https://b.example", Scheme: "http", Authority: "b.example"},
+		"it has an Origin, and comes from a page of its own origin":                                              {Method: "PUT", Origin: "https://a.example", FetchSite: "same-origin"},
+		"it has an Origin and is no preflight: a cross-origin request":                                           {Method: "PUT", Origin: "https://a.example"},
 	} {
 		var d Decision
 		if Decide(p, &r, &d); d.Steps(&r)[0] != want {

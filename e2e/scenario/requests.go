@@ -109,10 +109,4 @@ var requests = []Scenario{
 		Request: message("POST", "origin", "http://api.example.com:8080"),
 		Want:    rejected,
 	},
-	{
-		Name:    "another scheme is another origin",
-		Config:  rejecting,
-		Request: message("POST", "origin", "https://api.example.com"),
-		Want:    rejected,
-	},
 }

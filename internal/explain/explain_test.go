@@ -144,6 +144,16 @@ var cases = []struct {
 		remedy:  `add "http://strict.example.com" to allow_origins, if that page may read responses`,
 	},
 	{
+		// The filter can not tell it from a request behind a load balancer that ends TLS,
+		// and forwards it; the browser can.
+		name:    "an https page calls its own host over http",
+		request: Request{Request: browser.Request{Origin: "https://strict.example.com", Method: "POST"}, Scheme: "http", Host: "strict.example.com"},
+		rule:    "strict",
+		reason:  browser.OriginMissing,
+		remedy:  `add "https://strict.example.com" to allow_origins, if that page may read responses`,
+		golden:  true,
+	},
+	{
 		name: "several things are missing",
 		request: Request{Request: browser.Request{Origin: "https://evil.example", Method: "DELETE", Credentials: true,
 			Headers: []browser.Header{header("X-Foo", "1"), header("Authorization", "Bearer t")}}, Host: "strict.example.com"},

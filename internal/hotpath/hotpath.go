@@ -23,7 +23,7 @@ var cold = []string{
 	// Contexts and memory beyond the usual.
 	"createPlugin", "deletePlugin", "look", "move", "grow", "regrow", "allocateMore", "viewPinned", "leave", "OnDelete", "OnTick", "recycle",
 	// Origins and headers that few send.
-	"sameOrigin", "IsSameOrigin", "isSameOrigin", "ParseAny", "matchAny", "recognizes", "Match", "Edits",
+	"sameOrigin", "IsSameOrigin", "ParseAny", "matchAny", "recognizes", "Match", "Edits",
 	// What only policies have that send back what was asked for, or show decisions.
 	"keepAsked", "takeAsked",
 	// What others add to a reply.
