@@ -81,54 +81,49 @@ type Decision struct {
 	// Culprit is the method or header name at fault, as the request wrote it; ""
 	// unless Reason names one and it is a token.
 	Culprit string
-
-	// place is where the plugin remembers the answer to such a preflight, or is to
-	// remember it; answered says that it does.
-	place    *answer
-	answered bool
 }
+
+// matches is what a policy's lists say of a request's Origin.
+type matches struct{ origins, timing config.Match }
 
 // Decide applies a policy to a request: the server's side of the CORS protocol
 // (Fetch, section 3.3). It writes every field of d, and does not allocate.
 func Decide(p *config.Policy, r *Request, d *Decision) {
 	*d = Decision{}
-	decide(p, r, nil, d)
+	var m matches
+	if p != nil {
+		m = matches{p.Origins.Match(r.Origin), p.Timing.Match(r.Origin)}
+	}
+	if decideOrigin(p, r, m, d); d.Action == Answer {
+		decideAsked(r, d)
+	}
 }
 
-// decide is Decide for a zero Decision, with a memory, which makes it faster and no
-// different.
-func decide(p *config.Policy, r *Request, m *memory, d *Decision) {
+// decideOrigin is Decide for a zero Decision, as far as the Origin decides: of a preflight
+// that is answered, what it asks for is taken to be allowed.
+func decideOrigin(p *config.Policy, r *Request, m matches, d *Decision) {
 	d.Policy = p
 	if p == nil || p.Mode == config.Off {
 		d.Action = Ignore
 		return
 	}
 	d.Action = Forward
+	d.AllowOrigin = sentOrigin(p.Wildcard(), r.Origin, m.origins)
 	if r.Origin != "" {
-		decideCORS(p, r, m, d)
-		return
-	}
-	d.AllowOrigin = allowOrigin(p, "", config.NoMatch)
-	d.TimingAllowOrigin = timingAllowOrigin(p, "", m)
-}
-
-// decideCORS decides about a request that has an Origin.
-func decideCORS(p *config.Policy, r *Request, m *memory, d *Decision) {
-	d.Kind = kind(r)
-	match := m.match(&p.Origins, r.Origin)
-	d.AllowOrigin = allowOrigin(p, r.Origin, match)
-	switch {
-	case d.AllowOrigin != "":
-	case match == config.MalformedOrigin:
-		d.Reason = OriginMalformed
-	default:
-		d.Reason = OriginNotAllowed
+		d.Kind = kind(r)
+		switch {
+		case d.AllowOrigin != "":
+		case m.origins == config.MalformedOrigin:
+			d.Reason = OriginMalformed
+		default:
+			d.Reason = OriginNotAllowed
+		}
 	}
 	if d.Kind == Preflight {
-		decidePreflight(p, r, m, d)
+		decidePreflight(p, r, d)
 		return
 	}
-	d.TimingAllowOrigin = timingAllowOrigin(p, r.Origin, m)
+	d.TimingAllowOrigin = sentOrigin(p.Timing.Any, r.Origin, m.timing)
 	if d.Reason != Allowed && p.Reject {
 		if d.SameOrigin = sameOrigin(r); !d.SameOrigin {
 			d.Action = Reject
@@ -151,7 +146,8 @@ func kind(r *Request) Kind {
 // was: an https origin of the request's own host and port is nobody else. An http origin
 // of an https request is, to whoever can change what goes over http.
 func sameOrigin(r *Request) bool {
-	return r.FetchSite == "same-origin" || IsSameOrigin(r.Origin, r.scheme(), r.Authority) || IsSameOrigin(r.Origin, "https", r.Authority)
+	scheme := r.scheme()
+	return r.FetchSite == "same-origin" || IsSameOrigin(r.Origin, scheme, r.Authority) || IsSameOrigin(r.Origin, "https", r.Authority)
 }
 
 // IsSameOrigin reports whether the value of an Origin field is the origin of
@@ -163,12 +159,13 @@ func IsSameOrigin(value, scheme, authority string) bool {
 	return ok && o.Is(scheme, authority)
 }
 
-// allowOrigin returns the value of Access-Control-Allow-Origin (Fetch, section
-// 3.3.3). "*" goes to requests without an Origin and to malformed ones as well,
-// so that a cache can serve the response to all.
-func allowOrigin(p *config.Policy, origin string, match config.Match) string {
+// sentOrigin returns the value of Access-Control-Allow-Origin (Fetch, section 3.3.3),
+// or of Timing-Allow-Origin (Resource Timing, section 3.5.1), which preflights do not have:
+// no script sees their response. "*" goes to requests without an Origin and to malformed
+// ones as well, so that a cache can serve the response to all.
+func sentOrigin(everyone bool, origin string, match config.Match) string {
 	switch {
-	case p.Wildcard():
+	case everyone:
 		return "*"
 	case match == config.Matches:
 		return origin
@@ -176,23 +173,10 @@ func allowOrigin(p *config.Policy, origin string, match config.Match) string {
 	return ""
 }
 
-// timingAllowOrigin returns the value of Timing-Allow-Origin (Resource Timing,
-// section 3.5.1). Preflights have none: no script sees their response.
-func timingAllowOrigin(p *config.Policy, origin string, m *memory) string {
-	switch {
-	case p.Timing.Any:
-		return "*"
-	case origin != "" && !p.Timing.Empty() && m.match(&p.Timing, origin) == config.Matches:
-		return origin
-	}
-	return ""
-}
-
-// decidePreflight goes on in the order in which the browser will check the
-// answer (Fetch, section 4.8, "CORS-preflight fetch", steps 7 on): origin,
-// method, header names. The whole lists go out in any case, so that the
-// browser's console names what is missing and its cache holds the rest.
-func decidePreflight(p *config.Policy, r *Request, m *memory, d *Decision) {
+// decidePreflight denies a preflight, or prepares the answer. The whole lists go out in
+// any case, so that the browser's console names what is missing and its cache holds the
+// rest.
+func decidePreflight(p *config.Policy, r *Request, d *Decision) {
 	if d.Reason != Allowed {
 		if !p.ForwardUnmatched {
 			d.Action = Deny
@@ -201,29 +185,26 @@ func decidePreflight(p *config.Policy, r *Request, m *memory, d *Decision) {
 	}
 	d.Action = Answer
 	d.AllowMethods = p.AllowMethods
+	if p.EchoMethod {
+		d.AllowMethods = r.RequestMethod
+	}
 	if p.EchoHeaders {
 		d.echo = r.RequestHeaders
 	}
 	d.PrivateNetwork = p.PrivateNetwork && r.RequestPrivateNetwork == "true"
+}
 
-	// What is remembered was allowed, and its whole answer with it.
-	if d.place = m.place(r); d.place.is(p, d.PrivateNetwork, r) {
-		if d.answered = true; p.EchoMethod {
-			d.AllowMethods = r.RequestMethod
-		}
-		return
-	}
-
-	allowed := p.AllowsMethod(r.RequestMethod)
-	if p.EchoMethod {
-		d.AllowMethods = ""
-		if allowed && header.IsToken(r.RequestMethod) {
-			d.AllowMethods = r.RequestMethod
-		}
-	}
-	if !allowed {
+// decideAsked goes on with a preflight that is answered, in the order in which the browser
+// will check the answer (Fetch, section 4.8, "CORS-preflight fetch", steps 7 on): method,
+// header names.
+func decideAsked(r *Request, d *Decision) {
+	p := d.Policy
+	if !p.AllowsMethod(r.RequestMethod) {
 		d.Reason = MethodNotAllowed
 		d.Culprit = token(r.RequestMethod)
+		if p.EchoMethod {
+			d.AllowMethods = ""
+		}
 		return
 	}
 	if len(r.RequestHeaders) > header.MaxListLen {
@@ -285,25 +266,20 @@ func (d *Decision) Reply(b *Buffer) Reply {
 	case Reject:
 		reply.Details = detailsRejected
 	}
-	b.write(d)
-	b.vary = varyTexts[d.varies()]
-	n := 0
-	for rest := d.sends(b) | 1<<varyField; rest != 0; rest &= rest - 1 {
-		f := rest.first()
-		b.headers[n] = Header{fieldNames[f], d.value(f, b)}
-		n++
+	edits := d.Edits(&Upstream{}, b)
+	for i, e := range edits {
+		b.headers[i] = Header{e.Name, e.Value}
 	}
-	reply.Headers = b.headers[:n]
+	reply.Headers = b.headers[:len(edits)]
 	return reply
 }
 
 // Upstream is what a response brings along of the fields that a decision is about,
 // whoever made it. The response's entries are visited to fill it.
 type Upstream struct {
-	found, more fields // those that are there, and those with several entries
-	vary        varyNames
-	values      [numFields]string // of the first entry, where one was found; of Vary the last
-	memory      *memory
+	found, more fields            // those that are there, and those with several entries
+	vary        varyNames         // of all entries of Vary but the last
+	values      [numFields]string // of the first entry; of Vary the last
 }
 
 // upstreamNames are the fields that an Upstream takes.
@@ -317,7 +293,9 @@ func (u *Upstream) read(pairs []byte) {
 // VisitHeader takes an entry of the response, if it is one of the fields.
 func (u *Upstream) VisitHeader(name, value string) {
 	if header.Is(name, header.Vary) {
-		u.vary |= u.memory.varies(value)
+		if u.values[varyField] != "" {
+			u.vary |= varyNamesIn(u.values[varyField])
+		}
 		u.values[varyField] = value
 		return
 	}
@@ -338,9 +316,6 @@ func (u *Upstream) visitField(name, value string) {
 		return
 	}
 }
-
-// reset makes it one of a response without any of the fields.
-func (u *Upstream) reset() { u.found, u.more, u.vary = 0, 0, 0 }
 
 // Op is what an Edit does.
 type Op uint8
@@ -365,7 +340,7 @@ func (d *Decision) Edits(u *Upstream, b *Buffer) []Edit {
 	if d.Action < Forward {
 		return nil
 	}
-	c := d.changes(u, b)
+	c := d.changes(u, u.vary|varyNamesIn(u.values[varyField]), b)
 	n := 0
 	for rest := c.all(); rest != 0; rest &= rest - 1 {
 		f := rest.first()
@@ -399,8 +374,8 @@ func (c changes) op(field int) Op {
 	return Replace
 }
 
-// changes follow from what the response brings along (Fetch, section 3.3.3). b gets
-// the texts that they need.
+// changes follow from what the response brings along (Fetch, section 3.3.3), of which
+// vary is what its Vary names. b gets the texts that they need.
 //
 // Upstream can not open what the policy closed: its own CORS fields are replaced or
 // removed, for origins that are not allowed and for requests without an Origin as well,
@@ -408,14 +383,14 @@ func (c changes) op(field int) Op {
 // forwarded stays as it is, since upstream was asked. A reply given here comes by as
 // well, with what routes and filters behind this one have added to it by then: of that
 // nothing stays.
-func (d *Decision) changes(u *Upstream, b *Buffer) (c changes) {
+func (d *Decision) changes(u *Upstream, vary varyNames, b *Buffer) (c changes) {
 	b.write(d)
 	if c.send = d.sends(b); u.found != 0 {
 		c.send, c.remove = d.against(u, c.send, b)
 	}
 	names := d.varies()
-	missing := names &^ u.vary
-	if d.Replies() && u.vary != 0 && len(u.values[varyField]) > len(varyTexts[names]) {
+	missing := names &^ vary
+	if d.Replies() && vary != 0 && len(u.values[varyField]) > len(varyTexts[names]) {
 		c.send, missing = dividedVary(u.values[varyField], c.send, names, missing, b)
 	}
 	if missing != 0 {
@@ -670,7 +645,7 @@ func varyNamesIn(value string) (n varyNames) {
 	switch {
 	case value == varyTexts[varyAll]:
 		return varyAll
-	case len(value) > header.MaxListLen:
+	case value == "" || len(value) > header.MaxListLen:
 		return 0
 	case header.Contains(value, "*"):
 		return varyAll

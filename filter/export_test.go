@@ -3,8 +3,8 @@ package filter
 // For the tests that run the filter on a host, which are a package of their own.
 const MaxLineLen = maxLineLen
 
-// Forgetful takes the plugin's memory away.
-func (c *Plugin) Forgetful() { c.memory, c.upstream.memory = nil, nil }
+// Forget empties the plugin's cache.
+func (c *Plugin) Forget() { *c.cache = cache{} }
 
 // Break makes the plugin fail where it gives its memory back.
 func (c *Plugin) Break() { c.vm = nil }
@@ -12,15 +12,15 @@ func (c *Plugin) Break() { c.vm = nil }
 // Blank reports whether nothing is left of a stream that is over.
 func (s *Stream) Blank() bool { return s.plugin == nil && s.asked == nil && s.decision == Decision{} }
 
-// Remembers returns how many origins and answers the plugin remembers.
-func (c *Plugin) Remembers() (origins, answers int) {
-	for i := range c.memory.origins {
-		if c.memory.origins[i].list != nil {
+// Cached returns how many origins and answers the plugin has cached.
+func (c *Plugin) Cached() (origins, answers int) {
+	for i := range c.cache.origins {
+		if c.cache.origins[i].list != nil {
 			origins++
 		}
 	}
-	for i := range c.memory.answers {
-		if c.memory.answers[i].policy != nil {
+	for i := range c.cache.answers {
+		if c.cache.answers[i].policy != nil {
 			answers++
 		}
 	}

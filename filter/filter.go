@@ -39,11 +39,11 @@ func (v *VM) NewPluginContext(uint32) types.PluginContext { return v.NewPlugin()
 func (v *VM) NewPlugin() *Plugin {
 	n := len(v.plugins)
 	if n == 0 {
-		return &Plugin{vm: v, host: v.host, memory: &memory{}}
+		return &Plugin{vm: v, host: v.host, cache: &cache{}}
 	}
 	c := v.plugins[n-1]
 	v.plugins = v.plugins[:n-1]
-	*c = Plugin{vm: v, host: v.host, memory: c.memory}
+	*c = Plugin{vm: v, host: v.host, cache: c.cache}
 	return c
 }
 
@@ -55,11 +55,10 @@ type Plugin struct {
 	vm      *VM
 	host    Host
 	config  *config.Config
-	memory  *memory
+	cache   *cache
 	open    int // streams
 	level   LogLevel
-	ruled   bool   // rules select the policy
-	extent  extent // how much the request may hold
+	ruled   bool // rules select the policy
 	ticking bool
 	deleted bool // by the proxy
 
@@ -106,8 +105,7 @@ func (c *Plugin) OnPluginStart(int) (status types.OnPluginStartStatus) {
 	c.recycle()
 	c.config = parsed
 	c.ruled = parsed.HasRules()
-	c.memory.forget()
-	c.upstream.memory = c.memory
+	*c.cache = cache{}
 	c.level = c.host.LogLevel()
 	c.ticking = c.host.TickEvery(tickPeriod)
 	c.host.Log(LogInfo, "version "+version.String()+", in force: "+parsed.Summary())

@@ -18,22 +18,13 @@ type Request struct {
 	origins int
 }
 
-// extent is how much of a request is read: the Origin, or the fields as well that tell
-// a preflight from other requests and decide it, or all that a Request takes.
-type extent uint8
-
-const (
-	originAlone extent = iota
-	preflightFields
-	allFields
+var (
+	// preflightFields tell a preflight from other requests and decide it; allFields are
+	// all that a Request takes.
+	preflightFields = header.NamesOf(header.Origin, header.RequestMethod, header.RequestHeaders, header.RequestPrivateNetwork, ":method")
+	allFields       = header.NamesOf(header.Origin, header.RequestMethod, header.RequestHeaders, header.RequestPrivateNetwork,
+		":method", ":scheme", ":authority", ":path", "x-forwarded-proto", "sec-fetch-site")
 )
-
-// extentNames are the fields of each extent that is read in one call.
-var extentNames = [...]header.Names{
-	preflightFields: header.NamesOf(header.Origin, header.RequestMethod, header.RequestHeaders, header.RequestPrivateNetwork, ":method"),
-	allFields: header.NamesOf(header.Origin, header.RequestMethod, header.RequestHeaders, header.RequestPrivateNetwork,
-		":method", ":scheme", ":authority", ":path", "x-forwarded-proto", "sec-fetch-site"),
-}
 
 // read takes what a header map has of the fields.
 func (r *Request) read(pairs []byte, names *header.Names) {
@@ -133,7 +124,7 @@ func (c *Plugin) selectPolicy() *config.Policy {
 }
 
 func (c *Plugin) selectByRules() *config.Policy {
-	c.readAll(allFields)
+	c.readAll(&allFields)
 	policy, _ := c.config.SelectIn(c.request.Authority, c.request.Path, &c.letters)
 	return policy
 }
@@ -142,10 +133,7 @@ func (c *Plugin) selectByRules() *config.Policy {
 // whether there is one.
 func (c *Plugin) readOrigin() bool {
 	if !c.ruled {
-		if c.extent != originAlone {
-			c.clearRequest()
-		}
-		c.request.Origin = c.host.RequestHeader(header.Origin)
+		c.request = Request{Origin: c.host.RequestHeader(header.Origin)}
 	}
 	return c.request.Origin != ""
 }
@@ -161,30 +149,16 @@ func (c *Plugin) readRequest(p *config.Policy) {
 	switch {
 	case c.ruled:
 	case bool(p.Reject):
-		c.readAll(allFields)
+		c.readAll(&allFields)
 	case c.host.RequestHeader(header.RequestMethod) != "":
-		c.readAll(preflightFields)
+		c.readAll(&preflightFields)
 	}
 }
 
-// readAll reads as much, in one call.
-func (c *Plugin) readAll(e extent) {
-	c.clearRequest()
-	c.extent = e
+// readAll reads the fields, in one call.
+func (c *Plugin) readAll(fields *header.Names) {
+	c.request = Request{}
 	if pairs, ok := c.host.RequestHeaders(); ok {
-		c.request.read(pairs, &extentNames[e])
+		c.request.read(pairs, fields)
 	}
-}
-
-// clearRequest empties what may have been read. After most preflights that is a few
-// fields: to clear a whole Request is a call to the engine.
-func (c *Plugin) clearRequest() {
-	r := &c.request
-	if c.extent == allFields {
-		*r = Request{}
-	} else {
-		r.origins = 0
-		r.Method, r.Origin, r.RequestMethod, r.RequestHeaders, r.RequestPrivateNetwork = "", "", "", "", ""
-	}
-	c.extent = originAlone
 }

@@ -72,7 +72,7 @@ func (s *Stream) decideRequest() types.Action {
 	if c.readOrigin() {
 		return s.decideWithOrigin()
 	}
-	decide(p, &c.request, nil, d)
+	decideOrigin(p, &c.request, matches{}, d)
 	if p.Mode == config.Shadow {
 		*d = Decision{Action: Ignore}
 	}
@@ -83,7 +83,7 @@ func (s *Stream) decideRequest() types.Action {
 func (s *Stream) decideWithOrigin() types.Action {
 	c, d := s.plugin, &s.decision
 	c.readRequest(d.Policy)
-	decide(d.Policy, &c.request, c.memory, d)
+	cached, known := c.cache.decide(d.Policy, &c.request, d)
 	c.observe(&c.request, d)
 	if d.Policy.Mode == config.Shadow {
 		*d = Decision{Action: Ignore}
@@ -93,13 +93,13 @@ func (s *Stream) decideWithOrigin() types.Action {
 	if !d.Replies() {
 		return types.ActionContinue
 	}
-	return s.answer()
+	return s.answer(cached, known)
 }
 
 // answer answers the request here.
-func (s *Stream) answer() types.Action {
+func (s *Stream) answer(cached *cachedAnswer, known bool) types.Action {
 	c, d := s.plugin, &s.decision
-	status, details, pairs := c.reply(d)
+	status, details, pairs := c.reply(d, cached, known)
 	if err := c.host.SendReply(status, details, pairs); err != nil {
 		return s.notAnswered(err)
 	}
@@ -114,16 +114,16 @@ func (s *Stream) notAnswered(err error) types.Action {
 }
 
 // reply is the decision's reply as the proxy takes it.
-func (c *Plugin) reply(d *Decision) (status uint32, details string, pairs []byte) {
-	if d.answered {
-		if pairs := d.place.to(d.AllowOrigin); pairs != nil {
+func (c *Plugin) reply(d *Decision, cached *cachedAnswer, known bool) (status uint32, details string, pairs []byte) {
+	if known {
+		if pairs := cached.to(d.AllowOrigin); pairs != nil {
 			return d.Policy.PreflightStatus, detailsPreflight, pairs
 		}
 	}
 	reply := d.Reply(&c.buffer)
 	c.pairs = header.AppendPairs(c.pairs[:0], reply.Headers)
-	if d.place != nil && d.Reason == Allowed {
-		d.place.keepAnswer(d, &c.request, reply.Headers, c.pairs)
+	if cached != nil && d.Reason == Allowed {
+		cached.store(d, &c.request, reply.Headers, c.pairs)
 	}
 	return reply.Status, reply.Details, c.pairs
 }
@@ -188,13 +188,14 @@ func (s *Stream) editResponse() {
 	// One call reads all headers: reading four by name would cost four calls, and
 	// would miss second entries.
 	u := &c.upstream
-	u.reset()
+	*u = Upstream{}
 	pairs, ok := c.host.ResponseHeaders()
 	if !ok {
 		return
 	}
 	u.read(pairs)
-	changes := d.changes(u, &c.buffer)
+	// Without a list in between, which takes 0.05 µs where three fields are set.
+	changes := d.changes(u, u.vary|c.cache.varies(u.values[varyField]), &c.buffer)
 	for rest := changes.all(); rest != 0; rest &= rest - 1 {
 		f := rest.first()
 		name, value := fieldNames[f], d.value(f, &c.buffer)
@@ -211,12 +212,7 @@ func (s *Stream) editResponse() {
 
 // OnHttpStreamDone gives the stream back.
 func (s *Stream) OnHttpStreamDone() {
-	if d := &s.decision; d.Kind == Preflight {
-		*d = Decision{}
-	} else {
-		// All that another decision has: one by one costs less.
-		d.Policy, d.Kind, d.Action, d.Reason, d.SameOrigin, d.AllowOrigin, d.TimingAllowOrigin = nil, NotCORS, Undecided, Allowed, false, "", ""
-	}
+	s.decision = Decision{}
 	c := s.plugin
 	if a := s.asked; a != nil {
 		a.next, c.vm.asked, s.asked = c.vm.asked, a, nil

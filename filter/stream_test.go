@@ -302,7 +302,7 @@ func TestRepliesWithHeadersOfOthers(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			h := &filtertest.Host{Added: c.added}
 			plugin := filtertest.Start(t, c.configuration, h)
-			for time := range 3 { // the second answer is remembered
+			for time := range 3 { // the second answer is cached
 				if got := filtertest.Serve(plugin, h, c.request); got.Response != c.want || h.Replies != time+1 {
 					t.Errorf("%d replies\n%s\nwant\n%s", h.Replies, got.Response, c.want)
 				}

@@ -16,7 +16,7 @@ var Callbacks = map[string]string{
 }
 
 // cold are functions that few requests come to: mistakes, what is logged, first
-// times, and what is remembered afterwards.
+// times, and what is cached afterwards.
 var cold = []string{
 	// What a bug or the proxy's refusal leads to, and what is logged.
 	"Rescue", "rescue", "notAnswered", "logPanic", "shut", "silence", "check", "Log", "appendLine", "AppendSummary",
@@ -28,8 +28,8 @@ var cold = []string{
 	"keepAsked", "takeAsked",
 	// What others add to a reply.
 	"dividedVary",
-	// What is not remembered yet.
-	"Contains", "AppendEcho", "Reply", "AppendPairs", "keepAnswer",
+	// What is not cached yet.
+	"Contains", "AppendEcho", "Reply", "AppendPairs", "store",
 	// Rules.
 	"selectByRules",
 }
