@@ -169,9 +169,6 @@ func TestWhatIsUnguardedCanNotPanic(t *testing.T) {
 					if b, ok := n.(*ast.BinaryExpr); ok && b.Op != token.QUO && b.Op != token.REM && b.Op != token.SHL && b.Op != token.SHR {
 						break
 					}
-					if star, ok := n.(*ast.StarExpr); ok && isDecision(star) {
-						break
-					}
 					t.Errorf("%s: %s does what may panic", files.Position(n.Pos()), f.Name.Name)
 				}
 				return true
@@ -181,12 +178,6 @@ func TestWhatIsUnguardedCanNotPanic(t *testing.T) {
 	if found != len(unguarded) {
 		t.Errorf("%d of %d functions found", found, len(unguarded))
 	}
-}
-
-// isDecision reports whether it is the decision of a stream, which is never nil.
-func isDecision(star *ast.StarExpr) bool {
-	name, ok := star.X.(*ast.Ident)
-	return ok && name.Name == "d"
 }
 
 // TestTinyGoDefersNothingForARequest lists what defers in the module as TinyGo builds it:

@@ -166,6 +166,7 @@ func TestResponses(t *testing.T) {
 		{"what is right stays where it is", plain, get(a), []filter.Header{{"access-control-allow-origin", a}, {"access-control-expose-headers", "x-e"}, {"vary", "a, ORIGIN"}}, "access-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\nvary: a, ORIGIN\n", "cors.origin_valid=1 cors.request_allowed=1"},
 		{"nothing is added to Vary: *", plain, get(a), []filter.Header{{"vary", "*"}}, "vary: *\naccess-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\n", "cors.origin_valid=1 cors.request_allowed=1"},
 		{"Origin in the second Vary is found", plain, req{}, []filter.Header{{"vary", "accept"}, {"vary", "x,origin"}}, "vary: accept\nvary: x,origin\n", ""},
+		{"so is it in the first of two", plain, req{}, []filter.Header{{"vary", "x,origin"}, {"vary", "accept"}}, "vary: x,origin\nvary: accept\n", ""},
 		{"what upstream names twice is upstream's", plain, req{}, []filter.Header{{"vary", "Origin,origin"}}, "vary: Origin,origin\n", ""},
 		{"Origin-Agent in Vary is not Origin", plain, req{}, []filter.Header{{"vary", "origin-agent"}}, "vary: origin-agent\nvary: origin\n", ""},
 		{"any origin gets a star", star, get("https://evil.example"), opened[1:], "vary: accept-encoding\nx: y\naccess-control-allow-origin: *\naccess-control-expose-headers: x-e\n", "cors.origin_valid=1 cors.request_allowed=1"},
