@@ -40,12 +40,12 @@ const (
 
 // Fields are our own settings, in the order of the reference.
 var Fields = []Field{
-	{Name: allowOrigins, Type: originsType, Default: "required", Meaning: "who may read responses", read: readOrigins},
+	{Name: allowOrigins, Type: originsType, Default: "required", Meaning: "who may read responses; `[]` is nobody, which closes what upstream opens", read: readOrigins},
 	{Name: "allow_methods", Type: "list of methods, or one comma-separated string", Default: "none", Meaning: "sent as Access-Control-Allow-Methods; GET, HEAD and POST never need listing; `*` is any",
 		read: func(p *parser, s *SourcePolicy, v value) { s.AllowMethods = p.namesOrText(s.AllowMethods, v) }},
 	{Name: "allow_headers", Type: headersType, Default: "none", Meaning: "sent as Access-Control-Allow-Headers; `*` is any",
 		read: func(p *parser, s *SourcePolicy, v value) { s.AllowHeaders = p.namesOrText(s.AllowHeaders, v) }},
-	{Name: "expose_headers", Type: headersType, Default: "none", Meaning: "sent as Access-Control-Expose-Headers",
+	{Name: "expose_headers", Type: headersType, Default: "none", Meaning: "sent as Access-Control-Expose-Headers; `*` is any, for requests without credentials",
 		read: func(p *parser, s *SourcePolicy, v value) { s.ExposeHeaders = p.namesOrText(s.ExposeHeaders, v) }},
 	{Name: "allow_credentials", Type: flagType, Default: "`false`", Meaning: "sends Access-Control-Allow-Credentials: true",
 		read: func(p *parser, s *SourcePolicy, v value) { s.Credentials = p.boolean(v) }},
@@ -71,7 +71,7 @@ var Fields = []Field{
 		read: func(p *parser, s *SourcePolicy, v value) { s.Debug = p.boolean(v) }},
 	{Name: "timing_allow_origins", Type: "as `allow_origins`", Default: "none", Meaning: "stamps Timing-Allow-Origin for those origins",
 		read: func(p *parser, s *SourcePolicy, v value) { s.TimingAllowOrigins = p.origins(s.TimingAllowOrigins, v) }},
-	{Name: tolerate, Type: "list of waivers", Default: "none", Meaning: "lets through a setting that is refused otherwise; the refusal names the waiver",
+	{Name: tolerate, Type: "list of waivers", Default: "none", Meaning: "lets through a setting that is refused otherwise; the refusal names the waiver; an entry of allow_origins can have its own",
 		read: func(p *parser, s *SourcePolicy, v value) { s.Tolerate = p.waivers(s.Tolerate, v) }},
 	{Name: "rules", Type: "list of rules", Default: "none", Meaning: "policies by host and path; the first that matches wins, else the settings above", Top: true,
 		read: func(p *parser, s *SourcePolicy, v value) { p.source.Rules = p.rules(p.source.Rules, v) }},
