@@ -179,6 +179,6 @@ func wellFormed(o string) bool {
 		return true
 	}
 	scheme, host, found := strings.Cut(o, "://")
-	return found && scheme != "" && host != "" &&
+	return found && scheme != "" && (host != "" || scheme == "file") &&
 		!slices.ContainsFunc(malformed, func(d difference) bool { return d.applies(policy{}, browser.Request{Origin: o}) })
 }

@@ -52,6 +52,7 @@ var origins = func() (rows []Scenario) {
 			Want: Want{Headers: closed, Counters: requestDenied}, NotOverHTTP: true,
 		})
 	}
+	rows = append(rows, others()...)
 	return append(rows,
 		Scenario{
 			Name:    "an origin of 512 bytes still matches",
@@ -103,6 +104,63 @@ var origins = func() (rows []Scenario) {
 		},
 	)
 }()
+
+// others are origins of files, extensions and apps, and patterns for every host.
+func others() (rows []Scenario) {
+	const (
+		uuid     = "moz-extension://d3a2d8ba-7c2b-4b1c-9a30-0123456789ab"
+		apps     = `{"allow_origins": ["app://.", "qrc://", "capacitor://localhost", "ionic://My_App~1!", "chrome-extension://abcdefghijklmnopabcdefghijklmnop", "app://*.tail:*"], "allow_credentials": true, "debug": true}`
+		files    = `{"allow_origins": ["file://"], "allow_credentials": true, "dangerously_tolerate": ["null-origin"], "debug": true}`
+		anyHost  = `{"allow_origins": ["moz-extension://*", "https://*", "http://*:8080"], "debug": true}`
+		anyExt   = `{"allow_origins": ["https://shop.example.com", "moz-extension://*"], "allow_methods": ["PUT"], "allow_credentials": true, "dangerously_tolerate": ["any-origin-with-credentials"]}`
+		denied   = "denied; reason=origin"
+		mistaken = "denied; reason=malformed-origin"
+	)
+	for _, p := range []struct{ config, allowed, denied, malformed string }{
+		{apps, "app://. APP://. qrc:// capacitor://localhost Capacitor://LocalHost ionic://my_app~1! ionic://My_App~1! chrome-extension://abcdefghijklmnopabcdefghijklmnop app://a.tail app://..Tail:8080",
+			"app:// app://.. app://.:80 app://.tail qrc://. capacitor:// ionic://my_app~1 file:// null " + uuid,
+			"app://./ qrc:/// qrc:///index.html qrc://:80 app://.,app://. ionic://my,app app://* app://{.} app://u@. app://.?q app://.#f"},
+		{files, "file:// FILE://", "null app:// qrc:// http://localhost", "file:/// file:///home/me/index.html file://localhost file://. file://:80 file://* file:"},
+		{anyHost, uuid + " moz-extension://A_B https://x https://a.b.example https://192.0.2.1 https://[2001:db8::1] http://x:8080 http://[::1]:8080",
+			"null http://x https://x:8443 http://x:8081 chrome-extension://abc file:// app://.", "https://* https:// http://*:8080 moz-extension://* https://a_b~c https://x/"},
+	} {
+		credentials := strings.Contains(p.config, "allow_credentials")
+		for _, o := range strings.Fields(p.allowed) {
+			want := H{acao: o, vary: "origin", said: "allowed"}
+			if credentials {
+				want[acac] = "true"
+			}
+			rows = append(rows, Scenario{Name: "let in: " + o + " by " + p.config, Config: p.config, Request: get("origin", o), Want: Want{Headers: want, Counters: requestAllowed}})
+		}
+		for i, list := range []string{p.denied, p.malformed} {
+			for _, o := range strings.Fields(list) {
+				rows = append(rows, Scenario{Name: "kept out: " + o + " by " + p.config, Config: p.config, Request: get("origin", o),
+					Want: Want{Headers: H{vary: "origin", said: []string{denied, mistaken}[i]}, Counters: requestDenied}})
+			}
+		}
+	}
+	return append(rows,
+		Scenario{
+			Name: "an extension asks first, where all of them are waived in", Config: anyExt, Request: preflight(uuid, "PUT"),
+			Want: preflightFor(preflightAllowed, H{acao: uuid, acac: "true", acam: "PUT"}),
+		},
+		Scenario{
+			Name: "a page asks first, where all extensions are waived in", Config: anyExt, Request: preflight("https://evil.example", "PUT"),
+			Want: Want{Reply: 403, Details: "cors_origin_denied", Headers: H{vary: varyPreflight}, Counters: preflightDenied},
+		},
+		Scenario{
+			Name: "a file asks first, and is not listed", Config: anyExt, Request: preflight("file://", "PUT"),
+			Want: Want{Reply: 403, Details: "cors_origin_denied", Headers: H{vary: varyPreflight}, Counters: preflightDenied},
+		},
+		Scenario{
+			Name: "an app of the server's own host is not of its own origin", Config: rejecting, Request: get("origin", "capacitor://api.example.com", "sec-fetch-site", "cross-site"),
+			Want: rejected,
+		},
+		Scenario{
+			Name: "an origin without a host is nobody's own", Config: rejecting, Request: get("origin", "https://"), Want: rejected,
+		},
+	)
+}
 
 // longest is an allowed origin as long as one may be.
 var longest = "https://" + strings.Repeat("a", 512-len("https://")-len(".example.org")) + ".example.org"
