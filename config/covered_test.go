@@ -39,3 +39,14 @@ func TestWhatIsSaidOfRedundantEntries(t *testing.T) {
 		}
 	}
 }
+
+// The text of a pattern for every host is no origin, though a regex may accept it.
+func TestARegexDoesNotCoverEveryHostByItsText(t *testing.T) {
+	for _, n := range []int{1, maxCompared + 1} { // compared as languages, and tried
+		list := `{"regex": "[a-z]+://\\*|https://a\\.example"}, "app://*", "https://*"`
+		for i := range n {
+			list += fmt.Sprintf(`, "http://a%d.example"`, i)
+		}
+		checkRows(t, []row{{json: `{"allow_origins": [` + list + `]}`, warnings: "allow_origins[2] matches-any-origin, allow_origins[0] better-as-pattern"}})
+	}
+}

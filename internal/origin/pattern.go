@@ -131,7 +131,7 @@ func (a *PatternParser) parse(s string) (Pattern, *PatternError) {
 		host, port, hasPort = rest[:i], rest[i+1:], true
 	}
 	if e := p.setHost(host); e != nil {
-		if e.instead != "" && hasPort && scheme != fileScheme {
+		if e.instead != "" && hasPort {
 			e = writeInstead(e.Reason, e.instead+":"+port)
 		}
 		return Pattern{}, e
