@@ -153,8 +153,9 @@ func (m *HostMap) Next(scheme, host string, at int) (entry, next int) {
 	for at > 0 {
 		at = lastDot(host[:at])
 		n := len(host) - at - 1
-		// What does not fit any entry is not read.
-		if at < 0 || n > m.longest {
+		// In front of a dot that comes first there is nothing, and what does not fit any
+		// entry is not read.
+		if at <= 0 || n > m.longest {
 			break
 		}
 		if m.below&lengthBit(n) == 0 {

@@ -63,7 +63,8 @@ func TestHostMap(t *testing.T) {
 	}
 }
 
-// Empty labels are in no origin, but in what a request says of its host.
+// Empty labels are in opaque hosts, and in what a request says of its host. A wildcard
+// stands for something in front of the dot.
 func TestHostMapWithEmptyLabels(t *testing.T) {
 	var hosts HostMap
 	for _, name := range []string{"", "com", ".com", "..com"} {
@@ -73,10 +74,11 @@ func TestHostMapWithEmptyLabels(t *testing.T) {
 	const below, belowCom, belowDotCom, belowDotsCom, dotCom = 0, 1, 2, 3, 4
 	for host, want := range map[string][]int{
 		"a.":      {below},
-		".":       {below},
-		".com":    {belowCom, dotCom},
-		"..com":   {belowCom, belowDotCom},
-		"...com":  {belowCom, belowDotCom, belowDotsCom},
+		"a..":     {below},
+		".":       nil,
+		".com":    {dotCom},
+		"..com":   {belowCom},
+		"...com":  {belowCom, belowDotCom},
 		"a.com":   {belowCom},
 		"a..com":  {belowCom, belowDotCom},
 		"a...com": {belowCom, belowDotCom, belowDotsCom},
@@ -119,7 +121,7 @@ func TestHostMapAgreesWithAList(t *testing.T) {
 			s, h := scheme.Draw(t, "scheme searched"), host.Draw(t, "host searched")
 			var want []entry
 			for _, e := range entries {
-				if e.scheme == s && (!e.below && e.host == h || e.below && strings.HasSuffix(h, "."+e.host)) && !slices.Contains(want, e) {
+				if e.scheme == s && (!e.below && e.host == h || e.below && strings.HasSuffix(h, "."+e.host) && h != "."+e.host) && !slices.Contains(want, e) {
 					want = append(want, e)
 				}
 			}

@@ -230,7 +230,7 @@ func (p *Pattern) setHost(host string) *PatternError {
 		p.Subdomains, host = true, base
 	}
 	switch {
-	case host == "" && below:
+	case below && (host == "" || host[0] == '.'):
 		return &PatternError{Reason: "\"*.\" stands in front of a name", Remedy: p.examples()}
 	case host == "" && (p.Web() || p.Extension()):
 		return &PatternError{Reason: "an origin of this scheme has a host", Remedy: p.examples()}
@@ -423,7 +423,7 @@ func (p Pattern) coversHost(q Pattern) bool {
 	}
 	front, ok := strings.CutSuffix(q.Host, p.Host)
 	// An opaque host may begin with a dot, in front of which there is no label.
-	return p.Subdomains && ok && strings.HasSuffix(front, ".") && (front != "." || q.Subdomains)
+	return p.Subdomains && ok && strings.HasSuffix(front, ".") && front != "."
 }
 
 // ParseHostPattern reads a host without a port, or "*." and a host for all hosts

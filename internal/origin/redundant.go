@@ -95,7 +95,6 @@ func (r *Redundant) covered(s *Set, p *Pattern, host int32) bool {
 	for i, at := s.hosts.First(p.Scheme, p.Host); i >= 0; i, at = s.hosts.Next(p.Scheme, p.Host, at) {
 		switch {
 		case !s.hosts.entries[i].below: // the host itself
-		case at == 0 && !p.Subdomains: // no label stands in front
 		case r.hosts[i].any > 0:
 			return true
 		default:

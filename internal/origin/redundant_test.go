@@ -17,7 +17,11 @@ func TestDroppedPatternsAreThoseThatChangeNothing(t *testing.T) {
 		scheme := rapid.SampledFrom([]string{"https", "app"}).Draw(t, "scheme")
 		host := rapid.SampledFrom([]string{"", "", "*.", "*.", "*"}).Draw(t, "star")
 		if host != "*" {
-			host += strings.TrimLeft(rapid.SampledFrom(hosts).Draw(t, "host"), map[string]string{"https": "."}[scheme])
+			name := rapid.SampledFrom(hosts).Draw(t, "host")
+			if scheme == "https" || host != "" {
+				name = strings.TrimLeft(name, ".")
+			}
+			host += name
 		}
 		p, err := ParsePattern(scheme + "://" + host + rapid.SampledFrom(ports).Draw(t, "ports"))
 		if err != nil {
@@ -105,7 +109,7 @@ func TestWhichPatternsAreDropped(t *testing.T) {
 		{"https://* https://*", []int{1}},
 		{"https://*:* https://* https://*:[443,1]", []int{1, 2}},
 		{"https://*:1 https://*.a:2 https://b.a:[1,2] https://a:[1,2]", []int{2}},
-		{"app://*.a app://.a app://..a app://*..a", []int{2, 3}},
+		{"app://*.a app://.a app://..a app://..b", []int{2}},
 		{"app://* app:// app://. http://a", []int{1, 2}},
 	} {
 		var patterns []Pattern

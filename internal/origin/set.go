@@ -95,8 +95,7 @@ func (s *Set) Len() int { return s.size }
 // port, as in an Origin that is Serialized. It does not allocate.
 func (s *Set) Has(scheme, host string, port uint16) bool {
 	for i, at := s.hosts.First(scheme, host); i >= 0; i, at = s.hosts.Next(scheme, host, at) {
-		// An opaque host may begin with a dot, in front of which there is no label.
-		if at != 0 && s.takes(&s.sets[i], port) {
+		if s.takes(&s.sets[i], port) {
 			return true
 		}
 	}
