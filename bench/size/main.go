@@ -46,7 +46,7 @@ func run(only string) error {
 	if err != nil {
 		return err
 	}
-	wasm, _ = controlflow.Module(wasm)
+	wasm, _ = controlflow.Restructure(wasm)
 	m, err := read(wasm)
 	if err != nil {
 		return err

@@ -37,6 +37,9 @@ var (
 // start is how a function begins behind its locals: it copies the stack pointer.
 var start = []byte{opGlobalGet, 0, opLocalSet, 1}
 
+// startOfCall is how a call begins, which makes room on the stack.
+var startOfCall = [][]byte{{opLocalGet, 1}, {opI32Const, 8}, {opI32Sub}}
+
 // pieceKind says what a piece of a segment is.
 type pieceKind uint8
 
@@ -44,6 +47,7 @@ const (
 	code    pieceKind = iota // as it is
 	jump                     // to a segment
 	jumpIf                   // the same, if what was computed last is not 0
+	jumpBy                   // to one of several, by what was computed last
 	leave                    // to unwind the stack
 	leaveIf                  // the same, if what was computed last is not 0
 )
@@ -53,18 +57,21 @@ type piece struct {
 	kind   pieceKind
 	raw    []byte // of code
 	to     int    // the segment, of jumps
+	tos    []int  // the segments, of jumpBy: the last one for whatever is beyond
 	within int    // how many blocks of the segment's own those that leave stand in
 }
 
 type segment struct {
-	pieces []piece
-	ends   bool // it never goes on with the next segment
+	pieces  []piece
+	next    int  // the segment that it goes on with; -1: none
+	ends    bool // it never goes on with another one
+	resumes bool // a goroutine may come back to its beginning
 }
 
 type function struct {
 	locals   []byte
-	unwinds  bool // the stack is unwound where a call wants that
-	calls    bool // it calls functions, and so may be entered in the middle
+	unwinds  bool     // the stack is unwound where a call wants that
+	table    []uint64 // the segment where to begin, by the number that is called for
 	entry    int
 	segments []segment
 }
@@ -102,11 +109,14 @@ func parseFunction(body []byte, neverBack map[uint64]bool) (*function, error) {
 			return nil, errShape
 		}
 	}
-	f.entry = int(table.table[0])
+	f.table, f.entry = table.table, int(table.table[0])
 	f.segments = make([]segment, count)
 	for i := range f.segments {
 		// So many blocks are still open around it, and the loop behind them.
-		if err := f.parseSegment(r, &f.segments[i], count-1-i, table.table, neverBack); err != nil {
+		if f.segments[i].next = i + 1; i+1 == count {
+			f.segments[i].next = -1
+		}
+		if err := f.parseSegment(r, i, count-1-i, neverBack); err != nil {
 			return nil, err
 		}
 	}
@@ -170,16 +180,18 @@ func returns(code []instruction) bool {
 }
 
 // parseSegment reads a segment with its end.
-func (f *function) parseSegment(r *reader, s *segment, open int, table []uint64, neverBack map[uint64]bool) error {
+func (f *function) parseSegment(r *reader, i, open int, neverBack map[uint64]bool) error {
+	s := &f.segments[i]
 	within := 0
-	gone := false // nothing that follows is reached
+	gone := false    // nothing that follows is reached
+	behindCall := -1 // how many pieces stand before that
 	for {
 		in := r.instruction()
 		switch in.op {
 		case opEnd:
 			if within == 0 {
 				s.ends = gone
-				return nil
+				return f.endOfSegment(i, behindCall)
 			}
 			within--
 		case opBlock, opLoop, opIf:
@@ -187,7 +199,6 @@ func (f *function) parseSegment(r *reader, s *segment, open int, table []uint64,
 		case opElse, opBrTable:
 			return errShape
 		case opCall, opCallIndirect:
-			f.calls = true
 			if in.op == opCall && neverBack[in.arg] && within == 0 {
 				s.pieces = append(s.pieces, piece{raw: in.raw})
 				return f.endBehindCall(r, s)
@@ -196,7 +207,7 @@ func (f *function) parseSegment(r *reader, s *segment, open int, table []uint64,
 			switch outer := int(in.arg) - within; {
 			case outer < 0: // a block of its own
 			case outer == open && in.op == opBr:
-				if err := s.parseJump(r, &within, table); err != nil {
+				if err := s.parseJump(r, &within, f.table); err != nil {
 					return err
 				}
 				gone = gone || s.last().kind == jump && within == 0
@@ -208,6 +219,9 @@ func (f *function) parseSegment(r *reader, s *segment, open int, table []uint64,
 				}
 				s.pieces = append(s.pieces, piece{kind: kind, within: within})
 				gone = gone || kind == leave && within == 0
+				if within == 0 {
+					behindCall = len(s.pieces)
+				}
 				continue
 			default:
 				return errShape
@@ -236,6 +250,35 @@ func (f *function) endBehindCall(r *reader, s *segment) error {
 			return fmt.Errorf("instruction %#x stands behind a call that does not return", in.op)
 		}
 	}
+}
+
+// endOfSegment notes what goroutines may come back to: the segment behind a call, and
+// one that begins with a call, before which there is nothing to compute. The compiler
+// has the call of deferred functions begin a segment, and the runtime goes on there when
+// a panic was recovered.
+func (f *function) endOfSegment(i, behindCall int) error {
+	s := &f.segments[i]
+	if i != f.entry && s.beginsWithCall() {
+		s.resumes = true
+	}
+	if behindCall < 0 {
+		return nil
+	}
+	if behindCall != len(s.pieces) || i+1 == len(f.segments) {
+		return errShape
+	}
+	f.segments[i+1].resumes = true
+	return nil
+}
+
+func (s *segment) beginsWithCall() bool {
+	pieces := s.pieces
+	for len(pieces) > 0 && bytes.Equal(pieces[0].raw, []byte{opNop}) {
+		pieces = pieces[1:]
+	}
+	return len(pieces) >= len(startOfCall) && slices.EqualFunc(pieces[:len(startOfCall)], startOfCall, func(p piece, raw []byte) bool {
+		return bytes.Equal(p.raw, raw)
+	})
 }
 
 func (s *segment) last() *piece { return &s.pieces[len(s.pieces)-1] }

@@ -11,11 +11,9 @@ import (
 // Specification, section 5).
 
 const (
-	sectionCustom   = 0
-	sectionImport   = 2
-	sectionFunction = 3
-	sectionExport   = 7
-	sectionCode     = 10
+	sectionCustom = 0
+	sectionImport = 2
+	sectionCode   = 10
 )
 
 const (
@@ -47,9 +45,11 @@ const (
 	opF32Const     = 0x43
 	opF64Const     = 0x44
 	opFirstNumeric = 0x45
+	opI32Sub       = 0x6b
 	opLastNumeric  = 0xc4
 	opPrefixed     = 0xfc
 
+	i32      = 0x7f
 	noResult = 0x40 // the type of a block
 )
 
@@ -185,9 +185,7 @@ type module struct {
 	header   []byte
 	sections []section
 	imports  uint64            // functions, which are numbered before all others
-	types    []uint64          // of the others
 	bodies   [][]byte          // of the others
-	exports  map[string]uint64 // functions
 	names    map[uint64]string // of functions
 }
 
@@ -199,24 +197,13 @@ type section struct {
 func readModule(wasm []byte) (m *module, err error) {
 	defer caught(&err)
 	r := &reader{b: wasm}
-	m = &module{header: r.take(8), exports: map[string]uint64{}, names: map[uint64]string{}}
+	m = &module{header: r.take(8), names: map[uint64]string{}}
 	for r.more() {
 		s := section{r.byte(), r.take(r.unsigned())}
 		m.sections = append(m.sections, s)
 		switch r := (&reader{b: s.data}); s.id {
 		case sectionImport:
 			m.readImports(r)
-		case sectionFunction:
-			for n := r.unsigned(); n > 0; n-- {
-				m.types = append(m.types, r.unsigned())
-			}
-		case sectionExport:
-			for n := r.unsigned(); n > 0; n-- {
-				name, kind, index := r.text(), r.byte(), r.unsigned()
-				if kind == 0 {
-					m.exports[name] = index
-				}
-			}
 		case sectionCode:
 			for n := r.unsigned(); n > 0; n-- {
 				m.bodies = append(m.bodies, r.take(r.unsigned()))
@@ -226,9 +213,6 @@ func readModule(wasm []byte) (m *module, err error) {
 				m.readNames(r)
 			}
 		}
-	}
-	if len(m.types) != len(m.bodies) {
-		panic(malformed("functions and code do not agree"))
 	}
 	return m, nil
 }
@@ -263,12 +247,6 @@ func (m *module) readNames(r *reader) {
 	}
 }
 
-// add appends a function.
-func (m *module) add(typ uint64, body []byte, name string) {
-	m.names[m.imports+uint64(len(m.bodies))] = name
-	m.types, m.bodies = append(m.types, typ), append(m.bodies, body)
-}
-
 // bytes is the module put together again, with the names of its functions or without
 // its custom sections.
 func (m *module) bytes(named bool) []byte {
@@ -281,11 +259,6 @@ func (m *module) bytes(named bool) []byte {
 				continue
 			}
 			data = m.nameSection()
-		case sectionFunction:
-			data = binary.AppendUvarint(nil, uint64(len(m.types)))
-			for _, typ := range m.types {
-				data = binary.AppendUvarint(data, typ)
-			}
 		case sectionCode:
 			data = binary.AppendUvarint(nil, uint64(len(m.bodies)))
 			for _, body := range m.bodies {

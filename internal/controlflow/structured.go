@@ -35,16 +35,10 @@ func (f *function) graph() (*graph, error) {
 	return g, g.label()
 }
 
-// structured returns the body of the structured form. resume is the function that
-// goes on where this one is entered in the middle, if it calls any.
-func (g *graph) structured(resume uint64) []byte {
+// structured returns the body of the structured form.
+func (g *graph) structured() []byte {
 	f, w := g.f, &writer{graph: g}
 	w.b = append(append(w.b, f.locals...), start...)
-	if f.calls {
-		w.b = append(w.b, opLocalGet, 0, opIf, noResult, opLocalGet, 0)
-		w.branch(opCall, resume)
-		w.b = append(w.b, opReturn, opEnd)
-	}
 	if f.unwinds {
 		w.b = append(w.b, opBlock, noResult)
 	}
@@ -63,12 +57,15 @@ func (g *graph) connect() {
 	g.next, g.before, g.number = make([][]int, n), make([][]int, n), slices.Repeat([]int{-1}, n)
 	for i, s := range segments {
 		for _, p := range s.pieces {
-			if p.kind == jump || p.kind == jumpIf {
+			switch p.kind {
+			case jump, jumpIf:
 				g.next[i] = append(g.next[i], p.to)
+			case jumpBy:
+				g.next[i] = append(g.next[i], p.tos...)
 			}
 		}
-		if !s.ends && i+1 < n {
-			g.next[i] = append(g.next[i], i+1)
+		if !s.ends && s.next >= 0 {
+			g.next[i] = append(g.next[i], s.next)
 		}
 	}
 	seen := make([]bool, n)
@@ -156,7 +153,9 @@ func (g *graph) label() error {
 }
 
 func (s *segment) branchesTo(i int) bool {
-	return slices.ContainsFunc(s.pieces, func(p piece) bool { return (p.kind == jump || p.kind == jumpIf) && p.to == i })
+	return slices.ContainsFunc(s.pieces, func(p piece) bool {
+		return (p.kind == jump || p.kind == jumpIf) && p.to == i || p.kind == jumpBy && slices.Contains(p.tos, i)
+	})
 }
 
 // writer writes the structured form.
@@ -215,6 +214,11 @@ func (w *writer) segment(i int) {
 			w.branch(opBr, w.depth(i, p.to))
 		case jumpIf:
 			w.branch(opBrIf, w.depth(i, p.to))
+		case jumpBy:
+			w.branch(opBrTable, uint64(len(p.tos)-1))
+			for _, to := range p.tos {
+				w.b = binary.AppendUvarint(w.b, w.depth(i, to))
+			}
 		case leave:
 			w.branch(opBr, uint64(len(w.labels)+p.within))
 		case leaveIf:
@@ -233,10 +237,10 @@ func (w *writer) segment(i int) {
 
 // goOn writes how control gets from the end of a segment to the next one.
 func (w *writer) goOn(i int) {
-	next := i + 1
+	next := w.f.segments[i].next
 	switch {
 	case w.f.segments[i].ends:
-	case next == len(w.f.segments):
+	case next < 0:
 		w.b = append(w.b, opUnreachable)
 	case w.back(i, next) || w.isBehind[next]:
 		w.branch(opBr, w.depth(i, next))

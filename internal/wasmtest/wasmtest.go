@@ -65,7 +65,7 @@ func Build(dir string, arguments ...string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	wasm, _ = controlflow.Module(wasm)
+	wasm, _ = controlflow.Restructure(wasm)
 	return controlflow.Strip(wasm), nil
 }
 

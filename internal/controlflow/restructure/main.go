@@ -1,7 +1,7 @@
-// Command restructure gives the functions that streams run through in a module of the
-// official compiler their control flow back, takes the names out, and says in one
-// line what it did. What it does not know it leaves as the compiler made it. make build
-// calls it; RESTRUCTURE=none leaves it out.
+// Command restructure gives the functions of a module of the official compiler their
+// control flow back, takes the names out, and says in one line what it did. What it
+// does not know it leaves as the compiler made it. make build calls it;
+// RESTRUCTURE=none leaves it out.
 package main
 
 import (
@@ -27,7 +27,7 @@ func restructure(from, to string) error {
 	if err != nil {
 		return err
 	}
-	wasm, report := controlflow.Module(wasm)
+	wasm, report := controlflow.Restructure(wasm)
 	fmt.Println("restructure:", report)
 	return os.WriteFile(to, controlflow.Strip(wasm), 0o644)
 }
