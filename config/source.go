@@ -129,6 +129,11 @@ type SourceOrigin struct {
 	any     bool   // it stands for every origin; known once it is compiled
 }
 
+// Same reports whether two entries are written alike; their waivers are not compared.
+func (o SourceOrigin) Same(other SourceOrigin) bool {
+	return o.Kind == other.Kind && o.Value == other.Value && o.IgnoreCase == other.IgnoreCase
+}
+
 // Waiver is an entry of dangerously_tolerate: the code of what it lets through.
 type Waiver struct {
 	Code Code

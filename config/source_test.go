@@ -1,6 +1,10 @@
 package config
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/tidwall/gjson"
+)
 
 // everyForm are configurations that together use every setting in each of its forms.
 var everyForm = []string{
@@ -11,7 +15,7 @@ var everyForm = []string{
 	`{"rules": [{"name": "one", "hosts": ["a.example", "*.b.example"], "paths": ["/v1/*"], "policy": {"mode": "off"}}, {"paths": ["/"], "policy": {"allow_origins": ["https://a.example"], "upstream_headers": "preserve", "allow_private_network_access": true}}]}`,
 	`{"rules": [{"hosts": ["*.b.example"], "policy": {"allow_origins": ["https://d.example"], "allow_methods": ["DELETE"], "unmatched_preflights": "forward"}}], "allow_origins": ["https://c.example:1"], "max_age": 6e2}`,
 	`{"allow_origin_string_match": [{"exact": "https://a.example"}], "filter_enabled": {"default_value": {}}, "shadow_enabled": {"default_value": {"numerator": 100}}}`,
-	`{"allow_origin": ["https://a.example"], "unmatchedPreflights": "FORWARD", "maxAge": "24h"}`,
+	`{"allow_origin": ["https://a.example"], "unmatchedPreflights": "FORWARD", "maxAge": "24h", "upstreamHeaders": "preserve", "allow_private_network_access": true}`,
 	`{"allow_origins": ["https://a.example"], "allow_origin_patterns": ["https://*.b.example"], "max_age": "7200"}`,
 	`{"allow_origins": [{"origin": "null", "dangerously_tolerate": ["null-origin"]}, {"suffix": ".b.example", "ignore_case": true, "dangerously_tolerate": ["loose-origin-match"]}]}`,
 	`{"mode": "off"}`,
@@ -160,5 +164,43 @@ func TestWarningOfASourceMadeByHand(t *testing.T) {
 	s := &Source{SourcePolicy: &SourcePolicy{AllowOrigins: []SourceOrigin{{Value: "https://a.example"}}, AllowMethods: []Name{{Value: "GET"}}}}
 	if _, warnings, err := s.Compile(); err != nil || len(warnings) != 1 || warnings[0].Path != "allow_methods" || warnings[0].Code != NoEffect {
 		t.Errorf("%v, %v", warnings, err)
+	}
+}
+
+// Every field is written under its own name, so that everyForm has to have it.
+func TestEveryFieldIsWritten(t *testing.T) {
+	keys := map[string]bool{}
+	for _, text := range everyForm {
+		source, err := Read([]byte(text))
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		gjson.Parse(source.text(t)).ForEach(func(key, _ gjson.Result) bool {
+			keys[key.Str] = true
+			return true
+		})
+	}
+	for _, f := range Fields {
+		if !keys[f.Name] {
+			t.Errorf("%s is written in none of everyForm", f.Name)
+		}
+		delete(keys, f.Name)
+	}
+	for key := range keys {
+		t.Errorf("%s is written, and is no field", key)
+	}
+}
+
+func TestSameEntries(t *testing.T) {
+	o := SourceOrigin{Kind: Regex, Value: "a", IgnoreCase: true}
+	other := o
+	other.Tolerate = []Waiver{{Code: NullOrigin}}
+	if !o.Same(other) {
+		t.Error("a waiver makes another entry of it")
+	}
+	for _, other := range []SourceOrigin{{Kind: Exact, Value: "a", IgnoreCase: true}, {Kind: Regex, Value: "b", IgnoreCase: true}, {Kind: Regex, Value: "a"}} {
+		if o.Same(other) {
+			t.Errorf("%v is %v", other, o)
+		}
 	}
 }

@@ -41,8 +41,8 @@ A file that holds policies of another proxy instead, as corsctl convert reads
 them, is converted and its result checked, with the lines of the source, where it
 is the only file, or with -require.
 
-Each waiver in use gets a note with what it lets in; with -forbid-waivers that is an
-error.
+Each waiver in use gets a note with what it lets in; with -forbid-waivers that is
+an error.
 
 With -explain-matcher REGEX it prints what a regex in allow_origins lets in: the
 registrable domains, or the shortest strangers where there are too many. The exit

@@ -11,6 +11,7 @@ import (
 
 	"corsfilter/config"
 	"corsfilter/internal/convert"
+	"corsfilter/internal/convert/source"
 )
 
 var convertCommand = command{
@@ -107,7 +108,7 @@ func convertPolicies(_ context.Context, args []string, std stdio) int {
 	if err != nil {
 		return convertCommand.mistake(err, std)
 	}
-	result, problems := convert.Convert(read, f.options())
+	result, problems := source.Convert(read, f.options())
 	if err := f.tell(std.err, result, problems); err != nil {
 		return convertCommand.mistake(err, std)
 	}

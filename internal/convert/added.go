@@ -17,9 +17,9 @@ type AddedHeader struct {
 // AddedHeaders returns the CORS headers in a list of Envoy's HeaderValueOptions, such
 // as response_headers_to_add.
 func AddedHeaders(list *yaml.Node) (added []AddedHeader) {
-	for _, option := range elements(list) {
-		if key := child(option, "header", "key"); key != nil && isCORS(text(key)) {
-			added = append(added, AddedHeader{strings.ToLower(text(key)), text(child(option, "header", "value")), key})
+	for _, option := range Elements(list) {
+		if key := Child(option, "header", "key"); key != nil && isCORS(Text(key)) {
+			added = append(added, AddedHeader{strings.ToLower(Text(key)), Text(Child(option, "header", "value")), key})
 		}
 	}
 	return added
@@ -29,9 +29,9 @@ func AddedHeaders(list *yaml.Node) (added []AddedHeader) {
 // of its destinations.
 func AddedByIstio(headers *yaml.Node) (added []AddedHeader) {
 	for _, operation := range []string{"add", "set"} {
-		for _, m := range members(child(headers, "response", operation)) {
+		for _, m := range Members(Child(headers, "response", operation)) {
 			if isCORS(m.Key.Value) {
-				added = append(added, AddedHeader{strings.ToLower(m.Key.Value), text(m.Value), m.Key})
+				added = append(added, AddedHeader{strings.ToLower(m.Key.Value), Text(m.Value), m.Key})
 			}
 		}
 	}
@@ -44,10 +44,10 @@ func isCORS(name string) bool {
 	return strings.HasPrefix(name, "access-control-") && !strings.HasPrefix(name, "access-control-request-")
 }
 
-// besideThePolicy says what becomes of headers that are added.
-func besideThePolicy(o *object, setting string, added []AddedHeader) (changes []Change) {
+// BesideThePolicy says what becomes of headers that are added.
+func BesideThePolicy(o *Object, setting string, added []AddedHeader) (changes []Change) {
 	for _, h := range added {
-		at := o.at(h.Node)
+		at := o.At(h.Node)
 		changes = append(changes, Change{AddedBeside, fmt.Sprintf("%s:%d: %s adds %s, and here the filter's own answer is what leaves: take it out", at.File, at.Line, setting, h.Name)})
 	}
 	return changes

@@ -45,7 +45,7 @@ var Kinds = map[ChangeKind]string{
 	StarCredentials:   "credentials beside `*` are left out: browsers refuse the two together",
 	VaryIsSet:         "Vary names Origin wherever the response depends on it",
 	MoreResponses:     "redirects and replies of the proxy itself carry CORS headers as well",
-	LiteralStar:       "a `*` that browsers read as a name and not as any is left out",
+	LiteralStar:       "a `*` that requests with credentials read as a name is left out",
 	ForbiddenMethod:   "a method that no browser sends is left out",
 	LetterCase:        "origins are compared in lower case, as browsers send them",
 	NoOrigins:         "a policy without origins allows nobody; it is off here, or answers preflights with 403",

@@ -4,18 +4,17 @@
 //
 // It has three steps, and each knows only its own half:
 //
-//   - A source (envoy.go, istio.go, gatewayapi.go, …) translates into the
-//     intermediate form and does nothing else. Its row in sources registers it;
-//     there is no other place to touch. It asks no questions about this filter's
-//     rules: what a request must have beyond host and path it states as a
+//   - A source (a folder in source, and its line in source/source.go) translates into
+//     the intermediate form and does nothing else. It asks no questions about this
+//     filter's rules: what a request must have beyond host and path it states as a
 //     condition, and what its proxy does for requests without any policy it states
 //     as a route without a policy.
 //   - The intermediate form (intermediate.go) is a table: routes in the order in
 //     which they are asked, each with hosts, paths, conditions, the whole policy
 //     and where it stands. The first route that matches decides. A route without a
 //     policy decides as well: it applies none. Policies are in this filter's own
-//     settings, each value with its place, so that a mistake which the filter's
-//     parser finds in the result is told with the line of the source.
+//     settings, each value with its place, so that a mistake which package config
+//     finds in the result is told with the line of the source.
 //   - plan.go makes rules of a table. It proves each step on sets of hosts and
 //     paths (region.go): a route that asks for more than host and path may go only
 //     where everything that would take its requests instead decides the same; what
@@ -28,6 +27,7 @@ package convert
 
 import (
 	"slices"
+	"strings"
 
 	"corsfilter/config"
 )
@@ -51,56 +51,60 @@ type Options struct {
 	Only []string
 }
 
-// source is one form in which policies are written.
-type source struct {
-	// name is whose it is.
-	name string
-	// reads reports whether an object is one that the source looks at, policies or
+// Source is one form in which policies are written.
+type Source struct {
+	// Files says what it reads, for messages.
+	Files string
+	// Reads reports whether an object is one that the source looks at, policies or
 	// not; an object may be looked at by several.
-	reads func(o *object) bool
-	// tables translates all of them at once, since they refer to each other.
-	tables func(c *conversion, objects []*object) []table
+	Reads func(o *Object) bool
+	// Tables translates all of them at once, since they refer to each other.
+	Tables func(c *Conversion, objects []*Object) []Table
+	// Attacher gives routes of other sources policies; nil: the source has none such.
+	Attacher *Attacher
+	// Attached says that this source asks them, and looks at their objects as well.
+	Attached bool
 }
 
-// sources are all of them. A new one is one file and its row here.
-var sources = []source{
-	envoySource,
-	istioSource,
-	gatewaySource,
-	higressSource,
-	kongSource,
-	traefikSource,
-	nginxSource,
+// looksAt reports whether a source looks at an object.
+func (c *Conversion) looksAt(s Source, o *Object) bool {
+	return s.Reads != nil && s.Reads(o) || s.Attached && slices.ContainsFunc(c.Attachers(), func(a *Attacher) bool { return a.Reads(o) })
 }
 
-// Convert makes one configuration of all policies in the files. Problems are all
-// that stand in the way, in the order of the files, and then there is no Result.
-func Convert(files []File, o Options) (*Result, Problems) {
-	c := &conversion{options: o}
+// Attachers are those of all sources, in the order in which they are asked.
+func (c *Conversion) Attachers() (all []*Attacher) {
+	for _, s := range c.sources {
+		if s.Attacher != nil {
+			all = append(all, s.Attacher)
+		}
+	}
+	return all
+}
+
+// Convert makes one configuration of all policies in the files, which the sources read.
+// Problems are all that stand in the way, in the order of the files, and then there is no
+// Result.
+func Convert(sources []Source, files []File, o Options) (*Result, Problems) {
+	c := &Conversion{sources: sources, Options: o}
 	objects := c.read(files)
-	var tables []table
+	var tables []Table
 	recognised := false
 	for _, s := range sources {
-		var own []*object
-		for _, o := range objects {
-			if s.reads(o) {
-				own = append(own, o)
-			}
-		}
+		own := slices.DeleteFunc(slices.Clone(objects), func(o *Object) bool { return !c.looksAt(s, o) })
 		if len(own) == 0 {
 			continue
 		}
 		recognised = true
 		// Routes without any policy are another proxy's, or decide nothing: an Ingress
 		// is looked at by several sources.
-		if made := s.tables(c, own); slices.ContainsFunc(made, table.hasPolicy) {
+		if made := s.Tables(c, own); slices.ContainsFunc(made, Table.hasPolicy) {
 			tables = append(tables, made...)
 		}
 	}
-	tables = slices.DeleteFunc(tables, func(t table) bool { return !c.wants(t.name) || len(t.routes) == 0 })
-	if !slices.ContainsFunc(tables, table.hasPolicy) {
+	tables = slices.DeleteFunc(tables, func(t Table) bool { return !c.Wants(t.Name) || len(t.Routes) == 0 })
+	if !slices.ContainsFunc(tables, Table.hasPolicy) {
 		if len(c.problems) == 0 {
-			c.problem(Place{File: nameOf(files), Line: 1, Column: 1, Document: 1}, "", c.nothing(recognised), whatIsRead)
+			c.Problem(Place{File: nameOf(files), Line: 1, Column: 1, Document: 1}, "", c.nothing(recognised), c.whatIsRead())
 		}
 		return nil, c.all(files)
 	}
@@ -110,7 +114,7 @@ func Convert(files []File, o Options) (*Result, Problems) {
 		rules = append(rules, c.plan(t)...)
 	}
 	if len(rules) == 0 && len(c.problems) == 0 { // every policy stands behind something that decides otherwise
-		rules = []*rule{{from: []From{tables[0].routes[0].from}}}
+		rules = []*rule{{from: []From{tables[0].Routes[0].From}}}
 	}
 	result := c.result(rules)
 	if len(c.problems) > 0 {
@@ -119,9 +123,17 @@ func Convert(files []File, o Options) (*Result, Problems) {
 	return result, nil
 }
 
-const whatIsRead = "name files with an envoy.yaml or its route configuration, Istio VirtualServices, HTTPRoutes and GRPCRoutes of the Gateway API with Envoy Gateway's SecurityPolicies, Higress' cors WasmPlugin, Kong's configuration or KongPlugins, Traefik's Middlewares with their routers, or Ingresses of ingress-nginx, with the policies in them"
+// whatIsRead says what the sources read.
+func (c *Conversion) whatIsRead() string {
+	var all []string
+	for _, s := range c.sources {
+		all = append(all, s.Files)
+	}
+	last := len(all) - 1
+	return "name files with " + strings.Join(all[:last], ", ") + ", or " + all[last] + ", with the policies in them"
+}
 
-func (c *conversion) nothing(recognised bool) string {
+func (c *Conversion) nothing(recognised bool) string {
 	if recognised {
 		return "no CORS policy is in the file"
 	}
@@ -135,22 +147,18 @@ func nameOf(files []File) string {
 	return files[0].Name
 }
 
-// Recognises reports whether a file holds anything that Convert looks at.
-func Recognises(f File) bool {
-	c := &conversion{}
-	for _, o := range c.read([]File{f}) {
-		for _, s := range sources {
-			if s.reads(o) {
-				return true
-			}
-		}
-	}
-	return false
+// Recognises reports whether a file holds anything that one of the sources looks at.
+func Recognises(sources []Source, f File) bool {
+	c := &Conversion{sources: sources}
+	return slices.ContainsFunc(c.read([]File{f}), func(o *Object) bool {
+		return slices.ContainsFunc(sources, func(s Source) bool { return c.looksAt(s, o) })
+	})
 }
 
-// conversion is one in the making.
-type conversion struct {
-	options  Options
+// Conversion is one in the making.
+type Conversion struct {
+	sources  []Source
+	Options  Options
 	problems Problems
 	told     map[Problem]bool
 	steps    int   // of comparing routes
@@ -158,12 +166,12 @@ type conversion struct {
 	bounded  bool
 }
 
-// wants reports whether the options ask for a table of that name.
-func (c *conversion) wants(name string) bool {
-	return len(c.options.Only) == 0 || slices.Contains(c.options.Only, name)
+// Wants reports whether the options ask for a table of that name.
+func (c *Conversion) Wants(name string) bool {
+	return len(c.Options.Only) == 0 || slices.Contains(c.Options.Only, name)
 }
 
 // tolerates reports whether the options name a waiver.
-func (c *conversion) tolerates(code config.Code) bool {
-	return slices.Contains(c.options.Tolerate, string(code))
+func (c *Conversion) tolerates(code config.Code) bool {
+	return slices.Contains(c.Options.Tolerate, string(code))
 }

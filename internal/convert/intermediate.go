@@ -1,10 +1,11 @@
 package convert
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
+	"strconv"
 
 	"corsfilter/config"
 )
@@ -42,268 +43,258 @@ type Comment struct {
 
 func (c Comment) String() string { return fmt.Sprintf("left out: %s:%d: %s", c.File, c.Line, c.Text) }
 
-// table is what decides about requests together: the first of its routes that
+// Table is what decides about requests together: the first of its routes that
 // matches gives the policy.
-type table struct {
-	// name is what Options.Only calls it, and messages.
-	name   string
-	routes []route
+type Table struct {
+	// Name is what Options.Only calls it, and messages.
+	Name   string
+	Routes []Route
 }
 
-func (t table) hasPolicy() bool {
-	return slices.ContainsFunc(t.routes, func(r route) bool { return r.policy != nil })
+func (t Table) hasPolicy() bool {
+	return slices.ContainsFunc(t.Routes, func(r Route) bool { return r.Policy != nil })
 }
 
 // idle reports whether a table passes no request on: a listener that redirects to
 // https is none of CORS' business.
-func (t table) idle() bool {
-	return !slices.ContainsFunc(t.routes, func(r route) bool { return !r.replies })
+func (t Table) idle() bool {
+	return !slices.ContainsFunc(t.Routes, func(r Route) bool { return !r.Replies })
 }
 
-// route is one row of a table.
-type route struct {
-	from From
-	// hosts are patterns as in a rule ("api.example.com", "*.example.com"), in
+// Route is one row of a table.
+type Route struct {
+	From From
+	// Hosts are patterns as in a rule ("api.example.com", "*.example.com"), in
 	// lower case; nil is any host.
-	hosts []string
-	// paths are what the path may be; nil is any path.
-	paths []path
-	// when is what a request must have beyond that. Where there is such a thing,
+	Hosts []string
+	// Paths are what the path may be; nil is any path.
+	Paths []Path
+	// When is what a request must have beyond that. Where there is such a thing,
 	// hosts and paths need only hold every request that the route takes: they may
 	// hold more.
-	when []condition
-	// policy is whole; nil: the source applies none to these requests, whether it
+	When []Condition
+	// Policy is whole; nil: the source applies none to these requests, whether it
 	// routes them or not.
-	policy *policy
-	// replies says that the source answers these requests by itself, with a
+	Policy *Policy
+	// Replies says that the source answers these requests by itself, with a
 	// redirect, a fixed response, or since no route takes them.
-	replies bool
-	// changes are those that this route brings, beside those of its policy.
-	changes []Change
+	Replies bool
+	// Changes are those that this route brings, beside those of its policy.
+	Changes []Change
 }
 
-// condition is what a rule of this filter can not ask for.
-type condition struct {
-	// what completes "asks for …": "the header x-version".
-	what string
-	at   Place
-	// remedy is what to do; empty: the usual words.
-	remedy string
+// Condition is what a rule of this filter can not ask for.
+type Condition struct {
+	// What completes "asks for …": "the header x-version".
+	What string
+	At   Place
+	// Remedy is what to do; empty: the usual words.
+	Remedy string
 }
 
-// pathKind says which paths a path stands for.
-type pathKind uint8
+// PathKind says which paths a path stands for.
+type PathKind uint8
 
 const (
-	anyPath    pathKind = iota
-	exactPath           // the text itself
-	belowPath           // the text, and everything below it by segment
-	prefixPath          // everything that begins with the text
+	AnyPath    PathKind = iota
+	ExactPath           // the text itself
+	BelowPath           // the text, and everything below it by segment
+	PrefixPath          // everything that begins with the text
 	besidePath          // what begins with the text and goes on in the same segment
 )
 
-type path struct {
-	kind pathKind
-	text string
-	// anyCase says that letters match in both cases.
-	anyCase bool
-	at      Place
+type Path struct {
+	Kind PathKind
+	Text string
+	// AnyCase says that letters match in both cases.
+	AnyCase bool
+	At      Place
 }
 
 // pattern is how a rule writes the path; only exactPath and belowPath have one.
-func (p path) pattern() string {
-	if p.kind == belowPath {
-		return p.text + "/*"
+func (p Path) pattern() string {
+	if p.Kind == BelowPath {
+		return p.Text + "/*"
 	}
-	return p.text
+	return p.Text
 }
 
-// policy is a policy in this filter's settings.
-type policy struct {
-	settings []setting
-	// changes are what the policy does otherwise here than in its source.
-	changes []Change
-	// comments are what was left out of it, with Options.Partial.
-	comments []Comment
-	waivers  []config.Code
-	// by is the object that gives it, where the route is another.
-	by    string
+// Policy is a policy in this filter's settings.
+type Policy struct {
+	config.SourcePolicy
+	// Places are those of settings, and of the elements of their lists.
+	Places map[Entry]Place
+	// Changes are what the policy does otherwise here than in its source.
+	Changes []Change
+	// Comments are what was left out of it, with Options.Partial.
+	Comments []Comment
+	// By is the object that gives it, where the route is another.
+	By    string
 	known string // key, once it was asked for
 }
 
-// setting is one key of a policy.
-type setting struct {
-	name string // as in config.Fields
-	at   Place
-	list bool
-	// values are the elements of a list, or the one value.
-	values []value
+// Entry is a setting by its name, or an element of its list: a config.Name, or the JSON
+// of an origin.
+type Entry struct {
+	Setting string
+	Element any
 }
 
-// value is a JSON value and where it stands.
-type value struct {
-	json any
-	at   Place
+const (
+	AllowOrigins   = "allow_origins"
+	MaxAge         = "max_age"
+	PrivateNetwork = "allow_private_network_access"
+)
+
+// Value is a string of the source and where it stands.
+type Value struct {
+	Text string
+	At   Place
 }
 
-func (v value) text() string {
-	s, _ := v.json.(string)
-	return s
-}
+func (v Value) IsStar() bool { return v.Text == "*" }
 
-// find returns the setting of a name, or nil.
-func (p *policy) find(name string) *setting {
-	for i := range p.settings {
-		if p.settings[i].name == name {
-			return &p.settings[i]
-		}
+// Put notes where an entry stands; of several the first place counts.
+func (p *Policy) Put(setting string, element any, at Place) {
+	if p.Places == nil {
+		p.Places = map[Entry]Place{}
 	}
-	return nil
-}
-
-// set adds a setting with one value.
-func (p *policy) set(name string, at Place, v any) {
-	p.settings = append(p.settings, setting{name: name, at: at, values: []value{{v, at}}})
-}
-
-// setList adds a setting that is a list, unless the list is empty.
-func (p *policy) setList(name string, at Place, values []value) {
-	if len(values) > 0 {
-		p.settings = append(p.settings, setting{name: name, at: at, list: true, values: values})
+	if _, known := p.Places[Entry{setting, element}]; !known {
+		p.Places[Entry{setting, element}] = at
 	}
 }
 
-func (p *policy) credentials() bool {
-	s := p.find("allow_credentials")
-	return s != nil && s.values[0].json == true
+// Allow adds an origin.
+func (p *Policy) Allow(o config.SourceOrigin, at Place) {
+	p.Put(AllowOrigins, nil, at)
+	p.Put(AllowOrigins, written(o), at)
+	p.AllowOrigins = append(p.AllowOrigins, o)
 }
 
-// change adds a change in behaviour.
-func (p *policy) change(kind ChangeKind, text string) {
-	if !slices.ContainsFunc(p.changes, func(c Change) bool { return c.Kind == kind && c.Text == text }) {
-		p.changes = append(p.changes, Change{kind, text})
+// written is the JSON of an origin.
+func written(o config.SourceOrigin) string {
+	text, _ := o.MarshalJSON() // which never fails
+	return string(text)
+}
+
+// list is one of the settings that are lists of names.
+func (p *Policy) list(setting string) *[]config.Name {
+	switch setting {
+	case "allow_methods":
+		return &p.AllowMethods
+	case "allow_headers":
+		return &p.AllowHeaders
+	}
+	return &p.ExposeHeaders
+}
+
+// NameLists are those settings.
+var NameLists = []string{"allow_methods", "allow_headers", "expose_headers"}
+
+// SetList adds the elements of such a list.
+func (p *Policy) SetList(setting string, at Place, values []Value) {
+	p.Put(setting, nil, at)
+	list := p.list(setting)
+	for _, v := range values {
+		name := config.Name{Value: v.Text}
+		p.Put(setting, name, v.At)
+		*list = append(*list, name)
 	}
 }
 
-// fieldOrder is that of the reference.
-var fieldOrder = func() map[string]int {
-	order := map[string]int{}
-	for i, f := range config.Fields {
-		order[f.Name] = i
-	}
-	return order
-}()
-
-// sort puts the settings into the order of the reference.
-func (p *policy) sort() {
-	slices.SortStableFunc(p.settings, func(a, b setting) int { return fieldOrder[a.name] - fieldOrder[b.name] })
+// SetMaxAge sets how many seconds a preflight may be cached.
+func (p *Policy) SetMaxAge(at Place, seconds int64) {
+	p.Put(MaxAge, nil, at)
+	p.MaxAge = config.Age(strconv.FormatInt(seconds, 10))
 }
 
-// member is a key and its value, in an object that keeps its order.
-type member struct {
-	key   string
-	value any
+func (p *Policy) tolerates(code config.Code) bool {
+	return slices.ContainsFunc(p.Tolerate, func(w config.Waiver) bool { return w.Code == code })
 }
 
-// object of JSON in order.
-type jsonObject []member
-
-func (o jsonObject) MarshalJSON() ([]byte, error) {
-	var b strings.Builder
-	b.WriteByte('{')
-	for i, m := range o {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.Write(compact(m.key))
-		b.WriteByte(':')
-		b.Write(compact(m.value))
+// Change adds a change in behaviour.
+func (p *Policy) Change(kind ChangeKind, text string) {
+	if !slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Kind == kind && c.Text == text }) {
+		p.Changes = append(p.Changes, Change{kind, text})
 	}
-	b.WriteByte('}')
-	return []byte(b.String()), nil
+}
+
+// Key is the same for policies that say the same. It is asked for once a policy
+// does not change any more.
+func (p *Policy) Key() string {
+	if p == nil {
+		return ""
+	}
+	if p.known == "" {
+		p.known = string(compact(p.SourcePolicy))
+	}
+	return p.known
 }
 
 // compact is the JSON of a value, without escapes for HTML.
 func compact(v any) []byte {
-	var b strings.Builder
+	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil { // nothing here is refused
 		panic(err)
 	}
-	return []byte(strings.TrimSuffix(b.String(), "\n"))
-}
-
-// object is the policy as JSON.
-func (p *policy) object() (o jsonObject) {
-	if p == nil {
-		return jsonObject{{"mode", "off"}}
-	}
-	for _, s := range p.settings {
-		if !s.list {
-			o = append(o, member{s.name, s.values[0].json})
-			continue
-		}
-		elements := make([]any, len(s.values))
-		for i, v := range s.values {
-			elements[i] = v.json
-		}
-		o = append(o, member{s.name, elements})
-	}
-	if len(p.waivers) > 0 {
-		o = append(o, member{"dangerously_tolerate", p.waivers})
-	}
-	return o
-}
-
-// key is the same for policies that say the same. It is asked for once a policy
-// does not change any more.
-func (p *policy) key() string {
-	if p == nil {
-		return ""
-	}
-	if p.known == "" {
-		p.known = string(compact(p.object()))
-	}
-	return p.known
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
 // within reports whether a policy gives nothing that the other one does not give.
-func (p *policy) within(other *policy) bool {
+// How long a page need not ask does not count.
+func (p *Policy) within(other *Policy) bool {
 	switch {
-	case p == nil || p.key() == other.key():
+	case p == nil || p.Key() == other.Key():
 		return true
 	case other == nil:
 		return false
 	}
-	for _, s := range p.settings {
-		o := other.find(s.name)
-		switch s.name {
-		case "allow_origins", "allow_methods", "allow_headers", "expose_headers":
-			if o == nil {
-				return false
+	a, b := p.Settings, other.Settings
+	for _, one := range [][2]bool{
+		{a.Credentials, b.Credentials}, {a.PrivateNetwork, b.PrivateNetwork}, {bool(a.ForwardUnmatched), bool(b.ForwardUnmatched)},
+		{bool(a.Reject), bool(b.Reject)}, {bool(a.Preserve), bool(b.Preserve)},
+	} {
+		if one[0] && !one[1] {
+			return false
+		}
+	}
+	return a.Mode == b.Mode && !slices.ContainsFunc(p.AllowOrigins, func(o config.SourceOrigin) bool {
+		return !slices.ContainsFunc(other.AllowOrigins, o.Same) && !slices.ContainsFunc(other.AllowOrigins, Anyone.Same)
+	}) && !slices.ContainsFunc(NameLists, func(setting string) bool {
+		return slices.ContainsFunc(*p.list(setting), func(n config.Name) bool {
+			all := *other.list(setting)
+			// `*` stands for any request header but this one.
+			return !slices.Contains(all, n) && (!slices.Contains(all, Star) || setting == "allow_headers" && n.Value == "authorization")
+		})
+	})
+}
+
+// What stands for every name, and for every origin.
+var (
+	Star   = config.Name{Value: "*"}
+	Anyone = config.SourceOrigin{Value: "*"}
+)
+
+// MaxCompared is how many routes are compared with each other for their order.
+const MaxCompared = 3000
+
+// Clash reports whether routes of the same priority decide otherwise about the same
+// requests.
+func (t *Table) Clash(a, aEnd, b, bEnd int) bool {
+	for i := a; i < aEnd; i++ {
+		for j := b; j < bEnd; j++ {
+			x, y := &t.Routes[i], &t.Routes[j]
+			if x.Policy.Key() == y.Policy.Key() || len(x.When)+len(y.When) > 0 {
+				continue
 			}
-			for _, v := range s.values {
-				// `*` stands for any request header but this one.
-				if !o.has(v) && (!o.has(value{json: "*"}) || s.name == "allow_headers" && v.json == "authorization") {
-					return false
-				}
-			}
-		case "max_age": // how long a page need not ask
-		case "allow_credentials", "allow_private_network_access":
-			if s.values[0].json == true && (o == nil || o.values[0].json != true) {
-				return false
-			}
-		default:
-			if o == nil || string(compact(o.values)) != string(compact(s.values)) {
-				return false
+			s := Step{Hosts: x.Hosts, Paths: x.Paths}
+			other := Step{Hosts: y.Hosts, Paths: y.Paths}
+			if slices.ContainsFunc(other.Cells(), s.Overlaps) {
+				return true
 			}
 		}
 	}
-	return other.find("mode") == nil || p.find("mode") != nil
-}
-
-func (s *setting) has(v value) bool {
-	text := string(compact(v.json))
-	return slices.ContainsFunc(s.values, func(w value) bool { return string(compact(w.json)) == text })
+	return false
 }

@@ -1,88 +1,92 @@
 package convert
 
 import (
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"corsfilter/config"
 	"corsfilter/internal/document"
 )
 
-// origins reads a list of matchers, as Envoy and Istio write them.
-func (r reader) origins(p *policy, node *yaml.Node) (values []value) {
+// Origins reads a list of matchers, as Envoy and Istio write them.
+func (r Reader) Origins(p *Policy, node *yaml.Node) {
 	node = document.Resolve(node)
-	if node == nil {
-		return nil
+	if node != nil && node.Kind != yaml.SequenceNode {
+		r.Fail(node, "the origins are no list", "write a list of matchers")
 	}
-	if node.Kind != yaml.SequenceNode {
-		r.fail(node, "the origins are no list", "write a list of matchers")
-		return nil
-	}
-	for _, e := range elements(node) {
-		if v, ok := r.origin(p, e); ok {
-			values = append(values, v)
+	for _, e := range Elements(node) {
+		if o, ok := r.origin(p, e); ok {
+			p.Allow(o, r.Object.At(e))
 		}
 	}
-	return values
 }
 
 // origin reads one matcher.
-func (r reader) origin(p *policy, node *yaml.Node) (v value, ok bool) {
-	v.at = r.o.at(node)
+func (r Reader) origin(p *Policy, node *yaml.Node) (o config.SourceOrigin, ok bool) {
 	if node.Kind != yaml.MappingNode {
-		r.fail(node, "a matcher of an origin is no mapping", `write one such as {exact: "https://example.com"}`)
-		return v, false
+		r.Fail(node, "a matcher of an origin is no mapping", `write one such as {exact: "https://example.com"}`)
+		return o, false
 	}
-	var how, what string
-	ignoreCase := false
-	for _, m := range members(node) {
-		switch key := snake(m.Key.Value); key {
+	for _, m := range Members(node) {
+		switch key := Snake(m.Key.Value); key {
 		case "ignore_case":
-			ignoreCase, _ = r.boolean(m.Value, "ignore_case")
+			o.IgnoreCase, _ = r.Boolean(m.Value, "ignore_case")
 			continue
-		case "exact", "prefix", "suffix", "contains", "regex":
-			how, what = key, text(m.Value)
 		case "safe_regex":
-			how, what = "regex", text(child(m.Value, "regex"))
+			o.Kind, o.Value = config.Regex, Text(Child(m.Value, "regex"))
 		default:
-			r.fail(m.Key, "a matcher of an origin by "+m.Key.Value+" can not be carried over", "write the origins as exact, or as regex")
-			return v, false
+			kind := slices.IndexFunc(matchKinds, func(k config.MatchKind) bool { return k.String() == key })
+			if kind < 0 {
+				r.Fail(m.Key, "a matcher of an origin by "+m.Key.Value+" can not be carried over", "write the origins as exact, or as regex")
+				return o, false
+			}
+			o.Kind, o.Value = matchKinds[kind], Text(m.Value)
 		}
-		if what == "" {
-			r.fail(m.Value, "the matcher of an origin says nothing", "write the origin")
-			return v, false
+		if o.Value == "" {
+			r.Fail(m.Value, "the matcher of an origin says nothing", "write the origin")
+			return o, false
 		}
 	}
-	if how == "" {
-		r.fail(node, "a matcher of an origin does not say what to match", `write one such as {exact: "https://example.com"}`)
-		return v, false
+	switch o.Kind {
+	case config.Pattern:
+		r.Fail(node, "a matcher of an origin does not say what to match", `write one such as {exact: "https://example.com"}`)
+		return o, false
+	case config.Exact:
+		return ExactOrigin(p, o.Value, o.IgnoreCase), true
 	}
-	if how != "exact" {
-		o := jsonObject{{how, what}}
-		if ignoreCase {
-			o = append(o, member{"ignore_case", true})
-		}
-		v.json = o
-		return v, true
-	}
-	v.json = exactOrigin(p, what, ignoreCase)
-	return v, true
+	return o, true
 }
 
-// exactOrigin is an origin that is compared letter by letter. As a string it would
+var matchKinds = []config.MatchKind{config.Exact, config.Regex, config.Prefix, config.Suffix, config.Contains}
+
+// ExactOrigin is an origin that is compared letter by letter. As a string it would
 // be a pattern where it holds a wildcard, which it is not there.
-func exactOrigin(p *policy, text string, ignoreCase bool) any {
+func ExactOrigin(p *Policy, text string, ignoreCase bool) config.SourceOrigin {
 	if text == "*" {
-		return text
+		return config.SourceOrigin{Value: text}
 	}
 	if lower := strings.ToLower(text); lower != text {
 		if !ignoreCase {
-			p.change(LetterCase, "the origin "+text+" matches here: browsers send origins in lower case, so that it matches nobody in the source")
+			p.Change(LetterCase, "the origin "+text+" matches here: browsers send origins in lower case, so that it matches nobody in the source")
 		}
 		text = lower
 	}
 	if strings.ContainsAny(text, "*[") {
-		return jsonObject{{"exact", text}}
+		return config.SourceOrigin{Kind: config.Exact, Value: text}
 	}
-	return text
+	return config.SourceOrigin{Value: text}
+}
+
+func RegexOrigin(regex string) config.SourceOrigin {
+	return config.SourceOrigin{Kind: config.Regex, Value: regex}
+}
+
+// WholeOrigin is a regex of a whole origin, or the origin where it is the only one.
+func WholeOrigin(p *Policy, regex string) config.SourceOrigin {
+	if text, ok := literalRegex(regex); ok {
+		return ExactOrigin(p, text, false)
+	}
+	return RegexOrigin(regex)
 }

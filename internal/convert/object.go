@@ -2,6 +2,7 @@ package convert
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,55 +11,55 @@ import (
 	"corsfilter/internal/document"
 )
 
-// object is a document, or an item of a Kubernetes List.
-type object struct {
-	file     string
+// Object is a document, or an item of a Kubernetes List.
+type Object struct {
+	File     string
 	document int
-	root     *yaml.Node
-	// kind and group are those of a Kubernetes object; group is apiVersion without
+	Root     *yaml.Node
+	// Kind and group are those of a Kubernetes object; group is apiVersion without
 	// the version. Both are empty for anything else.
-	kind, group     string
-	name, namespace string
-	created         string
+	Kind, Group     string
+	Name, Namespace string
+	Created         string
 }
 
-func (o *object) String() string {
-	name := o.name
-	if o.namespace != "" {
-		name = o.namespace + "/" + name
+func (o *Object) String() string {
+	name := o.Name
+	if o.Namespace != "" {
+		name = o.Namespace + "/" + name
 	}
-	return strings.TrimSpace(o.kind + " " + name)
+	return strings.TrimSpace(o.Kind + " " + name)
 }
 
-func (o *object) is(group string, kinds ...string) bool {
-	if o.group != group {
+func (o *Object) Is(group string, kinds ...string) bool {
+	if o.Group != group {
 		return false
 	}
 	for _, k := range kinds {
-		if o.kind == k {
+		if o.Kind == k {
 			return true
 		}
 	}
 	return false
 }
 
-// at is the place of a node of the object; of the object itself where the node is
+// At is the place of a node of the object; of the object itself where the node is
 // not there.
-func (o *object) at(node *yaml.Node) Place {
+func (o *Object) At(node *yaml.Node) Place {
 	if node == nil {
-		node = o.root
+		node = o.Root
 	}
-	return Place{o.file, max(node.Line, 1), max(node.Column, 1), o.document}
+	return Place{o.File, max(node.Line, 1), max(node.Column, 1), o.document}
 }
 
-func (o *object) from(part string, node *yaml.Node) From {
-	return From{Source: o.String(), Part: part, Place: o.at(node)}
+func (o *Object) From(part string, node *yaml.Node) From {
+	return From{Source: o.String(), Part: part, Place: o.At(node)}
 }
 
 var lineInError = regexp.MustCompile(`line (\d+)`)
 
 // read returns the objects of all files. A file that can not be read is a problem.
-func (c *conversion) read(files []File) (all []*object) {
+func (c *Conversion) read(files []File) (all []*Object) {
 	for _, f := range files {
 		budget, documents := &document.Budget{}, 0
 		err := document.Read(f.Data, func(number int, root *yaml.Node) error {
@@ -74,7 +75,7 @@ func (c *conversion) read(files []File) (all []*object) {
 			if m := lineInError.FindStringSubmatch(err.Error()); m != nil {
 				line, _ = strconv.Atoi(m[1])
 			}
-			c.problem(Place{f.Name, max(line, 1), 1, documents + 1}, "", err.Error(), "fix that first")
+			c.Problem(Place{f.Name, max(line, 1), 1, documents + 1}, "", err.Error(), "fix that first")
 		}
 	}
 	return all
@@ -98,36 +99,36 @@ func walk(node *yaml.Node, budget *document.Budget, depth int) {
 	}
 }
 
-func (c *conversion) collect(all []*object, file string, number int, root *yaml.Node) []*object {
+func (c *Conversion) collect(all []*Object, file string, number int, root *yaml.Node) []*Object {
 	if root != nil && root.Kind == yaml.SequenceNode { // several resources of xDS
-		for _, e := range elements(root) {
+		for _, e := range Elements(root) {
 			all = c.collect(all, file, number, e)
 		}
 	}
 	if root == nil || root.Kind != yaml.MappingNode {
 		return all
 	}
-	o := &object{file: file, document: number, root: root}
+	o := &Object{File: file, document: number, Root: root}
 	version := document.Scalar(document.Child(root, "apiVersion"))
 	if kind := document.Scalar(document.Child(root, "kind")); kind != "" && version != "" {
-		o.kind = kind
-		o.group, _, _ = strings.Cut(version, "/")
+		o.Kind = kind
+		o.Group, _, _ = strings.Cut(version, "/")
 	}
-	if items := document.Child(root, "items"); items != nil && strings.HasSuffix(o.kind, "List") {
-		for _, e := range elements(items) {
+	if items := document.Child(root, "items"); items != nil && strings.HasSuffix(o.Kind, "List") {
+		for _, e := range Elements(items) {
 			all = c.collect(all, file, number, e)
 		}
 		return all
 	}
-	if o.is("v1", "ConfigMap") {
-		for _, m := range members(document.Child(root, "data")) {
+	if o.Is("v1", "ConfigMap") {
+		for _, m := range Members(document.Child(root, "data")) {
 			all = c.collect(all, file, number, inside(m.Value))
 		}
 	}
 	metadata := document.Child(root, "metadata")
-	o.name = document.Scalar(document.Child(metadata, "name"))
-	o.namespace = document.Scalar(document.Child(metadata, "namespace"))
-	o.created = document.Scalar(document.Child(metadata, "creationTimestamp"))
+	o.Name = document.Scalar(document.Child(metadata, "name"))
+	o.Namespace = document.Scalar(document.Child(metadata, "namespace"))
+	o.Created = document.Scalar(document.Child(metadata, "creationTimestamp"))
 	return append(all, o)
 }
 
@@ -135,7 +136,7 @@ func (c *conversion) collect(all []*object, file string, number int, root *yaml.
 // with the lines of the file around it. It is nil where there is none, and for what
 // no source would look at.
 func inside(scalar *yaml.Node) *yaml.Node {
-	if scalar.Kind != yaml.ScalarNode || !strings.Contains(snake(scalar.Value), "virtual_hosts") || document.Bounded([]byte(scalar.Value)) != nil {
+	if scalar.Kind != yaml.ScalarNode || !strings.Contains(Snake(scalar.Value), "virtual_hosts") || document.Bounded([]byte(scalar.Value)) != nil {
 		return nil
 	}
 	var node yaml.Node
@@ -164,8 +165,8 @@ func inside(scalar *yaml.Node) *yaml.Node {
 	return root
 }
 
-// elements returns those of a list, without aliases.
-func elements(node *yaml.Node) (all []*yaml.Node) {
+// Elements returns those of a list, without aliases.
+func Elements(node *yaml.Node) (all []*yaml.Node) {
 	node = document.Resolve(node)
 	if node == nil || node.Kind != yaml.SequenceNode {
 		return nil
@@ -178,8 +179,8 @@ func elements(node *yaml.Node) (all []*yaml.Node) {
 	return all
 }
 
-// members returns those of a mapping, without aliases.
-func members(node *yaml.Node) (all []document.Member) {
+// Members returns those of a mapping, without aliases.
+func Members(node *yaml.Node) (all []document.Member) {
 	node = document.Resolve(node)
 	if node == nil || node.Kind != yaml.MappingNode {
 		return nil
@@ -192,8 +193,8 @@ func members(node *yaml.Node) (all []document.Member) {
 	return all
 }
 
-// child is [document.Field]; null is as good as missing.
-func child(node *yaml.Node, keys ...string) *yaml.Node {
+// Child is [document.Field]; null is as good as missing.
+func Child(node *yaml.Node, keys ...string) *yaml.Node {
 	node = document.Field(node, keys...)
 	if node != nil && node.Kind == yaml.ScalarNode && node.ShortTag() == "!!null" {
 		return nil
@@ -201,8 +202,8 @@ func child(node *yaml.Node, keys ...string) *yaml.Node {
 	return node
 }
 
-// snake is the snake_case of a name in lowerCamelCase.
-func snake(name string) string {
+// Snake is the snake_case of a name in lowerCamelCase.
+func Snake(name string) string {
 	var b strings.Builder
 	for i, r := range name {
 		if 'A' <= r && r <= 'Z' {
@@ -216,86 +217,114 @@ func snake(name string) string {
 	return b.String()
 }
 
-func text(node *yaml.Node) string { return document.Scalar(document.Resolve(node)) }
+func Text(node *yaml.Node) string { return document.Scalar(document.Resolve(node)) }
 
-// reader reads the values of one object, and says what has the wrong type.
-type reader struct {
-	*conversion
-	o *object
-	// part is the place in the object that problems name.
-	part string
+// Reader reads the values of one object, and says what has the wrong type.
+type Reader struct {
+	*Conversion
+	Object *Object
+	// Part is the place in the object that problems name.
+	Part string
 }
 
-func (r reader) fail(node *yaml.Node, what, remedy string) {
-	source := r.o.String()
-	if r.part != "" {
-		source = strings.TrimSpace(source + " " + r.part)
+func (r Reader) Fail(node *yaml.Node, what, remedy string) {
+	source := r.Object.String()
+	if r.Part != "" {
+		source = strings.TrimSpace(source + " " + r.Part)
 	}
-	r.problem(r.o.at(node), source, what, remedy)
+	r.Problem(r.Object.At(node), source, what, remedy)
 }
 
-// inside is the reader of a part.
-func (r reader) inside(part string) reader {
-	r.part = part
+// Inside is the reader of a part.
+func (r Reader) Inside(part string) Reader {
+	r.Part = part
 	return r
 }
 
-// boolean reads a boolean, or protobuf's wrapper of one; missing is false.
-func (r reader) boolean(node *yaml.Node, name string) (b, given bool) {
+// Boolean reads a boolean, or protobuf's wrapper of one; missing is false.
+func (r Reader) Boolean(node *yaml.Node, name string) (b, given bool) {
 	node = document.Resolve(node)
 	if node == nil {
 		return false, false
 	}
 	if node.Kind == yaml.MappingNode {
-		node = child(node, "value")
+		node = Child(node, "value")
 		if node == nil {
 			return false, true
 		}
 	}
 	var v bool
 	if node.Kind != yaml.ScalarNode || node.Decode(&v) != nil {
-		r.fail(node, name+" is no boolean", "write true or false without quotes")
+		r.Fail(node, name+" is no boolean", "write true or false without quotes")
 		return false, false
 	}
 	return v, true
 }
 
-// list reads a list of strings.
-func (r reader) list(node *yaml.Node, name string) (values []value) {
+// List reads a list of strings.
+func (r Reader) List(node *yaml.Node, name string) (values []Value) {
 	node = document.Resolve(node)
 	if node == nil {
 		return nil
 	}
 	if node.Kind != yaml.SequenceNode {
-		r.fail(node, name+" is no list", "write a list of strings")
+		r.Fail(node, name+" is no list", "write a list of strings")
 		return nil
 	}
-	for _, e := range elements(node) {
+	for _, e := range Elements(node) {
 		if e.Kind != yaml.ScalarNode {
-			r.fail(e, "an element of "+name+" is no string", "write a string")
+			r.Fail(e, "an element of "+name+" is no string", "write a string")
 			continue
 		}
-		values = append(values, value{e.Value, r.o.at(e)})
+		values = append(values, Value{e.Value, r.Object.At(e)})
 	}
 	return values
 }
 
-// commas reads a string of elements between commas.
-func (r reader) commas(node *yaml.Node, name string) (values []value) {
+// Lists reads the lists of names of a policy whose keys are ours in lowerCamelCase.
+func (r Reader) Lists(p *Policy, node *yaml.Node) {
+	for _, setting := range NameLists {
+		v := Child(node, setting)
+		p.SetList(setting, r.Object.At(v), r.List(v, document.Camel(setting)))
+	}
+}
+
+// Commas reads a string of elements between commas.
+func (r Reader) Commas(node *yaml.Node, name string) (values []Value) {
 	node = document.Resolve(node)
 	switch {
 	case node == nil:
 		return nil
 	case node.Kind == yaml.SequenceNode:
-		return r.list(node, name)
+		return r.List(node, name)
 	case node.Kind != yaml.ScalarNode:
-		r.fail(node, name+" is no string", "write one string with commas")
+		r.Fail(node, name+" is no string", "write one string with commas")
 		return nil
 	}
 	for _, part := range strings.Split(node.Value, ",") {
 		if part = strings.TrimSpace(part); part != "" {
-			values = append(values, value{part, r.o.at(node)})
+			values = append(values, Value{part, r.Object.At(node)})
 		}
 	}
 	return values
+}
+
+// Mentions reports whether a key stands anywhere below a node.
+func Mentions(node *yaml.Node, key string) bool {
+	node = document.Resolve(node)
+	if node == nil {
+		return false
+	}
+	if node.Kind == yaml.SequenceNode {
+		return slices.ContainsFunc(node.Content, func(n *yaml.Node) bool { return Mentions(n, key) })
+	}
+	return slices.ContainsFunc(Members(node), func(m document.Member) bool { return Snake(m.Key.Value) == key || Mentions(m.Value, key) })
+}
+
+// Qualified is the name with its namespace, unless it has one or there is none.
+func Qualified(name, namespace string) string {
+	if strings.Contains(name, "/") || namespace == "" {
+		return name
+	}
+	return namespace + "/" + name
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tidwall/gjson"
 	"go.yaml.in/yaml/v3"
 
 	"corsfilter/internal/document"
@@ -74,7 +75,7 @@ func put(node, configuration *yaml.Node) {
 const escapedSlashes = "path_with_escaped_slashes_action"
 
 func (r *Result) asksForPaths() bool {
-	return slices.ContainsFunc(r.Rules, func(rule Rule) bool { return len(rule.paths) > 0 })
+	return slices.ContainsFunc(r.Rules, func(rule Rule) bool { return len(rule.made.paths) > 0 })
 }
 
 // drop takes the members of a name out of all objects below a node, with the
@@ -102,49 +103,44 @@ func encode(node *yaml.Node) ([]byte, error) {
 
 // node is the configuration as YAML.
 func (r *Result) node() *yaml.Node {
-	rules := &yaml.Node{Kind: yaml.SequenceNode}
-	for _, rule := range r.Rules {
-		node := nodeOf(rule.object(false), true)
+	root := nodeOf(gjson.ParseBytes(r.JSON), true)
+	for i, rule := range root.Content[1].Content {
 		var comments []string
-		for _, c := range rule.Comments {
-			comments = append(comments, "# "+printable(c.String()))
+		for _, c := range r.Rules[i].Comments {
+			comments = append(comments, "# "+Printable(c.String()))
 		}
-		node.HeadComment = strings.Join(comments, "\n")
-		rules.Content = append(rules.Content, node)
+		rule.HeadComment = strings.Join(comments, "\n")
 	}
-	return &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{scalarNode("rules"), rules}}
+	return root
 }
 
-func scalarNode(v any) *yaml.Node {
+// nodeOf writes JSON in the order of its members; lists stand in one line, but that of
+// the rules.
+func nodeOf(v gjson.Result, block bool) *yaml.Node {
 	node := &yaml.Node{}
-	if err := node.Encode(v); err != nil { // nothing here is refused
-		panic(err)
-	}
-	return node
-}
-
-// nodeOf writes an object in the order of its members; lists stand in one line.
-func nodeOf(v any, block bool) *yaml.Node {
-	switch v := v.(type) {
-	case jsonObject:
-		node := &yaml.Node{Kind: yaml.MappingNode}
-		if !block {
-			node.Style = yaml.FlowStyle
-		}
-		for _, m := range v {
-			node.Content = append(node.Content, scalarNode(m.key), nodeOf(m.value, block))
-		}
-		return node
-	case []any:
-		node := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
-		for _, e := range v {
-			node.Content = append(node.Content, nodeOf(e, false))
+	switch {
+	case v.IsObject():
+		node.Kind = yaml.MappingNode
+	case v.IsArray():
+		node.Kind = yaml.SequenceNode
+		block = v.Get("0.policy").Exists()
+	case v.Type == gjson.Number:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: v.Raw}
+	default:
+		if err := node.Encode(v.Value()); err != nil { // nothing here is refused
+			panic(err)
 		}
 		return node
 	}
-	node := scalarNode(v)
-	if node.Kind == yaml.SequenceNode {
+	if !block {
 		node.Style = yaml.FlowStyle
 	}
+	v.ForEach(func(key, value gjson.Result) bool {
+		if v.IsObject() {
+			node.Content = append(node.Content, nodeOf(key, block))
+		}
+		node.Content = append(node.Content, nodeOf(value, block))
+		return true
+	})
 	return node
 }

@@ -11,8 +11,8 @@ import (
 // hosts and whole segments.
 type rule struct {
 	hosts    []string
-	paths    []path
-	policy   *policy
+	paths    []Path
+	policy   *Policy
 	from     []From
 	changes  []Change
 	comments []Comment
@@ -23,8 +23,8 @@ const maxSteps = 30_000_000
 
 // planner makes rules of one table.
 type planner struct {
-	*conversion
-	table table
+	*Conversion
+	table Table
 	seq   *sequence
 	rules []*rule
 	// waiting are comments for the next rule.
@@ -32,31 +32,31 @@ type planner struct {
 }
 
 // plan makes the rules of a table.
-func (c *conversion) plan(t table) []*rule {
-	p := &planner{conversion: c, table: t}
-	var steps []step
-	c.where = t.routes[0].from.Place
-	for i := range t.routes {
-		r := &t.routes[i]
-		for j := range r.paths {
-			r.paths[j] = normal(r.paths[j])
+func (c *Conversion) plan(t Table) []*rule {
+	p := &planner{Conversion: c, table: t}
+	var steps []Step
+	c.where = t.Routes[0].From.Place
+	for i := range t.Routes {
+		r := &t.Routes[i]
+		for j := range r.Paths {
+			r.Paths[j] = Normal(r.Paths[j])
 		}
-		if slices.ContainsFunc(r.paths, func(p path) bool { return p.kind == anyPath }) {
-			r.paths = nil
+		if slices.ContainsFunc(r.Paths, func(p Path) bool { return p.Kind == AnyPath }) {
+			r.Paths = nil
 		}
-		r.paths = distinct(r.paths)
-		steps = append(steps, step{hosts: r.hosts, paths: r.paths, conditional: len(r.when) > 0, policy: r.policy})
+		r.Paths = once(r.Paths, anywhere)
+		steps = append(steps, Step{Hosts: r.Hosts, Paths: r.Paths, conditional: len(r.When) > 0, policy: r.Policy})
 	}
 	p.seq = sequenceOf(steps)
 	for i := range steps {
 		steps[i].gone = c.dead(p.seq, i)
 	}
 	p.outOfReach()
-	for i := range t.routes {
+	for i := range t.Routes {
 		if steps[i].gone {
 			continue
 		}
-		if len(t.routes[i].when) > 0 {
+		if len(t.Routes[i].When) > 0 {
 			p.conditional(i)
 		} else {
 			p.unconditional(i)
@@ -69,42 +69,32 @@ func (c *conversion) plan(t table) []*rule {
 		if n := len(p.rules); n > 0 {
 			p.rules[n-1].comments = append(p.rules[n-1].comments, p.waiting...)
 		} else {
-			p.rules = append(p.rules, &rule{from: []From{t.routes[0].from}, comments: p.waiting})
+			p.rules = append(p.rules, &rule{from: []From{t.Routes[0].From}, comments: p.waiting})
 		}
 	}
 	return merge(c.simplify(p.rules))
 }
 
-// distinct leaves out what stands twice.
-func distinct(paths []path) (once []path) {
-	for _, p := range paths {
-		if !slices.ContainsFunc(once, func(o path) bool { return o.kind == p.kind && o.text == p.text && o.anyCase == p.anyCase }) {
-			once = append(once, p)
-		}
-	}
-	return once
-}
-
-// normal writes what takes every path as such.
-func normal(p path) path {
-	if p.kind == prefixPath && (p.text == "" || p.text == "/") || p.kind == belowPath && p.text == "" {
-		p.kind, p.text = anyPath, ""
+// Normal writes what takes every path as such.
+func Normal(p Path) Path {
+	if p.Kind == PrefixPath && (p.Text == "" || p.Text == "/") || p.Kind == BelowPath && p.Text == "" {
+		p.Kind, p.Text = AnyPath, ""
 	}
 	return p
 }
 
 // spend counts one comparison.
-func (c *conversion) spend() bool {
+func (c *Conversion) spend() bool {
 	if c.steps++; c.steps > maxSteps && !c.bounded {
 		c.bounded = true
-		c.problem(c.where, "", "the routes take more than 30,000,000 comparisons", "convert some of the files at a time")
+		c.Problem(c.where, "", "the routes take more than 30,000,000 comparisons", "convert some of the files at a time")
 	}
 	return !c.bounded
 }
 
 // dead reports whether earlier steps take everything that a step takes.
-func (c *conversion) dead(q *sequence, i int) bool {
-	return !slices.ContainsFunc(q.steps[i].cells(), func(at cell) bool { return c.taker(q, i, at) < 0 })
+func (c *Conversion) dead(q *sequence, i int) bool {
+	return !slices.ContainsFunc(q.steps[i].Cells(), func(at cell) bool { return c.taker(q, i, at) < 0 })
 }
 
 // outOfReach says of policies that no request reaches what takes their requests
@@ -113,22 +103,22 @@ func (p *planner) outOfReach() {
 	told := map[From]bool{} // or with nothing to tell
 	for i, s := range p.seq.steps {
 		if !s.gone {
-			told[p.table.routes[i].from] = true
+			told[p.table.Routes[i].From] = true
 		}
 	}
 	for i := range p.seq.steps {
-		s, from := &p.seq.steps[i], p.table.routes[i].from
+		s, from := &p.seq.steps[i], p.table.Routes[i].From
 		if s.policy == nil || told[from] {
 			continue
 		}
-		for _, at := range s.cells() {
-			j := p.conversion.taker(p.seq, i, at)
-			if j < 0 || p.seq.steps[j].policy.key() == s.policy.key() {
+		for _, at := range s.Cells() {
+			j := p.Conversion.taker(p.seq, i, at)
+			if j < 0 || p.seq.steps[j].policy.Key() == s.policy.Key() {
 				continue
 			}
-			first := &p.table.routes[j]
-			first.changes = append(slices.Clone(first.changes), Change{OutOfReach, fmt.Sprintf(
-				"the policy of %s (%s:%d) is in no rule: %s takes its requests first, in the source as here; write the policy there where it is meant", from, from.File, from.Line, first.from)})
+			first := &p.table.Routes[j]
+			first.Changes = append(slices.Clone(first.Changes), Change{OutOfReach, fmt.Sprintf(
+				"the policy of %s (%s:%d) is in no rule: %s takes its requests first, in the source as here; write the policy there where it is meant", from, from.File, from.Line, first.From)})
 			told[from] = true
 			break
 		}
@@ -136,7 +126,7 @@ func (p *planner) outOfReach() {
 }
 
 // taker is the step before another one that takes all of a cell; -1: none does.
-func (c *conversion) taker(q *sequence, i int, at cell) int {
+func (c *Conversion) taker(q *sequence, i int, at cell) int {
 	taker := -1
 	q.from(0, at.host, func(j int) bool {
 		if j >= i || !c.spend() {
@@ -152,16 +142,16 @@ func (c *conversion) taker(q *sequence, i int, at cell) int {
 
 // verdict is what decides about requests of a cell.
 type verdict struct {
-	policy *policy
+	policy *Policy
 	by     int // the step; -1: none takes them
 }
 
 // after returns everything behind a step that may decide about a cell, until
 // something surely does.
-func (c *conversion) after(q *sequence, i int, at cell) (all []verdict) {
+func (c *Conversion) after(q *sequence, i int, at cell) (all []verdict) {
 	decided := false
 	q.from(i+1, at.host, func(j int) bool {
-		if s := &q.steps[j]; s.overlaps(at) {
+		if s := &q.steps[j]; s.Overlaps(at) {
 			all = append(all, verdict{s.policy, j})
 			decided = !s.conditional && s.covers(at)
 		}
@@ -174,28 +164,28 @@ func (c *conversion) after(q *sequence, i int, at cell) (all []verdict) {
 }
 
 // agree reports whether all of them decide as a policy does.
-func agree(all []verdict, policy *policy) bool {
-	key := policy.key()
-	return !slices.ContainsFunc(all, func(v verdict) bool { return v.policy.key() != key })
+func agree(all []verdict, policy *Policy) bool {
+	key := policy.Key()
+	return !slices.ContainsFunc(all, func(v verdict) bool { return v.policy.Key() != key })
 }
 
 // conditional sees to a route that asks for more than a rule can: it is not needed
 // where whatever takes its requests instead decides the same.
 func (p *planner) conditional(i int) {
-	r := &p.table.routes[i]
+	r := &p.table.Routes[i]
 	var others []verdict
-	for _, at := range p.seq.steps[i].cells() {
+	for _, at := range p.seq.steps[i].Cells() {
 		others = append(others, p.after(p.seq, i, at)...)
 	}
-	if agree(others, r.policy) {
+	if agree(others, r.Policy) {
 		return
 	}
-	for _, w := range r.when {
-		remedy := w.remedy
+	for _, w := range r.When {
+		remedy := w.Remedy
 		if remedy == "" {
 			remedy = "take that out of the match, or give the routes that take the same hosts and paths the same policy"
 		}
-		p.lost(r.from, w.at, "asks for "+w.what+", and rules ask for host and path alone; without it "+p.instead(others, r.policy), remedy)
+		p.lost(r.From, w.At, "asks for "+w.What+", and rules ask for host and path alone; without it "+p.instead(others, r.Policy), remedy)
 	}
 }
 
@@ -204,17 +194,17 @@ func (p *planner) lost(from From, at Place, what, remedy string) {
 	if at.File == "" {
 		at = from.Place
 	}
-	if p.options.Partial {
-		p.waiting = append(p.waiting, Comment{at, printable(from.String() + ": " + what)})
+	if p.Options.Partial {
+		p.waiting = append(p.waiting, Comment{at, Printable(from.String() + ": " + what)})
 		return
 	}
-	p.problem(at, from.String(), what, remedy+", or leave it out with -partial")
+	p.Problem(at, from.String(), what, remedy+", or leave it out with -partial")
 }
 
 // instead says what takes requests in place of a policy.
-func (p *planner) instead(all []verdict, policy *policy) string {
-	key := policy.key()
-	i := slices.IndexFunc(all, func(v verdict) bool { return v.policy.key() != key })
+func (p *planner) instead(all []verdict, policy *Policy) string {
+	key := policy.Key()
+	i := slices.IndexFunc(all, func(v verdict) bool { return v.policy.Key() != key })
 	v := all[i]
 	gets := "its requests would get "
 	if policy == nil {
@@ -224,43 +214,43 @@ func (p *planner) instead(all []verdict, policy *policy) string {
 	case v.by < 0:
 		return gets + "no policy"
 	case v.policy == nil:
-		return gets + "none, as " + p.table.routes[v.by].from.String() + " has it"
+		return gets + "none, as " + p.table.Routes[v.by].From.String() + " has it"
 	}
-	return gets + "the policy of " + p.table.routes[v.by].from.String()
+	return gets + "the policy of " + p.table.Routes[v.by].From.String()
 }
 
 // unconditional makes the rules of a route that asks for host and path alone.
 func (p *planner) unconditional(i int) {
-	r := &p.table.routes[i]
-	made := &rule{hosts: r.hosts, policy: r.policy, from: []From{r.from}, changes: slices.Clone(r.changes)}
-	for _, at := range pathsOf(r.paths) {
-		if at.kind == anyPath {
+	r := &p.table.Routes[i]
+	made := &rule{hosts: r.Hosts, policy: r.Policy, from: []From{r.From}, changes: slices.Clone(r.Changes)}
+	for _, at := range PathsOf(r.Paths) {
+		if at.Kind == AnyPath {
 			break
 		}
-		if strings.Contains(at.text, "*") {
-			p.lost(r.from, at.at, fmt.Sprintf("the path %q has a star in it, which rules read as a wildcard", at.text), "write the path without it")
+		if strings.Contains(at.Text, "*") {
+			p.lost(r.From, at.At, fmt.Sprintf("the path %q has a star in it, which rules read as a wildcard", at.Text), "write the path without it")
 			continue
 		}
 		own := at
-		if at.anyCase && strings.ToUpper(at.text) != strings.ToLower(at.text) {
-			p.residue(i, made, own, path{kind: at.kind, text: at.text, anyCase: true}, LetterCase, fmt.Sprintf("the path %q in other letter case", at.text))
+		if at.AnyCase && strings.ToUpper(at.Text) != strings.ToLower(at.Text) {
+			p.residue(i, made, own, Path{Kind: at.Kind, Text: at.Text, AnyCase: true}, LetterCase, fmt.Sprintf("the path %q in other letter case", at.Text))
 		}
-		at.anyCase = false
+		at.AnyCase = false
 		switch {
-		case at.kind != prefixPath:
+		case at.Kind != PrefixPath:
 			made.paths = append(made.paths, at)
-		case strings.HasSuffix(at.text, "/"):
-			at.kind, at.text = belowPath, strings.TrimSuffix(at.text, "/")
+		case strings.HasSuffix(at.Text, "/"):
+			at.Kind, at.Text = BelowPath, strings.TrimSuffix(at.Text, "/")
 			p.hole(i, at)
 			made.paths = append(made.paths, at)
 		default:
-			at.kind = belowPath
+			at.Kind = BelowPath
 			made.paths = append(made.paths, at)
-			p.residue(i, made, own, path{kind: besidePath, text: at.text}, WholeSegments, fmt.Sprintf("a path such as %q, which the prefix %q takes as well,", at.text+"x", at.text))
+			p.residue(i, made, own, Path{Kind: besidePath, Text: at.Text}, WholeSegments, fmt.Sprintf("a path such as %q, which the prefix %q takes as well,", at.Text+"x", at.Text))
 		}
 	}
-	made.paths = distinctPaths(made.paths)
-	if len(r.paths) > 0 && len(made.paths) == 0 {
+	made.paths = once(made.paths, anywhere)
+	if len(r.Paths) > 0 && len(made.paths) == 0 {
 		return
 	}
 	made.comments, p.waiting = p.waiting, nil
@@ -269,53 +259,53 @@ func (p *planner) unconditional(i int) {
 
 // hole puts the path that a prefix with a slash at its end does not take in front
 // of the rule, which takes it, with what decides about it in the source.
-func (p *planner) hole(i int, below path) {
-	r := &p.table.routes[i]
-	exact := path{kind: exactPath, text: below.text, at: below.at}
-	if somePath(r.paths, func(p path) bool { return pathCovers(p, exact) }) {
+func (p *planner) hole(i int, below Path) {
+	r := &p.table.Routes[i]
+	exact := Path{Kind: ExactPath, Text: below.Text, At: below.At}
+	if SomePath(r.Paths, func(p Path) bool { return PathCovers(p, exact) }) {
 		return
 	}
-	for _, host := range listOf(r.hosts) {
+	for _, host := range ListOf(r.Hosts) {
 		at := cell{host, exact}
 		others := p.after(p.seq, i, at)
-		if agree(others, r.policy) {
+		if agree(others, r.Policy) {
 			continue
 		}
 		for _, v := range others {
-			made := &rule{paths: []path{exact}}
+			made := &rule{paths: []Path{exact}}
 			if v.by < 0 {
-				made.from = []From{r.from}
-				made.hosts = hostList(host)
+				made.from = []From{r.From}
+				made.hosts = HostList(host)
 			} else {
 				s := &p.seq.steps[v.by]
 				if s.conditional {
 					continue // it is told, or needless, where it stands itself
 				}
-				made.policy, made.from = s.policy, []From{p.table.routes[v.by].from}
+				made.policy, made.from = s.policy, []From{p.table.Routes[v.by].From}
 				if made.policy != nil {
-					made.changes = slices.Clone(p.table.routes[v.by].changes)
+					made.changes = slices.Clone(p.table.Routes[v.by].Changes)
 				}
-				made.hosts = intersect(host, s.hosts)
+				made.hosts = Intersect(host, s.Hosts)
 			}
 			p.rules = append(p.rules, made)
 		}
 	}
 }
 
-func hostList(host string) []string {
+func HostList(host string) []string {
 	if host == "" {
 		return nil
 	}
 	return []string{host}
 }
 
-// intersect returns the hosts that are in both; nil is any.
-func intersect(host string, hosts []string) (both []string) {
-	for _, h := range listOf(hosts) {
+// Intersect returns the hosts that are in both; nil is any.
+func Intersect(host string, hosts []string) (both []string) {
+	for _, h := range ListOf(hosts) {
 		switch {
-		case hostCovers(h, host):
-			return hostList(host)
-		case hostCovers(host, h):
+		case HostCovers(h, host):
+			return HostList(host)
+		case HostCovers(host, h):
 			both = append(both, h)
 		}
 	}
@@ -324,9 +314,9 @@ func intersect(host string, hosts []string) (both []string) {
 
 // named returns the paths within some that steps behind one name: the rule can take
 // these one by one.
-func (p *planner) named(i int, within path, have []path) (paths []path) {
+func (p *planner) named(i int, within Path, have []Path) (paths []Path) {
 	behind := map[int]bool{}
-	for _, host := range listOf(p.seq.steps[i].hosts) {
+	for _, host := range ListOf(p.seq.steps[i].Hosts) {
 		p.seq.from(i+1, host, func(j int) bool {
 			if p.seq.steps[j].set.overlaps(host) {
 				behind[j] = true
@@ -336,17 +326,17 @@ func (p *planner) named(i int, within path, have []path) (paths []path) {
 	}
 	for _, j := range slices.Sorted(maps.Keys(behind)) {
 		s := &p.seq.steps[j]
-		if s.policy.key() == p.seq.steps[i].policy.key() && !s.gone {
+		if s.policy.Key() == p.seq.steps[i].policy.Key() && !s.gone {
 			continue
 		}
-		for _, own := range s.paths {
-			if own.anyCase || own.kind == besidePath || strings.Contains(own.text, "*") || !pathCovers(within, own) {
+		for _, own := range s.Paths {
+			if own.AnyCase || own.Kind == besidePath || strings.Contains(own.Text, "*") || !PathCovers(within, own) {
 				continue
 			}
-			if own.kind == prefixPath {
-				own.kind, own.text = belowPath, strings.TrimSuffix(own.text, "/")
+			if own.Kind == PrefixPath {
+				own.Kind, own.Text = BelowPath, strings.TrimSuffix(own.Text, "/")
 			}
-			if !slices.ContainsFunc(append(paths, have...), func(p path) bool { return pathCovers(p, own) }) {
+			if !slices.ContainsFunc(append(paths, have...), func(p Path) bool { return PathCovers(p, own) }) {
 				paths = append(paths, own)
 			}
 		}
@@ -357,10 +347,10 @@ func (p *planner) named(i int, within path, have []path) (paths []path) {
 // residue sees to paths that the route takes and its rule does not. Single paths
 // that have a route of their own behind it are added to the rule. The rest goes to
 // whatever comes next, where that gives no more.
-func (p *planner) residue(i int, made *rule, at, rest path, kind ChangeKind, what string) {
-	r := &p.table.routes[i]
-	if slices.ContainsFunc(r.paths, func(p path) bool {
-		return (p.kind != at.kind || p.text != at.text || p.anyCase != at.anyCase) && pathCovers(p, rest)
+func (p *planner) residue(i int, made *rule, at, rest Path, kind ChangeKind, what string) {
+	r := &p.table.Routes[i]
+	if slices.ContainsFunc(r.Paths, func(p Path) bool {
+		return (p.Kind != at.Kind || p.Text != at.Text || p.AnyCase != at.AnyCase) && PathCovers(p, rest)
 	}) {
 		return
 	}
@@ -368,38 +358,38 @@ func (p *planner) residue(i int, made *rule, at, rest path, kind ChangeKind, wha
 		made.paths = append(made.paths, p.named(i, rest, made.paths)...)
 	}
 	var others []verdict
-	for _, host := range listOf(r.hosts) {
+	for _, host := range ListOf(r.Hosts) {
 		for _, v := range p.after(p.seq, i, cell{host, rest}) {
 			// What takes none but paths that the rule has now is out of its reach.
-			if v.by < 0 || len(p.seq.steps[v.by].paths) == 0 || slices.ContainsFunc(p.seq.steps[v.by].paths, func(own path) bool {
-				return pathsOverlap(own, rest) && !slices.ContainsFunc(made.paths, func(p path) bool { return pathCovers(p, own) && own.kind != prefixPath })
+			if v.by < 0 || len(p.seq.steps[v.by].Paths) == 0 || slices.ContainsFunc(p.seq.steps[v.by].Paths, func(own Path) bool {
+				return PathsOverlap(own, rest) && !slices.ContainsFunc(made.paths, func(p Path) bool { return PathCovers(p, own) && own.Kind != PrefixPath })
 			}) {
 				others = append(others, v)
 			}
 		}
 	}
-	if agree(others, r.policy) {
+	if agree(others, r.Policy) {
 		return
 	}
-	if !slices.ContainsFunc(others, func(v verdict) bool { return !v.policy.within(r.policy) }) {
-		made.changes = append(made.changes, Change{kind, what + " gets less: " + p.instead(others, r.policy)})
+	if !slices.ContainsFunc(others, func(v verdict) bool { return !v.policy.within(r.Policy) }) {
+		made.changes = append(made.changes, Change{kind, what + " gets less: " + p.instead(others, r.Policy)})
 		return
 	}
-	remedy := fmt.Sprintf("write the path %q and the prefix %q where whole segments are meant", at.text, at.text+"/")
+	remedy := fmt.Sprintf("write the path %q and the prefix %q where whole segments are meant", at.Text, at.Text+"/")
 	if kind == LetterCase {
 		remedy = "give what takes them the same policy"
 	}
-	p.lost(r.from, at.at, what+" is none of the rule's, which takes whole segments in the letter case written: "+p.instead(others, r.policy), remedy)
+	p.lost(r.From, at.At, what+" is none of the rule's, which takes whole segments in the letter case written: "+p.instead(others, r.Policy), remedy)
 }
 
 // simplify takes out rules that change nothing: what would decide instead decides
 // the same.
-func (c *conversion) simplify(rules []*rule) (kept []*rule) {
-	steps := make([]step, len(rules))
+func (c *Conversion) simplify(rules []*rule) (kept []*rule) {
+	steps := make([]Step, len(rules))
 	gone := make([]bool, len(rules))
 	changesLeft := make([][]Change, len(rules)) // of those that nothing takes over
 	for i, r := range rules {
-		steps[i] = step{hosts: r.hosts, paths: r.paths, policy: r.policy}
+		steps[i] = Step{Hosts: r.hosts, Paths: r.paths, policy: r.policy}
 	}
 	q := sequenceOf(steps)
 	for i := range rules { // what an earlier one takes whole
@@ -415,7 +405,7 @@ func (c *conversion) simplify(rules []*rule) (kept []*rule) {
 			continue
 		}
 		var others []verdict
-		for _, at := range steps[i].cells() {
+		for _, at := range steps[i].Cells() {
 			others = append(others, c.after(q, i, at)...)
 		}
 		if c.bounded {
@@ -484,7 +474,7 @@ func merge(rules []*rule) (merged []*rule) {
 
 // join takes the next rule in, where that changes nothing.
 func (r *rule) join(next *rule) bool {
-	if r.policy.key() != next.policy.key() || !subset(r.changes, next.changes) || !subset(next.changes, r.changes) {
+	if r.policy.Key() != next.policy.Key() || !subset(r.changes, next.changes) || !subset(next.changes, r.changes) {
 		return false
 	}
 	switch {
@@ -511,19 +501,19 @@ func (r *rule) join(next *rule) bool {
 
 // remember keeps what is to be said of a policy that the rule's own stands for from
 // here on: the two have the same settings, and may have lost others on the way.
-func (r *rule) remember(other *policy) {
+func (r *rule) remember(other *Policy) {
 	if r.policy == nil || other == nil || r.policy == other {
 		return
 	}
 	both := *r.policy
-	for _, change := range other.changes {
-		if !slices.Contains(both.changes, change) {
-			both.changes = append(slices.Clone(both.changes), change)
+	for _, change := range other.Changes {
+		if !slices.Contains(both.Changes, change) {
+			both.Changes = append(slices.Clone(both.Changes), change)
 		}
 	}
-	for _, comment := range other.comments {
-		if !slices.Contains(both.comments, comment) {
-			both.comments = append(slices.Clone(both.comments), comment)
+	for _, comment := range other.Comments {
+		if !slices.Contains(both.Comments, comment) {
+			both.Comments = append(slices.Clone(both.Comments), comment)
 		}
 	}
 	r.policy = &both
@@ -533,25 +523,21 @@ func subset(some, all []Change) bool {
 	return !slices.ContainsFunc(some, func(c Change) bool { return !slices.Contains(all, c) })
 }
 
-// distinctPaths leaves out what stands twice.
-func distinctPaths(paths []path) (distinct []path) {
-	for _, p := range paths {
-		if !slices.ContainsFunc(distinct, func(q path) bool { return p.kind == q.kind && p.text == q.text }) {
-			distinct = append(distinct, p)
-		}
-	}
-	return distinct
+// anywhere is a path wherever it stands.
+func anywhere(p Path) Path {
+	p.At = Place{}
+	return p
 }
 
-func samePaths(a, b []path) bool {
-	return slices.EqualFunc(a, b, func(a, b path) bool { return a.kind == b.kind && a.text == b.text })
+func samePaths(a, b []Path) bool {
+	return slices.EqualFunc(a, b, func(a, b Path) bool { return a.Kind == b.Kind && a.Text == b.Text })
 }
 
 // apart sees to it that no request is decided by two tables: where they share
 // hosts, they must say the same of them. A table that passes nothing on steps back.
-func (c *conversion) apart(tables []table) (kept []table) {
+func (c *Conversion) apart(tables []Table) (kept []Table) {
 	for _, t := range tables {
-		c.where = t.routes[0].from.Place
+		c.where = t.Routes[0].From.Place
 		if t.idle() {
 			continue
 		}
@@ -561,13 +547,13 @@ func (c *conversion) apart(tables []table) (kept []table) {
 				continue
 			}
 			if !sameRoutes(mine, others) {
-				c.problem(t.routes[0].from.Place, t.name, "takes hosts that "+k.name+" takes as well, and the two do not agree", fmt.Sprintf("convert one at a time, with -only %q", t.name))
+				c.Problem(t.Routes[0].From.Place, t.Name, "takes hosts that "+k.Name+" takes as well, and the two do not agree", fmt.Sprintf("convert one at a time, with -only %q", t.Name))
 				break
 			}
 			there := k.hosts()
-			t.routes = slices.DeleteFunc(slices.Clone(t.routes), func(r route) bool { return c.meets(r, there) })
+			t.Routes = slices.DeleteFunc(slices.Clone(t.Routes), func(r Route) bool { return c.meets(r, there) })
 		}
-		if len(t.routes) > 0 {
+		if len(t.Routes) > 0 {
 			kept = append(kept, t)
 		}
 	}
@@ -577,9 +563,9 @@ func (c *conversion) apart(tables []table) (kept []table) {
 		}
 		there := t.hosts()
 		for i := range kept {
-			for j := range kept[i].routes {
-				if r := &kept[i].routes[j]; r.policy != nil && c.meets(*r, there) {
-					r.changes = append(slices.Clone(r.changes), Change{MoreResponses, "redirects and replies of " + t.name + " carry CORS headers as well, where the filter is in its chain"})
+			for j := range kept[i].Routes {
+				if r := &kept[i].Routes[j]; r.Policy != nil && c.meets(*r, there) {
+					r.Changes = append(slices.Clone(r.Changes), Change{MoreResponses, "redirects and replies of " + t.Name + " carry CORS headers as well, where the filter is in its chain"})
 				}
 			}
 		}
@@ -588,8 +574,8 @@ func (c *conversion) apart(tables []table) (kept []table) {
 }
 
 // sharing returns the routes that may take a host of the other table.
-func (c *conversion) sharing(t table, other *sequence) (routes []route) {
-	for _, r := range t.routes {
+func (c *Conversion) sharing(t Table, other *sequence) (routes []Route) {
+	for _, r := range t.Routes {
 		if c.meets(r, other) {
 			routes = append(routes, r)
 		}
@@ -598,8 +584,8 @@ func (c *conversion) sharing(t table, other *sequence) (routes []route) {
 }
 
 // meets reports whether a table has a host of the route.
-func (c *conversion) meets(r route, t *sequence) bool {
-	return slices.ContainsFunc(listOf(r.hosts), func(h string) bool {
+func (c *Conversion) meets(r Route, t *sequence) bool {
+	return slices.ContainsFunc(ListOf(r.Hosts), func(h string) bool {
 		met := false
 		t.from(0, h, func(j int) bool {
 			met = t.steps[j].set.overlaps(h)
@@ -610,17 +596,17 @@ func (c *conversion) meets(r route, t *sequence) bool {
 }
 
 // hosts are the routes as steps, of which only the hosts are asked.
-func (t table) hosts() *sequence {
-	steps := make([]step, len(t.routes))
-	for i, r := range t.routes {
-		steps[i].hosts = r.hosts
+func (t Table) hosts() *sequence {
+	steps := make([]Step, len(t.Routes))
+	for i, r := range t.Routes {
+		steps[i].Hosts = r.Hosts
 	}
 	return sequenceOf(steps)
 }
 
-func sameRoutes(a, b []route) bool {
-	return slices.EqualFunc(a, b, func(a, b route) bool {
-		return slices.Equal(a.hosts, b.hosts) && samePaths(a.paths, b.paths) && a.policy.key() == b.policy.key() &&
-			slices.EqualFunc(a.when, b.when, func(a, b condition) bool { return a.what == b.what })
+func sameRoutes(a, b []Route) bool {
+	return slices.EqualFunc(a, b, func(a, b Route) bool {
+		return slices.Equal(a.Hosts, b.Hosts) && samePaths(a.Paths, b.Paths) && a.Policy.Key() == b.Policy.Key() &&
+			slices.EqualFunc(a.When, b.When, func(a, b Condition) bool { return a.What == b.What })
 	})
 }

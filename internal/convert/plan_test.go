@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"corsfilter/config"
 )
 
 // The tables of these tests are drawn from few hosts and paths, so that they meet.
@@ -17,59 +19,59 @@ var (
 )
 
 // drawnTable draws routes; a condition is one of two coins that a request throws.
-func drawnTable(t *rapid.T) table {
-	var routes []route
+func drawnTable(t *rapid.T) Table {
+	var routes []Route
 	for i := range rapid.IntRange(1, 7).Draw(t, "routes") {
-		r := route{from: From{Source: fmt.Sprint("route ", i), Place: Place{File: "f", Line: i + 1, Column: 1}}}
+		r := Route{From: From{Source: fmt.Sprint("route ", i), Place: Place{File: "f", Line: i + 1, Column: 1}}}
 		for range rapid.IntRange(0, 2).Draw(t, "hosts") {
-			r.hosts = append(r.hosts, rapid.SampledFrom(drawnHosts).Draw(t, "host"))
+			r.Hosts = append(r.Hosts, rapid.SampledFrom(drawnHosts).Draw(t, "host"))
 		}
 		for range rapid.IntRange(0, 2).Draw(t, "paths") {
-			p := path{kind: rapid.SampledFrom([]pathKind{exactPath, belowPath, prefixPath, prefixPath}).Draw(t, "kind"), text: rapid.SampledFrom(drawnPaths).Draw(t, "path"), at: r.from.Place}
-			if p.kind == belowPath {
-				p.text = strings.TrimSuffix(p.text, "/")
+			p := Path{Kind: rapid.SampledFrom([]PathKind{ExactPath, BelowPath, PrefixPath, PrefixPath}).Draw(t, "kind"), Text: rapid.SampledFrom(drawnPaths).Draw(t, "path"), At: r.From.Place}
+			if p.Kind == BelowPath {
+				p.Text = strings.TrimSuffix(p.Text, "/")
 			}
-			if p.kind == exactPath && p.text == "" {
-				p.text = "/"
+			if p.Kind == ExactPath && p.Text == "" {
+				p.Text = "/"
 			}
-			p.anyCase = rapid.IntRange(0, 7).Draw(t, "case") == 0
-			r.paths = append(r.paths, p)
+			p.AnyCase = rapid.IntRange(0, 7).Draw(t, "case") == 0
+			r.Paths = append(r.Paths, p)
 		}
 		if rapid.IntRange(0, 3).Draw(t, "conditional") == 0 {
-			r.when = []condition{{what: rapid.SampledFrom([]string{"heads", "tails"}).Draw(t, "coin")}}
+			r.When = []Condition{{What: rapid.SampledFrom([]string{"heads", "tails"}).Draw(t, "coin")}}
 		}
 		if name := rapid.SampledFrom([]string{"", "", "a", "b"}).Draw(t, "policy"); name != "" {
-			p := &policy{}
-			p.setList("allow_origins", r.from.Place, []value{{"https://" + name + ".example", r.from.Place}})
-			r.policy = p
+			p := &Policy{}
+			p.SetList("allow_origins", r.From.Place, []Value{{"https://" + name + ".example", r.From.Place}})
+			r.Policy = p
 		}
 		routes = append(routes, r)
 	}
-	return table{name: "drawn", routes: routes}
+	return Table{Name: "drawn", Routes: routes}
 }
 
 // takes is what a route says, read letter by letter.
-func (r *route) takes(host, where string, coins map[string]bool) bool {
-	for _, w := range r.when {
-		if !coins[w.what] {
+func (r *Route) takes(host, where string, coins map[string]bool) bool {
+	for _, w := range r.When {
+		if !coins[w.What] {
 			return false
 		}
 	}
-	hosted := len(r.hosts) == 0
-	for _, h := range r.hosts {
+	hosted := len(r.Hosts) == 0
+	for _, h := range r.Hosts {
 		below, wildcard := strings.CutPrefix(h, "*")
 		hosted = hosted || h == host || wildcard && strings.HasSuffix(host, below) && host != below
 	}
-	pathed := len(r.paths) == 0
-	for _, p := range r.paths {
-		text, where := p.text, where
-		if p.anyCase {
+	pathed := len(r.Paths) == 0
+	for _, p := range r.Paths {
+		text, where := p.Text, where
+		if p.AnyCase {
 			text, where = strings.ToLower(text), strings.ToLower(where)
 		}
-		switch p.kind {
-		case exactPath:
+		switch p.Kind {
+		case ExactPath:
 			pathed = pathed || where == text
-		case prefixPath:
+		case PrefixPath:
 			pathed = pathed || strings.HasPrefix(where, text)
 		default:
 			pathed = pathed || where == text || strings.HasPrefix(where, text+"/")
@@ -84,8 +86,8 @@ func TestRulesDecideAsTheTable(t *testing.T) {
 	whole := 0
 	rapid.Check(t, func(t *rapid.T) {
 		drawn := drawnTable(t)
-		c := &conversion{}
-		rules := c.plan(table{drawn.name, slices.Clone(drawn.routes)})
+		c := &Conversion{}
+		rules := c.plan(Table{drawn.Name, slices.Clone(drawn.Routes)})
 		if len(c.problems) > 0 {
 			return
 		}
@@ -98,21 +100,21 @@ func TestRulesDecideAsTheTable(t *testing.T) {
 			for _, where := range asked {
 				for coins := range 4 {
 					thrown := map[string]bool{"heads": coins&1 > 0, "tails": coins&2 > 0}
-					var want, got *policy
-					for i := range drawn.routes {
-						if r := &drawn.routes[i]; r.takes(host, where, thrown) {
-							want = r.policy
+					var want, got *Policy
+					for i := range drawn.Routes {
+						if r := &drawn.Routes[i]; r.takes(host, where, thrown) {
+							want = r.Policy
 							break
 						}
 					}
 					for _, r := range rules {
-						if (&route{hosts: r.hosts, paths: r.paths}).takes(host, where, nil) {
+						if (&Route{Hosts: r.hosts, Paths: r.paths}).takes(host, where, nil) {
 							got = r.policy
 							break
 						}
 					}
-					if got.key() != want.key() && !(lessens && got == nil) {
-						t.Fatalf("%s%s with %v gets %s, want %s\ntable %+v\nrules %s", host, where, thrown, got.key(), want.key(), drawn.routes, finished(rules).JSON)
+					if got.Key() != want.Key() && !(lessens && got == nil) {
+						t.Fatalf("%s%s with %v gets %s, want %s\ntable %+v\nrules %s", host, where, thrown, got.Key(), want.Key(), drawn.Routes, finished(rules).JSON)
 					}
 				}
 			}
@@ -128,10 +130,10 @@ func TestRulesDecideAsTheTable(t *testing.T) {
 func TestNothingIsLeftOutInSilence(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		drawn := drawnTable(t)
-		strict := &conversion{}
-		strict.plan(table{drawn.name, slices.Clone(drawn.routes)})
-		c := &conversion{options: Options{Partial: true}}
-		rules := c.plan(table{drawn.name, slices.Clone(drawn.routes)})
+		strict := &Conversion{}
+		strict.plan(Table{drawn.Name, slices.Clone(drawn.Routes)})
+		c := &Conversion{Options: Options{Partial: true}}
+		rules := c.plan(Table{drawn.Name, slices.Clone(drawn.Routes)})
 		if len(c.problems) > 0 {
 			t.Fatal(c.problems)
 		}
@@ -148,52 +150,64 @@ func TestNothingIsLeftOutInSilence(t *testing.T) {
 // TestWithin: where a prefix's rest goes to another policy, that one must give no
 // more than the prefix's own, in any setting.
 func TestWithin(t *testing.T) {
-	with := func(settings ...setting) *policy {
-		p := &policy{}
-		p.setList("allow_origins", Place{}, []value{{json: "https://a.example"}})
-		for _, s := range settings {
-			if s.name == "allow_origins" {
-				p.settings = nil
-			}
-			p.settings = append(p.settings, s)
+	with := func(changes ...func(*Policy)) *Policy {
+		p := &Policy{}
+		for _, change := range changes {
+			change(p)
+		}
+		if p.AllowOrigins == nil {
+			p.Allow(config.SourceOrigin{Value: "https://a.example"}, Place{})
 		}
 		return p
 	}
-	list := func(name string, values ...string) setting {
-		s := setting{name: name, list: true}
-		for _, v := range values {
-			s.values = append(s.values, value{json: v})
+	list := func(name string, names ...string) func(*Policy) {
+		return func(p *Policy) {
+			for _, n := range names {
+				p.SetList(name, Place{}, []Value{{Text: n}})
+			}
 		}
-		return s
 	}
-	one := func(name string, v any) setting { return setting{name: name, values: []value{{json: v}}} }
+	origins := func(p *Policy) { p.Allow(Anyone, Place{}) }
+	credentials := func(p *Policy) { p.Credentials = true }
+	network := func(p *Policy) { p.PrivateNetwork = true }
+	forward := func(p *Policy) { p.ForwardUnmatched = true }
+	shadow := func(p *Policy) { p.Mode = config.Shadow }
+	reject := func(p *Policy) { p.Reject = true }
+	preserve := func(p *Policy) { p.Preserve = true }
+	age := func(seconds int64) func(*Policy) {
+		return func(p *Policy) { p.SetMaxAge(Place{}, seconds) }
+	}
 	for i, c := range []struct {
-		p, other *policy
+		p, other *Policy
 		want     bool
 	}{
 		{nil, nil, true},
 		{nil, with(), true},
 		{with(), nil, false},
 		{with(), with(), true},
-		{with(), with(list("allow_origins", "*")), true},
-		{with(list("allow_origins", "*")), with(), false},
-		{with(one("allow_credentials", true)), with(), false},
-		{with(), with(one("allow_credentials", true)), true},
-		{with(one("allow_credentials", true)), with(one("allow_credentials", true)), true},
+		{with(), with(origins), true},
+		{with(origins), with(), false},
+		{with(credentials), with(), false},
+		{with(), with(credentials), true},
+		{with(credentials), with(credentials), true},
 		{with(list("allow_methods", "PUT")), with(), false},
 		{with(list("allow_methods", "PUT")), with(list("allow_methods", "PUT", "DELETE")), true},
 		{with(list("allow_headers", "x-a")), with(list("allow_headers", "*")), true},
 		{with(list("allow_headers", "authorization")), with(list("allow_headers", "*")), false},
 		{with(list("allow_headers", "authorization")), with(list("allow_headers", "*", "authorization")), true},
 		{with(list("expose_headers", "x-a")), with(list("expose_headers", "x-b")), false},
-		{with(one("allow_private_network_access", true)), with(), false},
-		{with(one("max_age", 5)), with(one("max_age", 600)), true},
-		{with(one("unmatched_preflights", "forward")), with(), false},
-		{with(), with(one("mode", "shadow")), false},
-		{with(one("mode", "shadow")), with(), false},
+		{with(network), with(), false},
+		{with(age(5)), with(age(600)), true},
+		{with(forward), with(), false},
+		{with(), with(shadow), false},
+		{with(shadow), with(), false},
+		{with(shadow), with(shadow, origins), true},
+		{with(reject), with(), false},
+		{with(), with(reject), true},
+		{with(preserve), with(), false},
 	} {
 		if got := c.p.within(c.other); got != c.want {
-			t.Errorf("%d: %s within %s: %v", i, c.p.key(), c.other.key(), got)
+			t.Errorf("%d: %s within %s: %v", i, c.p.Key(), c.other.Key(), got)
 		}
 	}
 }

@@ -51,14 +51,14 @@ func (ps Problems) Error() string {
 // maxListed is how many problems are listed.
 const maxListed = 100
 
-func (c *conversion) problem(at Place, source, what, remedy string) {
+func (c *Conversion) Problem(at Place, source, what, remedy string) {
 	c.add(Problem{Place: at, Source: source, What: what, Remedy: remedy})
 }
 
 // add keeps one problem for each place and text: the same route is looked at more
 // than once.
-func (c *conversion) add(p Problem) {
-	p.What, p.Remedy, p.Source = printable(p.What), printable(p.Remedy), printable(p.Source)
+func (c *Conversion) add(p Problem) {
+	p.What, p.Remedy, p.Source = Printable(p.What), Printable(p.Remedy), Printable(p.Source)
 	if !c.told[p] {
 		if c.told == nil {
 			c.told = map[Problem]bool{}
@@ -68,8 +68,8 @@ func (c *conversion) add(p Problem) {
 	}
 }
 
-// printable keeps what a file holds from breaking a line, or a terminal.
-func printable(s string) string {
+// Printable keeps what a file holds from breaking a line, or a terminal.
+func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == 0x2028 || r == 0x2029 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
 			return '?'
@@ -80,7 +80,7 @@ func printable(s string) string {
 
 // all returns the problems in the order of the files, and what is not listed as a
 // number.
-func (c *conversion) all(files []File) Problems {
+func (c *Conversion) all(files []File) Problems {
 	order := map[string]int{}
 	for i, f := range files {
 		order[f.Name] = i
@@ -96,4 +96,15 @@ func (c *conversion) all(files []File) Problems {
 	return append(c.problems[:maxListed:maxListed], Problem{
 		Place: last.Place, What: fmt.Sprintf("%d more problems, the first of them here", rest), Remedy: "see to those above, then look again", More: rest - 1,
 	})
+}
+
+// MaxShown is how much of a text from a file messages show.
+const MaxShown = 100
+
+// Shortened keeps a text from filling a message.
+func Shortened(s string) string {
+	if r := []rune(s); len(r) > MaxShown {
+		return string(r[:MaxShown]) + "…"
+	}
+	return s
 }

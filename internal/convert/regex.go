@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"fmt"
 	"regexp"
 	"regexp/syntax"
 	"strings"
@@ -10,38 +11,38 @@ import (
 // maxExpanded is how many paths a regex may stand for, to be written as such.
 const maxExpanded = 64
 
-// regexPaths writes a regex of the whole path as paths, where it is one in disguise:
+// RegexPaths writes a regex of the whole path as paths, where it is one in disguise:
 // "/v1/.*", "/(a|b)", "/v1(/.*)?".
-func regexPaths(regex string) ([]path, bool) {
+func RegexPaths(regex string) ([]Path, bool) {
 	re, err := syntax.Parse(regex, syntax.Perl)
 	if err != nil || len(regex) > 1000 {
 		return nil, false
 	}
 	var parts []*syntax.Regexp
-	flatten(re, &parts)
-	kind := exactPath
+	Flatten(re, &parts)
+	kind := ExactPath
 	if n := len(parts); n > 0 {
 		switch last := parts[n-1]; {
-		case isAnything(last):
-			kind, parts = prefixPath, parts[:n-1]
+		case IsAnything(last):
+			kind, parts = PrefixPath, parts[:n-1]
 		case isBelowOrNothing(last):
-			kind, parts = belowPath, parts[:n-1]
+			kind, parts = BelowPath, parts[:n-1]
 		}
 	}
-	texts, few := expand(parts)
+	texts, few := Expand(parts)
 	if !few {
 		return nil, false
 	}
-	var paths []path
+	var paths []Path
 	for _, t := range texts {
-		paths = append(paths, path{kind: kind, text: t})
+		paths = append(paths, Path{Kind: kind, Text: t})
 	}
 	return paths, true
 }
 
-// expand returns all texts that parts match, one behind the other; false where
+// Expand returns all texts that parts match, one behind the other; false where
 // they are too many.
-func expand(parts []*syntax.Regexp) (texts []string, few bool) {
+func Expand(parts []*syntax.Regexp) (texts []string, few bool) {
 	texts = []string{""}
 	for _, p := range parts {
 		more, ok := finite(p)
@@ -59,20 +60,20 @@ func expand(parts []*syntax.Regexp) (texts []string, few bool) {
 	return texts, true
 }
 
-// flatten lists what follows each other, without the marks of begin and end at the
+// Flatten lists what follows each other, without the marks of begin and end at the
 // ends: the whole path is matched anyway.
-func flatten(re *syntax.Regexp, parts *[]*syntax.Regexp) {
+func Flatten(re *syntax.Regexp, parts *[]*syntax.Regexp) {
 	switch re.Op {
 	case syntax.OpConcat:
 		for _, sub := range re.Sub {
-			flatten(sub, parts)
+			Flatten(sub, parts)
 		}
 	case syntax.OpCapture:
 		if re.Sub[0].Op == syntax.OpAlternate || re.Sub[0].Op == syntax.OpCharClass {
 			*parts = append(*parts, re.Sub[0])
 			return
 		}
-		flatten(re.Sub[0], parts)
+		Flatten(re.Sub[0], parts)
 	case syntax.OpBeginText:
 		if len(*parts) > 0 {
 			*parts = append(*parts, re)
@@ -85,7 +86,7 @@ func flatten(re *syntax.Regexp, parts *[]*syntax.Regexp) {
 
 // isAnything: `.*`. A path has no line break, so that it is all the same whether
 // the dot takes one.
-func isAnything(re *syntax.Regexp) bool {
+func IsAnything(re *syntax.Regexp) bool {
 	return re.Op == syntax.OpStar && (re.Sub[0].Op == syntax.OpAnyChar || re.Sub[0].Op == syntax.OpAnyCharNotNL)
 }
 
@@ -95,8 +96,8 @@ func isBelowOrNothing(re *syntax.Regexp) bool {
 		return false
 	}
 	var parts []*syntax.Regexp
-	flatten(re.Sub[0], &parts)
-	return len(parts) == 2 && literal(parts[0]) == "/" && isAnything(parts[1])
+	Flatten(re.Sub[0], &parts)
+	return len(parts) == 2 && literal(parts[0]) == "/" && IsAnything(parts[1])
 }
 
 func literal(re *syntax.Regexp) string {
@@ -138,30 +139,30 @@ func finite(re *syntax.Regexp) ([]string, bool) {
 		}
 		return texts, true
 	case syntax.OpConcat:
-		return expand(re.Sub)
+		return Expand(re.Sub)
 	}
 	return nil, false
 }
 
-// regexRegion is a prefix of all paths that a regex matches.
-func regexRegion(regex string) path {
+// RegexRegion is a prefix of all paths that a regex matches.
+func RegexRegion(regex string) Path {
 	re, err := regexp.Compile(`\A(?:` + regex + `)\z`)
 	if err != nil {
-		return path{kind: anyPath}
+		return Path{Kind: AnyPath}
 	}
 	prefix, whole := re.LiteralPrefix()
 	switch {
 	case !utf8.ValidString(prefix) || prefix == "":
-		return path{kind: anyPath}
+		return Path{Kind: AnyPath}
 	case whole:
-		return path{kind: exactPath, text: prefix}
+		return Path{Kind: ExactPath, Text: prefix}
 	}
-	return path{kind: prefixPath, text: prefix}
+	return Path{Kind: PrefixPath, Text: prefix}
 }
 
-// wholeRegex writes a regex that is looked for in a text as one of the whole text;
+// WholeRegex writes a regex that is looked for in a text as one of the whole text;
 // fromStart says that it is looked for at the beginning alone.
-func wholeRegex(regex string, fromStart bool) string {
+func WholeRegex(regex string, fromStart bool) string {
 	const anything = ".*"
 	if inlineFlags(regex) { // they hold for all that follows, alternatives included
 		if fromStart {
@@ -266,4 +267,18 @@ func literalRegex(regex string) (string, bool) {
 	}
 	text := literal(re)
 	return text, text != ""
+}
+
+// Regex writes a regex of the path as paths, or as a condition.
+func (r Reader) Regex(made *Route, regex string, anyCase bool, at Place) []Path {
+	if paths, ok := RegexPaths(regex); ok {
+		for i := range paths {
+			paths[i].At, paths[i].AnyCase = at, anyCase
+		}
+		return paths
+	}
+	made.When = append(made.When, Condition{fmt.Sprintf("the regex %q of the path", regex), at, "write the paths, or a prefix"})
+	region := RegexRegion(regex)
+	region.AnyCase = anyCase
+	return []Path{region}
 }

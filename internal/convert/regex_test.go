@@ -32,7 +32,7 @@ func TestWholeRegex(t *testing.T) {
 		{`^(?:a|b)$`, false, `(?:a|b)`},
 		{`^(?P<x>a)$`, false, `(?P<x>a)`},
 	} {
-		if got := wholeRegex(c.regex, c.fromStart); got != c.want {
+		if got := WholeRegex(c.regex, c.fromStart); got != c.want {
 			t.Errorf("%s becomes %s, want %s", c.regex, got, c.want)
 		}
 	}
@@ -56,7 +56,7 @@ func TestWholeRegexMatchesTheSame(t *testing.T) {
 		if fromStart {
 			want = regexp.MustCompile(`\A(?:` + regex + `)`).MatchString(text)
 		}
-		whole := wholeRegex(regex, fromStart)
+		whole := WholeRegex(regex, fromStart)
 		re, err := regexp.Compile(`\A(?:` + whole + `)\z`)
 		if err != nil {
 			t.Fatalf("%s becomes %s: %v", regex, whole, err)

@@ -9,11 +9,11 @@ import (
 // cover may say no where there is one: then a conversion is refused that could
 // have been made, and never the other way round.
 
-// hostsOverlap reports whether two patterns have a host in common; "" is any host.
-func hostsOverlap(a, b string) bool { return hostCovers(a, b) || hostCovers(b, a) }
+// HostsOverlap reports whether two patterns have a host in common; "" is any host.
+func HostsOverlap(a, b string) bool { return HostCovers(a, b) || HostCovers(b, a) }
 
-// hostCovers reports whether every host of b is one of a.
-func hostCovers(a, b string) bool {
+// HostCovers reports whether every host of b is one of a.
+func HostCovers(a, b string) bool {
 	if a == "" || a == b {
 		return true
 	}
@@ -21,17 +21,17 @@ func hostCovers(a, b string) bool {
 	return wildcard && b != "" && strings.HasSuffix(b, below) && len(b) > len(below)
 }
 
-// listOf returns the patterns of a list, "" for the one that is nil.
-func listOf(hosts []string) []string {
+// ListOf returns the patterns of a list, "" for the one that is nil.
+func ListOf(hosts []string) []string {
 	if len(hosts) == 0 {
 		return []string{""}
 	}
 	return hosts
 }
 
-func pathsOf(paths []path) []path {
+func PathsOf(paths []Path) []Path {
 	if len(paths) == 0 {
-		return []path{{kind: anyPath}}
+		return []Path{{Kind: AnyPath}}
 	}
 	return paths
 }
@@ -47,103 +47,103 @@ func isBelow(text, stem string) bool {
 	return ok && (rest == "" || rest[0] == '/')
 }
 
-// pathsOverlap reports whether two paths have one in common.
-func pathsOverlap(a, b path) bool {
-	if a.anyCase || b.anyCase {
-		a.text, b.text = strings.ToLower(a.text), strings.ToLower(b.text)
+// PathsOverlap reports whether two paths have one in common.
+func PathsOverlap(a, b Path) bool {
+	if a.AnyCase || b.AnyCase {
+		a.Text, b.Text = strings.ToLower(a.Text), strings.ToLower(b.Text)
 	}
-	if a.kind > b.kind {
+	if a.Kind > b.Kind {
 		a, b = b, a
 	}
 	switch {
-	case a.kind == anyPath:
+	case a.Kind == AnyPath:
 		return true
-	case a.kind == exactPath:
-		return holds(b, a.text)
-	case a.kind == belowPath && b.kind == belowPath:
-		return isBelow(a.text, b.text) || isBelow(b.text, a.text)
-	case a.kind == belowPath && b.kind == prefixPath:
-		return strings.HasPrefix(a.text+"/", b.text) || strings.HasPrefix(b.text, a.text+"/")
-	case a.kind == belowPath: // and besidePath
-		return beside(a.text, b.text) || strings.HasPrefix(b.text, a.text+"/")
-	case a.kind == prefixPath && b.kind == prefixPath:
-		return strings.HasPrefix(a.text, b.text) || strings.HasPrefix(b.text, a.text)
-	case a.kind == prefixPath: // and besidePath
-		return strings.HasPrefix(b.text, a.text) || beside(a.text, b.text)
+	case a.Kind == ExactPath:
+		return holds(b, a.Text)
+	case a.Kind == BelowPath && b.Kind == BelowPath:
+		return isBelow(a.Text, b.Text) || isBelow(b.Text, a.Text)
+	case a.Kind == BelowPath && b.Kind == PrefixPath:
+		return strings.HasPrefix(a.Text+"/", b.Text) || strings.HasPrefix(b.Text, a.Text+"/")
+	case a.Kind == BelowPath: // and besidePath
+		return beside(a.Text, b.Text) || strings.HasPrefix(b.Text, a.Text+"/")
+	case a.Kind == PrefixPath && b.Kind == PrefixPath:
+		return strings.HasPrefix(a.Text, b.Text) || strings.HasPrefix(b.Text, a.Text)
+	case a.Kind == PrefixPath: // and besidePath
+		return strings.HasPrefix(b.Text, a.Text) || beside(a.Text, b.Text)
 	}
-	return a.text == b.text || beside(a.text, b.text) || beside(b.text, a.text)
+	return a.Text == b.Text || beside(a.Text, b.Text) || beside(b.Text, a.Text)
 }
 
 // holds reports whether a path is among those that p stands for.
-func holds(p path, text string) bool {
-	switch p.kind {
-	case exactPath:
-		return text == p.text
-	case belowPath:
-		return isBelow(text, p.text)
-	case prefixPath:
-		return strings.HasPrefix(text, p.text)
+func holds(p Path, text string) bool {
+	switch p.Kind {
+	case ExactPath:
+		return text == p.Text
+	case BelowPath:
+		return isBelow(text, p.Text)
+	case PrefixPath:
+		return strings.HasPrefix(text, p.Text)
 	case besidePath:
-		return beside(text, p.text)
+		return beside(text, p.Text)
 	}
 	return true
 }
 
-// pathCovers reports whether every path of b is one of a.
-func pathCovers(a, b path) bool {
-	if a.anyCase != b.anyCase && b.anyCase {
-		return a.kind == anyPath
+// PathCovers reports whether every path of b is one of a.
+func PathCovers(a, b Path) bool {
+	if a.AnyCase != b.AnyCase && b.AnyCase {
+		return a.Kind == AnyPath
 	}
-	if a.anyCase {
-		a.text, b.text = strings.ToLower(a.text), strings.ToLower(b.text)
+	if a.AnyCase {
+		a.Text, b.Text = strings.ToLower(a.Text), strings.ToLower(b.Text)
 	}
 	switch {
-	case a.kind == anyPath:
+	case a.Kind == AnyPath:
 		return true
-	case b.kind == anyPath || a.kind == exactPath && b.kind != exactPath:
+	case b.Kind == AnyPath || a.Kind == ExactPath && b.Kind != ExactPath:
 		return false
-	case b.kind == exactPath || b.kind == belowPath && a.kind != exactPath:
-		return holds(a, b.text)
-	case a.kind == belowPath: // and prefixPath or besidePath
-		return strings.HasPrefix(b.text, a.text+"/")
-	case a.kind == prefixPath:
-		return strings.HasPrefix(b.text, a.text)
-	case b.kind == prefixPath: // within besidePath
-		return beside(b.text, a.text)
+	case b.Kind == ExactPath || b.Kind == BelowPath && a.Kind != ExactPath:
+		return holds(a, b.Text)
+	case a.Kind == BelowPath: // and prefixPath or besidePath
+		return strings.HasPrefix(b.Text, a.Text+"/")
+	case a.Kind == PrefixPath:
+		return strings.HasPrefix(b.Text, a.Text)
+	case b.Kind == PrefixPath: // within besidePath
+		return beside(b.Text, a.Text)
 	}
-	return a.text == b.text || beside(b.text, a.text)
+	return a.Text == b.Text || beside(b.Text, a.Text)
 }
 
 // cell is one host pattern with one path.
 type cell struct {
 	host string
-	path path
+	path Path
 }
 
-// step is what a route and a rule have in common.
-type step struct {
-	hosts       []string
-	paths       []path
+// Step is what a route and a rule have in common.
+type Step struct {
+	Hosts       []string
+	Paths       []Path
 	conditional bool
 	gone        bool // decides nothing any more
-	policy      *policy
+	policy      *Policy
 	set         *hostSet // of the hosts, once it is asked for
 }
 
-func (s *step) overlaps(c cell) bool {
-	return !s.gone && s.named().overlaps(c.host) && somePath(s.paths, func(p path) bool { return pathsOverlap(p, c.path) })
+func (s *Step) Overlaps(c cell) bool {
+	return !s.gone && s.named().overlaps(c.host) && SomePath(s.Paths, func(p Path) bool { return PathsOverlap(p, c.path) })
 }
 
 // named are the step's hosts.
-func (s *step) named() *hostSet {
+func (s *Step) named() *hostSet {
 	if s.set == nil {
-		s.set = setOf(s.hosts)
+		s.set = setOf(s.Hosts)
 	}
 	return s.set
 }
 
-func (s *step) covers(c cell) bool {
-	return s.named().covers(c.host) && somePath(s.paths, func(p path) bool { return pathCovers(p, c.path) })
+func (s *Step) covers(c cell) bool {
+	return s.named().covers(c.host) && SomePath(s.Paths, func(p Path) bool { return PathCovers(p, c.path) })
 }
 
 // hostSet is a list of host patterns, to be asked for many hosts.
@@ -169,7 +169,7 @@ func setOf(hosts []string) *hostSet {
 }
 
 func (s *hostSet) covers(host string) bool {
-	return s.any || s.exact[host] || slices.ContainsFunc(s.wild, func(w string) bool { return hostCovers(w, host) })
+	return s.any || s.exact[host] || slices.ContainsFunc(s.wild, func(w string) bool { return HostCovers(w, host) })
 }
 
 func (s *hostSet) overlaps(host string) bool {
@@ -178,29 +178,29 @@ func (s *hostSet) overlaps(host string) bool {
 	}
 	if host[0] == '*' {
 		for h := range s.exact {
-			if hostCovers(host, h) {
+			if HostCovers(host, h) {
 				return true
 			}
 		}
 	}
-	return slices.ContainsFunc(s.wild, func(w string) bool { return hostsOverlap(w, host) })
+	return slices.ContainsFunc(s.wild, func(w string) bool { return HostsOverlap(w, host) })
 }
 
 // sequence are steps in their order, found by the hosts that they name.
 type sequence struct {
-	steps   []step
+	steps   []Step
 	byHost  map[string][]int
 	general []int // those for a wildcard, or for any host
 }
 
-func sequenceOf(steps []step) *sequence {
+func sequenceOf(steps []Step) *sequence {
 	q := &sequence{steps: steps, byHost: map[string][]int{}}
 	var last []string
 	var set *hostSet
 	for i := range steps {
 		s := &steps[i]
-		if set == nil || !slices.Equal(last, s.hosts) { // routes of one virtual host follow each other
-			last, set = s.hosts, setOf(s.hosts)
+		if set == nil || !slices.Equal(last, s.Hosts) { // routes of one virtual host follow each other
+			last, set = s.Hosts, setOf(s.Hosts)
 		}
 		s.set = set
 		if set.any || len(set.wild) > 0 {
@@ -242,7 +242,7 @@ func (q *sequence) from(i int, host string, visit func(j int) bool) {
 	}
 }
 
-func someHost(hosts []string, is func(string) bool) bool {
+func SomeHost(hosts []string, is func(string) bool) bool {
 	for _, h := range hosts {
 		if is(h) {
 			return true
@@ -251,20 +251,31 @@ func someHost(hosts []string, is func(string) bool) bool {
 	return len(hosts) == 0 && is("")
 }
 
-func somePath(paths []path, is func(path) bool) bool {
+func SomePath(paths []Path, is func(Path) bool) bool {
 	for _, p := range paths {
 		if is(p) {
 			return true
 		}
 	}
-	return len(paths) == 0 && is(path{})
+	return len(paths) == 0 && is(Path{})
 }
 
-func (s *step) cells() (all []cell) {
-	for _, h := range listOf(s.hosts) {
-		for _, p := range pathsOf(s.paths) {
+func (s *Step) Cells() (all []cell) {
+	for _, h := range ListOf(s.Hosts) {
+		for _, p := range PathsOf(s.Paths) {
 			all = append(all, cell{h, p})
 		}
 	}
 	return all
+}
+
+// Meet returns the hosts that are in both patterns.
+func Meet(a, b string) []string {
+	switch {
+	case HostCovers(a, b):
+		return []string{b}
+	case HostCovers(b, a):
+		return []string{a}
+	}
+	return nil
 }

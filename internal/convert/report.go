@@ -5,6 +5,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"corsfilter/config"
 )
 
 // Report is what there is to say beside the configuration, for a program.
@@ -21,7 +23,7 @@ func (r *Result) WriteChanges(w io.Writer) error {
 	var seen []Change
 	policies := 0
 	for _, rule := range r.Rules {
-		if rule.policy != nil {
+		if rule.made.policy != nil {
 			policies++
 		}
 	}
@@ -34,7 +36,7 @@ func (r *Result) WriteChanges(w io.Writer) error {
 			if len(seen) == 1 {
 				b.WriteString("what changes:\n")
 			}
-			fmt.Fprintf(&b, "  %s [%s]\n", printable(change.Text), change.Kind)
+			fmt.Fprintf(&b, "  %s [%s]\n", Printable(change.Text), change.Kind)
 			if rules := r.with(change); len(rules) < policies {
 				fmt.Fprintf(&b, "    in %s\n", strings.Join(rules, "; "))
 			}
@@ -42,10 +44,10 @@ func (r *Result) WriteChanges(w io.Writer) error {
 	}
 	for i, rule := range r.Rules {
 		for _, c := range rule.Comments {
-			fmt.Fprintf(&b, "rules[%d] %s: %s\n", i, rule.Name, printable(c.String()))
+			fmt.Fprintf(&b, "rules[%d] %s: %s\n", i, rule.Name, Printable(c.String()))
 		}
-		if rule.policy != nil && len(rule.policy.waivers) > 0 {
-			fmt.Fprintf(&b, "rules[%d] %s: tolerates %s\n", i, rule.Name, joined(rule.policy.waivers))
+		if waivers := r.Source.Rules[i].Policy.Tolerate; len(waivers) > 0 {
+			fmt.Fprintf(&b, "rules[%d] %s: tolerates %s\n", i, rule.Name, joined(waivers))
 		}
 	}
 	_, err := io.WriteString(w, b.String())
@@ -62,10 +64,10 @@ func (r *Result) with(change Change) (names []string) {
 	return names
 }
 
-func joined[S ~string](list []S) string {
-	texts := make([]string, len(list))
-	for i, s := range list {
-		texts[i] = string(s)
+func joined(waivers []config.Waiver) string {
+	texts := make([]string, len(waivers))
+	for i, w := range waivers {
+		texts[i] = string(w.Code)
 	}
 	return strings.Join(texts, ", ")
 }

@@ -1,26 +1,27 @@
 package convert
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
+	"github.com/tidwall/gjson"
+
 	"corsfilter/config"
+	"corsfilter/internal/fieldpath"
 )
 
 // Result is the configuration that was made.
 type Result struct {
-	// JSON is the plugin configuration: what config.Parse accepts, the same for
-	// the same files.
-	JSON []byte
+	// Source is the plugin configuration, and JSON the text of it: what config.Parse
+	// accepts, the same for the same files.
+	Source *config.Source
+	JSON   []byte
 	// Rules are its rules, in their order.
 	Rules []Rule
 
-	made []*rule
+	index index
 }
 
 // Sources are the objects that the rules come from, each once.
@@ -38,7 +39,7 @@ func (r *Result) Sources() (names []string) {
 // Locate leads from a path of the configuration, as in config.Problem, back to the
 // source.
 func (r *Result) Locate(path string) From {
-	at, ok := locate(r.made, path)
+	at, ok := r.index.find(path)
 	if !ok {
 		return From{Place: Place{Line: 1, Column: 1, Document: 1}}
 	}
@@ -48,34 +49,52 @@ func (r *Result) Locate(path string) From {
 // found is what a path of the configuration stands for.
 type found struct {
 	rule *rule
-	// setting is that of the policy; nil where the path is none of a setting.
-	setting *setting
-	element int // of the setting's list; -1: none
-	place   Place
+	// entry is that of the policy; none where its setting is "".
+	Entry
+	place Place
 }
 
-var inRule = regexp.MustCompile(`^rules\[(\d+)\](?:\.paths\[(\d+)\]|\.policy\.(\w+)(?:\[(\d+)\])?)?`)
+// index says what the paths of a configuration stand for.
+type index map[string]found
 
-func locate(rules []*rule, path string) (f found, ok bool) {
-	m := inRule.FindStringSubmatch(path)
-	if m == nil {
-		return f, false
+// find returns what is known of a path, or else of what is around it.
+func (x index) find(path string) (f found, ok bool) {
+	for {
+		if f, ok = x[path]; ok || path == "" {
+			return f, ok
+		}
+		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
 	}
-	number, _ := strconv.Atoi(m[1])
-	f = found{rule: rules[number], element: -1, place: rules[number].from[0].Place}
-	if i, err := strconv.Atoi(m[2]); err == nil && f.rule.paths[i].at.File != "" {
-		f.place = f.rule.paths[i].at
-	}
-	if f.rule.policy == nil || m[3] == "" {
-		return f, true
-	}
-	if f.setting = f.rule.policy.find(m[3]); f.setting != nil {
-		f.place = f.setting.at
-		if i, err := strconv.Atoi(m[4]); err == nil && i < len(f.setting.values) {
-			f.element, f.place = i, f.setting.values[i].at
+}
+
+// add enters a rule.
+func (x index) add(path string, r *rule) {
+	x[path] = found{rule: r, place: r.from[0].Place}
+	for i, p := range r.paths {
+		if p.At.File != "" {
+			x[fieldpath.Index(fieldpath.Key(path, "paths"), i)] = found{rule: r, place: p.At}
 		}
 	}
-	return f, true
+	if r.policy == nil {
+		return
+	}
+	enter := func(setting string, element any, path string) {
+		if at, known := r.policy.Places[Entry{setting, element}]; known {
+			x[path] = found{r, Entry{setting, element}, at}
+		}
+	}
+	path = fieldpath.Key(path, "policy")
+	for _, setting := range append([]string{AllowOrigins, MaxAge, PrivateNetwork}, NameLists...) {
+		enter(setting, nil, fieldpath.Key(path, setting))
+	}
+	for i, o := range r.policy.AllowOrigins {
+		enter(AllowOrigins, written(o), fieldpath.Index(fieldpath.Key(path, AllowOrigins), i))
+	}
+	for _, setting := range NameLists {
+		for i, n := range *r.policy.list(setting) {
+			enter(setting, n, fieldpath.Index(fieldpath.Key(path, setting), i))
+		}
+	}
 }
 
 // Rule is one rule of the configuration, and what is to be said of it.
@@ -89,14 +108,13 @@ type Rule struct {
 	// Comments say what was left out; they are there with Options.Partial only.
 	Comments []Comment `json:"comments,omitempty"`
 
-	hosts, paths []string
-	policy       *policy
+	made *rule
 }
 
-// result makes the configuration of the rules, and has it parsed. What the parser
-// refuses is a problem at its place in the source; with Options.Partial elements
-// of lists are left out in place of that.
-func (c *conversion) result(rules []*rule) *Result {
+// result makes the configuration of the rules, and has it compiled. What is refused is
+// a problem at its place in the source; with Options.Partial elements of lists are left
+// out in place of that.
+func (c *Conversion) result(rules []*rule) *Result {
 	if len(rules) == 0 || c.bounded {
 		return nil
 	}
@@ -104,19 +122,18 @@ func (c *conversion) result(rules []*rule) *Result {
 		if r.policy != nil {
 			own := *r.policy // a waiver, or what is left out, is one rule's
 			own.known = ""
-			own.settings = slices.Clone(own.settings)
 			r.policy = &own
 		}
 	}
 	// Each round takes something out, or adds a waiver.
 	for range maxRounds {
 		result := finished(rules)
-		_, _, err := config.Parse(result.JSON)
+		_, _, err := result.Source.Compile()
 		var problems config.Problems
 		if !errors.As(err, &problems) {
 			return result
 		}
-		if !c.repair(rules, problems) {
+		if !c.repair(rules, result.index, problems) {
 			return nil
 		}
 	}
@@ -125,13 +142,13 @@ func (c *conversion) result(rules []*rule) *Result {
 
 const maxRounds = 200
 
-// repair does what the options allow about what the parser refuses; it reports
-// whether another try is worth it.
-func (c *conversion) repair(rules []*rule, problems config.Problems) bool {
-	changed, refused := false, false
-	drop := map[*setting][]int{}
+// repair does what the options allow about what is refused; it reports whether another
+// try is worth it.
+func (c *Conversion) repair(rules []*rule, index index, problems config.Problems) bool {
+	refused := false
+	drop := map[*rule][]Entry{}
 	for _, p := range problems {
-		at, ok := locate(rules, p.Path)
+		at, ok := index.find(p.Path)
 		if !ok {
 			refused = true
 			c.add(Problem{Place: rules[0].from[0].Place, What: p.Error()})
@@ -140,18 +157,17 @@ func (c *conversion) repair(rules []*rule, problems config.Problems) bool {
 		r, from := at.rule, at.rule.from[0].String()
 		waivable := slices.Contains(config.Waivers, p.Code)
 		if waivable && c.tolerates(p.Code) && r.policy != nil {
-			if !slices.Contains(r.policy.waivers, p.Code) { // of several that need it, the first asks for it
-				r.policy.waivers = append(r.policy.waivers, p.Code)
+			if !r.policy.tolerates(p.Code) { // of several that need it, the first asks for it
+				r.policy.Tolerate = append(r.policy.Tolerate, config.Waiver{Code: p.Code})
 			}
-			changed = true
 			continue
 		}
 		what := p.Reason
 		if p.Value != "" {
 			what = p.Value + ": " + what
 		}
-		if at.setting != nil {
-			what = at.setting.name + ": " + what
+		if at.Setting != "" {
+			what = at.Setting + ": " + what
 		}
 		problem := Problem{Place: at.place, Source: from, What: what, Remedy: p.Remedy}
 		switch {
@@ -159,52 +175,74 @@ func (c *conversion) repair(rules []*rule, problems config.Problems) bool {
 			problem.Waiver = p.Code
 			before, _, _ := strings.Cut(p.Remedy, ", or add \"")
 			problem.Remedy = before + ", or convert with -tolerate " + string(p.Code)
-		case c.options.Partial && at.element >= 0:
-			if !slices.Contains(drop[at.setting], at.element) {
-				drop[at.setting] = append(drop[at.setting], at.element)
-				r.comments = append(r.comments, Comment{at.place, printable(from + ": " + what)})
+		case c.Options.Partial && at.Element != nil:
+			if !slices.Contains(drop[r], at.Entry) {
+				drop[r] = append(drop[r], at.Entry)
+				r.comments = append(r.comments, Comment{at.place, Printable(from + ": " + what)})
 			}
-			changed = true
-			continue
-		case c.options.Partial && p.Code == config.Missing && at.setting != nil && at.setting.name == "allow_origins":
-			r.comments = append(r.comments, Comment{at.place, from + ": the policy, of which no origin is left; it is off"})
-			r.policy = nil
-			changed = true
 			continue
 		}
 		refused = true
 		c.add(problem)
 	}
-	for s, elements := range drop {
-		slices.Sort(elements)
-		s.values = slices.Clone(s.values)
-		for _, i := range slices.Backward(elements) {
-			s.values = slices.Delete(s.values, i, i+1)
+	for r, gone := range drop {
+		r.policy.drop(gone)
+		if len(r.policy.AllowOrigins) == 0 {
+			r.comments = append(r.comments, Comment{r.policy.Places[Entry{AllowOrigins, nil}], r.from[0].String() + ": every origin of the policy; it allows nobody"})
 		}
 	}
-	return changed && !refused
+	return !refused
+}
+
+// drop takes elements out of the lists.
+func (p *Policy) drop(gone []Entry) {
+	p.AllowOrigins = slices.DeleteFunc(slices.Clone(p.AllowOrigins), func(o config.SourceOrigin) bool { return slices.Contains(gone, Entry{AllowOrigins, written(o)}) })
+	for _, setting := range NameLists {
+		list := p.list(setting)
+		*list = slices.DeleteFunc(slices.Clone(*list), func(n config.Name) bool { return slices.Contains(gone, Entry{setting, n}) })
+	}
 }
 
 // finished writes the rules.
 func finished(rules []*rule) *Result {
-	result := &Result{made: rules}
+	result := &Result{Source: &config.Source{}, index: index{}}
 	names := map[string]int{}
-	for _, r := range rules {
-		made := Rule{Name: nameOfRule(r.from), From: r.from, hosts: r.hosts, policy: r.policy, Comments: r.comments, Changes: r.changes}
+	for i, r := range rules {
+		made := Rule{Name: nameOfRule(r.from), From: r.from, made: r, Comments: r.comments, Changes: r.changes}
 		if names[made.Name]++; names[made.Name] > 1 {
 			made.Name = fmt.Sprintf("%s (%d)", made.Name, names[made.Name])
 		}
-		for _, p := range r.paths {
-			made.paths = append(made.paths, p.pattern())
-		}
 		if r.policy != nil {
-			made.Changes = append(slices.Clone(made.Changes), r.policy.changes...)
-			made.Comments = append(slices.Clone(made.Comments), r.policy.comments...)
+			made.Changes = append(slices.Clone(made.Changes), r.policy.Changes...)
+			made.Comments = append(slices.Clone(made.Comments), r.policy.Comments...)
 		}
 		result.Rules = append(result.Rules, made)
+		result.Source.Rules = append(result.Source.Rules, r.source(made.Name))
+		result.index.add(fieldpath.Index("rules", i), r)
 	}
 	result.JSON = result.text(false)
 	return result
+}
+
+// source is the rule as the configuration has it. Compiling writes into the lists, which
+// rules may share.
+func (r *rule) source(name string) config.SourceRule {
+	made := config.SourceRule{Name: config.Name{Value: name}, Policy: &config.SourcePolicy{Settings: config.Settings{Mode: config.Off}}}
+	for _, h := range r.hosts {
+		made.Hosts = append(made.Hosts, config.Name{Value: h})
+	}
+	for _, p := range r.paths {
+		made.Paths = append(made.Paths, config.Name{Value: p.pattern()})
+	}
+	if r.policy != nil {
+		own := *r.policy
+		own.AllowOrigins, own.Tolerate = slices.Clone(own.AllowOrigins), slices.Clone(own.Tolerate)
+		for _, setting := range NameLists {
+			*own.list(setting) = slices.Clone(*own.list(setting))
+		}
+		made.Policy = &own.SourcePolicy
+	}
+	return made
 }
 
 // maxNamed is how many places a rule's name has.
@@ -225,7 +263,7 @@ func nameOfRule(from []From) string {
 			text = f.Part
 		}
 		last = f.Source
-		parts = append(parts, printable(text))
+		parts = append(parts, Printable(text))
 	}
 	if more := len(parts) - maxNamed; more > 0 {
 		parts = append(parts[:maxNamed], fmt.Sprintf("and %d more", more))
@@ -233,79 +271,53 @@ func nameOfRule(from []From) string {
 	return strings.Join(parts, ", ")
 }
 
-// object is the rule as JSON. JSON has no comments, so the name takes them where
-// they are wanted.
-func (r Rule) object(comments bool) (o jsonObject) {
-	name := r.Name
-	if comments && len(r.Comments) > 0 {
-		var places []string
-		for _, c := range r.Comments {
-			if place := fmt.Sprintf("%s:%d", printable(c.File), c.Line); !slices.Contains(places, place) {
-				places = append(places, place)
-			}
-		}
-		name += " (left out: " + strings.Join(places, ", ") + ")"
-	}
-	if name != "" {
-		o = append(o, member{"name", name})
-	}
-	if len(r.hosts) > 0 {
-		o = append(o, member{"hosts", r.hosts})
-	}
-	if len(r.paths) > 0 {
-		o = append(o, member{"paths", r.paths})
-	}
-	return append(o, member{"policy", r.policy.object()})
-}
-
-// text is the configuration as JSON, a line for each setting.
+// text is the configuration as JSON, a line for each setting. JSON has no comments, so
+// that the names of rules take them where they are wanted.
 func (r *Result) text(comments bool) []byte {
-	var b bytes.Buffer
-	b.WriteString("{\n  \"rules\": [")
+	source := *r.Source
+	source.Rules = slices.Clone(source.Rules)
 	for i, rule := range r.Rules {
-		if i > 0 {
-			b.WriteByte(',')
+		if !comments || len(rule.Comments) == 0 {
+			continue
 		}
-		b.WriteString("\n    {")
-		for j, m := range rule.object(comments) {
-			if j > 0 {
-				b.WriteByte(',')
-			}
-			fmt.Fprintf(&b, "\n      %s: ", compact(m.key))
-			policy, ok := m.value.(jsonObject)
-			if !ok {
-				b.Write(spaced(m.value))
-				continue
-			}
-			b.WriteByte('{')
-			for k, s := range policy {
-				if k > 0 {
-					b.WriteByte(',')
-				}
-				fmt.Fprintf(&b, "\n        %s: %s", compact(s.key), spaced(s.value))
-			}
-			b.WriteString("\n      }")
+		var places []string
+		for _, c := range rule.Comments {
+			places = append(places, fmt.Sprintf("%s:%d", Printable(c.File), c.Line))
 		}
-		b.WriteString("\n    }")
+		places = once(places, func(place string) string { return place })
+		source.Rules[i].Name.Value += " (left out: " + strings.Join(places, ", ") + ")"
 	}
-	b.WriteString("\n  ]\n}\n")
-	return b.Bytes()
+	var b strings.Builder
+	lines(&b, gjson.ParseBytes(compact(&source)), "\n")
+	return []byte(b.String() + "\n")
 }
 
-// spaced is compact with a space between the elements of a list.
-func spaced(v any) []byte {
-	var elements [][]byte
-	switch list := v.(type) {
-	case []any:
-		for _, e := range list {
-			elements = append(elements, compact(e))
-		}
-	case []string:
-		for _, e := range list {
-			elements = append(elements, compact(e))
-		}
-	default:
-		return compact(v)
+// lines writes JSON with a line for each member of the rules and policies; other lists
+// stand in one.
+func lines(b *strings.Builder, v gjson.Result, newline string) {
+	open, end, within, between := "{", newline+"}", newline+"  ", ","
+	switch {
+	case v.IsArray() && v.Get("0.policy").Exists():
+		open, end = "[", newline+"]"
+	case v.IsArray():
+		open, end, within, between = "[", "]", "", ", "
+	case !v.IsObject() || newline == "":
+		b.WriteString(v.Raw)
+		return
 	}
-	return append(append([]byte("["), bytes.Join(elements, []byte(", "))...), ']')
+	b.WriteString(open)
+	first := true
+	v.ForEach(func(key, value gjson.Result) bool {
+		if !first {
+			b.WriteString(between)
+		}
+		first = false
+		b.WriteString(within)
+		if v.IsObject() {
+			b.WriteString(key.Raw + ": ")
+		}
+		lines(b, value, within)
+		return true
+	})
+	b.WriteString(end)
 }

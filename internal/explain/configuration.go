@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"corsfilter/internal/convert"
+	"corsfilter/internal/convert/source"
 	"corsfilter/internal/lint"
 )
 
@@ -20,16 +21,16 @@ type Found struct {
 
 // Configuration returns a plugin configuration in a file: the only one, or the one
 // that is named as lint says where it stands. plugins are as for [lint.Find]. Where
-// the file holds policies of another proxy instead, it is what [convert.Convert]
+// the file holds policies of another proxy instead, it is what [source.Convert]
 // makes of them.
 func Configuration(file string, data []byte, name string, plugins ...string) (Found, error) {
 	found, err := lint.Find(data, plugins...)
-	source := convert.File{Name: file, Data: data}
+	policies := convert.File{Name: file, Data: data}
 	switch {
 	case err != nil:
 		return Found{}, fmt.Errorf("%s: %w", file, err)
-	case len(found) == 0 && name == "" && convert.Recognises(source):
-		result, problems := convert.Convert([]convert.File{source}, convert.Options{})
+	case len(found) == 0 && name == "" && source.Recognises(policies):
+		result, problems := source.Convert([]convert.File{policies}, convert.Options{})
 		if problems != nil {
 			return Found{}, fmt.Errorf("%s can not be converted as it stands; corsctl convert has the flags that messages name:\n%w", file, problems)
 		}

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -342,5 +343,59 @@ func TestARemedyHelpsWhateverUpstreamSends(t *testing.T) {
 	}
 	if want := `add "https://b.example" to allow_origins, if that page may read responses; then set "allow_credentials": true, or send the request without credentials`; report.Remedy != want || len(report.Changes) != 2 {
 		t.Errorf("remedy %q, %d changes", report.Remedy, len(report.Changes))
+	}
+}
+
+// TestRequestsWithoutAPolicy: upstream answers, and a policy at the top level would
+// help; methods are compared with no policy.
+func TestRequestsWithoutAPolicy(t *testing.T) {
+	const policy = `{"rules": [{"hosts": ["a.example"], "policy": {"mode": "off"}}]}`
+	for _, c := range []struct{ method, opens, line string }{
+		{"GET", "https://x.example", `"allow_origins": ["https://b.example"]`},
+		{"query", "*", ""}, // the method alone is no policy
+		{"patch", "*", ""},
+	} {
+		report, err := Explain([]byte(policy), Request{
+			Request: browser.Request{Origin: "https://b.example", Method: c.method}, Host: "other.example", Path: "/",
+			Upstream: []browser.Header{header("access-control-allow-origin", c.opens)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := ""
+		for _, change := range report.Changes {
+			line += change.Line
+		}
+		if report.Allowed || line != c.line {
+			t.Errorf("%s: allowed %v, %q, remedy %q", c.method, report.Allowed, line, report.Remedy)
+		}
+	}
+}
+
+// TestChangesAreInThePolicysWords: a line replaces the one of the policy, however that
+// spells its key; and a list that is to be written anew is empty.
+func TestChangesAreInThePolicysWords(t *testing.T) {
+	const origin = "https://b.example"
+	for _, c := range []struct {
+		policy      string
+		credentials bool
+		lines       []string
+	}{
+		{"\ufeff" + `{"allow_origin_string_match": [{"safe_regex": {"regex": "https://[a]\\.example"}}], "max_age": "5"}`, false, []string{
+			`"allow_origin_string_match": [{"regex":"https://[a]\\.example"},"https://b.example"]`}},
+		{`{"rules": [{"policy": {"allowOrigins": ["https://a.example"]}}]}`, false, []string{`"allowOrigins": ["https://a.example", "https://b.example"]`}},
+		{`{"allow_origins": ["*"], "expose_headers": "*"}`, true, []string{`"allow_origins": ["https://b.example"]`, `"allow_credentials": true`}},
+	} {
+		report, err := Explain([]byte(c.policy), Request{Request: browser.Request{Origin: origin, Method: "GET", Credentials: c.credentials}, Path: "/"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines []string
+		for _, change := range report.Changes {
+			lines = append(lines, change.Line)
+		}
+		if !slices.Equal(lines, c.lines) {
+			t.Errorf("%s: %q, want %q", c.policy, lines, c.lines)
+		}
 	}
 }

@@ -1,7 +1,6 @@
 package explain
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -55,11 +54,9 @@ func Matcher(w io.Writer, regex string) (refused bool, err error) {
 	if pattern, ok := explorer.Pattern(found); ok {
 		fmt.Fprintf(&b, "says the same as the pattern %q\n", pattern.String())
 	}
-	quoted, err := json.Marshal(regex)
-	if err != nil {
-		return false, err
-	}
-	_, _, err = config.Parse(fmt.Appendf(nil, `{"allow_origins": [{"regex": %s}], "allow_credentials": true}`, quoted))
+	_, _, err = (&config.Source{SourcePolicy: &config.SourcePolicy{
+		AllowOrigins: []config.SourceOrigin{{Kind: config.Regex, Value: regex}}, Settings: config.Settings{Credentials: true},
+	}}).Compile()
 	var problems config.Problems
 	if errors.As(err, &problems) {
 		fmt.Fprintf(&b, "with allow_credentials it is refused: %s\n", problems[0].Code)

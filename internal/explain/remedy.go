@@ -1,11 +1,12 @@
 package explain
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/tidwall/gjson"
 
 	"corsfilter/config"
 	"corsfilter/internal/browser"
@@ -32,7 +33,7 @@ func (x *explanation) remedy(configuration []byte) (words string, changes []Chan
 	if x.request.beforeTheFilter() != 0 {
 		return remedyForSlashes, nil
 	}
-	at, policy, err := newEditor(configuration, x.rule)
+	e, err := newEditor(configuration, x.rule)
 	if err != nil {
 		return "", nil
 	}
@@ -51,40 +52,24 @@ func (x *explanation) remedy(configuration []byte) (words string, changes []Chan
 		if edit == nil {
 			return "", nil
 		}
-		policy.advise(advice)
-		edit(policy)
-		text, err := policy.waive(at)
+		e.change(advice, edit)
+		c, err := e.compile()
 		if err != nil {
 			return "", nil
 		}
-		if report, err = explainOnce(text, next); err != nil {
-			return "", nil
-		}
-		if report.Allowed {
-			return policy.words(), policy.changes()
-		}
-		if rest = policy.parsed; rest == nil {
-			return "", nil
+		again := explanation{config: c, request: next, report: &Report{SameOrigin: next.SameOrigin}}
+		again.policy, again.rule = c.Select(next.Host, next.seen())
+		again.run()
+		if report, rest = again.report, again.policy; report.Allowed {
+			return strings.Join(e.advised, "; then "), e.changes
 		}
 	}
 	return "", nil
 }
 
-// explainOnce explains without looking for a remedy.
-func explainOnce(configuration []byte, r Request) (*Report, error) {
-	c, _, err := config.Parse(configuration)
-	if err != nil {
-		return nil, err
-	}
-	x := explanation{config: c, request: r, report: &Report{SameOrigin: r.SameOrigin}}
-	x.policy, x.rule = c.Select(r.Host, r.seen())
-	x.run()
-	return x.report, nil
-}
-
 // step says what to change next: in words, and in the policy. Without an edit the
 // advice is for the script.
-func step(report *Report, p *config.Policy, r Request) (advice string, edit func(*editor)) {
+func step(report *Report, p *config.Policy, r Request) (advice string, edit func(*config.SourcePolicy)) {
 	stage := report.Request
 	if stage == nil {
 		stage = report.Preflight
@@ -92,130 +77,126 @@ func step(report *Report, p *config.Policy, r Request) (advice string, edit func
 	v := stage.Browser
 	switch v.Reason {
 	case browser.OriginMissing, browser.OriginMismatch:
-		return fmt.Sprintf("add %q to allow_origins, if that page may read responses", r.Origin), func(e *editor) { e.add("allow_origins", r.Origin) }
+		return fmt.Sprintf("add %q to allow_origins, if that page may read responses", r.Origin), func(p *config.SourcePolicy) {
+			p.AllowOrigins = append(p.AllowOrigins, config.SourceOrigin{Value: r.Origin})
+		}
 	case browser.WildcardCredentials:
-		return `list the origins in place of "*", and set "allow_credentials": true`, func(e *editor) {
-			e.set("allow_origins", []any{r.Origin})
-			e.set("allow_credentials", true)
+		return `list the origins in place of "*", and set "allow_credentials": true`, func(p *config.SourcePolicy) {
+			p.AllowOrigins = []config.SourceOrigin{{Value: r.Origin}}
+			p.Credentials = true
 		}
 	case browser.CredentialsMissing:
-		return `set "allow_credentials": true, or send the request without credentials`, func(e *editor) { e.set("allow_credentials", true) }
+		return `set "allow_credentials": true, or send the request without credentials`, func(p *config.SourcePolicy) { p.Credentials = true }
 	case browser.MethodNotAllowed:
-		if upper := strings.ToUpper(v.Detail); upper != v.Detail && p.AllowsMethod(upper) || v.Detail == "patch" {
+		if upper := strings.ToUpper(v.Detail); v.Detail == "patch" || p != nil && upper != v.Detail && p.AllowsMethod(upper) {
 			return fmt.Sprintf("write %q in the script: methods are case-sensitive, and browsers upper-case only the common ones", strings.ToUpper(v.Detail)), nil
 		}
-		return fmt.Sprintf("add %q to allow_methods", v.Detail), func(e *editor) { e.add("allow_methods", v.Detail) }
+		return fmt.Sprintf("add %q to allow_methods", v.Detail), func(p *config.SourcePolicy) {
+			p.AllowMethods = append(p.AllowMethods, config.Name{Value: v.Detail})
+		}
 	case browser.HeaderNotAllowed, browser.AuthorizationMissing:
-		return fmt.Sprintf("add %q to allow_headers", v.Detail), func(e *editor) { e.add("allow_headers", v.Detail) }
+		return fmt.Sprintf("add %q to allow_headers", v.Detail), func(p *config.SourcePolicy) {
+			p.AllowHeaders = append(p.AllowHeaders, config.Name{Value: v.Detail})
+		}
 	case browser.PrivateNetworkDenied:
-		return `set "allow_private_network_access": true`, func(e *editor) { e.set("allow_private_network_access", true) }
+		return `set "allow_private_network_access": true`, func(p *config.SourcePolicy) { p.PrivateNetwork = true }
 	}
 	return "", nil
 }
 
 // editor changes one policy of a configuration.
 type editor struct {
-	object  map[string]any
-	changed []string          // settings, in order
-	advised []string          // in words, in order
-	advice  map[string]string // by setting, the first
-	parsed  *config.Policy    // after the last change
-	rule    int               // -1: the top level
+	source  *config.Source
+	policy  *config.SourcePolicy
+	object  gjson.Result // the policy as it was
+	advised []string     // in words, in order
+	changes []Change     // by setting
 }
 
-// document is a configuration as JSON that can be changed and printed again.
-type document struct{ root map[string]any }
-
-func newEditor(configuration []byte, rule *config.Rule) (*document, *editor, error) {
-	decoder := json.NewDecoder(strings.NewReader(strings.TrimPrefix(string(configuration), "\ufeff")))
-	decoder.UseNumber()
-	d := &document{}
-	if err := decoder.Decode(&d.root); err != nil {
-		return nil, nil, err
+func newEditor(configuration []byte, rule *config.Rule) (*editor, error) {
+	source, err := config.Read(configuration)
+	if err != nil {
+		return nil, err
 	}
+	text := strings.TrimPrefix(string(configuration), "\ufeff")
 	if rule == nil {
-		return d, &editor{object: d.root, rule: -1, advice: map[string]string{}}, nil
+		if source.SourcePolicy == nil { // a remedy may give one to requests that have none
+			source.SourcePolicy = &config.SourcePolicy{}
+		}
+		return &editor{source: source, policy: source.SourcePolicy, object: gjson.Parse(text)}, nil
 	}
-	rules, _ := d.root["rules"].([]any)
-	if rule.Index >= len(rules) {
-		return nil, nil, errors.New("the rule is not in the configuration")
+	object := gjson.Get(text, fmt.Sprintf("rules.%d.policy", rule.Index))
+	return &editor{source: source, policy: source.Rules[rule.Index].Policy, object: object}, nil
+}
+
+// change makes a change, and notes the settings that are others now, each with the
+// first advice about it.
+func (e *editor) change(advice string, edit func(*config.SourcePolicy)) {
+	if !slices.Contains(e.advised, advice) {
+		e.advised = append(e.advised, advice)
 	}
-	entry, _ := rules[rule.Index].(map[string]any)
-	object, _ := entry["policy"].(map[string]any)
-	if object == nil {
-		return nil, nil, errors.New("the rule has no policy")
+	before := written(e.policy)
+	edit(e.policy)
+	after := written(e.policy)
+	after.ForEach(func(setting, value gjson.Result) bool {
+		if before.Get(setting.Str).Raw != value.Raw {
+			e.note(setting.Str, advice, value.Raw)
+		}
+		return true
+	})
+	before.ForEach(func(setting, _ gjson.Result) bool {
+		if !after.Get(setting.Str).Exists() { // a list of nothing is left out
+			e.note(setting.Str, advice, "[]")
+		}
+		return true
+	})
+}
+
+func (e *editor) note(setting, advice, value string) {
+	i := slices.IndexFunc(e.changes, func(c Change) bool { return c.Setting == setting })
+	if i < 0 {
+		i = len(e.changes)
+		e.changes = append(e.changes, Change{Setting: setting, Advice: advice})
 	}
-	return d, &editor{object: object, rule: rule.Index, advice: map[string]string{}}, nil
+	e.changes[i].Line = fmt.Sprintf("%q: %s", e.key(setting), strings.ReplaceAll(value, `","`, `", "`))
+}
+
+// written is a policy as JSON.
+func written(p *config.SourcePolicy) gjson.Result {
+	text, _ := (&config.Source{SourcePolicy: p}).MarshalJSON() // which refuses nothing
+	return gjson.ParseBytes(text)
 }
 
 // key is how the policy spells a setting: in one of the dialects, perhaps.
 func (e *editor) key(setting string) string {
-	for key := range e.object {
-		if config.SettingOf(key) == setting {
-			return key
+	spelled := setting
+	e.object.ForEach(func(key, _ gjson.Result) bool {
+		if config.SettingOf(key.Str) == setting {
+			spelled = key.Str
 		}
-	}
-	return setting
+		return spelled == setting
+	})
+	return spelled
 }
 
-func (e *editor) note(setting string) {
-	if !slices.Contains(e.changed, setting) {
-		e.changed = append(e.changed, setting)
-		e.advice[setting] = e.advised[len(e.advised)-1]
-	}
-}
-
-func (e *editor) set(setting string, value any) {
-	e.object[e.key(setting)] = value
-	e.note(setting)
-}
-
-// add appends to a list, which may be written as one comma-separated string.
-func (e *editor) add(setting, value string) {
-	var list []any
-	switch old := e.object[e.key(setting)].(type) {
-	case []any:
-		list = slices.Clone(old)
-	case string:
-		for part := range strings.SplitSeq(old, ",") {
-			if part = strings.TrimSpace(part); part != "" {
-				list = append(list, part)
-			}
-		}
-	}
-	e.set(setting, append(list, value))
-}
-
-func (e *editor) advise(words string) {
-	if !slices.Contains(e.advised, words) {
-		e.advised = append(e.advised, words)
-	}
-}
-
-// waive prints the configuration, with the waivers without which it would be
-// refused. The error says that it is refused for something else.
-func (e *editor) waive(d *document) ([]byte, error) {
+// compile makes the configuration, with the waivers without which it would be refused.
+// The error says that it is refused for something else.
+func (e *editor) compile() (*config.Config, error) {
 	for {
-		text, err := json.Marshal(d.root)
-		if err != nil {
-			return nil, err
-		}
-		c, _, err := config.Parse(text)
+		c, _, err := e.source.Compile()
 		if err == nil {
-			if e.parsed = c.Default; e.rule >= 0 {
-				e.parsed = c.Policies()[e.rule]
-			}
-			return text, nil
+			return c, nil
 		}
 		var problems config.Problems
-		if !errors.As(err, &problems) || len(problems) == 0 {
+		if !errors.As(err, &problems) {
 			return nil, err
 		}
 		waived := false
 		for _, p := range problems {
-			if slices.Contains(config.Waivers, p.Code) && !e.tolerates(string(p.Code)) {
-				e.advise(fmt.Sprintf("add %q to dangerously_tolerate: %s", p.Code, p.Reason))
-				e.add("dangerously_tolerate", string(p.Code))
+			if slices.Contains(config.Waivers, p.Code) && !slices.ContainsFunc(e.policy.Tolerate, func(w config.Waiver) bool { return w.Code == p.Code }) {
+				e.change(fmt.Sprintf("add %q to dangerously_tolerate: %s", p.Code, p.Reason), func(s *config.SourcePolicy) {
+					s.Tolerate = append(s.Tolerate, config.Waiver{Code: p.Code})
+				})
 				waived = true
 			}
 		}
@@ -223,26 +204,4 @@ func (e *editor) waive(d *document) ([]byte, error) {
 			return nil, err
 		}
 	}
-}
-
-func (e *editor) tolerates(waiver string) bool {
-	list, _ := e.object[e.key("dangerously_tolerate")].([]any)
-	return slices.Contains(list, any(waiver))
-}
-
-func (e *editor) words() string { return strings.Join(e.advised, "; then ") }
-
-func (e *editor) changes() (changes []Change) {
-	for _, setting := range e.changed {
-		key := e.key(setting)
-		var line strings.Builder
-		encoder := json.NewEncoder(&line)
-		encoder.SetEscapeHTML(false)
-		if encoder.Encode(e.object[key]) != nil {
-			return nil
-		}
-		value := strings.ReplaceAll(strings.TrimSpace(line.String()), `","`, `", "`)
-		changes = append(changes, Change{Setting: setting, Advice: e.advice[setting], Line: fmt.Sprintf("%q: %s", key, value)})
-	}
-	return changes
 }

@@ -17,6 +17,7 @@ import (
 
 	"corsfilter/config"
 	"corsfilter/internal/convert"
+	"corsfilter/internal/convert/source"
 	"corsfilter/internal/suffix"
 )
 
@@ -83,7 +84,7 @@ func Check(name string, data []byte, required bool, plugins ...string) (findings
 			Reason: "skipped: it can not be read, and does not mention a configuration of this filter: " + err.Error()})
 	case err != nil:
 		findings = append(findings, Finding{File: name, Line: lineOf(err), Column: 1, Document: len(found) + 1, Code: NotReadable, Severity: Error, Reason: err.Error(), Remedy: "fix that first"})
-	case len(found) == 0 && required && convert.Recognises(convert.File{Name: name, Data: data}):
+	case len(found) == 0 && required && source.Recognises(convert.File{Name: name, Data: data}):
 		return CheckSources([]convert.File{{Name: name, Data: data}})
 	case len(found) == 0:
 		f := Finding{File: name, Line: 1, Column: 1, Document: 1, Code: NoneFound, Severity: missing, Reason: "no configuration of this filter is in the file"}

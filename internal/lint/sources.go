@@ -5,6 +5,7 @@ import (
 
 	"corsfilter/config"
 	"corsfilter/internal/convert"
+	"corsfilter/internal/convert/source"
 )
 
 // Codes of policies that are written for another proxy.
@@ -13,10 +14,10 @@ const (
 	NotConvertible config.Code = "not-convertible"
 )
 
-// CheckSources checks the configuration that [convert.Convert] makes of files, with
+// CheckSources checks the configuration that [source.Convert] makes of files, with
 // the lines of the source.
 func CheckSources(files []convert.File) (findings []Finding) {
-	result, problems := convert.Convert(files, convert.Options{})
+	result, problems := source.Convert(files, convert.Options{})
 	for _, p := range problems {
 		f := Finding{
 			File: p.File, Line: p.Line, Column: p.Column, Document: p.Document, Config: p.Source,
@@ -35,7 +36,7 @@ func CheckSources(files []convert.File) (findings []Finding) {
 		File: first.File, Line: first.Line, Column: first.Column, Document: first.Document, Code: Converted, Severity: Note,
 		Reason: "converted from " + strings.Join(result.Sources(), ", "), Remedy: "corsctl convert prints the configuration, and what changes",
 	})
-	c, warnings, _ := config.Parse(result.JSON) // it is accepted, or there were no result
+	c, warnings, _ := result.Source.Compile() // it is accepted, or there were no result
 	for _, list := range []struct {
 		problems config.Problems
 		severity Severity

@@ -12,6 +12,7 @@ import (
 	"corsfilter/filter"
 	"corsfilter/internal/browser"
 	"corsfilter/internal/convert"
+	"corsfilter/internal/convert/source"
 )
 
 // drawn is what somebody runs: the text of the resources, and the proxy that reads
@@ -82,7 +83,7 @@ func (s *shares) hold(t *rapid.T, d drawn) {
 	if die(t, "no waivers", 4) == 0 {
 		options.Tolerate = nil
 	}
-	result, problems := convert.Convert([]convert.File{{Name: "drawn.yaml", Data: []byte(d.text)}}, options)
+	result, problems := source.Convert([]convert.File{{Name: "drawn.yaml", Data: []byte(d.text)}}, options)
 	if result == nil {
 		if len(problems) == 0 {
 			t.Fatalf("neither a result nor a problem for\n%s", d.text)

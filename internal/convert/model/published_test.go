@@ -14,6 +14,7 @@ import (
 	"corsfilter/config"
 	"corsfilter/internal/browser"
 	"corsfilter/internal/convert"
+	"corsfilter/internal/convert/source"
 )
 
 var update = flag.Bool("update", false, "write the goldens in testdata/published")
@@ -69,7 +70,7 @@ func publishedAt(t *testing.T, file string) int {
 		}
 	}
 	got := map[string]string{}
-	result, problems := convert.Convert(resources, convert.Options{})
+	result, problems := source.Convert(resources, convert.Options{})
 	if result != nil {
 		got["converted"] = described(result)
 	} else {
@@ -79,7 +80,7 @@ func publishedAt(t *testing.T, file string) int {
 		if result != nil {
 			t.Errorf("it is converted without %s", names)
 		}
-		if result, problems = convert.Convert(resources, convert.Options{Tolerate: strings.Fields(names)}); result == nil {
+		if result, problems = source.Convert(resources, convert.Options{Tolerate: strings.Fields(names)}); result == nil {
 			t.Errorf("refused although %s is tolerated: %v", names, problems)
 		} else {
 			got["tolerated"] = described(result)

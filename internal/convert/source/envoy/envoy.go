@@ -1,0 +1,588 @@
+// Package envoy reads Envoy's own CORS filter: its policies on route configurations,
+// virtual hosts, routes and weighted clusters, in a bootstrap, in resources of xDS or
+// in a route configuration by itself. How Envoy decides stands in
+// source/extensions/filters/http/cors/cors_filter.cc and
+// source/common/router/config_impl.cc, read at commit 001cbf14.
+package envoy
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"corsfilter/config"
+	"corsfilter/internal/convert"
+	"corsfilter/internal/document"
+)
+
+// Source is its line in the list of sources.
+var Source = convert.Source{
+	Files:  "an envoy.yaml or its route configuration",
+	Reads:  func(o *convert.Object) bool { return o.Kind == "" && convert.Mentions(o.Root, "virtual_hosts") },
+	Tables: envoyTables,
+}
+
+// envoyManager is an HTTP connection manager, or what is assumed of one where a
+// route configuration stands alone.
+type envoyManager struct {
+	o    *convert.Object
+	node *yaml.Node
+	// filters are the names of the CORS filter in its chain, and whether it is
+	// disabled unless a route says otherwise.
+	filters  map[string]bool
+	has      bool // a chain of filters is there
+	ports    bool // a port in Host counts
+	dots     bool // a dot at its end does
+	rds      string
+	consumed bool
+}
+
+type envoyFinder struct {
+	*convert.Conversion
+	managers []*envoyManager
+	// alone are route configurations outside of managers.
+	alone []envoyRoutes
+}
+
+type envoyRoutes struct {
+	o    *convert.Object
+	node *yaml.Node
+}
+
+func envoyTables(c *convert.Conversion, objects []*convert.Object) (tables []convert.Table) {
+	f := &envoyFinder{Conversion: c}
+	for _, o := range objects {
+		f.find(o, o.Root)
+	}
+	for _, m := range f.managers {
+		if routes := convert.Child(m.node, "route_config"); routes != nil {
+			tables = append(tables, envoyTable(c, m, m.o, routes))
+			continue
+		}
+		for i := range f.alone {
+			if r := &f.alone[i]; m.rds != "" && convert.Text(convert.Child(r.node, "name")) == m.rds {
+				tables = append(tables, envoyTable(c, m, r.o, r.node))
+				m.consumed = true
+			}
+		}
+		if !m.consumed && len(m.filters) > 0 {
+			c.Problem(m.o.At(m.node), "HTTP connection manager "+convert.Text(convert.Child(m.node, "stat_prefix")), "its routes are not in the files", "add the route configuration, for example out of Envoy's /config_dump")
+		}
+	}
+	for _, r := range f.alone {
+		name := convert.Text(convert.Child(r.node, "name"))
+		if slices.ContainsFunc(f.managers, func(m *envoyManager) bool { return m.consumed && m.rds == name }) {
+			continue
+		}
+		tables = append(tables, envoyTable(c, &envoyManager{o: r.o, ports: true, dots: true}, r.o, r.node))
+	}
+	return tables
+}
+
+// find looks for managers and route configurations anywhere in a document.
+func (f *envoyFinder) find(o *convert.Object, node *yaml.Node) {
+	node = document.Resolve(node)
+	switch {
+	case node == nil:
+	case node.Kind == yaml.SequenceNode:
+		for _, e := range node.Content {
+			f.find(o, e)
+		}
+	case node.Kind != yaml.MappingNode:
+	case convert.Child(node, "http_filters") != nil || convert.Child(node, "route_config") != nil && convert.Child(node, "route_config", "virtual_hosts") != nil && convert.Child(node, "stat_prefix") != nil:
+		f.managers = append(f.managers, f.manager(o, node))
+	case convert.Child(node, "virtual_hosts") != nil:
+		f.alone = append(f.alone, envoyRoutes{o, node})
+	default:
+		for _, m := range convert.Members(node) {
+			f.find(o, m.Value)
+		}
+	}
+}
+
+// envoyCorsFilters are the names and types of the filter, old ones included.
+var envoyCorsFilters = []string{"envoy.filters.http.cors", "envoy.cors"}
+
+func (f *envoyFinder) manager(o *convert.Object, node *yaml.Node) *envoyManager {
+	m := &envoyManager{o: o, node: node, filters: map[string]bool{}, has: true, rds: convert.Text(convert.Child(node, "rds", "route_config_name"))}
+	r := convert.Reader{Conversion: f.Conversion, Object: o, Part: "HTTP connection manager"}
+	for _, filter := range convert.Elements(convert.Child(node, "http_filters")) {
+		name, kind := convert.Text(convert.Child(filter, "name")), convert.Text(convert.Child(filter, "typed_config", "@type"))
+		if strings.HasSuffix(kind, "filters.http.cors.v3.Cors") || strings.HasSuffix(kind, "filter.http.cors.v2.Cors") || kind == "" && slices.Contains(envoyCorsFilters, name) {
+			m.filters[name], _ = r.Boolean(convert.Child(filter, "disabled"), "disabled")
+		}
+	}
+	if len(m.filters) > 1 {
+		r.Fail(node, "several CORS filters are in the chain", "keep one")
+	}
+	strip, _ := r.Boolean(convert.Child(node, "strip_any_host_port"), "strip_any_host_port")
+	m.ports = !strip
+	strip, _ = r.Boolean(convert.Child(node, "strip_trailing_host_dot"), "strip_trailing_host_dot")
+	m.dots = !strip
+	return m
+}
+
+// envoyScope is one route configuration in translation.
+type envoyScope struct {
+	convert.Reader
+	manager *envoyManager
+	config  *yaml.Node
+	name    string
+	inert   *yaml.Node // a policy that no filter reads
+	routes  []convert.Route
+}
+
+func envoyTable(c *convert.Conversion, m *envoyManager, o *convert.Object, config *yaml.Node) convert.Table {
+	s := &envoyScope{Reader: convert.Reader{Conversion: c, Object: o, Part: ""}, manager: m, config: config}
+	s.name = "route configuration " + convert.Text(convert.Child(config, "name"))
+	if convert.Text(convert.Child(config, "name")) == "" {
+		s.name = fmt.Sprintf("route configuration in line %d", config.Line)
+	}
+	if !c.Wants(s.name) {
+		return convert.Table{Name: s.name}
+	}
+	s.Part = s.name
+	if vhds := convert.Child(config, "vhds"); vhds != nil {
+		s.Fail(vhds, "virtual hosts come from VHDS", "add them to the route configuration, for example out of Envoy's /config_dump")
+	}
+	ignored, _ := s.Boolean(convert.Child(config, "ignore_port_in_host_matching"), "ignore_port_in_host_matching")
+	switch ports := m.ports && !ignored; {
+	case ports && m.dots:
+		s.virtualHosts(convert.WithBoth)
+	case ports:
+		s.virtualHosts(convert.WithPort)
+	case m.dots:
+		s.virtualHosts(convert.WithDot)
+	default:
+		s.virtualHosts("")
+	}
+	if s.inert != nil {
+		what := "envoy.filters.http.cors is not among the http_filters"
+		if len(m.filters) > 0 {
+			what = "the CORS filter among the http_filters has another name"
+		}
+		s.Fail(s.inert, "the policy has no effect: "+what, "add the filter where the policy is meant, or take the policy out")
+	} else if m.has && len(m.filters) == 0 { // the filter is not meant for this chain
+		return convert.Table{Name: s.name}
+	}
+	return convert.Table{Name: s.name, Routes: s.routes}
+}
+
+// virtualHosts translates them in the order in which Envoy asks: exact domains, the
+// longest suffix, the longest prefix, any. The spelling of a host is what makes another host of it.
+func (s *envoyScope) virtualHosts(spelling string) {
+	var domains []convert.Domain
+	for _, vhost := range convert.Elements(convert.Child(s.config, "virtual_hosts")) {
+		named := map[string]bool{}
+		for _, d := range convert.Elements(convert.Child(vhost, "domains")) {
+			named[strings.ToLower(convert.Text(d))] = true
+		}
+		for _, d := range convert.Elements(convert.Child(vhost, "domains")) {
+			one := convert.DomainOf(vhost, convert.Text(d), d)
+			if host, port, ok := convert.CutPort(one.Text); ok {
+				if named[host] { // the host without a port stands beside it, or with another
+					continue
+				}
+				named[host] = true
+				one.Text, one.Port, one.Rank = host, port, 0
+			}
+			domains = append(domains, one)
+		}
+		if len(convert.Elements(convert.Child(vhost, "domains"))) == 0 {
+			s.Fail(vhost, "a virtual host has no domains", "write them")
+		}
+	}
+	for _, group := range convert.OrderDomains(domains) {
+		s.virtualHost(domains, group, spelling)
+	}
+}
+
+// virtualHost adds the routes of one virtual host, for some of its domains.
+func (s *envoyScope) virtualHost(domains, own []convert.Domain, spelling string) {
+	d := own[0]
+	vhost := d.Owner.(*yaml.Node)
+	name := convert.Text(convert.Child(vhost, "name"))
+	here := s.Reader
+	here.Part = "virtual host " + name
+	source := "virtual host " + name
+	var hosts []string
+	var when []convert.Condition
+	var changes []convert.Change
+	at := s.Object.At(d.Node)
+	switch {
+	case d.Rank == 3:
+		if spelling != "" && convert.Misspelled(domains, own) {
+			changes = append(changes, convert.HostSpelled("Envoy", spelling))
+		}
+	case d.Port != "":
+		hosts = []string{d.Text}
+		others := slices.ContainsFunc(domains, func(o convert.Domain) bool {
+			return o.Owner != d.Owner && (o.Rank == 0 && o.Text == d.Text || o.Rank > 0)
+		})
+		if others {
+			when = append(when, convert.Condition{What: "the port " + d.Port + " of the host", At: at, Remedy: "write the domain " + d.Text + " without it, where the listener has one port"})
+		} else {
+			changes = append(changes, convert.Change{Kind: convert.HostSpelling, Text: d.Text + " stands for the host with any port, or none; Envoy takes it with " + d.Port + " alone"})
+		}
+	case !d.Plain():
+		hosts = convert.HostList(d.Region())
+		when = append(when, convert.Condition{What: "the domain " + d.Text + ", a part of a label", At: at, Remedy: "write the hosts, or whole labels such as *.example.com"})
+	default:
+		hosts = convert.HostsOf(own)
+		if spelling != "" && convert.Misspelled(domains, own) {
+			changes = append(changes, convert.HostSpelled("Envoy", spelling))
+		}
+	}
+	if tls := convert.Text(convert.Child(vhost, "require_tls")); tls != "" && tls != "NONE" {
+		changes = append(changes, convert.Change{Kind: convert.MoreResponses, Text: "the redirect to https that require_tls makes carries CORS headers as well"})
+	}
+	if matcher := convert.Child(vhost, "matcher"); matcher != nil {
+		here.Fail(matcher, "a tree of matchers can not be carried over", "write routes")
+	}
+	for n, node := range convert.Elements(convert.Child(vhost, "routes")) {
+		part := fmt.Sprintf("routes[%d]", n)
+		if named := convert.Text(convert.Child(node, "name")); named != "" {
+			part = "route " + named
+		}
+		here.Part = source + " " + part
+		for _, r := range s.route(here, vhost, node, convert.From{Source: source, Part: part, Place: s.Object.At(node)}) {
+			r.Hosts = hosts
+			r.When = append(slices.Clone(when), r.When...)
+			if r.Policy != nil {
+				r.Changes = append(r.Changes, changes...)
+			}
+			s.routes = append(s.routes, r)
+		}
+	}
+	s.routes = append(s.routes, convert.Route{From: convert.From{Source: source, Place: s.Object.At(vhost)}, Hosts: hosts, When: when, Replies: true})
+}
+
+// envoyConditions are the keys of a match that ask for something else than the path.
+var envoyConditions = map[string]string{
+	"grpc": "gRPC, which a preflight is not", "tls_context": "the TLS connection", "dynamic_metadata": "metadata",
+	"filter_state": "the state of a filter", "path_match_policy": "a template of the path", "runtime": "the runtime",
+}
+
+// route translates one route; weighted clusters with policies of their own make
+// several of it, and a CONNECT makes none: no browser sends it.
+func (s *envoyScope) route(r convert.Reader, vhost, node *yaml.Node, from convert.From) (routes []convert.Route) {
+	match := convert.Child(node, "match")
+	made := convert.Route{From: from}
+	anyCase := false
+	if sensitive, given := r.Boolean(convert.Child(match, "case_sensitive"), "case_sensitive"); given {
+		anyCase = !sensitive
+	}
+	when := func(node *yaml.Node, what, remedy string) {
+		made.When = append(made.When, convert.Condition{What: what, At: r.Object.At(node), Remedy: remedy})
+	}
+	for _, m := range convert.Members(match) {
+		at := r.Object.At(m.Value)
+		one := func(kind convert.PathKind) {
+			made.Paths = []convert.Path{{Kind: kind, Text: convert.Text(m.Value), AnyCase: anyCase, At: at}}
+		}
+		switch key := convert.Snake(m.Key.Value); key {
+		case "prefix":
+			one(convert.PrefixPath)
+		case "path":
+			one(convert.ExactPath)
+		case "path_separated_prefix":
+			one(convert.BelowPath)
+		case "safe_regex", "regex":
+			regex := convert.Text(m.Value)
+			if key == "safe_regex" {
+				regex = convert.Text(convert.Child(m.Value, "regex"))
+			}
+			made.Paths = r.Regex(&made, regex, anyCase, at)
+		case "connect_matcher":
+			return nil
+		case "case_sensitive":
+		case "headers":
+			for _, h := range convert.Elements(m.Value) {
+				name := convert.Text(convert.Child(h, "name"))
+				if strings.EqualFold(name, ":method") {
+					when(h, "the method, and a preflight is OPTIONS", "")
+				} else {
+					when(h, fmt.Sprintf("the header %q, which a preflight does not carry", name), "")
+				}
+			}
+		case "query_parameters":
+			for _, q := range convert.Elements(m.Value) {
+				when(q, fmt.Sprintf("the query parameter %q", convert.Text(convert.Child(q, "name"))), "")
+			}
+		case "cookies":
+			when(m.Value, "a cookie, which a preflight does not carry", "")
+		case "runtime_fraction":
+			if of, key := fraction(r, m.Value); of != shareAll || key != "" {
+				when(m.Value, "a share of the requests", "")
+			}
+		default:
+			what, known := envoyConditions[key]
+			if !known {
+				what = m.Key.Value + ", which is not known here"
+			}
+			when(m.Value, what, "")
+		}
+	}
+	action := convert.Child(node, "route")
+	if action == nil { // redirects and direct responses are none of the filter's business
+		made.Replies = true
+		return []convert.Route{made}
+	}
+	if match == nil {
+		r.Fail(node, "a route has no match", "write one")
+	}
+	levels := []*yaml.Node{node, vhost, s.config}
+	var clusters []*yaml.Node
+	for _, c := range convert.Elements(convert.Child(action, "weighted_clusters", "clusters")) {
+		if convert.Text(convert.Child(c, "weight")) != "0" {
+			clusters = append(clusters, c)
+		}
+	}
+	if !slices.ContainsFunc(clusters, func(c *yaml.Node) bool { _, _, own := s.perFilter(r, c); return own }) {
+		made.Policy, made.Changes = s.policy(r, levels, action, vhost)
+		made.Changes = append(made.Changes, s.added(made.Policy, append(clusters, levels...))...)
+		return []convert.Route{made}
+	}
+	for i, c := range clusters {
+		one := made
+		one.When = slices.Clone(made.When)
+		here := r
+		here.Part = r.Part + " cluster " + convert.Text(convert.Child(c, "name"))
+		one.From = convert.From{Source: from.Source, Part: from.Part + " cluster " + convert.Text(convert.Child(c, "name")), Place: r.Object.At(c)}
+		own := append([]*yaml.Node{c}, levels...)
+		one.Policy, one.Changes = s.policy(here, own, action, vhost)
+		one.Changes = append(one.Changes, s.added(one.Policy, own)...)
+		if i < len(clusters)-1 {
+			one.When = append(one.When, convert.Condition{What: "a share of the requests, by the weight of the cluster " + convert.Text(convert.Child(c, "name")), At: r.Object.At(c), Remedy: "give the clusters the same policy"})
+		}
+		routes = append(routes, one)
+	}
+	return routes
+}
+
+// added says which CORS headers Envoy adds to what a policy covers.
+func (s *envoyScope) added(p *convert.Policy, levels []*yaml.Node) (changes []convert.Change) {
+	if p == nil {
+		return nil
+	}
+	for _, level := range levels {
+		changes = append(changes, convert.BesideThePolicy(s.Object, "response_headers_to_add", convert.AddedHeaders(convert.Child(level, "response_headers_to_add")))...)
+	}
+	for _, mapper := range convert.Elements(convert.Child(s.manager.node, "local_reply_config", "mappers")) {
+		changes = append(changes, convert.BesideThePolicy(s.manager.o, "local_reply_config", convert.AddedHeaders(convert.Child(mapper, "headers_to_add")))...)
+	}
+	return changes
+}
+
+// perFilter returns what a level says for the CORS filter: its policy, whether it
+// disables the filter, and whether it says anything.
+func (s *envoyScope) perFilter(r convert.Reader, level *yaml.Node) (policy *yaml.Node, disabled, own bool) {
+	for _, m := range convert.Members(convert.Child(level, "typed_per_filter_config")) {
+		kind := convert.Text(convert.Child(m.Value, "@type"))
+		config := m.Value
+		if strings.HasSuffix(kind, "envoy.config.route.v3.FilterConfig") {
+			disabled, _ = r.Boolean(convert.Child(m.Value, "disabled"), "disabled")
+			config = convert.Child(m.Value, "config")
+			kind = convert.Text(convert.Child(config, "@type"))
+		}
+		isPolicy := strings.HasSuffix(kind, "filters.http.cors.v3.CorsPolicy") || strings.HasSuffix(kind, "route.v3.CorsPolicy")
+		if s.manager.has {
+			if _, known := s.manager.filters[m.Key.Value]; !known {
+				if isPolicy && s.inert == nil {
+					s.inert = m.Value
+				}
+				continue
+			}
+		} else if !isPolicy && !slices.Contains(envoyCorsFilters, m.Key.Value) {
+			continue
+		}
+		if config != nil && !isPolicy && !disabled {
+			r.Fail(m.Value, fmt.Sprintf("%q is no CorsPolicy", kind), "write type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy")
+			continue
+		}
+		return config, disabled, true
+	}
+	return nil, false, false
+}
+
+// policy merges the policies of all levels, the most specific first: each setting
+// falls back by itself, and the switches count in the first policy alone.
+func (s *envoyScope) policy(r convert.Reader, levels []*yaml.Node, action, vhost *yaml.Node) (*convert.Policy, []convert.Change) {
+	var policies []*yaml.Node
+	off, decided := false, false
+	for _, disabled := range s.manager.filters {
+		off = disabled
+	}
+	for _, level := range levels {
+		policy, disabled, own := s.perFilter(r, level)
+		if own && !decided {
+			off, decided = disabled, true
+		}
+		if policy != nil {
+			policies = append(policies, policy)
+		}
+	}
+	if len(policies) == 0 { // the old fields count where there are no new ones
+		for _, old := range []*yaml.Node{convert.Child(action, "cors"), convert.Child(vhost, "cors")} {
+			if old != nil {
+				policies = append(policies, old)
+			}
+		}
+	}
+	if len(policies) == 0 || off {
+		return nil, nil
+	}
+	if s.manager.has && len(s.manager.filters) == 0 {
+		if s.inert == nil {
+			s.inert = policies[0]
+		}
+		return nil, nil
+	}
+	return envoyPolicy(r, policies)
+}
+
+// envoySettings are the fields of CorsPolicy, those of API v2 included.
+var envoySettings = []string{
+	"@type", "allow_origin_string_match", "allow_methods", "allow_headers", "expose_headers", "max_age", "allow_credentials",
+	"filter_enabled", "shadow_enabled", "allow_private_network_access", "forward_not_matching_preflights",
+	"allow_origin", "allow_origin_regex", "enabled",
+}
+
+// envoyPolicy makes one policy of several, the most specific first.
+func envoyPolicy(r convert.Reader, policies []*yaml.Node) (*convert.Policy, []convert.Change) {
+	p := &convert.Policy{}
+	for _, node := range policies {
+		for _, m := range convert.Members(node) {
+			if !slices.Contains(envoySettings, convert.Snake(m.Key.Value)) {
+				r.Fail(m.Key, fmt.Sprintf("%q is no setting of Envoy's CorsPolicy", m.Key.Value), "look for a typing mistake")
+			}
+		}
+	}
+	first := func(name string) *yaml.Node {
+		for _, node := range policies {
+			if v := convert.Child(node, name); v != nil && (v.Kind != yaml.ScalarNode || v.Value != "") && (v.Kind != yaml.SequenceNode || len(v.Content) > 0) {
+				return v
+			}
+		}
+		return nil
+	}
+	on, enforced := envoySwitches(r, p, policies[0])
+	if !on {
+		return nil, nil
+	}
+	m := convert.Manner{Project: "Envoy", Echoes: true, Authorization: true, Reflects: true, Unmatched: "Envoy forwards it", Status: "200", Keeps: true}
+	forward := first("forward_not_matching_preflights")
+	if forwards, given := r.Boolean(forward, "forward_not_matching_preflights"); given && forwards {
+		p.ForwardUnmatched = true
+	} else if given {
+		m.Unmatched = "Envoy answers it with 200 and no access-control-allow-origin"
+		m.Answers = true
+	}
+	envoyOrigins(r, p, policies)
+	if len(p.AllowOrigins) == 0 {
+		if m.Answers && enforced {
+			return convert.Nobody(r.Object.At(policies[0]), m), nil
+		}
+		return nil, []convert.Change{{Kind: convert.NoOrigins, Text: "the policy allows no origin, and is off here: what upstream answers a preflight counts"}}
+	}
+	for _, name := range convert.NameLists {
+		v := first(name)
+		p.SetList(name, r.Object.At(v), r.Commas(v, name))
+	}
+	if v := first(convert.MaxAge); v != nil {
+		if seconds, err := strconv.ParseInt(convert.Text(v), 10, 64); err == nil {
+			p.SetMaxAge(r.Object.At(v), seconds)
+		} else {
+			r.Fail(v, fmt.Sprintf("max_age %q is sent as it stands, and browsers read whole seconds alone", convert.Text(v)), `write seconds, such as "600"`)
+		}
+	}
+	p.Credentials, _ = r.Boolean(first("allow_credentials"), "allow_credentials")
+	p.PrivateNetwork, _ = r.Boolean(first(convert.PrivateNetwork), convert.PrivateNetwork)
+	p.Put(convert.PrivateNetwork, nil, r.Object.At(first(convert.PrivateNetwork)))
+	p.Finish(m)
+	return p, nil
+}
+
+// envoySwitches reads filter_enabled and shadow_enabled of the first policy; on is
+// false where neither is.
+func envoySwitches(r convert.Reader, p *convert.Policy, node *yaml.Node) (on, enforced bool) {
+	enforced = true
+	fraction := func(name string, otherwise bool) bool {
+		v := convert.Child(node, name)
+		if v == nil {
+			return otherwise
+		}
+		of, key := fraction(r, v)
+		if of == shareSome {
+			r.Fail(v, name+" takes a share of the requests, and the module decides the same for all", "write 0 or 100 %")
+		}
+		if key != "" {
+			p.Change(convert.RuntimeKey, fmt.Sprintf("%s can not be changed by the runtime key %q any more: the default value holds", name, key))
+		}
+		return of == shareAll
+	}
+	if old := convert.Child(node, "enabled"); old != nil {
+		enforced, _ = r.Boolean(old, "enabled")
+	}
+	enforced = fraction("filter_enabled", enforced)
+	shadow := fraction("shadow_enabled", false)
+	if !enforced && shadow {
+		p.Mode = config.Shadow
+	}
+	return enforced || shadow, enforced
+}
+
+// envoyOrigins reads those of the first policy that has some.
+func envoyOrigins(r convert.Reader, p *convert.Policy, policies []*yaml.Node) {
+	for _, node := range policies {
+		r.Origins(p, convert.Child(node, "allow_origin_string_match"))
+		for _, v := range r.List(convert.Child(node, "allow_origin"), "allow_origin") {
+			p.Allow(convert.ExactOrigin(p, v.Text, false), v.At)
+		}
+		for _, v := range r.List(convert.Child(node, "allow_origin_regex"), "allow_origin_regex") {
+			p.Allow(convert.RegexOrigin(v.Text), v.At)
+		}
+		if len(p.AllowOrigins) > 0 {
+			return
+		}
+	}
+}
+
+// share is a fraction of requests, as far as it matters.
+type share uint8
+
+const (
+	shareNone share = iota
+	shareSome
+	shareAll
+)
+
+// fraction reads a RuntimeFractionalPercent.
+func fraction(r convert.Reader, node *yaml.Node) (of share, runtimeKey string) {
+	runtimeKey = convert.Text(convert.Child(node, "runtime_key"))
+	value := convert.Child(node, "default_value")
+	numerator, denominator := 0.0, 100.0
+	if n := convert.Child(value, "numerator"); n != nil {
+		var err error
+		if numerator, err = strconv.ParseFloat(convert.Text(n), 64); err != nil {
+			r.Fail(n, "the numerator is no number", "write 0 or 100")
+			return shareAll, runtimeKey
+		}
+	}
+	switch convert.Text(convert.Child(value, "denominator")) {
+	case "TEN_THOUSAND", "1":
+		denominator = 10_000
+	case "MILLION", "2":
+		denominator = 1_000_000
+	}
+	switch {
+	case numerator <= 0:
+		return shareNone, runtimeKey
+	case numerator < denominator:
+		return shareSome, runtimeKey
+	}
+	return shareAll, runtimeKey
+}

@@ -1,0 +1,450 @@
+// Package gatewayapi reads HTTPRoutes with CORS filters, GRPCRoutes beside them, which
+// have none, and the Gateways that they are attached to. What comes first stands in
+// apis/v1/httproute_types.go and grpcroute_types.go of the Gateway API, read at commit
+// 4564255a; where that leaves it open, it is as in Envoy Gateway 1.9.0
+// (internal/gatewayapi/sort.go).
+package gatewayapi
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"corsfilter/config"
+	"corsfilter/internal/convert"
+)
+
+// defaultMaxAge is what a CORS filter without maxAge sends, in seconds.
+const defaultMaxAge = 5
+
+// Source is its line in the list of sources.
+var Source = convert.Source{
+	Files:    "HTTPRoutes and GRPCRoutes of the Gateway API",
+	Reads:    func(o *convert.Object) bool { return o.Is(convert.GatewayGroup, "HTTPRoute", "GRPCRoute", "Gateway") },
+	Tables:   gatewayTables,
+	Attached: true,
+}
+
+// gatewayParent is where routes are attached to: requests there are decided by them
+// together.
+type gatewayParent struct {
+	kind, name, section string
+}
+
+func (p gatewayParent) String() string {
+	text := strings.TrimSpace(p.kind + " " + p.name)
+	if p.section != "" {
+		text += " section " + p.section
+	}
+	return text
+}
+
+// gatewayScope is the whole in translation.
+type gatewayScope struct {
+	*convert.Conversion
+	gateways map[string]*convert.Object
+	attached []func(convert.GatewayTarget) (*convert.Policy, []convert.Change)
+	// project is whose gateway it is, where an attacher tells.
+	project string
+}
+
+func gatewayTables(c *convert.Conversion, objects []*convert.Object) (tables []convert.Table) {
+	s := &gatewayScope{Conversion: c, gateways: map[string]*convert.Object{}}
+	for _, a := range c.Attachers() {
+		if a.Project != "" && slices.ContainsFunc(objects, a.Reads) {
+			s.project = a.Project
+		}
+		s.attached = append(s.attached, a.Attach(c, objects))
+	}
+	var routes []*convert.Object
+	for _, o := range objects {
+		switch {
+		case o.Is(convert.GatewayGroup, "Gateway"):
+			s.gateways[convert.Qualified(o.Name, o.Namespace)] = o
+		case o.Is(convert.GatewayGroup, "HTTPRoute", "GRPCRoute"):
+			routes = append(routes, o)
+		}
+	}
+	for _, p := range s.parents(routes) {
+		if c.Wants(p.String()) {
+			tables = append(tables, convert.Table{Name: p.String(), Routes: s.table(p, routes)})
+		}
+	}
+	return tables
+}
+
+// refs are the parents that a route names.
+func (s *gatewayScope) refs(o *convert.Object) (parents []gatewayParent) {
+	for _, ref := range convert.Elements(convert.Child(o.Root, "spec", "parentRefs")) {
+		p := gatewayParent{kind: "Gateway", section: convert.Text(convert.Child(ref, "sectionName"))}
+		if kind := convert.Text(convert.Child(ref, "kind")); kind != "" {
+			p.kind = kind
+		}
+		namespace := convert.Text(convert.Child(ref, "namespace"))
+		if namespace == "" {
+			namespace = o.Namespace
+		}
+		p.name = convert.Qualified(convert.Text(convert.Child(ref, "name")), namespace)
+		if port := convert.Text(convert.Child(ref, "port")); port != "" && p.section == "" {
+			p.section = "port " + port
+		}
+		parents = append(parents, p)
+	}
+	if len(parents) == 0 {
+		parents = []gatewayParent{{kind: "routes without a Gateway"}}
+	}
+	return parents
+}
+
+// parents are those of all routes. Where a route names a listener, or listeners have
+// hostnames, those of that Gateway are told apart.
+func (s *gatewayScope) parents(routes []*convert.Object) (parents []gatewayParent) {
+	add := func(p gatewayParent) {
+		if !slices.Contains(parents, p) {
+			parents = append(parents, p)
+		}
+	}
+	apart := map[string]bool{}
+	for _, o := range routes {
+		for _, p := range s.refs(o) {
+			if p.section != "" {
+				apart[p.kind+p.name] = true
+			}
+		}
+	}
+	for _, o := range routes {
+		for _, p := range s.refs(o) {
+			listeners := s.listeners(p)
+			if apart[p.kind+p.name] && p.section == "" && len(listeners) > 0 {
+				for _, l := range listeners {
+					add(gatewayParent{p.kind, p.name, convert.Text(convert.Child(l, "name"))})
+				}
+				continue
+			}
+			add(p)
+		}
+	}
+	// A route that names no listener is at all of them; only where none else names
+	// one is it a table of its own.
+	return slices.DeleteFunc(parents, func(p gatewayParent) bool {
+		return p.section == "" && slices.ContainsFunc(parents, func(o gatewayParent) bool { return o.section != "" && o.kind == p.kind && o.name == p.name })
+	})
+}
+
+// listeners are those of a parent's Gateway, if that is in the files.
+func (s *gatewayScope) listeners(p gatewayParent) []*yaml.Node {
+	if o := s.gateways[p.name]; o != nil && p.kind == "Gateway" {
+		return convert.Elements(convert.Child(o.Root, "spec", "listeners"))
+	}
+	return nil
+}
+
+// gatewayMatch is one match of a rule, with what its place in the order hangs on.
+type gatewayMatch struct {
+	route   convert.Route
+	kind    int // 0 exact, 1 regex, 2 prefix
+	length  int
+	method  bool
+	headers int
+	queries int
+	object  *convert.Object
+}
+
+func (s *gatewayScope) table(p gatewayParent, objects []*convert.Object) (routes []convert.Route) {
+	having := map[string][]*convert.Object{}
+	var hosts []string
+	for _, o := range objects {
+		if !slices.ContainsFunc(s.refs(o), func(ref gatewayParent) bool {
+			return ref.kind == p.kind && ref.name == p.name && (ref.section == "" || ref.section == p.section)
+		}) {
+			continue
+		}
+		for _, h := range s.hosts(p, o) {
+			if _, known := having[h]; !known {
+				hosts = append(hosts, h)
+			}
+			if !slices.Contains(having[h], o) {
+				having[h] = append(having[h], o)
+			}
+		}
+	}
+	owners := map[string][]*convert.Object{}
+	var domains []convert.Domain
+	for _, h := range hosts {
+		owner := ""
+		for _, o := range having[h] {
+			owner += fmt.Sprintf("%p ", o)
+		}
+		owners[owner] = having[h]
+		domains = append(domains, convert.DomainOf(owner, h, nil))
+	}
+	groups := convert.OrderDomains(domains)
+	for i, group := range groups {
+		made := s.virtualHost(p, group, owners[group[0].Owner.(string)])
+		if s.project != "" && convert.Misspelled(domains, group) { // other gateways may have it otherwise
+			convert.Spelled(made, convert.HostSpelled(s.project, convert.WithDot))
+		}
+		routes = append(routes, made...)
+		end := convert.Route{From: owners[group[0].Owner.(string)][0].From("", nil), Hosts: convert.HostsOf(group), Replies: true}
+		if slices.ContainsFunc(groups[i+1:], func(later []convert.Domain) bool {
+			return slices.ContainsFunc(later, func(l convert.Domain) bool {
+				return slices.ContainsFunc(group, func(d convert.Domain) bool { return convert.HostsOverlap(l.Region(), d.Region()) })
+			})
+		}) {
+			end.Changes = []convert.Change{{Kind: convert.GatewayDecides, Text: "a path that no route for this very hostname takes gets no policy; whether routes for a wildcard take it then is the gateway's to say, and Envoy's do not"}}
+		}
+		routes = append(routes, end)
+	}
+	return routes
+}
+
+// hosts are those at which a parent takes a route.
+func (s *gatewayScope) hosts(p gatewayParent, o *convert.Object) (hosts []string) {
+	for _, h := range convert.Elements(convert.Child(o.Root, "spec", "hostnames")) {
+		hosts = append(hosts, strings.ToLower(convert.Text(h)))
+	}
+	if len(hosts) == 0 || p.kind == "Service" { // in a mesh, hostnames do not count
+		hosts = []string{""}
+	}
+	listeners := s.listeners(p)
+	if p.section != "" {
+		listeners = slices.DeleteFunc(slices.Clone(listeners), func(l *yaml.Node) bool {
+			return convert.Text(convert.Child(l, "name")) != p.section && "port "+convert.Text(convert.Child(l, "port")) != p.section
+		})
+	}
+	if len(listeners) == 0 {
+		return hosts
+	}
+	var shown []string
+	for _, l := range listeners {
+		for _, h := range hosts {
+			for _, both := range convert.Meet(h, strings.ToLower(convert.Text(convert.Child(l, "hostname")))) {
+				if !slices.Contains(shown, both) {
+					shown = append(shown, both)
+				}
+			}
+		}
+	}
+	return shown
+}
+
+// virtualHost are the matches of all routes for some hosts, in the order of the
+// specification.
+func (s *gatewayScope) virtualHost(p gatewayParent, group []convert.Domain, objects []*convert.Object) (routes []convert.Route) {
+	var matches []gatewayMatch
+	for _, o := range objects {
+		matches = append(matches, s.matches(p, o)...)
+	}
+	number := func(b bool) int {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(matches, func(a, b gatewayMatch) int {
+		return cmp.Or(a.kind-b.kind, b.length-a.length, number(b.method)-number(a.method), b.headers-a.headers, b.queries-a.queries,
+			strings.Compare(a.object.Created, b.object.Created), strings.Compare(a.object.Namespace+"/"+a.object.Name, b.object.Namespace+"/"+b.object.Name))
+	})
+	for _, m := range matches {
+		m.route.Hosts = convert.HostsOf(group)
+		routes = append(routes, m.route)
+	}
+	return routes
+}
+
+// matches translates the rules of one route.
+func (s *gatewayScope) matches(p gatewayParent, o *convert.Object) (all []gatewayMatch) {
+	for i, rule := range convert.Elements(convert.Child(o.Root, "spec", "rules")) {
+		part := fmt.Sprintf("rules[%d]", i)
+		r := convert.Reader{Conversion: s.Conversion, Object: o, Part: part}
+		base := convert.Route{From: o.From(part, rule)}
+		name := convert.Text(convert.Child(rule, "name"))
+		base.Policy, base.Changes, base.Replies = s.rulePolicy(r, rule, convert.GatewayTarget{Route: o, Rule: name, Node: rule, Kind: p.kind, Gateway: p.name, Section: p.section})
+		if base.Policy != nil && base.Policy.By != "" {
+			base.From.Part += " by " + base.Policy.By
+		}
+		matches := convert.Elements(convert.Child(rule, "matches"))
+		if len(matches) == 0 {
+			all = append(all, gatewayMatch{route: base, kind: 2, length: 1, object: o})
+		}
+		for _, node := range matches {
+			m := gatewayMatch{route: base, kind: 2, length: 1, object: o}
+			if o.Kind == "GRPCRoute" {
+				grpcMatch(r, &m, node)
+			} else {
+				httpMatch(r, &m, node)
+			}
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// rulePolicy is the policy of a rule: its own filter's, or one from outside.
+func (s *gatewayScope) rulePolicy(r convert.Reader, rule *yaml.Node, target convert.GatewayTarget) (p *convert.Policy, changes []convert.Change, replies bool) {
+	for _, backend := range convert.Elements(convert.Child(rule, "backendRefs")) {
+		for _, filter := range convert.Elements(convert.Child(backend, "filters")) {
+			if convert.Text(convert.Child(filter, "type")) == "CORS" {
+				r.Fail(filter, "a CORS filter of one backend can not be carried over: which one a request goes to is decided later", "write it for the rule")
+			}
+		}
+	}
+	own := false
+	for _, filter := range convert.Elements(convert.Child(rule, "filters")) {
+		switch convert.Text(convert.Child(filter, "type")) {
+		case "RequestRedirect":
+			replies = true
+		case "CORS":
+			if own {
+				r.Fail(filter, "a second CORS filter is in the rule", "keep one")
+			}
+			own = true
+			p, changes = gatewayPolicy(r, convert.Child(filter, "cors"), filter)
+		}
+	}
+	for _, attached := range s.attached {
+		if !own && p == nil && len(changes) == 0 {
+			p, changes = attached(target)
+		}
+	}
+	if replies {
+		return nil, nil, true
+	}
+	return p, changes, false
+}
+
+func httpMatch(r convert.Reader, m *gatewayMatch, node *yaml.Node) {
+	when := func(node *yaml.Node, what string) {
+		m.route.When = append(m.route.When, convert.Condition{What: what, At: r.Object.At(node)})
+	}
+	for _, e := range convert.Members(node) {
+		switch e.Key.Value {
+		case "path":
+			pathMatch(r, m, e.Value)
+		case "method":
+			m.method = true
+			when(e.Value, "the method, and a preflight is OPTIONS")
+		case "headers":
+			for _, h := range convert.Elements(e.Value) {
+				m.headers++
+				when(h, fmt.Sprintf("the header %q, which a preflight does not carry", convert.Text(convert.Child(h, "name"))))
+			}
+		case "queryParams":
+			for _, q := range convert.Elements(e.Value) {
+				m.queries++
+				when(q, fmt.Sprintf("the query parameter %q", convert.Text(convert.Child(q, "name"))))
+			}
+		default:
+			when(e.Value, e.Key.Value+", which is not known here")
+		}
+	}
+}
+
+func pathMatch(r convert.Reader, m *gatewayMatch, node *yaml.Node) {
+	what := convert.Child(node, "value")
+	written := convert.Text(what)
+	if what == nil {
+		written = "/"
+	}
+	at := r.Object.At(node)
+	m.length = len(written)
+	switch kind := convert.Text(convert.Child(node, "type")); kind {
+	case "Exact":
+		m.kind = 0
+		m.route.Paths = []convert.Path{{Kind: convert.ExactPath, Text: written, At: at}}
+	case "PathPrefix", "":
+		m.route.Paths = []convert.Path{{Kind: convert.BelowPath, Text: strings.TrimSuffix(written, "/"), At: at}}
+	case "RegularExpression":
+		m.kind = 1
+		m.route.Paths = r.Regex(&m.route, written, false, at)
+	default:
+		m.route.When = append(m.route.When, convert.Condition{What: "a path of type " + kind, At: at})
+	}
+}
+
+// grpcMatch reads a match of a GRPCRoute: gRPC's path is /service/method.
+func grpcMatch(r convert.Reader, m *gatewayMatch, node *yaml.Node) {
+	when := func(node *yaml.Node, what string) {
+		m.route.When = append(m.route.When, convert.Condition{What: what, At: r.Object.At(node)})
+	}
+	for _, e := range convert.Members(node) {
+		switch e.Key.Value {
+		case "method":
+			service, method := convert.Text(convert.Child(e.Value, "service")), convert.Text(convert.Child(e.Value, "method"))
+			at := r.Object.At(e.Value)
+			m.length = len(service) + len(method)
+			switch kind := convert.Text(convert.Child(e.Value, "type")); {
+			case kind != "Exact" && kind != "":
+				m.kind = 1
+				when(e.Value, "a gRPC method by "+kind)
+			case service == "":
+				when(e.Value, "the gRPC method "+strconv.Quote(method)+" of any service")
+			case method == "":
+				m.route.Paths = []convert.Path{{Kind: convert.BelowPath, Text: "/" + service, At: at}}
+			default:
+				m.kind = 0
+				m.route.Paths = []convert.Path{{Kind: convert.ExactPath, Text: "/" + service + "/" + method, At: at}}
+			}
+		case "headers":
+			for _, h := range convert.Elements(e.Value) {
+				m.headers++
+				when(h, fmt.Sprintf("the header %q, which a preflight does not carry", convert.Text(convert.Child(h, "name"))))
+			}
+		default:
+			when(e.Value, e.Key.Value+", which is not known here")
+		}
+	}
+}
+
+var gatewaySettings = []string{"allowOrigins", "allowMethods", "allowHeaders", "exposeHeaders", "maxAge", "allowCredentials"}
+
+var gatewayManner = convert.Manner{
+	Project: "the gateway", Echoes: true, HidesStar: true, Reflects: true, Keeps: true, Status: "204",
+	Unmatched: "the Gateway API leaves it to the gateway whether that is 200, 204 or 403, without CORS headers",
+}
+
+// gatewayPolicy reads a CORS filter.
+func gatewayPolicy(r convert.Reader, node, filter *yaml.Node) (*convert.Policy, []convert.Change) {
+	if node == nil {
+		r.Fail(filter, "the CORS filter says nothing", "write its cors")
+		return nil, nil
+	}
+	p := &convert.Policy{}
+	for _, m := range convert.Members(node) {
+		if !slices.Contains(gatewaySettings, m.Key.Value) {
+			r.Fail(m.Key, fmt.Sprintf("%q is no setting of the CORS filter", m.Key.Value), "look for a typing mistake")
+		}
+	}
+	origins := r.List(convert.Child(node, "allowOrigins"), "allowOrigins")
+	if len(origins) == 0 {
+		return convert.Nobody(r.Object.At(node), gatewayManner), nil
+	}
+	for _, v := range origins {
+		o := config.SourceOrigin{Value: v.Text}
+		if strings.HasSuffix(o.Value, "://*") { // a star stands for any text, and so for a port as well
+			o.Value += ":*"
+		}
+		p.Allow(o, v.At)
+	}
+	r.Lists(p, node)
+	age := convert.Child(node, "maxAge")
+	if seconds, err := strconv.ParseInt(convert.Text(age), 10, 64); err == nil {
+		p.SetMaxAge(r.Object.At(age), seconds)
+	} else if age != nil {
+		r.Fail(age, fmt.Sprintf("maxAge %q is no number of seconds", convert.Text(age)), "write one such as 600")
+	} else {
+		p.SetMaxAge(r.Object.At(node), defaultMaxAge)
+	}
+	p.Credentials, _ = r.Boolean(convert.Child(node, "allowCredentials"), "allowCredentials")
+	p.Finish(gatewayManner)
+	p.Change(convert.GatewayDecides, "an answered preflight has the status 204; the Gateway API leaves it to the gateway whether that is 200")
+	if convert.Alone(p.AllowHeaders) && !p.Credentials {
+		p.Change(convert.GatewayDecides, "`*` in allow_headers does not cover authorization; a gateway that sends back what the preflight asks for does: list it beside, where it is meant")
+	}
+	p.Change(convert.EarlierInChain, "the filter stands before authentication: preflights are answered, and 401 and 403 carry CORS headers")
+	return p, nil
+}

@@ -1,0 +1,225 @@
+package ingressnginx
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"corsfilter/internal/convert"
+)
+
+// What ingress-nginx makes of its annotations, read in
+// internal/ingress/annotations/cors/main.go: a value that it does not take counts as
+// if it were not there, so that origins that are spelled wrong become any origin.
+
+const (
+	nginxMethods = "GET, PUT, POST, DELETE, PATCH, OPTIONS"
+	nginxHeaders = "DNT,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization"
+	nginxMaxAge  = 1728000
+)
+
+var (
+	// validNginxOrigins is the annotation as a whole, without its spaces: pieces of
+	// origins in any order, or a star alone.
+	validNginxOrigins = regexp.MustCompile(`\A(?:\*|(?:[a-z]+://|\*\.|:[0-9]+|[A-Za-z0-9.,-])*)\z`)
+	validNginxOrigin  = regexp.MustCompile(`\A(?:null|[a-z]+://(?:\*\.)?[A-Za-z0-9.-]*(?::[0-9]+)?)\z`)
+	validNginxMethods = regexp.MustCompile(`\A(?:[A-Za-z]+,? ?)+\z`)
+	validNginxHeaders = regexp.MustCompile(`\A[A-Za-z0-9_, -]*\z`)
+	validNginxExposed = regexp.MustCompile(`\A(?:(?:[A-Za-z0-9_-]+|\*),? ?)+\z`)
+)
+
+var nginxManner = convert.Manner{Project: "ingress-nginx", Unmatched: "ingress-nginx forwards it", Status: "204", Keeps: true}
+
+// readPolicy reads the annotations.
+func (n *nginxIngress) readPolicy() {
+	if node := n.snippet(); node != nil {
+		n.leave(node, "a snippet of nginx' configuration writes CORS headers, and snippets are not read", "write what it does as enable-cors and its annotations")
+	}
+	enable, node := n.value("enable-cors")
+	if node == nil {
+		return
+	}
+	if _, err := strconv.ParseBool(enable); err != nil {
+		n.invalid("enable-cors", "CORS is off", `write "true" or "false"`)
+		return
+	}
+	if !n.on("enable-cors") {
+		return
+	}
+	p := &convert.Policy{}
+	if !n.origins(p) {
+		return
+	}
+	if len(p.AllowOrigins) == 0 {
+		n.comments = append(n.comments, convert.Comment{Place: n.Object.At(n.node("cors-allow-origin")), Text: n.Object.String() + ": the policy, of which no origin is left"})
+		return
+	}
+	n.list(p, "allow_methods", "cors-allow-methods", nginxMethods, validNginxMethods)
+	n.list(p, "allow_headers", "cors-allow-headers", nginxHeaders, validNginxHeaders)
+	n.list(p, "expose_headers", "cors-expose-headers", "", validNginxExposed)
+	n.credentials(p)
+	n.maxAge(p)
+	p.Finish(nginxManner)
+	p.Change(convert.OptionsForwarded, "an OPTIONS request that is no preflight goes upstream; ingress-nginx answers every OPTIONS from an allowed origin with 204")
+	p.Comments = append(p.Comments, n.comments...)
+	n.policy = p
+}
+
+func (n *nginxIngress) node(name string) *yaml.Node {
+	_, node := n.value(name)
+	return node
+}
+
+// place is where an annotation stands, or enable-cors where it is not given.
+func (n *nginxIngress) place(name string) convert.Place {
+	node := n.node(name)
+	if node == nil {
+		node = n.node("enable-cors")
+	}
+	return n.Object.At(node)
+}
+
+// leave refuses something, or leaves it out with a comment.
+func (n *nginxIngress) leave(node *yaml.Node, what, remedy string) {
+	if n.Options.Partial {
+		n.comments = append(n.comments, convert.Comment{Place: n.Object.At(node), Text: convert.Printable(n.Object.String() + ": " + what)})
+		return
+	}
+	n.Fail(node, what, remedy+", or leave it out with -partial")
+}
+
+// invalid says of an annotation that ingress-nginx does not take it.
+func (n *nginxIngress) invalid(name, instead, remedy string) {
+	value, node := n.value(name)
+	n.leave(node, fmt.Sprintf("ingress-nginx does not take %q for %s, and %s", convert.Shortened(value), name, instead), remedy)
+}
+
+// given returns an annotation as ingress-nginx sees it: lines trimmed. Empty is as
+// if it were not there.
+func (n *nginxIngress) given(name string) string {
+	value, _ := n.value(name)
+	lines := strings.Split(value, "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimSpace(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// list reads an annotation with a list of names, which goes into the header as it
+// stands.
+func (n *nginxIngress) list(p *convert.Policy, name, annotation, otherwise string, valid *regexp.Regexp) {
+	given := n.given(annotation)
+	if given != "" && !valid.MatchString(given) {
+		instead := "sends no such header"
+		if otherwise != "" {
+			instead = "sends its default: " + otherwise
+		}
+		n.invalid(annotation, instead, "write names with a comma and one space between them")
+		given = ""
+	}
+	if given == "" {
+		given = otherwise
+	}
+	at := n.place(annotation)
+	var values []convert.Value
+	for part := range strings.SplitSeq(given, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			values = append(values, convert.Value{Text: part, At: at})
+		}
+	}
+	p.SetList(name, at, values)
+}
+
+// origins reads cors-allow-origin. Each is a regex of its own in nginx, without case
+// and with a star for one label.
+func (n *nginxIngress) origins(p *convert.Policy) (ok bool) {
+	at := n.place("cors-allow-origin")
+	given := n.given("cors-allow-origin")
+	elements := strings.Split(given, ",")
+	if given == "" || slices.ContainsFunc(elements, func(e string) bool { return strings.TrimSpace(e) == "*" }) {
+		p.Allow(convert.Anyone, at)
+		return true
+	}
+	if !validNginxOrigins.MatchString(strings.ReplaceAll(given, " ", "")) {
+		// Not to be left out: any origin is not what is meant here.
+		raw, node := n.value("cors-allow-origin")
+		n.Fail(node, fmt.Sprintf("ingress-nginx does not take %q for cors-allow-origin, and lets any origin in instead", convert.Shortened(raw)),
+			`write origins such as "https://example.com" or "https://*.example.com", without a path or a quote, or "*" where any origin is meant`)
+		return false
+	}
+	for _, e := range elements {
+		e = strings.TrimSpace(e)
+		switch {
+		case e == "":
+		case !validNginxOrigin.MatchString(e):
+			n.leave(n.node("cors-allow-origin"), fmt.Sprintf("ingress-nginx passes over the origin %q of cors-allow-origin", convert.Shortened(e)), `write it with its scheme, such as "https://`+nginxHostOf(e)+`", or take it away`)
+		case strings.Contains(e, "*"):
+			p.Allow(convert.RegexOrigin(nginxOriginRegex(e)), at)
+		default:
+			p.Allow(convert.ExactOrigin(p, e, true), at)
+		}
+	}
+	return true
+}
+
+// nginxHostOf is what of an origin that is passed over may be meant as the host.
+func nginxHostOf(e string) string {
+	if host := regexp.MustCompile(`[A-Za-z0-9][A-Za-z0-9.-]*`).FindString(e); host != "" && len(host) < convert.MaxShown {
+		return host
+	}
+	return "example.com"
+}
+
+// nginxOriginRegex is the regex of one origin. Browsers send lower case alone.
+func nginxOriginRegex(origin string) string {
+	return strings.Replace(regexp.QuoteMeta(strings.ToLower(origin)), `\*`, "[a-z0-9-]+", 1)
+}
+
+// credentials reads cors-allow-credentials, which is true unless it says false.
+// Beside a star it is nothing to browsers, which refuse both together for every
+// request with credentials (Fetch, section 4.10, CORS check): sending the request's
+// own origin in its place, behind a waiver, would open what the source did not.
+func (n *nginxIngress) credentials(p *convert.Policy) {
+	raw, _ := n.value("cors-allow-credentials")
+	allow := true
+	if raw != "" {
+		if b, err := strconv.ParseBool(raw); err == nil {
+			allow = b
+		} else {
+			n.invalid("cors-allow-credentials", "allows credentials", `write "true" or "false"`)
+		}
+	}
+	if !allow {
+		return
+	}
+	if !p.AllowOrigins[0].Same(convert.Anyone) {
+		p.Credentials = true
+		return
+	}
+	sends := "ingress-nginx sends `*` as the allowed origin and, unless it is told otherwise, "
+	switch {
+	case raw != "":
+		sends = "ingress-nginx sends `*` as the allowed origin and "
+	case n.node("cors-allow-origin") == nil:
+		sends = "ingress-nginx sends by default `*` as the allowed origin and "
+	}
+	p.Change(convert.StarCredentials, "credentials are left out: "+sends+"`access-control-allow-credentials: true`, and browsers refuse the two together for requests with credentials; "+
+		"pages of every site read what a visitor without cookies gets, and none reads what one with cookies gets, there and here; where credentials are meant, list the origins that need them in cors-allow-origin")
+}
+
+func (n *nginxIngress) maxAge(p *convert.Policy) {
+	raw, _ := n.value("cors-max-age")
+	seconds := int64(nginxMaxAge)
+	if raw != "" {
+		if i, err := strconv.ParseInt(raw, 10, 64); err == nil {
+			seconds = i
+		} else {
+			n.invalid("cors-max-age", fmt.Sprintf("sends %d", nginxMaxAge), `write seconds, such as "600"`)
+		}
+	}
+	p.SetMaxAge(n.place("cors-max-age"), seconds)
+}

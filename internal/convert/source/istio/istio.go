@@ -1,0 +1,370 @@
+// Package istio reads VirtualServices, and the Gateways that say which of their hosts
+// are exposed. How Istio makes routes of them stands in its pilot/pkg/networking/core
+// (gateway.go, route/route.go), read at commit 86c9f01f.
+package istio
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"corsfilter/internal/convert"
+)
+
+// Source is its line in the list of sources.
+var Source = convert.Source{
+	Files: "Istio VirtualServices",
+	Reads: func(o *convert.Object) bool {
+		return o.Is("networking.istio.io", "VirtualService", "Gateway") || o.Is("networking.istio.io", "EnvoyFilter") && convert.Mentions(o.Root, "allow_origin_string_match")
+	},
+	Tables: istioTables,
+}
+
+// istioService is a VirtualService.
+type istioService struct {
+	*convert.Object
+	gateways []string // namespace/name, or mesh
+	hosts    []*yaml.Node
+	http     []*yaml.Node
+}
+
+// istioTables makes a table for each gateway: the filter is loaded there.
+func istioTables(c *convert.Conversion, objects []*convert.Object) (tables []convert.Table) {
+	exposed := map[string]*convert.Object{}
+	var services []*istioService
+	for _, o := range objects {
+		switch o.Kind {
+		case "Gateway":
+			exposed[convert.Qualified(o.Name, o.Namespace)] = o
+			continue
+		case "EnvoyFilter": // what it patches is known to the proxy alone
+			c.Problem(o.At(nil), o.String(), "patches policies of Envoy's own CORS filter into routes that are not here", "convert what the proxy has of them, out of its /config_dump")
+			continue
+		}
+		spec := convert.Child(o.Root, "spec")
+		s := &istioService{Object: o, hosts: convert.Elements(convert.Child(spec, "hosts")), http: convert.Elements(convert.Child(spec, "http"))}
+		for _, g := range convert.Elements(convert.Child(spec, "gateways")) {
+			s.gateways = append(s.gateways, istioGateway(convert.Text(g), o.Namespace))
+		}
+		if len(s.gateways) == 0 {
+			s.gateways = []string{mesh}
+		}
+		services = append(services, s)
+	}
+	// As Istio does: by age, then by name.
+	slices.SortStableFunc(services, func(a, b *istioService) int {
+		return cmp.Or(strings.Compare(a.Created, b.Created), strings.Compare(a.Name, b.Name), strings.Compare(a.Namespace, b.Namespace))
+	})
+	var gateways []string
+	for _, s := range services {
+		for _, g := range s.gateways {
+			if !slices.Contains(gateways, g) {
+				gateways = append(gateways, g)
+			}
+		}
+	}
+	for _, g := range gateways {
+		name := "gateway " + g
+		if c.Wants(name) {
+			scope := istioScope{Conversion: c, gateway: g, exposed: exposed[g]}
+			tables = append(tables, convert.Table{Name: name, Routes: scope.routes(services)})
+		}
+	}
+	return tables
+}
+
+// mesh is what Istio calls all sidecars.
+const mesh = "mesh"
+
+func istioGateway(name, namespace string) string {
+	if name == mesh {
+		return name
+	}
+	return convert.Qualified(name, namespace)
+}
+
+// istioScope is one gateway in translation.
+type istioScope struct {
+	*convert.Conversion
+	gateway string
+	exposed *convert.Object // its Gateway; nil where that is not in the files
+}
+
+// istioOwner are the services that have a host, as one word: hosts of the same ones
+// have the same routes.
+type istioOwner string
+
+func (s istioScope) routes(services []*istioService) (routes []convert.Route) {
+	having := map[string][]*istioService{}
+	var hosts []string
+	short := map[string]convert.Change{}
+	for _, v := range services {
+		if !slices.Contains(v.gateways, s.gateway) {
+			continue
+		}
+		for _, node := range v.hosts {
+			for _, host := range s.hosts(v, strings.ToLower(convert.Text(node)), short) {
+				if _, known := having[host]; !known {
+					hosts = append(hosts, host)
+				}
+				if !slices.Contains(having[host], v) {
+					having[host] = append(having[host], v)
+				}
+			}
+		}
+	}
+	owners := map[istioOwner][]*istioService{}
+	var domains []convert.Domain
+	for _, host := range hosts {
+		var owner istioOwner
+		for _, v := range having[host] {
+			owner += istioOwner(fmt.Sprintf("%p ", v))
+		}
+		owners[owner] = having[host]
+		domains = append(domains, convert.DomainOf(owner, host, nil))
+	}
+	for _, group := range convert.OrderDomains(domains) {
+		made := s.virtualHost(group, owners[group[0].Owner.(istioOwner)], short)
+		if convert.Misspelled(domains, group) {
+			convert.Spelled(made, convert.HostSpelled("Istio", convert.WithDot)) // which sets ignore_port_in_host_matching
+		}
+		routes = append(routes, made...)
+	}
+	return routes
+}
+
+// hosts are those that a host of a service stands for at the gateway: what the
+// Gateway exposes of it, and in the mesh every spelling of a Service's name.
+func (s istioScope) hosts(v *istioService, host string, short map[string]convert.Change) (all []string) {
+	if host == "*" {
+		host = ""
+	}
+	all = []string{host}
+	name, rest, dotted := strings.Cut(host, ".")
+	namespace, suffix, _ := strings.Cut(rest, ".")
+	cluster := suffix == "svc.cluster.local"
+	if host != "" && !dotted {
+		namespace = v.Namespace
+	}
+	switch full := name + "." + namespace + ".svc.cluster.local"; {
+	case host == "" || dotted && !cluster:
+	case namespace == "":
+		short[host] = convert.Change{Kind: convert.ShortHost, Text: fmt.Sprintf("the host %q is taken as it stands: the VirtualService has no namespace to complete it with", host)}
+	case s.gateway != mesh:
+		all = []string{full}
+	default:
+		all = []string{full, name + "." + namespace + ".svc", name + "." + namespace}
+		if !dotted {
+			all = append(all, name)
+		}
+		for _, h := range all {
+			short[h] = convert.Change{Kind: convert.ShortHost, Text: fmt.Sprintf("the Service %s in the namespace %s is taken by its name in these spellings: %s", name, namespace, strings.Join(all, ", "))}
+		}
+	}
+	if s.exposed == nil {
+		return all
+	}
+	var shown []string
+	for _, server := range convert.Elements(convert.Child(s.exposed.Root, "spec", "servers")) {
+		for _, h := range convert.Elements(convert.Child(server, "hosts")) {
+			pattern := strings.ToLower(convert.Text(h))
+			if i := strings.IndexByte(pattern, '/'); i >= 0 {
+				if of := pattern[:i]; of != "*" && of != v.Namespace && !(of == "." && v.Namespace == s.exposed.Namespace) {
+					continue
+				}
+				pattern = pattern[i+1:]
+			}
+			if pattern == "*" {
+				pattern = ""
+			}
+			for _, host := range all {
+				for _, both := range convert.Meet(host, pattern) {
+					if !slices.Contains(shown, both) {
+						shown = append(shown, both)
+					}
+				}
+			}
+		}
+	}
+	return shown
+}
+
+// virtualHost translates the routes of all services that have some hosts: one
+// service after the other, and those that take everything last.
+func (s istioScope) virtualHost(group []convert.Domain, services []*istioService, short map[string]convert.Change) []convert.Route {
+	var some, everything []convert.Route
+	for _, v := range services {
+		own := s.service(v)
+		for _, r := range own {
+			r.Hosts = convert.HostsOf(group)
+			for _, d := range group {
+				if change, ok := short[d.Text]; ok && r.Policy != nil && !slices.Contains(r.Changes, change) {
+					r.Changes = append(r.Changes, change)
+				}
+			}
+			if len(services) > 1 && r.Policy != nil {
+				r.Changes = append(r.Changes, convert.Change{Kind: convert.OrderOfObjects, Text: "several VirtualServices have the host, and are asked by age and name, as Istio does with creationTimestamp; files without it are taken to be of one age"})
+			}
+			if len(r.When) == 0 && (len(r.Paths) == 0 || convert.Normal(r.Paths[0]).Kind == convert.AnyPath) {
+				everything = append(everything, r)
+			} else {
+				some = append(some, r)
+			}
+		}
+	}
+	return append(append(some, everything...), convert.Route{From: services[0].From("", nil), Hosts: convert.HostsOf(group), Replies: true})
+}
+
+var istioConditions = map[string]string{
+	"scheme": "the scheme", "port": "the port", "source_labels": "the labels of the caller", "source_namespace": "the namespace of the caller",
+	"stat_prefix": "", "name": "", "gateways": "", "ignore_uri_case": "", "uri": "",
+}
+
+// service translates the routes of one service for the gateway.
+func (s istioScope) service(v *istioService) (routes []convert.Route) {
+	for i, node := range v.http {
+		part := fmt.Sprintf("http[%d]", i)
+		r := convert.Reader{Conversion: s.Conversion, Object: v.Object, Part: part}
+		base := convert.Route{From: v.From(part, node)}
+		base.Replies = convert.Child(node, "redirect") != nil || convert.Child(node, "direct_response") != nil
+		if delegate := convert.Child(node, "delegate"); delegate != nil {
+			r.Fail(delegate, "the routes of the delegate "+convert.Text(convert.Child(delegate, "name"))+" are not here", "write them in place of the delegate")
+		}
+		if cors := convert.Child(node, "cors_policy"); cors != nil && !base.Replies {
+			base.Policy, base.Changes = istioPolicy(r, cors)
+			if base.Policy != nil {
+				base.Changes = append(base.Changes, convert.BesideThePolicy(r.Object, "headers.response", convert.AddedByIstio(convert.Child(node, "headers")))...)
+				for _, destination := range convert.Elements(convert.Child(node, "route")) {
+					base.Changes = append(base.Changes, convert.BesideThePolicy(r.Object, "headers.response", convert.AddedByIstio(convert.Child(destination, "headers")))...)
+				}
+			}
+		}
+		matches := convert.Elements(convert.Child(node, "match"))
+		if len(matches) == 0 {
+			return append(routes, base) // what follows is out of reach
+		}
+		for _, match := range matches {
+			one, ok := s.match(r, v, base, match)
+			if !ok {
+				continue
+			}
+			routes = append(routes, one)
+			if len(one.When) == 0 && (len(one.Paths) == 0 || convert.Normal(one.Paths[0]).Kind == convert.AnyPath) {
+				return routes
+			}
+		}
+	}
+	return routes
+}
+
+// match adds what a match asks for; it reports false where the gateway is none of
+// its gateways.
+func (s istioScope) match(r convert.Reader, v *istioService, made convert.Route, node *yaml.Node) (convert.Route, bool) {
+	made.Changes = slices.Clone(made.Changes)
+	if gateways := convert.Elements(convert.Child(node, "gateways")); len(gateways) > 0 && !slices.ContainsFunc(gateways, func(g *yaml.Node) bool {
+		return istioGateway(convert.Text(g), v.Namespace) == s.gateway
+	}) {
+		return made, false
+	}
+	when := func(node *yaml.Node, what string) {
+		made.When = append(made.When, convert.Condition{What: what, At: r.Object.At(node)})
+	}
+	anyCase, _ := r.Boolean(convert.Child(node, "ignore_uri_case"), "ignoreUriCase")
+	for _, m := range convert.Members(convert.Child(node, "uri")) {
+		at := r.Object.At(m.Value)
+		one := func(kind convert.PathKind) {
+			made.Paths = []convert.Path{{Kind: kind, Text: convert.Text(m.Value), AnyCase: anyCase, At: at}}
+		}
+		switch m.Key.Value {
+		case "exact":
+			one(convert.ExactPath)
+		case "prefix":
+			one(convert.PrefixPath)
+		case "regex":
+			made.Paths = r.Regex(&made, convert.Text(m.Value), anyCase, at)
+		default:
+			r.Fail(m.Key, m.Key.Value+" is no match of a uri", "write exact, prefix or regex")
+		}
+	}
+	for _, m := range convert.Members(node) {
+		key := convert.Snake(m.Key.Value)
+		switch key {
+		case "method":
+			when(m.Value, "the method, and a preflight is OPTIONS")
+		case "authority":
+			when(m.Value, "the authority; write it among the hosts")
+		case "headers", "without_headers":
+			for _, h := range convert.Members(m.Value) {
+				when(h.Key, fmt.Sprintf("the header %q, which a preflight does not carry", h.Key.Value))
+			}
+		case "query_params":
+			for _, q := range convert.Members(m.Value) {
+				when(q.Key, fmt.Sprintf("the query parameter %q", q.Key.Value))
+			}
+		default:
+			what, known := istioConditions[key]
+			if !known {
+				what = m.Key.Value + ", which is not known here"
+			}
+			if what != "" {
+				when(m.Value, what)
+			}
+		}
+	}
+	return made, true
+}
+
+var istioSettings = []string{
+	"allow_origins", "allow_origin", "allow_methods", "allow_headers", "expose_headers", "max_age", "allow_credentials", "unmatched_preflights",
+}
+
+// istioPolicy reads a corsPolicy, which Istio makes a CorsPolicy of Envoy's.
+func istioPolicy(r convert.Reader, node *yaml.Node) (*convert.Policy, []convert.Change) {
+	p := &convert.Policy{}
+	for _, m := range convert.Members(node) {
+		if !slices.Contains(istioSettings, convert.Snake(m.Key.Value)) {
+			r.Fail(m.Key, fmt.Sprintf("%q is no setting of Istio's corsPolicy", m.Key.Value), "look for a typing mistake")
+		}
+	}
+	r.Origins(p, convert.Child(node, convert.AllowOrigins))
+	if convert.Child(node, convert.AllowOrigins) == nil {
+		for _, v := range r.List(convert.Child(node, "allow_origin"), "allowOrigin") {
+			p.Allow(convert.ExactOrigin(p, v.Text, false), v.At)
+		}
+	}
+	m := convert.Manner{Project: "Istio", Echoes: true, Authorization: true, Reflects: true, Unmatched: "Istio forwards it", Status: "200", Keeps: true}
+	if v := convert.Child(node, "unmatched_preflights"); v != nil {
+		switch convert.Text(v) {
+		case "FORWARD":
+			p.ForwardUnmatched = true
+		case "IGNORE":
+			m.Unmatched = "Istio answers it with 200 and no access-control-allow-origin"
+			m.Answers = true
+		case "UNSPECIFIED":
+		default:
+			r.Fail(v, fmt.Sprintf("unmatchedPreflights is no %q", convert.Text(v)), "write FORWARD or IGNORE")
+		}
+	}
+	if len(p.AllowOrigins) == 0 && m.Answers {
+		return convert.Nobody(r.Object.At(node), m), nil
+	}
+	if len(p.AllowOrigins) == 0 {
+		return nil, []convert.Change{{Kind: convert.NoOrigins, Text: "the policy allows no origin, and is off here: what upstream answers a preflight counts"}}
+	}
+	r.Lists(p, node)
+	if v := convert.Child(node, convert.MaxAge); v != nil {
+		if d, err := time.ParseDuration(convert.Text(v)); err == nil {
+			p.SetMaxAge(r.Object.At(v), int64(d/time.Second))
+		} else {
+			r.Fail(v, fmt.Sprintf("maxAge %q is no duration", convert.Text(v)), `write one such as "24h"`)
+		}
+	}
+	p.Credentials, _ = r.Boolean(convert.Child(node, "allow_credentials"), "allowCredentials")
+	p.Finish(m)
+	p.Change(convert.EarlierInChain, "in phase AUTHN the filter stands before authentication and authorization: preflights are answered, and 401 and 403 carry CORS headers")
+	return p, nil
+}

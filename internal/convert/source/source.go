@@ -1,0 +1,36 @@
+// Package source has all forms of policies that are converted, a folder each. They
+// import package convert, and nothing of each other.
+package source
+
+import (
+	"corsfilter/internal/convert"
+	"corsfilter/internal/convert/source/envoy"
+	"corsfilter/internal/convert/source/envoygateway"
+	"corsfilter/internal/convert/source/gatewayapi"
+	"corsfilter/internal/convert/source/higress"
+	"corsfilter/internal/convert/source/ingressnginx"
+	"corsfilter/internal/convert/source/istio"
+	"corsfilter/internal/convert/source/kong"
+	"corsfilter/internal/convert/source/traefik"
+)
+
+// all are the sources. A new one is a folder and its line here.
+var all = []convert.Source{
+	envoy.Source,
+	istio.Source,
+	gatewayapi.Source,
+	envoygateway.Source,
+	higress.Source,
+	kong.Source,
+	traefik.Source,
+	ingressnginx.Source,
+}
+
+// Convert makes one configuration of the policies in files: see
+// [convert.Convert].
+func Convert(files []convert.File, o convert.Options) (*convert.Result, convert.Problems) {
+	return convert.Convert(all, files, o)
+}
+
+// Recognises reports whether a file holds anything that Convert looks at.
+func Recognises(f convert.File) bool { return convert.Recognises(all, f) }

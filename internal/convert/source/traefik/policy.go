@@ -1,0 +1,100 @@
+package traefik
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"corsfilter/internal/convert"
+)
+
+// traefikHeaders are the settings of the headers middleware that are about CORS.
+var traefikHeaders = []string{
+	"accessControlAllowCredentials", "accessControlAllowHeaders", "accessControlAllowMethods", "accessControlAllowOriginList",
+	"accessControlAllowOriginListRegex", "accessControlExposeHeaders", "accessControlMaxAge", "addVaryHeader",
+}
+
+// traefikPolicy translates a headers middleware; cors says whether it has to do with
+// CORS at all.
+func traefikPolicy(r convert.Reader, node *yaml.Node) (p *convert.Policy, changes []convert.Change, cors bool) {
+	p = &convert.Policy{}
+	get := func(name string) *yaml.Node {
+		if !slices.Contains(traefikHeaders, name) { // a typing mistake here
+			panic(name)
+		}
+		return field(node, name)
+	}
+	list := func(name string) []convert.Value { return r.List(get(name), name) }
+	flag := func(name string) bool {
+		on, _ := r.Boolean(get(name), name)
+		return on
+	}
+	for _, m := range convert.Members(node) {
+		known := slices.ContainsFunc(traefikHeaders, func(name string) bool { return strings.EqualFold(name, m.Key.Value) })
+		if key := strings.ToLower(m.Key.Value); !known && strings.HasPrefix(key, "accesscontrol") {
+			if key == "accesscontrolalloworigin" {
+				r.Fail(m.Key, "accessControlAllowOrigin is of Traefik 2.0 and ignored since", "write accessControlAllowOriginList")
+			} else {
+				r.Fail(m.Key, fmt.Sprintf("%q is no setting of Traefik's headers middleware", m.Key.Value), "look for a typing mistake")
+			}
+		}
+	}
+	for _, m := range convert.Members(field(node, "customResponseHeaders")) {
+		if !strings.HasPrefix(strings.ToLower(m.Key.Value), "access-control-") || convert.Text(m.Value) == "" {
+			continue
+		}
+		r.Fail(m.Key, "customResponseHeaders sends "+strings.ToLower(m.Key.Value)+" to everyone, whatever the request asks for", "write accessControlAllowOriginList and the like in place of it")
+		cors = true
+	}
+	origins, regexes := list("accessControlAllowOriginList"), list("accessControlAllowOriginListRegex")
+	methods, headers, expose := list("accessControlAllowMethods"), list("accessControlAllowHeaders"), list("accessControlExposeHeaders")
+	credentials, vary, age := flag("accessControlAllowCredentials"), flag("addVaryHeader"), get("accessControlMaxAge")
+	cors = cors || credentials || vary || age != nil || len(origins)+len(regexes)+len(methods)+len(headers)+len(expose) > 0
+	if !cors {
+		return nil, nil, false
+	}
+	m := convert.Manner{Project: "Traefik", Echoes: credentials, HidesStar: true, Unmatched: "Traefik answers it with 200 and no access-control-allow-origin", Status: "200", Keeps: true, Varies: vary}
+	if len(origins)+len(regexes) == 0 {
+		return convert.Nobody(r.Object.At(node), m), nil, true
+	}
+	any := slices.IndexFunc(origins, convert.Value.IsStar)
+	if any >= 0 {
+		p.Allow(convert.Anyone, origins[any].At)
+		if credentials {
+			p.Change(convert.AnyWithCredential, "any origin gets its visitors' data; Traefik before 3.6.22 and 3.7.6 sends `*` with credentials, which browsers refuse")
+		}
+	} else {
+		for _, v := range origins {
+			p.Allow(convert.ExactOrigin(p, v.Text, false), v.At)
+		}
+		for _, v := range regexes { // which are looked for anywhere in the origin
+			p.Allow(convert.WholeOrigin(p, convert.WholeRegex(v.Text, false)), v.At)
+		}
+	}
+	for i, values := range [][]convert.Value{methods, headers, expose} {
+		if star := slices.IndexFunc(values, convert.Value.IsStar); star >= 0 && credentials {
+			if convert.NameLists[i] == "expose_headers" {
+				p.Change(convert.LiteralStar, "expose_headers is left out: Traefik does not send it with credentials and `*` in it")
+				continue
+			}
+			values = values[star : star+1] // what is asked for comes back
+		}
+		if len(values) > 0 {
+			p.SetList(convert.NameLists[i], values[0].At, values)
+		}
+	}
+	p.Credentials = credentials
+	if age != nil {
+		if seconds, err := strconv.ParseInt(convert.Text(age), 10, 64); err != nil {
+			r.Fail(age, "accessControlMaxAge is no whole number", "write seconds, such as 600")
+		} else {
+			p.SetMaxAge(r.Object.At(age), seconds)
+		}
+	}
+	m.Reflects = any < 0
+	p.Finish(m)
+	return p, nil, true
+}
