@@ -41,7 +41,7 @@ CORSCTL := dist/corsctl
 TINYGO := GOTOOLCHAIN=go1.23.12 GOFLAGS=-modfile=go.tinygo.mod tinygo
 TINYGO_VERSION := 0.33
 # What goes into the module, and so must build with TinyGo's Go as well.
-MODULE_PACKAGES := ./config ./filter ./internal/abi ./internal/automaton ./internal/fieldpath ./internal/header ./internal/hostcall ./internal/origin ./internal/reach ./internal/suffix ./internal/version .
+MODULE_PACKAGES := ./config ./filter ./internal/abi ./internal/automaton ./internal/fieldpath ./internal/header ./internal/hostcall ./internal/origin ./internal/reach ./internal/route ./internal/suffix ./internal/version .
 MODULE_GO := go1.23
 
 .PHONY: help setup build run test peers envoy image push release bench v8 benchstat size fuzz pgo check tidy clean FORCE

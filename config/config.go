@@ -2,8 +2,10 @@
 // Everything that can be decided or formatted before a request comes is done
 // here; every mistake of a configuration is reported at once, with its path,
 // and a configuration with a mistake gives no policy at all. It imports
-// internal/origin, internal/header, internal/reach and gjson.
+// internal/origin, internal/header, internal/reach, internal/route and gjson.
 package config
+
+import "corsfilter/internal/route"
 
 // Config is the compiled configuration of one plugin. It must not be changed.
 type Config struct {
@@ -14,10 +16,11 @@ type Config struct {
 	// Hash is that of the JSON; "" where there was none.
 	Hash string
 	// Notes say where a policy that was written for another proxy does
-	// otherwise here. They are neither mistakes nor warnings: nothing about the
-	// policy is wrong.
+	// otherwise here, and what no policy is for. They are neither mistakes nor
+	// warnings: nothing about the policy is wrong.
 	Notes Problems
-	rules ruleIndex
+	rules []Rule
+	index route.Index // of the rules
 	// waived are the waivers in use, by their places in Waivers.
 	waived [len(waivable)]bool
 
@@ -27,12 +30,12 @@ type Config struct {
 }
 
 // HasRules reports whether Select looks at the host and the path.
-func (c *Config) HasRules() bool { return len(c.rules.rules) > 0 }
+func (c *Config) HasRules() bool { return len(c.rules) > 0 }
 
 // Policies returns every policy, the top-level one last.
 func (c *Config) Policies() (all []*Policy) {
-	for i := range c.rules.rules {
-		all = append(all, c.rules.rules[i].Policy)
+	for i := range c.rules {
+		all = append(all, c.rules[i].Policy)
 	}
 	if c.Default != nil {
 		all = append(all, c.Default)
@@ -69,6 +72,8 @@ func (p *parser) compile(s *Source) {
 	}
 	if s.SourcePolicy != nil {
 		p.config.Default = p.compilePolicy(s.SourcePolicy)
+	} else if len(s.Rules) > 0 {
+		p.noteLeftAlone(s)
 	}
 }
 

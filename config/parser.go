@@ -55,8 +55,8 @@ const defaultStatPrefix = "cors"
 
 // reset empties the configuration and keeps its memory.
 func (c *Config) reset() {
-	c.rules.reset()
-	*c = Config{StatPrefix: defaultStatPrefix, rules: c.rules, text: c.text, policies: c.policies}
+	c.index.Reset(0, 0)
+	*c = Config{StatPrefix: defaultStatPrefix, rules: c.rules[:0], index: c.index, text: c.text, policies: c.policies}
 }
 
 // keep copies the text of the configuration.

@@ -46,11 +46,12 @@ const (
 
 // The codes of notes, see Config.Notes: the source of the policy forwards preflights
 // that are denied here; a waiver lets something in; any port of the visitor's own
-// machine has credentials.
+// machine has credentials; there are rules, and no policy for what none of them takes.
 const (
 	Unmatched     Code = "unmatched-preflights"
 	Waived        Code = "waived"
 	LocalPrograms Code = "local-programs"
+	LeftAlone     Code = "left-alone"
 )
 
 // Waivers are the codes that dangerously_tolerate takes.

@@ -1,11 +1,15 @@
 package config
 
 import (
-	"slices"
+	"errors"
 	"strings"
 
+	"github.com/tidwall/gjson"
+
+	"corsfilter/internal/automaton"
 	"corsfilter/internal/header"
 	"corsfilter/internal/origin"
+	"corsfilter/internal/route"
 )
 
 // maxHostLen is the longest :authority, in bytes, that rules look at: a host
@@ -18,97 +22,6 @@ type Rule struct {
 	Name   string
 	Index  int
 	Policy *Policy
-	paths  []pathPattern
-}
-
-// pathPattern is an exact path, or all of it and below.
-type pathPattern struct {
-	path  string
-	below bool
-}
-
-func (p pathPattern) matches(path string) bool {
-	if !p.below {
-		return path == p.path
-	}
-	rest, ok := strings.CutPrefix(path, p.path)
-	return ok && (rest == "" || rest[0] == '/')
-}
-
-func (r *Rule) matchesPath(path string) bool {
-	for i := range r.paths {
-		if r.paths[i].matches(path) {
-			return true
-		}
-	}
-	return len(r.paths) == 0
-}
-
-// ruleIndex finds the first rule that matches a host and a path. Rules are
-// listed by host, each list in their order, so that a look-up costs the length
-// of the host and the rules of that host, not all rules.
-type ruleIndex struct {
-	rules   []Rule
-	anyHost ruleList
-	hosts   origin.HostMap
-	byHost  []ruleList // of the hosts
-	links   []ruleLink
-}
-
-// ruleList is a list of rules, in their order: places in the links, from 1. One
-// slice holds the lists of all hosts, so that they cost no allocation each.
-type ruleList struct{ first, last int32 }
-
-type ruleLink struct{ rule, next int32 }
-
-// add puts a rule at the end of a list, where it does not stand there.
-func (x *ruleIndex) add(list *ruleList, rule int32) {
-	if list.last > 0 && x.links[list.last-1].rule == rule {
-		return
-	}
-	x.links = append(x.links, ruleLink{rule: rule})
-	place := int32(len(x.links))
-	if list.last > 0 {
-		x.links[list.last-1].next = place
-	} else {
-		list.first = place
-	}
-	list.last = place
-}
-
-// reset takes all rules out, and keeps their memory.
-func (x *ruleIndex) reset() {
-	x.hosts.Reset(0)
-	x.rules, x.anyHost, x.byHost, x.links = x.rules[:0], ruleList{}, x.byHost[:0], x.links[:0]
-}
-
-// find returns the first rule for the host (without port, in lower case) and
-// path (without query), or nil.
-func (x *ruleIndex) find(host, path string) *Rule {
-	best := x.first(x.anyHost, path, int32(len(x.rules)))
-	for i, at := x.hosts.First("", host); i >= 0; i, at = x.hosts.Next("", host, at) {
-		best = x.first(x.byHost[i], path, best)
-	}
-	if int(best) == len(x.rules) {
-		return nil
-	}
-	return &x.rules[best]
-}
-
-// first returns the first rule of the list that matches the path, or before
-// where that one comes earlier.
-func (x *ruleIndex) first(list ruleList, path string, before int32) int32 {
-	for at := list.first; at > 0; {
-		link := x.links[at-1]
-		if link.rule >= before {
-			break
-		}
-		if x.rules[link.rule].matchesPath(path) {
-			return link.rule
-		}
-		at = link.next
-	}
-	return before
 }
 
 const (
@@ -120,6 +33,7 @@ var ruleKeys = keysOf("name", "hosts", "paths", "policy")
 
 // rules reads a list of rules, behind those that are there.
 func (p *parser) rules(rules []SourceRule, v value) []SourceRule {
+	p.source.rules = v.place
 	p.elements(v, func(v value) {
 		if !v.IsObject() {
 			p.wrongType(v, "an object")
@@ -139,9 +53,13 @@ func (p *parser) rules(rules []SourceRule, v value) []SourceRule {
 				rule.Name.place = v.place
 				rule.Name.Value, _ = p.text(v)
 			case "hosts":
+				before := p.mistakes.count
 				rule.Hosts = p.someNames(rule.Hosts, v)
+				rule.unclear = rule.unclear || p.mistakes.count > before
 			case "paths":
-				rule.Paths = p.someNames(rule.Paths, v)
+				before := p.mistakes.count
+				rule.Paths = p.paths(rule.Paths, v)
+				rule.unclear = rule.unclear || p.mistakes.count > before
 			case "policy":
 				given = true
 				if policy := p.readPolicy(v, policyKeys); v.IsObject() {
@@ -161,78 +79,144 @@ func (p *parser) rules(rules []SourceRule, v value) []SourceRule {
 
 // someNames reads a list of strings that must not be empty.
 func (p *parser) someNames(names []Name, v value) []Name {
-	if v.IsArray() && v.count() == 0 {
-		p.fail(v.place, v.Raw, Missing, "an empty list matches nothing", "leave the key out to match everything")
-	}
+	p.notEmpty(v)
 	return p.names(names, v)
 }
 
+func (p *parser) notEmpty(v value) {
+	if v.IsArray() && v.count() == 0 {
+		p.fail(v.place, v.Raw, Missing, "an empty list matches nothing", "leave the key out to match everything")
+	}
+}
+
+var pathKeys = keysOf("regex")
+
+// paths reads a list of strings and regexes, behind those that are there.
+func (p *parser) paths(paths []SourcePath, v value) []SourcePath {
+	p.notEmpty(v)
+	p.elements(v, func(v value) {
+		path := SourcePath{place: v.place, written: v.Raw}
+		switch {
+		case v.Type == gjson.String:
+			path.Value = v.Str
+		case v.IsObject():
+			given, before := false, p.mistakes.count
+			p.members(v, pathKeys, func(_ key, v value) {
+				given = true
+				path.Value, path.Regex = p.text(v)
+			})
+			if !given && p.mistakes.count == before {
+				p.fail(v.place, v.Raw, Missing, "the object does not say which paths", `write one such as {"regex": "/v[0-9]+/orders"}`)
+			}
+			if !path.Regex {
+				return
+			}
+		default:
+			p.wrongType(v, `a string or {"regex": "…"}`)
+			return
+		}
+		paths = append(paths, path)
+	})
+	return paths
+}
+
 func (p *parser) compileRules(rules []SourceRule) {
-	index := &p.config.rules
-	index.makeRoom(rules)
+	c := p.config
+	c.rules = origin.Room(c.rules, len(rules))
+	var hosts, paths int
+	for i := range rules {
+		hosts += max(len(rules[i].Hosts), 1)
+		paths += max(len(rules[i].Paths), 1)
+	}
+	c.index.Reset(hosts, paths)
 	if p.ruleOfName == nil {
 		p.ruleOfName = map[string]int{}
 	}
 	clear(p.ruleOfName)
 	names := p.ruleOfName
-	catchAll := ""
-	for i, e := range rules {
+	p.reached.reset()
+	for i := range rules {
+		e := &rules[i]
 		if first, again := names[e.Name.Value]; again {
 			p.warn(e.Name.place, quote(e.Name.Value), Duplicate, "has the name of "+rules[first].path(), "give each rule its own, so that messages tell them apart")
 		}
 		if e.Name.Value != "" {
 			names[e.Name.Value] = i
 		}
-		if catchAll != "" && !p.warnings.skip(e.place) {
-			p.warn(e.place, "", Unreachable, catchAll+" matches everything before it", "move that rule to the end")
-		}
-		index.rules = index.rules[:i+1]
-		rule := &index.rules[i]
-		*rule = Rule{Name: e.Name.Value, Index: i, paths: rule.paths[:0]}
+		rule := Rule{Name: e.Name.Value, Index: i}
 		if rule.Name == "" {
 			rule.Name = e.path()
 		}
-		for _, path := range e.Paths {
-			if pattern, ok := p.pathPattern(path); ok {
-				rule.paths = append(rule.paths, pattern)
-			}
-		}
-		anyHost := len(e.Hosts) == 0
-		for _, h := range e.Hosts {
-			if h.Value == "*" {
-				anyHost = true
-				continue
-			}
-			if host, below, ok := p.hostPattern(h); ok {
-				at := index.hosts.Index("", host, below)
-				if at == len(index.byHost) {
-					index.byHost = append(index.byHost, ruleList{})
-				}
-				index.add(&index.byHost[at], int32(i))
-			}
-		}
-		if anyHost {
-			index.add(&index.anyHost, int32(i))
-		}
-		if anyHost && (len(e.Paths) == 0 || slices.ContainsFunc(e.Paths, func(p Name) bool { return p.Value == "/*" })) && catchAll == "" {
-			catchAll = e.path()
-		}
+		c.index.Next()
+		paths, hosts := p.compilePaths(e), p.compileHosts(e)
+		p.reached.clear = append(p.reached.clear, paths && hosts && !e.unclear)
 		if e.Policy != nil {
 			rule.Policy = p.compilePolicy(e.Policy)
 		}
+		c.rules = append(c.rules, rule)
 	}
+	c.index.Seal()
+	p.checkReached(rules)
 }
 
-// makeRoom makes room for rules before there is any.
-func (x *ruleIndex) makeRoom(rules []SourceRule) {
-	var hosts int
-	for i := range rules {
-		hosts += len(rules[i].Hosts)
+// compileHosts reports whether there was no mistake, as compilePaths does.
+func (p *parser) compileHosts(e *SourceRule) (clear bool) {
+	index := &p.config.index
+	clear = true
+	anyHost := len(e.Hosts) == 0 && !e.unclear
+	for _, h := range e.Hosts {
+		if h.Value == "*" {
+			anyHost = true
+		} else if host, below, ok := p.hostPattern(h); ok {
+			index.Host(host, below)
+		} else {
+			clear = false
+		}
 	}
-	x.rules = origin.Room(x.rules, len(rules))
-	x.links = origin.Room(x.links, hosts)
-	x.byHost = origin.Room(x.byHost, hosts)
-	x.hosts.Reset(hosts)
+	if anyHost {
+		index.AnyHost()
+	}
+	return clear
+}
+
+func (p *parser) compilePaths(e *SourceRule) (clear bool) {
+	index := &p.config.index
+	clear = true
+	if len(e.Paths) == 0 && !e.unclear {
+		index.AnyPath()
+	}
+	p.list = p.list[:0]
+	var last *SourcePath
+	for i := range e.Paths {
+		path := &e.Paths[i]
+		if !path.Regex {
+			if p.checkPath(path) {
+				index.Path(textOfPath(path.Value))
+			} else {
+				clear = false
+			}
+			continue
+		}
+		a := p.compileRegex(path)
+		p.reached.automata = append(p.reached.automata, a)
+		if a == nil {
+			clear = false
+			continue
+		}
+		last = path
+		index.Path(route.Regex, route.Literal(a))
+		p.list = append(p.list, a)
+	}
+	if last == nil {
+		return clear
+	}
+	united, err := p.automata.Union(p.list)
+	if err != nil {
+		p.fail(last.place, last.written, Costly, err.Error(), pathsRemedy)
+	}
+	index.Regexes(united)
+	p.list = p.list[:0]
+	return clear
 }
 
 func (p *parser) hostPattern(e Name) (host string, below, ok bool) {
@@ -247,24 +231,78 @@ func (p *parser) hostPattern(e Name) (host string, below, ok bool) {
 	return strings.TrimSuffix(host, "."), below, true
 }
 
-func (p *parser) pathPattern(e Name) (pathPattern, bool) {
-	example := `write one such as "/v1/*" or "/status"`
-	fail := func(reason, remedy string) (pathPattern, bool) {
+const (
+	examplePath = `write one such as "/v1/*", "/v1*" or "/status"`
+	pathsRemedy = `list the paths, such as "/v1/*" or "/v1*": a look-up costs the same however many there are`
+)
+
+// checkPath refuses a string that is no path.
+func (p *parser) checkPath(e *SourcePath) bool {
+	fail := func(reason, remedy string) bool {
 		p.fail(e.place, quote(e.Value), BadPath, reason, remedy)
-		return pathPattern{}, false
+		return false
 	}
-	path, below := strings.CutSuffix(e.Value, "/*")
+	text := strings.TrimSuffix(e.Value, "*")
 	switch {
 	case !strings.HasPrefix(e.Value, "/"):
 		return fail("a path starts with a slash", "write "+quote("/"+e.Value))
 	case strings.ContainsAny(e.Value, "?#"):
 		return fail("paths are compared up to the query", "write "+quote(e.Value[:strings.IndexAny(e.Value, "?#")]))
-	case strings.Contains(path, "*"):
-		return fail("\"*\" stands for whole segments at the end only", example)
 	case strings.ContainsFunc(e.Value, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
 		return fail("a path on the wire has no spaces, control characters or letters beyond ASCII", "write them percent-encoded")
+	case strings.HasSuffix(text, "*") && !strings.Contains(strings.TrimRight(text, "*"), "*"):
+		return fail("one \"*\" at the end stands for all that comes", "write "+quote(strings.TrimRight(text, "*")+"*"))
+	case strings.Contains(text, "*"):
+		return fail("\"*\" stands at the end only", examplePath+`, or a regex such as {"regex": "/v[0-9]+/orders"}`)
 	}
-	return pathPattern{path, below}, true
+	return true
+}
+
+// textOfPath takes a path as written apart.
+func textOfPath(path string) (kind route.Kind, text string) {
+	if text, below := strings.CutSuffix(path, "/*"); below {
+		return route.Below, text
+	}
+	if text, more := strings.CutSuffix(path, "*"); more {
+		return route.Letters, text
+	}
+	return route.Exact, path
+}
+
+// compileRegex makes an automaton of a regex for paths, within the bounds of those for
+// origins; nil where there is none.
+func (p *parser) compileRegex(e *SourcePath) *automaton.Automaton {
+	switch {
+	case e.Value == "":
+		p.fail(e.place, e.written, BadValue, "empty, so it would match no path", `write "/*" for every path, or the paths themselves`)
+		return nil
+	case len(e.Value) > maxRegexLen:
+		p.fail(e.place, e.written, Costly, "a regex of more than 2,048 bytes", pathsRemedy)
+		return nil
+	case p.steps > maxMatcherSteps:
+		return nil // and that was said of one before
+	}
+	before := p.automata.Steps
+	a, err := p.automata.Regex(e.Value, false)
+	p.steps += p.automata.Steps - before + matcherSteps
+	var limit *automaton.LimitError
+	switch {
+	case errors.As(err, &limit):
+		p.fail(e.place, e.written, Costly, limit.Limit, pathsRemedy)
+		return nil
+	case err != nil:
+		p.fail(e.place, e.written, BadRegex, strings.TrimPrefix(err.Error(), "error "), `write a regex in RE2 syntax, or a path such as "/v1/*"`)
+		return nil
+	case p.steps > maxMatcherSteps:
+		p.fail(e.place, e.written, Costly, "takes more than 4,000,000 steps to decide, together with the other matchers", pathsRemedy)
+		return nil
+	}
+	if !route.Any(a) {
+		p.warn(e.place, e.written, NoEffect, "no path matches it: paths begin with a slash, and are compared up to the query", `write it for the whole path, such as "/v[0-9]+/orders"`)
+	} else if kind, text, ok := route.Pattern(a); ok {
+		p.warn(e.place, e.written, BetterAsPattern, "a path says the same", "write "+quote(text+[...]string{route.Exact: "", route.Below: "/*", route.Letters: "*"}[kind]))
+	}
+	return a
 }
 
 // Select returns the policy for a request, and the rule that gives it, which is
@@ -278,7 +316,7 @@ func (c *Config) Select(authority, path string) (policy *Policy, rule *Rule) {
 
 // SelectIn is Select with memory to work in, which need not be cleared.
 func (c *Config) SelectIn(authority, path string, buf *origin.Buffer) (policy *Policy, rule *Rule) {
-	if len(c.rules.rules) == 0 {
+	if len(c.rules) == 0 {
 		return c.Default, nil
 	}
 	path, _, _ = strings.Cut(path, "?")
@@ -286,7 +324,8 @@ func (c *Config) SelectIn(authority, path string, buf *origin.Buffer) (policy *P
 	if len(authority) <= maxHostLen {
 		host = hostOf(authority, buf)
 	}
-	if rule := c.rules.find(host, path); rule != nil {
+	if found := c.index.Find(host, path); found >= 0 {
+		rule := &c.rules[found]
 		return rule.Policy, rule
 	}
 	return c.Default, nil

@@ -138,9 +138,12 @@ func buildSchema(t *testing.T) []byte {
 	root["$defs"] = map[string]any{
 		"policy": policyObject(t, false),
 		"rule": object(map[string]schema{
-			"name":   text,
-			"hosts":  {"type": "array", "minItems": 1, "items": schema{"type": "string", "pattern": `^(\*|(\*\.)?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])$`}},
-			"paths":  {"type": "array", "minItems": 1, "items": schema{"type": "string", "pattern": `^/[^*?# ]*(/\*)?$|^/\*$`}},
+			"name":  text,
+			"hosts": {"type": "array", "minItems": 1, "items": schema{"type": "string", "pattern": `^(\*|(\*\.)?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])$`}},
+			"paths": {"type": "array", "minItems": 1, "items": schema{"oneOf": []any{
+				schema{"type": "string", "pattern": `^/[^*?# ]*\*?$`, "description": "a path; all below \"/v1/*\", by segment; all that begins with \"/v1*\""},
+				object(map[string]schema{"regex": {"type": "string", "minLength": 1, "maxLength": maxRegexLen, "description": "RE2, of the whole path up to \"?\""}}, schema{"required": []string{"regex"}}),
+			}}},
 			"policy": reference("policy"),
 		}, schema{"required": []string{"policy"}}),
 		"origin": schema{"oneOf": []any{
@@ -244,7 +247,7 @@ func TestSchemaAndParserAgree(t *testing.T) {
 			`{"allow_origin_string_match":[{"exact":"https://a.example"}],"allow_methods":"GET, PUT","max_age":"600","filter_enabled":{"default_value":{"numerator":100,"denominator":"HUNDRED"}}}`,
 			`{"allowOrigin":["https://a.example"],"maxAge":"24h","unmatchedPreflights":"IGNORE"}`,
 			`{"allow_origin_patterns":["https://*.a.example:[*]"]}`,
-			`{"rules":[{"name":"x","hosts":["a.example","*.b.example","*","[::1]"],"paths":["/","/v1/*","/*"],"policy":{` + ok + `}}],` + ok + `}`,
+			`{"rules":[{"name":"x","hosts":["a.example","*.b.example","*","[::1]"],"paths":["/","/v1/*","/v1*",{"regex":"/v[0-9]+/orders"},"/*"],"policy":{` + ok + `}}],` + ok + `}`,
 		}, wrap(
 			`"allow_methods":["PUT","*","get"]`, `"allow_methods":""`, `"allow_headers":["x-a","*"]`, `"expose_headers":"x-a, x-b"`, `"allow_credentials":true`,
 			`"max_age":600`, `"max_age":600.0`, `"max_age":6e2`, `"max_age":-1`, `"max_age":"10m"`, `"max_age":"1h30m"`, `"allow_private_network_access":true`,
@@ -259,6 +262,7 @@ func TestSchemaAndParserAgree(t *testing.T) {
 			`{"allow_origins":["app://a/"]}`, `{"allow_origins":["app://a*"]}`, `{"allow_origins":["app://a,b"]}`, `{"allow_origins":["app://:80"]}`, `{"allow_origins":["app://{a}"]}`, `{"allow_origins":["app://*."]}`, `{"allow_origins":["*://a"]}`,
 			`{"allow_origins":[{}]}`, `{"allow_origins":[{"exact":"https://a.example","prefix":"x"}]}`, `{"allow_origins":[{"like":"x"}]}`, `{"allow_origins":[{"safe_regex":"x"}]}`,
 			`{"filter_enabled":{}}`, `{"rules":[{"hosts":[],"policy":{"mode":"off"}}]}`, `{"rules":[{"paths":["v1"],"policy":{"mode":"off"}}]}`,
+			`{"rules":[{"paths":[{}],"policy":{"mode":"off"}}]}`, `{"rules":[{"paths":[{"regex":""}],"policy":{"mode":"off"}}]}`, `{"rules":[{"paths":[{"prefix":"/v1"}],"policy":{"mode":"off"}}]}`,
 			`{"rules":[{"paths":["/v*/x"],"policy":{"mode":"off"}}]}`, `{"rules":[{"hosts":["https://a.example"],"policy":{"mode":"off"}}]}`,
 			`{"rules":[{"policy":{` + ok + `,"stat_prefix":"x"}}]}`, `{"rules":[{"policy":{` + ok + `,"rules":[]}}]}`,
 		}, wrap(
@@ -275,6 +279,7 @@ func TestSchemaAndParserAgree(t *testing.T) {
 			`{"allow_origins":["file://"]}`, `{"allow_origins":["moz-extension://"]}`, `{"allow_origins":["moz-extension://*"],"allow_credentials":true}`,
 			`{"allow_origins":["https://a.example"],"allowOrigins":["https://b.example"]}`, `{"rules":[{"policy":{"mode":"off"}}],"debug":true}`,
 			`{"filter_enabled":{"default_value":{"numerator":100}}}`,
+			`{"rules":[{"policy":{"mode":"off"}},{"policy":{"mode":"off"}}]}`, `{"rules":[{"paths":[{"regex":"("}],"policy":{"mode":"off"}}]}`,
 		}, wrap(
 			`"allow_methods":["patch"]`, `"allow_methods":"GET, a b"`, `"allow_headers":"x a"`, `"max_age":"500ms"`,
 			`"filter_enabled":{"default_value":{"numerator":50}}`,

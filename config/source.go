@@ -12,6 +12,8 @@ type Source struct {
 	*SourcePolicy
 	// StatPrefix is the first part of the names of the counters; "" is the default.
 	StatPrefix string `json:"stat_prefix,omitempty"`
+
+	rules place // of their list
 }
 
 // SourceRule is a rule as it is written.
@@ -19,9 +21,11 @@ type SourceRule struct {
 	Name Name `json:"name,omitzero"`
 	// Hosts and Paths are patterns; without any a rule is for all of them.
 	Hosts  []Name        `json:"hosts,omitempty"`
-	Paths  []Name        `json:"paths,omitempty"`
+	Paths  []SourcePath  `json:"paths,omitempty"`
 	Policy *SourcePolicy `json:"policy"`
+
 	place
+	unclear bool // there are mistakes in its hosts and paths
 }
 
 // SourcePolicy is a policy as it is written, in our words, whoever's words it was
@@ -93,10 +97,27 @@ func (m Mode) String() string {
 // Age is how long a preflight may be cached, as written.
 type Age string
 
-// Name is an entry of a list: a method, the name of a header, a host or a path.
+// Name is an entry of a list: a method, the name of a header or a host.
 type Name struct {
 	Value string
 	place
+}
+
+// SourcePath is a path, a path with a star at its end, or a regex of whole paths.
+type SourcePath struct {
+	Value string
+	Regex bool
+
+	place
+	written string // as JSON, for messages
+}
+
+// quoted is the path as JSON.
+func (p *SourcePath) quoted() string {
+	if p.Regex {
+		return p.written
+	}
+	return quote(p.Value)
 }
 
 // MatchKind is the form in which an origin is written.

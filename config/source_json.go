@@ -5,6 +5,7 @@ package config
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"corsfilter/internal/fieldpath"
@@ -53,13 +54,14 @@ func (p *parser) settle(s *Source) {
 	if s.SourcePolicy != nil {
 		s.SourcePolicy.settle("")
 	}
+	s.rules.settle("", "rules", 0)
 	for i := range s.Rules {
 		r := &s.Rules[i]
 		r.place.settle("", "rules", i+1)
 		path := r.path()
 		r.Name.settle(path, "name", 0)
 		settleNames(r.Hosts, path, "hosts")
-		settleNames(r.Paths, path, "paths")
+		settlePaths(r.Paths, path)
 		if r.Policy == nil {
 			p.fail(r.place, "", Missing, noPolicy, noPolicyRemedy)
 			continue
@@ -98,6 +100,16 @@ func (s *SourcePolicy) settleSetting(name string, there bool, value any) {
 func settleNames(names []Name, path, key string) {
 	for i := range names {
 		names[i].place.settle(path, key, i+1)
+	}
+}
+
+func settlePaths(paths []SourcePath, path string) {
+	for i := range paths {
+		p := &paths[i]
+		p.place.settle(path, "paths", i+1)
+		if p.written == "" {
+			p.written = string(compact(p))
+		}
 	}
 }
 
@@ -144,6 +156,14 @@ func (o SourceOrigin) MarshalJSON() ([]byte, error) {
 	}
 	b.WriteByte('}')
 	return b.Bytes(), nil
+}
+
+// MarshalJSON writes a string, or an object with the regex.
+func (p SourcePath) MarshalJSON() ([]byte, error) {
+	if !p.Regex {
+		return compact(p.Value), nil
+	}
+	return slices.Concat([]byte(`{"regex":`), compact(p.Value), []byte("}")), nil
 }
 
 // MarshalJSON writes digits as a number.

@@ -12,7 +12,7 @@ var everyForm = []string{
 	`{"allowOrigins": ["*"], "allow_methods": "PUT, PATCH", "allow_headers": ["x-a", "authorization"], "expose_headers": "x-b, x-c", "debug": true, "stat_prefix": "shop"}`,
 	`{"allow_origins": ["https://c.example:[1,2,3]"], "timing_allow_origins": ["https://a.example", {"exact": "https://b.example"}], "max_age": "10m", "mode": "shadow"}`,
 	`{"allow_origins": [{"regex": "https://[a-d]\\.example/?<>&"}, {"safe_regex": {"regex": "https://B\\.example"}, "ignore_case": true}, {"prefix": "https://c.ex"}, {"suffix": "d.example"}, {"contains": "://d"}], "dangerously_tolerate": ["loose-origin-match"], "disallowed_requests": "reject", "max_age": -1}`,
-	`{"rules": [{"name": "one", "hosts": ["a.example", "*.b.example"], "paths": ["/v1/*"], "policy": {"mode": "off"}}, {"paths": ["/"], "policy": {"allow_origins": ["https://a.example"], "upstream_headers": "preserve", "allow_private_network_access": true}}]}`,
+	`{"rules": [{"name": "one", "hosts": ["a.example", "*.b.example"], "paths": ["/v1/*", "/v2*", {"regex": "/<v>[3-4]&/\\\\."}], "policy": {"mode": "off"}}, {"paths": ["/"], "policy": {"allow_origins": ["https://a.example"], "upstream_headers": "preserve", "allow_private_network_access": true}}]}`,
 	`{"rules": [{"hosts": ["*.b.example"], "policy": {"allow_origins": ["https://d.example"], "allow_methods": ["DELETE"], "unmatched_preflights": "forward"}}], "allow_origins": ["https://c.example:1"], "max_age": 6e2}`,
 	`{"allow_origin_string_match": [{"exact": "https://a.example"}], "filter_enabled": {"default_value": {}}, "shadow_enabled": {"default_value": {"numerator": 100}}}`,
 	`{"allow_origin": ["https://a.example"], "unmatchedPreflights": "FORWARD", "maxAge": "24h", "upstreamHeaders": "preserve", "allow_private_network_access": true}`,
@@ -85,7 +85,7 @@ func TestSourceMadeByHand(t *testing.T) {
 	s := &Source{
 		StatPrefix: ".x",
 		Rules: []SourceRule{
-			{Name: Name{Value: "a"}, Hosts: []Name{{Value: "ok.example"}, {Value: "https://x"}}, Paths: []Name{{Value: "v1"}}, Policy: &SourcePolicy{}},
+			{Name: Name{Value: "a"}, Hosts: []Name{{Value: "ok.example"}, {Value: "https://x"}}, Paths: []SourcePath{{Value: "v1"}, {Regex: true, Value: "/("}}, Policy: &SourcePolicy{}},
 			{Name: Name{Value: "a"}},
 		},
 		SourcePolicy: &SourcePolicy{

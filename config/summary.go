@@ -9,7 +9,7 @@ import (
 // its hash.
 func (c *Config) Summary() string {
 	var parts []string
-	if n := len(c.rules.rules); n > 0 {
+	if n := len(c.rules); n > 0 {
 		parts = append(parts, count(n, "rule"))
 	}
 	switch {

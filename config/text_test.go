@@ -186,8 +186,11 @@ func TestWarningsAndNotesAreCutToo(t *testing.T) {
 	if len(warnings) != maxListed || warnings.Count() != maxListed || warnings[maxListed-1].Code == More || Problems(nil).Count() != 0 {
 		t.Errorf("of 100 warnings, %v", warnings)
 	}
-	rules := strings.TrimSuffix(strings.Repeat(`{"policy":{"allow_origin":["https://a.example"]}},`, 101), ",")
-	c, _, err := Parse([]byte(`{"rules":[` + rules + `]}`))
+	var rules []string
+	for i := range 101 {
+		rules = append(rules, `{"paths":["/`+strconv.Itoa(i)+`"],"policy":{"allow_origin":["https://a.example"]}}`)
+	}
+	c, _, err := Parse([]byte(`{"rules":[` + strings.Join(rules, ",") + `],"mode":"off"}`))
 	if err != nil || len(c.Notes) != maxListed+1 || c.Notes[maxListed].Reason != "1 more notes, the first of them here" {
 		t.Errorf("%v", err)
 	}

@@ -34,6 +34,7 @@ type parser struct {
 	steps      int             // that matchers took
 	list       []*automaton.Automaton
 	ruleOfName map[string]int
+	reached    reached
 	words      []string
 	exposed    header.Set
 }

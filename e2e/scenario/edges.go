@@ -155,7 +155,7 @@ var edges = append([]Scenario{
 	{Name: "a path with a star, and a query at once", Config: ruled, Request: ask("api.example.com", "/v1?x=1"), Want: api},
 	{Name: "a path with a star, and a slash", Config: ruled, Request: ask("api.example.com", "/v1/"), Want: api},
 	{Name: "a rule without host and path takes all", Config: `{"rules": [{"policy": {"allow_origins": ["https://shop.example.com"]}}], "allow_origins": ["https://other.example"]}`, Request: ask("x.example", "/"), Want: Want{Headers: H{acao: shop, vary: "origin"}, Counters: requestAllowed}},
-	{Name: "the order decides, not the precision", Config: `{"rules": [{"paths": ["/v1/*"], "policy": {"allow_origins": ["https://first.example"]}}, {"hosts": ["api.example.com"], "paths": ["/v1/orders"], "policy": {"allow_origins": ["https://shop.example.com"]}}]}`,
+	{Name: "the order decides, not the precision", Config: `{"rules": [{"paths": ["/v1/*"], "policy": {"allow_origins": ["https://first.example"]}}, {"hosts": ["api.example.com"], "paths": ["/v1/orders", "/v2/orders"], "policy": {"allow_origins": ["https://shop.example.com"]}}]}`,
 		Request: get("origin", shop), Want: Want{Headers: closed, Counters: requestDenied}},
 }, patterns()...)
 

@@ -148,6 +148,10 @@ func (c *Conversion) repair(rules []*rule, index index, problems config.Problems
 	refused := false
 	drop := map[*rule][]Entry{}
 	for _, p := range problems {
+		if p.Code == config.Unreachable && len(c.problems) > 0 { // of what does not agree
+			refused = true
+			continue
+		}
 		at, ok := index.find(p.Path)
 		if !ok {
 			refused = true
@@ -232,7 +236,7 @@ func (r *rule) source(name string) config.SourceRule {
 		made.Hosts = append(made.Hosts, config.Name{Value: h})
 	}
 	for _, p := range r.paths {
-		made.Paths = append(made.Paths, config.Name{Value: p.pattern()})
+		made.Paths = append(made.Paths, config.SourcePath{Value: p.pattern()})
 	}
 	if r.policy != nil {
 		own := *r.policy

@@ -375,7 +375,7 @@ func TestWhatCanNotStart(t *testing.T) {
 	for _, c := range []struct{ address, configuration, want string }{
 		{busy, policy, busy + " is in use by another process; stop that process, or choose another address"},
 		{"192.0.2.1:0", policy, "the address must belong to this machine"},
-		{"127.0.0.1:0", `{"allow_origin": []}`, "the module's log says why"},
+		{"127.0.0.1:0", `{"allow_origin": [""]}`, "the module's log says why"},
 	} {
 		p, err := StartProxy(t.Context(), Policy{wasmtest.Module(t), []byte(c.configuration)}, ProxyOptions{Listen: c.address, AccessLog: io.Discard, Log: io.Discard})
 		if p != nil || err == nil || !strings.Contains(err.Error(), c.want) {

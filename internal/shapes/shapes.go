@@ -101,8 +101,26 @@ var All = []Shape{
 	{Name: "rules by hosts of 120 levels", Config: rules(func(i int) string {
 		return fmt.Sprintf(`"hosts": ["%sh%d.org"]`, strings.Repeat("a.", 118), i)
 	})},
-	{Name: "rules of one name", Config: rules(func(int) string { return `"name": "api", "hosts": ["api.example.org"]` })},
-	{Name: "rules behind one for all", Config: rules(func(int) string { return `"name": ""` })},
+	{Name: "rules of one name", Config: rules(func(int) string { return `"name": "api", "hosts": ["api.example.org"]` }), Refused: true},
+	{Name: "rules behind one for all", Config: rules(func(int) string { return `"name": ""` }), Refused: true},
+	{Name: "rules by letters of one host", Config: rules(func(i int) string { return fmt.Sprintf(`"hosts": ["api.example.org"], "paths": ["/v%d.*"]`, i) })},
+	{Name: "rules by wildcard, and by path below", Config: rules(func(i int) string {
+		if i%2 == 0 {
+			return fmt.Sprintf(`"hosts": ["*.team-%d.example.org"], "paths": ["/v%d/*"]`, i, i)
+		}
+		return fmt.Sprintf(`"hosts": ["api.team-%d.example.org"]`, i-1)
+	})},
+	{Name: "rules by regex", Config: rules(func(i int) string { return fmt.Sprintf(`"paths": [{"regex": "/v%d/[0-9]+"}]`, i) }), Refused: true},
+	{Name: "rules by path behind a regex", Config: rules(func(i int) string {
+		if i == 0 {
+			return `"paths": [{"regex": "/.*/[0-9]+"}]`
+		}
+		return fmt.Sprintf(`"paths": ["/v%d/*"]`, i)
+	})},
+	{Name: "paths of one rule behind letters", Config: func(n int) string {
+		return `{"rules": [{"paths": [` + join(n/2, func(i int) string { return fmt.Sprintf(`"/v%d.*"`, i) }) + `], "policy": {"mode": "off"}}, {"paths": [` +
+			join(n/2, func(i int) string { return fmt.Sprintf(`"/v%d"`, i) }) + `], "policy": {"mode": "off"}}]}`
+	}},
 	{Name: "hosts of one rule", Config: func(n int) string {
 		return `{"rules": [{"hosts": [` + join(n, func(i int) string { return fmt.Sprintf(`"api-%d.example.org"`, i) }) + `], "policy": {"mode": "off"}}]}`
 	}},
