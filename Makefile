@@ -33,13 +33,21 @@ IMAGE ?=
 comma := ,
 
 MODULE := dist/cors.wasm
+SMALL := dist/cors-small.wasm
 FLOOR := dist/floor.wasm
 CORSCTL := dist/corsctl
-# TinyGo 0.33 takes Go 1.23 at most, which the go command fetches where it is not
-# there, and stumbles over go.mod: go.tinygo.mod stands in for it. TinyGo's stack
-# is 64 KiB unless a target says otherwise, too little for parsing configurations.
+# TinyGo takes Go up to a version, which the go command fetches where it is not
+# there, and stumbles over go.mod: go.tinygo.mod stands in for it. TinyGo's stack is
+# 64 KiB unless a target says otherwise, too little for parsing configurations; with
+# the memory that tinygo.json begins with, a large policy is not collected all the
+# time while it is read; and its malloc must not be exported, since Envoy takes that
+# before proxy_on_memory_allocate.
 TINYGO := GOTOOLCHAIN=go1.23.12 GOFLAGS=-modfile=go.tinygo.mod tinygo
-TINYGO_VERSION := 0.33
+# The versions that the small build was tried with. Up to 0.33 TinyGo makes commands
+# alone, and internal/abi makes a reactor of one.
+TINYGO_TRIED ?= 0.33 0.34
+TINYGO_FOUND = $(word 3,$(shell $(TINYGO) version 2>/dev/null))
+TINYGO_FORM = $(if $(filter 0.33.%,$(TINYGO_FOUND)),-tags=command,-buildmode=c-shared)
 # What goes into the module, and so must build with TinyGo's Go as well.
 MODULE_PACKAGES := ./config ./filter ./internal/abi ./internal/automaton ./internal/fieldpath ./internal/header ./internal/hostcall ./internal/origin ./internal/reach ./internal/route ./internal/suffix ./internal/version .
 MODULE_GO := go1.23
@@ -67,13 +75,18 @@ else ifeq ($(COMPILER),go)
 	$(GOWASM) -ldflags='-w $(STAMP)' -o $@.named .
 	@go run ./internal/controlflow/restructure $@.named $@ && rm $@.named
 else ifeq ($(COMPILER),tinygo)
-	@command -v tinygo >/dev/null || { echo "make build: tinygo is not on PATH; install TinyGo $(TINYGO_VERSION), or leave COMPILER out to build with Go alone" >&2; exit 1; }
-	@version="$$($(TINYGO) version)"; [[ $$version == "tinygo version $(TINYGO_VERSION)."* ]] || \
-		echo "make build: the module is made for TinyGo $(TINYGO_VERSION) and was tried with no other; this is: $$version" >&2
-	$(TINYGO) build -target=tinygo.json -scheduler=none -opt=2 -no-debug -ldflags='$(STAMP)' -o $@ .
+	@command -v tinygo >/dev/null || { echo "make build: tinygo is not on PATH; install TinyGo $(lastword $(TINYGO_TRIED)), or leave COMPILER out to build with Go alone" >&2; exit 1; }
+	@[[ -n "$(filter $(TINYGO_TRIED:=.%),$(TINYGO_FOUND))" ]] || { echo "make build: this is TinyGo $(TINYGO_FOUND), which the module was not tried with: take $(TINYGO_TRIED:%=%$(comma)) or say TINYGO_TRIED=$(basename $(TINYGO_FOUND)) to build all the same, and run make test with it before it serves" >&2; exit 1; }
+	$(TINYGO) build $(TINYGO_FORM) -target=tinygo.json -scheduler=none -opt=s -no-debug -ldflags='$(STAMP)' -o $@ .
 else
 	@echo "make build: COMPILER=$(COMPILER) is not known; write go or tinygo" >&2; exit 1
 endif
+
+.PHONY: small
+small: $(SMALL) ## builds dist/cors-small.wasm by TinyGo, which has to be on PATH: see docs/install.md
+
+$(SMALL): FORCE
+	@$(MAKE) --no-print-directory build COMPILER=tinygo MODULE=$(SMALL)
 
 $(CORSCTL): FORCE
 	@mkdir -p dist

@@ -6,7 +6,6 @@ import (
 
 	"corsfilter/internal/host"
 	"corsfilter/internal/shapes"
-	"corsfilter/internal/wasmtest"
 )
 
 // TestAStartCostsWhatItsConfigurationWeighs starts the module with ten thousand
@@ -14,9 +13,6 @@ import (
 // 64 MiB are promised for the ten thousand; on a machine that is busy with
 // something else the test allows more time, and holds the growth instead.
 func TestAStartCostsWhatItsConfigurationWeighs(t *testing.T) {
-	if wasmtest.ByTinyGo() {
-		t.Skip("TinyGo's collector takes seconds over ten thousand entries: docs/rationale.md")
-	}
 	const n = 10_000
 	const memory, busy = 64 << 20, 5 * time.Second
 	module := compile(t)

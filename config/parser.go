@@ -55,7 +55,7 @@ const defaultStatPrefix = "cors"
 
 // reset empties the configuration and keeps its memory.
 func (c *Config) reset() {
-	c.index.Reset(0, 0)
+	c.index.Reset(0, 0, 0)
 	*c = Config{StatPrefix: defaultStatPrefix, rules: c.rules[:0], index: c.index, text: c.text, policies: c.policies}
 }
 

@@ -118,7 +118,8 @@ func (p *parser) checkRule(rules []SourceRule, rule int, automata []*automaton.A
 				on += " and " + count(others, "host") + " more"
 			}
 		}
-		p.sayTaken(rules, rule, taken.by, path.place, path.quoted(), on)
+		text := path.quoted()
+		p.sayTaken(rules, rule, taken.by, path.place, text, on)
 	}
 }
 

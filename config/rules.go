@@ -123,12 +123,15 @@ func (p *parser) paths(paths []SourcePath, v value) []SourcePath {
 func (p *parser) compileRules(rules []SourceRule) {
 	c := p.config
 	c.rules = origin.Room(c.rules, len(rules))
-	var hosts, paths int
+	var hosts, bytes, paths int
 	for i := range rules {
+		for _, h := range rules[i].Hosts {
+			bytes += len(h.Value)
+		}
 		hosts += max(len(rules[i].Hosts), 1)
 		paths += max(len(rules[i].Paths), 1)
 	}
-	c.index.Reset(hosts, paths)
+	c.index.Reset(hosts, bytes, paths)
 	if p.ruleOfName == nil {
 		p.ruleOfName = map[string]int{}
 	}

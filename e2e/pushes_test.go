@@ -11,6 +11,7 @@ import (
 
 	"corsfilter/internal/envoy"
 	"corsfilter/internal/envoytest"
+	"corsfilter/internal/wasmtest"
 )
 
 // large is a policy of 5,000 origins that no two pushes have in common, as 190 KiB of text.
@@ -92,6 +93,15 @@ func pushedInto(t *testing.T, n int, drains time.Duration) (server *envoytest.Se
 	}
 }
 
+// garbage is what the VMs of the main thread and of the worker may hold of it beside
+// all else: TinyGo collects when the memory that it begins with is full, and not before.
+func garbage() uint64 {
+	if wasmtest.ByTinyGo() {
+		return 2 * uint64(wasmtest.Memory(0))
+	}
+	return 0
+}
+
 // TestPushesWhileRequestsAreUnderWay holds what a push of 5,000 origins leaves behind as
 // long as Envoy drains, which is ten minutes unless it is told otherwise, requests or
 // not: 2.1 MiB, of which 0.9 are Envoy's own copies of the text, and the rest is the
@@ -102,8 +112,8 @@ func TestPushesWhileRequestsAreUnderWay(t *testing.T) {
 	_, before, after, ends := pushedInto(t, pushes, 10*time.Minute)
 	grown := (int64(after) - int64(before)) / (pushes - 3)
 	t.Logf("%d KiB for each push", grown>>10)
-	if grown > each {
-		t.Errorf("%d KiB for each push, want %d at most", grown>>10, each>>10)
+	if most := int64(each + garbage()/(pushes-3)); grown > most {
+		t.Errorf("%d KiB for each push, want %d at most", grown>>10, most>>10)
 	}
 	for i, readable := range ends() {
 		if readable != ofPush(i+1) {
@@ -118,7 +128,7 @@ func TestPushesThatAreDrained(t *testing.T) {
 	server, before, after, ends := pushedInto(t, pushes, time.Second)
 	ends()
 	t.Logf("%d KiB in all", (int64(after)-int64(before))>>10)
-	if after > before+all {
+	if after > before+all+garbage() {
 		t.Errorf("memory has grown from %d to %d MiB", before>>20, after>>20)
 	}
 	envoytest.Eventually(t, "all is drained", func() bool {

@@ -56,6 +56,9 @@ func TestModuleAndCheckGiveTheSameVerdict(t *testing.T) {
 				var checked []string
 				codes := map[config.Code]bool{}
 				for _, f := range lint.Check("policy.json", []byte(configuration), true) {
+					if f.Severity == lint.Note { // which the module does not log
+						continue
+					}
 					if f.Severity == lint.Error {
 						codes[f.Code] = true
 					}

@@ -82,7 +82,11 @@ func in(t *testing.T, root, name string, args ...string) string {
 
 func release(root, version string) (string, error) {
 	cmd := exec.Command(filepath.Join(root, "scripts", "release"), version)
-	cmd.Env = append(os.Environ(), "MAKEFLAGS=", "MAKELEVEL=")
+	// The Makefile of these tests makes all by printf, and asks no compiler.
+	if err := errors.Join(os.MkdirAll(filepath.Join(root, ".git", "bin"), 0o755), os.WriteFile(filepath.Join(root, ".git", "bin", "tinygo"), []byte("#!/bin/sh\n"), 0o755)); err != nil {
+		return "", err
+	}
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(root, ".git", "bin")+":"+os.Getenv("PATH"), "MAKEFLAGS=", "MAKELEVEL=")
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
@@ -137,6 +141,25 @@ func TestReleaseIsRefused(t *testing.T) {
 	}
 }
 
+// TestAReleaseHasTheSmallBuild refuses one without TinyGo.
+func TestAReleaseHasTheSmallBuild(t *testing.T) {
+	root := repository(t, nil)
+	path := machine(t, map[string]string{})
+	for _, name := range []string{"git", "make"} {
+		real, err := exec.LookPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(real, filepath.Join(path, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, code := run(t, path, nil, filepath.Join(root, "scripts", "release"), "1.2.0")
+	if code == 0 || !strings.Contains(got, "release: tinygo is not on PATH, and a release has the small build as well\n") {
+		t.Errorf("exit code %d:\n%s", code, got)
+	}
+}
+
 func TestRelease(t *testing.T) {
 	root := repository(t, nil)
 	commit(t, root, "2026-11-30")       // two months after the list
@@ -146,7 +169,7 @@ func TestRelease(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, got)
 	}
-	want := []string{"artifact.tar", "checksums.txt", "cors.wasm", "corsctl-darwin-amd64", "corsctl-darwin-arm64", "corsctl-linux-amd64",
+	want := []string{"artifact.tar", "checksums.txt", "cors-small.wasm", "cors.wasm", "corsctl-darwin-amd64", "corsctl-darwin-arm64", "corsctl-linux-amd64",
 		"corsctl-linux-arm64", "corsctl-windows-amd64.exe", "corsctl-windows-arm64.exe", "image.tar", "notes.md", "sbom.cdx.json", "schema.json"}
 	if !strings.HasSuffix(got, "dist/"+strings.Join(want, "\ndist/")+"\n") {
 		t.Errorf("it says:\n%s", got)
@@ -172,10 +195,11 @@ func TestRelease(t *testing.T) {
 		t.Errorf("files %v, want %v", files, want)
 	}
 	for name, want := range map[string]string{
-		"cors.wasm":     "cors.wasm 1.2.0",
-		"notes.md":      "### Added\n\n- Something that people wanted ([the report](https://example.com/1)).\n",
-		"schema.json":   "{}\n",
-		"checksums.txt": sums.String(),
+		"cors.wasm":       "cors.wasm 1.2.0",
+		"cors-small.wasm": "cors-small.wasm 1.2.0",
+		"notes.md":        "### Added\n\n- Something that people wanted ([the report](https://example.com/1)).\n",
+		"schema.json":     "{}\n",
+		"checksums.txt":   sums.String(),
 	} {
 		if read[name] != want {
 			t.Errorf("%s is:\n%s", name, read[name])

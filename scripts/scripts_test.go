@@ -105,6 +105,8 @@ func TestMakeTestSetsItselfUp(t *testing.T) {
 			want: []string{"go test -race ./... browser=none envoy=none\n", "left out: the tests in a browser (e2e/browser): BROWSER=none\n"}, last: "left out: the tests in Envoy: ENVOY=none"},
 		{name: "an Envoy of the user's own", tools: with(map[string]string{"chromium": "true", "mine": "true"}), env: []string{"ENVOY=mine", "REQUIRE_ENVOY=1"},
 			want: []string{"go test -race ./... browser= envoy=mine\n"}, last: "browser= envoy=mine"},
+		{name: "with TinyGo", tools: with(map[string]string{"chromium": "true", "tinygo": "true"}),
+			want: []string{all, "make --no-print-directory small\n"}, last: "go test -race ./e2e -run ^(TestEnvoy|TestModule|TestLogLines)$ browser= envoy=envoy"},
 		{name: "one that is not there, and required", tools: with(map[string]string{"chromium": "true"}), env: []string{"ENVOY=/nowhere", "REQUIRE_ENVOY=1"},
 			last: "make test: REQUIRE_ENVOY=1, and the tests in Envoy can not run: ENVOY=/nowhere is no program", code: 1},
 		{name: "without git nothing starts", tools: map[string]string{"go": "true", "make": "true"}, last: "setup: missing: git; install them first (Go 1.26 or later)", code: 1},
@@ -114,6 +116,13 @@ func TestMakeTestSetsItselfUp(t *testing.T) {
 			if code != c.code {
 				t.Errorf("exit code %d, want %d", code, c.code)
 			}
+			// Where tests ran, the last line of all is about the other compiler.
+			const small = "left out: the small build: tinygo is not on PATH\n"
+			_, there := c.tools["tinygo"]
+			if ran := strings.Contains(got, "go test") || strings.Contains(got, "FAIL\n"); strings.HasSuffix(got, small) != (ran && !there) {
+				t.Error("it is not said, or said in vain, that the small build is left out")
+			}
+			got = strings.TrimSuffix(got, small)
 			rest := got
 			for _, want := range c.want {
 				_, after, found := strings.Cut(rest, want)

@@ -54,28 +54,44 @@ func TestMakeBuildWithTinyGo(t *testing.T) {
 		if err != nil || !strings.HasPrefix(told, "go1.23.12 -modfile=go.tinygo.mod build ") {
 			t.Fatalf("%v: %s\ntold: %s", err, out, told)
 		}
-		for _, want := range []string{" -target=tinygo.json ", " -scheduler=none ", " -opt=2 ", "-ldflags=-X corsfilter/internal/version.release=1.2.3 -X corsfilter/internal/version.commit="} {
+		for _, want := range []string{" -target=tinygo.json ", " -tags=command ", " -scheduler=none ", " -opt=s ", "-ldflags=-X corsfilter/internal/version.release=1.2.3 -X corsfilter/internal/version.commit="} {
 			if !strings.Contains(told, want) {
 				t.Errorf("%q is not in: %s", want, told)
 			}
 		}
-		if !strings.HasSuffix(told, " .") || strings.Contains(out, "was tried with no other") {
+		if !strings.HasSuffix(told, " .") {
 			t.Errorf("told: %s\nsaid: %s", told, out)
 		}
-		var spec struct{ Inherits, Ldflags []string }
-		if err := json.Unmarshal([]byte(target), &spec); err != nil || !slices.Equal(spec.Inherits, []string{"wasi"}) || !slices.Equal(spec.Ldflags, []string{"-z", "stack-size=1048576"}) {
+		var spec struct {
+			Inherits, Ldflags []string
+			Tags              []string `json:"build-tags"`
+		}
+		if err := json.Unmarshal([]byte(target), &spec); err != nil || !slices.Equal(spec.Inherits, []string{"wasi"}) ||
+			!slices.Equal(spec.Tags, []string{"custommalloc"}) || !slices.Equal(spec.Ldflags, []string{"-z", "stack-size=1048576", "--initial-memory=67108864"}) {
 			t.Errorf("target %+v, %v", spec, err)
 		}
 	})
-	t.Run("another TinyGo is told of", func(t *testing.T) {
+	t.Run("a later one makes reactors by itself", func(t *testing.T) {
+		for _, version := range []string{"0.34.0", "0.34.0-dev"} {
+			out, built, err := build(t, version, "tinygo")
+			if err != nil || !strings.Contains(built, " -buildmode=c-shared ") || strings.Contains(built, "-tags=command") {
+				t.Errorf("%s: %v: %s\ntold: %s", version, err, out, built)
+			}
+		}
+	})
+	t.Run("one that was not tried is refused, unless it is asked for", func(t *testing.T) {
 		out, built, err := build(t, "0.40.1", "tinygo")
-		if err != nil || built == "" || !strings.Contains(out, "the module is made for TinyGo 0.33 and was tried with no other; this is: tinygo version 0.40.1 ") {
+		if err == nil || built != "" || !strings.Contains(out, "make build: this is TinyGo 0.40.1, which the module was not tried with: take 0.33, 0.34, or say TINYGO_TRIED=0.40 to build all the same, and run make test with it before it serves\n") {
 			t.Errorf("%v: %s", err, out)
+		}
+		t.Setenv("TINYGO_TRIED", "0.40")
+		if out, built, err = build(t, "0.40.1", "tinygo"); err != nil || !strings.Contains(built, " -buildmode=c-shared ") {
+			t.Errorf("%v: %s\ntold: %s", err, out, built)
 		}
 	})
 	t.Run("none", func(t *testing.T) {
 		out, built, err := build(t, "")
-		if err == nil || built != "" || !strings.Contains(out, "make build: tinygo is not on PATH; install TinyGo 0.33, or leave COMPILER out to build with Go alone\n") {
+		if err == nil || built != "" || !strings.Contains(out, "make build: tinygo is not on PATH; install TinyGo 0.34, or leave COMPILER out to build with Go alone\n") {
 			t.Errorf("%v: %s", err, out)
 		}
 	})

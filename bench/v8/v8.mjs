@@ -110,7 +110,9 @@ const load = async (path, module) => {
   const instance = await WebAssembly.instantiate(module, { env, wasi_snapshot_preview1: wasi.wasiImport });
   exports = instance.exports;
   refresh();
-  wasi.initialize(instance);
+  // TinyGo 0.33 exports _start as well, which Envoy leaves alone and Node.js refuses.
+  const { _start, ...others } = exports;
+  wasi.initialize({ exports: others });
   refresh();
   exports.proxy_on_vm_start?.(PLUGIN, 0);
 

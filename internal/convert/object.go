@@ -285,7 +285,8 @@ func (r Reader) List(node *yaml.Node, name string) (values []Value) {
 func (r Reader) Lists(p *Policy, node *yaml.Node) {
 	for _, setting := range NameLists {
 		v := Child(node, setting)
-		p.SetList(setting, r.Object.At(v), r.List(v, document.Camel(setting)))
+		list := r.List(v, document.Camel(setting))
+		p.SetList(setting, r.Object.At(v), list)
 	}
 }
 

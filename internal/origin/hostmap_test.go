@@ -2,6 +2,7 @@ package origin
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -107,7 +108,7 @@ func TestHostMapAgreesWithAList(t *testing.T) {
 			entries := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) entry {
 				return entry{scheme.Draw(t, "scheme"), host.Draw(t, "host"), rapid.Bool().Draw(t, "below")}
 			}), 0, 30).Draw(t, "entries")
-			hosts.Reset(rapid.IntRange(0, 30).Draw(t, "room"))
+			hosts.Reset(rapid.IntRange(0, 30).Draw(t, "room"), rapid.IntRange(0, 300).Draw(t, "bytes"))
 			var values []entry
 			for _, e := range entries {
 				i := hosts.Index(e.scheme, e.host, e.below)
@@ -217,6 +218,15 @@ func TestHostsOfTheSameHashStayApart(t *testing.T) {
 			if got := found(&hosts, "", host); !slices.Equal(got, []int{i}) {
 				t.Errorf("another host is found for %q", host)
 			}
+		}
+	}
+}
+
+// TestEntriesHoldNoPointers keeps a collection from looking at each of many entries.
+func TestEntriesHoldNoPointers(t *testing.T) {
+	for field := range reflect.TypeFor[hostEntry]().NumField() {
+		if f := reflect.TypeFor[hostEntry]().Field(field); f.Type.Kind() != reflect.Uint32 && f.Type.Kind() != reflect.Bool {
+			t.Errorf("%s is a %s", f.Name, f.Type)
 		}
 	}
 }

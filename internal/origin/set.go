@@ -30,7 +30,12 @@ func NewSet(patterns []Pattern) (s Set) {
 // asked for more than once.
 func (s *Set) Reset(n int, pattern func(i int) *Pattern) {
 	s.size, s.wide = n, false
-	s.hosts.Reset(n)
+	bytes := 0
+	for i := range n {
+		p := pattern(i)
+		bytes += len(p.Scheme) + len(p.Host)
+	}
+	s.hosts.Reset(n, bytes)
 	s.sets = Room(s.sets, n)
 	for i := range n {
 		p := pattern(i)

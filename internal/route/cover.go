@@ -284,7 +284,8 @@ func (c *byText) Less(i, j int) bool {
 // root is the node before the first letter.
 func (c *Cover) root() (at node, covered bool) {
 	at.hi = int32(len(c.sorted))
-	return at, c.enter(&at)
+	covered = c.enter(&at)
+	return at, covered
 }
 
 // step returns the node behind one letter more. covered says that rules before take all
@@ -303,7 +304,8 @@ func (c *Cover) step(at node, letter byte) (next node, covered bool) {
 		}
 	}
 	next.to = int32(len(c.live))
-	return next, c.marked(next, Letters) || c.enter(&next)
+	covered = c.marked(next, Letters) || c.enter(&next)
+	return next, covered
 }
 
 // behind returns the first of a node's entries whose next letter is this one or a later

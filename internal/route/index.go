@@ -36,9 +36,10 @@ type list struct{ from, to int32 }
 
 type link struct{ rule, next int32 }
 
-// Reset takes everything out, and makes room for so many hosts and paths of rules.
-func (x *Index) Reset(hosts, paths int) {
-	x.hosts.Reset(hosts)
+// Reset takes everything out, and makes room for so many hosts, of so many bytes
+// in all, and paths of rules.
+func (x *Index) Reset(hosts, bytes, paths int) {
+	x.hosts.Reset(hosts, bytes)
 	x.paths.reset(paths)
 	clear(x.automata)
 	*x = Index{

@@ -69,7 +69,7 @@ func indexOf(x *Index, rules []rule) {
 	for _, r := range rules {
 		hosts, paths = hosts+len(r.hosts)+1, paths+len(r.paths)+1
 	}
-	x.Reset(hosts, paths)
+	x.Reset(hosts, 0, paths)
 	for _, r := range rules {
 		x.Next()
 		if len(r.hosts) == 0 {

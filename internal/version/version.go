@@ -6,27 +6,34 @@ package version
 
 import "runtime"
 
-// Set by the linker: -X corsfilter/internal/version.release=1.2.0.
-var (
-	release = "devel"
-	commit  = ""
-)
+// Set by the linker: -X corsfilter/internal/version.release=1.2.0. TinyGo overwrites
+// what the linker set with a value that stands here.
+var release, commit string
 
 // Release is the version without a leading v, or "devel".
-func Release() string { return release }
+func Release() string {
+	if release == "" {
+		return "devel"
+	}
+	return release
+}
 
 // Commit is the hash of the commit, with "-dirty" behind it where the tree was
 // changed, or "" where the build was not told.
 func Commit() string { return commit }
 
 // String returns all of it in one line, such as
-// "1.2.0 (commit 96b00ac, go1.26.1)". The commit is shortened to 12 digits.
+// "1.2.0 (commit 96b00ac, go1.26.1)", or with "TinyGo 0.33.0" where that compiled
+// it. The commit is shortened to 12 digits.
 func String() string {
 	built := runtime.Version()
+	if runtime.Compiler == "tinygo" {
+		built = "TinyGo " + built
+	}
 	if commit != "" {
 		built = "commit " + short(commit) + ", " + built
 	}
-	return release + " (" + built + ")"
+	return Release() + " (" + built + ")"
 }
 
 // short keeps a mark such as "-dirty" behind the digits.

@@ -8,6 +8,7 @@ import (
 func TestString(t *testing.T) {
 	const hash = "0123456789abcdef0123456789abcdef01234567"
 	for _, c := range []struct{ release, commit, want string }{
+		{"", "", "devel (" + runtime.Version() + ")"},
 		{"devel", "", "devel (" + runtime.Version() + ")"},
 		{"1.2.0", hash, "1.2.0 (commit 0123456789ab, " + runtime.Version() + ")"},
 		{"1.2.0", hash + "-dirty", "1.2.0 (commit 0123456789ab-dirty, " + runtime.Version() + ")"},

@@ -30,6 +30,15 @@ func Module(t testing.TB) []byte {
 // `make test COMPILER=tinygo`.
 func ByTinyGo() bool { return os.Getenv("CORSFILTER_WASM") != "" && os.Getenv("COMPILER") == "tinygo" }
 
+// Memory is how many bytes a module may have that may have so many by Go's own
+// compiler: TinyGo's begins with what tinygo.json says, and has to do with it.
+func Memory(bytes uint32) uint32 {
+	if ByTinyGo() {
+		return max(bytes, 64<<20)
+	}
+	return bytes
+}
+
 // Root returns the repository's root.
 func Root() string {
 	for dir, _ := os.Getwd(); ; dir = filepath.Dir(dir) {

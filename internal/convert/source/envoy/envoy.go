@@ -490,7 +490,8 @@ func envoyPolicy(r convert.Reader, policies []*yaml.Node) (*convert.Policy, []co
 	}
 	for _, name := range convert.NameLists {
 		v := first(name)
-		p.SetList(name, r.Object.At(v), r.Commas(v, name))
+		list := r.Commas(v, name)
+		p.SetList(name, r.Object.At(v), list)
 	}
 	if v := first(convert.MaxAge); v != nil {
 		if seconds, err := strconv.ParseInt(convert.Text(v), 10, 64); err == nil {
