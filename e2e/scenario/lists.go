@@ -40,6 +40,12 @@ var lists = []Scenario{
 		Want:    Want{Headers: H{acao: shop, aceh: "*", vary: "origin"}, Counters: requestAllowed},
 	},
 	{
+		Name:    "a star is exposed beside credentials as well, with the names beside it",
+		Config:  `{"allow_origins": ["https://shop.example.com"], "expose_headers": ["x-total", "*"], "allow_credentials": true}`,
+		Request: get("origin", shop),
+		Want:    Want{Headers: H{acao: shop, acac: "true", aceh: "*, x-total", vary: "origin"}, Counters: requestAllowed},
+	},
+	{
 		Name:    "stars with credentials repeat what the request asks for",
 		Config:  starredCreds,
 		Request: preflight(shop, "QUERY", "access-control-request-headers", "X-B,,  authorization\t,x-a"),

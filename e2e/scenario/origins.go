@@ -97,6 +97,38 @@ var origins = func() (rows []Scenario) {
 			Want:    Want{Headers: H{acao: "null", vary: "origin"}, Counters: requestAllowed},
 		},
 		Scenario{
+			Name:    "a waiver of one entry lets that entry in",
+			Config:  `{"allow_origins": [{"origin": "null", "dangerously_tolerate": ["null-origin"]}], "allow_credentials": true}`,
+			Request: get("origin", "null"),
+			Want:    Want{Headers: H{acao: "null", acac: "true", vary: "origin"}, Counters: requestAllowed},
+		},
+		Scenario{
+			Name:    "a regex that accepts the text null accepts the origin null",
+			Config:  `{"allow_origins": [{"regex": "https://shop\\.example\\.com|null", "dangerously_tolerate": ["null-origin"]}]}`,
+			Request: get("origin", "null"),
+			Want:    Want{Headers: H{acao: "null", vary: "origin"}, Counters: requestAllowed},
+		},
+		Scenario{
+			Name:     "nobody may read, whatever upstream opens",
+			Config:   nobody,
+			Request:  get("origin", shop),
+			Upstream: careless,
+			Want:     Want{Headers: closed, Counters: requestDenied},
+		},
+		Scenario{
+			Name:     "nobody may read, and what has no Origin closes as well",
+			Config:   nobody,
+			Request:  get(),
+			Upstream: careless,
+			Want:     Want{Headers: closed},
+		},
+		Scenario{
+			Name:    "nobody's preflight is answered with 403",
+			Config:  nobody,
+			Request: preflight(shop, "PUT"),
+			Want:    denied,
+		},
+		Scenario{
 			Name:    "a prefix may be waived in, and the origin is still parsed",
 			Config:  `{"allow_origins": [{"prefix": "https://app."}], "dangerously_tolerate": ["loose-origin-match"]}`,
 			Request: get("origin", "https://app.example/evil"),
@@ -161,6 +193,9 @@ func others() (rows []Scenario) {
 		},
 	)
 }
+
+// nobody is a policy that closes what upstream opens.
+const nobody = `{"allow_origins": []}`
 
 // longest is an allowed origin as long as one may be.
 var longest = "https://" + strings.Repeat("a", 512-len("https://")-len(".example.org")) + ".example.org"
