@@ -301,7 +301,7 @@ func TestSummary(t *testing.T) {
 		`{"rules":[{"policy":{"mode":"off"}}]}`: "1 rule; other requests left alone",
 		`{"rules":[{"paths":["/a"],"policy":{"mode":"off"}},{"policy":{"mode":"off"}}],"allow_origins":["https://a.example"]}`: "2 rules; mode enforce, 1 origin",
 	} {
-		if got, want := mustParse(t, json).Summary(), want+"; hash "+Hash(json); got != want {
+		if got, want := mustParse(t, json).Summary(), want+"; hash "+hashOfText(json); got != want {
 			t.Errorf("%s\n got %q\nwant %q", json, got, want)
 		}
 	}

@@ -6,11 +6,9 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// Hash is short for a configuration: the same for the same JSON, whatever its white
+// hashed is short for a configuration: the same for the same JSON, whatever its white
 // space and the order of keys, which control planes change. It tells configurations
-// apart and protects nothing. text is valid JSON.
-func Hash(text string) string { return hashed(gjson.Parse(text)) }
-
+// apart and protects nothing.
 func hashed(v gjson.Result) string {
 	const digits = 12
 	hash := strconv.FormatUint(hashOf(v), 16)

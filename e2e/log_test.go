@@ -40,7 +40,7 @@ var stamp = map[bool]*regexp.Regexp{
 func TestLogLines(t *testing.T) {
 	module := compile(t)
 	const policy = `{"allow_origins": ["https://shop.example.com"], "allow_methods": ["GET", "PUT"], "max_age": 100000}`
-	inForce := "info: version VERSION, in force: mode enforce, 1 origin, methods GET, PUT, max-age 100000; hash " + config.Hash(policy)
+	inForce := "info: version VERSION, in force: mode enforce, 1 origin, methods GET, PUT, max-age 100000; hash " + hashOf(t, policy)
 	warning := "warning: configuration: max_age: 100000: no browser caches a preflight for more than 24 hours; write 86400 or less"
 	evil := append(noOrigin[:3:3], [2]string{"origin", "https://evil.example/\r\nx-evil: 1"})
 	requests := [][][2]string{noOrigin, crossOrigin, stranger, asking, evil}
@@ -139,4 +139,14 @@ func TestSeveralPluginsInOneVMKeepApart(t *testing.T) {
 			}
 		}
 	}
+}
+
+// hashOf is the hash of a configuration.
+func hashOf(t *testing.T, text string) string {
+	t.Helper()
+	c, _, err := config.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Hash
 }

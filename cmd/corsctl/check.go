@@ -41,6 +41,9 @@ A file that holds policies of another proxy instead, as corsctl convert reads
 them, is converted and its result checked, with the lines of the source, where it
 is the only file, or with -require.
 
+Of one configuration alone the last line has the hash that the module logs when it
+starts.
+
 Each waiver in use gets a note with what it lets in; with -forbid-waivers that is
 an error.
 
@@ -143,7 +146,7 @@ func check(_ context.Context, args []string, std stdio) int {
 		required = *f.require
 	}
 	findings := []lint.Finding{}
-	checked, skipped := 0, 0
+	checked, skipped, hash := 0, 0, ""
 	for _, name := range files {
 		name, data, err := readInput(std.in, name, os.ReadFile)
 		if err != nil {
@@ -155,6 +158,9 @@ func check(_ context.Context, args []string, std stdio) int {
 			skipped++
 		} else {
 			checked++
+			if len(files) == 1 {
+				hash = lint.Hash(data, f.plugins...)
+			}
 		}
 		findings = append(findings, of...)
 	}
@@ -178,7 +184,7 @@ func check(_ context.Context, args []string, std stdio) int {
 		note.File, note.Line, note.Column, note.Document = files[0], 1, 1, 1
 		findings = append(findings, note)
 	}
-	if err := print(std.out, findings, f, checked, skipped); err != nil {
+	if err := print(std.out, findings, f, checked, skipped, hash); err != nil {
 		fail(err)
 	}
 	if code == exitOK && (lint.Count(findings, lint.Error) > 0 || f.strict && lint.Count(findings, lint.Warning) > 0) {
@@ -239,7 +245,7 @@ func readInput(stdin io.Reader, file string, readFile func(string) ([]byte, erro
 	return file, data, err
 }
 
-func print(w io.Writer, findings []lint.Finding, f *checkFlags, checked, skipped int) error {
+func print(w io.Writer, findings []lint.Finding, f *checkFlags, checked, skipped int, hash string) error {
 	switch f.output {
 	case "github":
 		return printGitHub(w, findings)
@@ -257,6 +263,9 @@ func print(w io.Writer, findings []lint.Finding, f *checkFlags, checked, skipped
 	fmt.Fprintf(&b, "%s, %s in %s", plural(lint.Count(findings, lint.Error), "error"), plural(lint.Count(findings, lint.Warning), "warning"), plural(checked, "file"))
 	if skipped > 0 {
 		fmt.Fprintf(&b, "; %s skipped", plural(skipped, "file"))
+	}
+	if hash != "" {
+		b.WriteString("; hash " + hash)
 	}
 	b.WriteByte('\n')
 	_, err := io.WriteString(w, b.String())

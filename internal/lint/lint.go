@@ -123,6 +123,20 @@ func ListAge(now time.Time) (note Finding, old bool) {
 		Remedy: "take a newer release of the filter and of corsctl"}, true
 }
 
+// Hash is that of the configuration in a file, as the module's start line has it; "" for
+// a file that does not hold one alone.
+func Hash(data []byte, plugins ...string) string {
+	all, err := read(data, plugins)
+	if err != nil || len(all.found) != 1 {
+		return ""
+	}
+	c, _, err := config.Parse(all.found[0].JSON)
+	if err != nil {
+		return ""
+	}
+	return c.Hash
+}
+
 // Count returns how many findings there are of a severity, those that are not
 // listed included.
 func Count(findings []Finding, severity Severity) (n int) {
