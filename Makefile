@@ -66,6 +66,12 @@ build: $(MODULE) ## builds dist/cors.wasm; COMPILER=tinygo for the other compile
 
 GOWASM := GOOS=wasip1 GOARCH=wasm go build -trimpath -buildvcs=false -buildmode=c-shared
 
+define by_tinygo
+@command -v tinygo >/dev/null || { echo "make build: tinygo is not on PATH; install TinyGo $(lastword $(TINYGO_TRIED)), or leave COMPILER out to build with Go alone" >&2; exit 1; }
+	@[[ -n "$(filter $(TINYGO_TRIED:=.%),$(TINYGO_FOUND))" ]] || { echo "make build: this is TinyGo $(TINYGO_FOUND), which the module was not tried with: take $(TINYGO_TRIED:%=%$(comma)) or say TINYGO_TRIED=$(basename $(TINYGO_FOUND)) to build all the same, and run make test with it before it serves" >&2; exit 1; }
+	$(TINYGO) build $(TINYGO_FORM) -target=tinygo.json -scheduler=none -opt=s -no-debug -ldflags='$(STAMP)' -o $@ .
+endef
+
 # Go knows by itself what is out of date.
 $(MODULE): FORCE
 	@mkdir -p dist
@@ -75,9 +81,7 @@ else ifeq ($(COMPILER),go)
 	$(GOWASM) -ldflags='-w $(STAMP)' -o $@.named .
 	@go run ./internal/controlflow/restructure $@.named $@ && rm $@.named
 else ifeq ($(COMPILER),tinygo)
-	@command -v tinygo >/dev/null || { echo "make build: tinygo is not on PATH; install TinyGo $(lastword $(TINYGO_TRIED)), or leave COMPILER out to build with Go alone" >&2; exit 1; }
-	@[[ -n "$(filter $(TINYGO_TRIED:=.%),$(TINYGO_FOUND))" ]] || { echo "make build: this is TinyGo $(TINYGO_FOUND), which the module was not tried with: take $(TINYGO_TRIED:%=%$(comma)) or say TINYGO_TRIED=$(basename $(TINYGO_FOUND)) to build all the same, and run make test with it before it serves" >&2; exit 1; }
-	$(TINYGO) build $(TINYGO_FORM) -target=tinygo.json -scheduler=none -opt=s -no-debug -ldflags='$(STAMP)' -o $@ .
+	$(by_tinygo)
 else
 	@echo "make build: COMPILER=$(COMPILER) is not known; write go or tinygo" >&2; exit 1
 endif
@@ -86,7 +90,8 @@ endif
 small: $(SMALL) ## builds dist/cors-small.wasm by TinyGo, which has to be on PATH: see docs/install.md
 
 $(SMALL): FORCE
-	@$(MAKE) --no-print-directory build COMPILER=tinygo MODULE=$(SMALL)
+	@mkdir -p dist
+	$(by_tinygo)
 
 $(CORSCTL): FORCE
 	@mkdir -p dist

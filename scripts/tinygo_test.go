@@ -24,6 +24,7 @@ cat "$target" >>"$out"`
 // TestMakeBuildWithTinyGo shows the command that make gives, since TinyGo itself
 // is on few machines.
 func TestMakeBuildWithTinyGo(t *testing.T) {
+	target := []string{"COMPILER=tinygo", "build"}
 	build := func(t *testing.T, version string, tools ...string) (output, built string, err error) {
 		path := machine(t, nil)
 		for _, name := range tools {
@@ -41,7 +42,8 @@ func TestMakeBuildWithTinyGo(t *testing.T) {
 			}
 		}
 		module := filepath.Join(t.TempDir(), "cors.wasm")
-		cmd := exec.Command(filepath.Join(path, "make"), "-C", "..", "--no-print-directory", "SHELL="+filepath.Join(path, "bash"), "COMPILER=tinygo", "VERSION=1.2.3", "MODULE="+module, "build")
+		cmd := exec.Command(filepath.Join(path, "make"), "-C", "..", "--no-print-directory", "SHELL="+filepath.Join(path, "bash"), "VERSION=1.2.3", "MODULE="+module, "SMALL="+module)
+		cmd.Args = append(cmd.Args, target...)
 		cmd.Env = append(os.Environ(), "PATH="+path, "STAND_IN="+version, "MAKEFLAGS=", "GOFLAGS=-mod=vendor", "GOTOOLCHAIN=local")
 		out, err := cmd.CombinedOutput()
 		data, _ := os.ReadFile(module)
@@ -69,6 +71,15 @@ func TestMakeBuildWithTinyGo(t *testing.T) {
 		if err := json.Unmarshal([]byte(target), &spec); err != nil || !slices.Equal(spec.Inherits, []string{"wasi"}) ||
 			!slices.Equal(spec.Tags, []string{"custommalloc"}) || !slices.Equal(spec.Ldflags, []string{"-z", "stack-size=1048576", "--initial-memory=67108864"}) {
 			t.Errorf("target %+v, %v", spec, err)
+		}
+	})
+	t.Run("make small gives the same command", func(t *testing.T) {
+		_, want, _ := build(t, "0.33.0", "tinygo")
+		target = []string{"small"}
+		defer func() { target = []string{"COMPILER=tinygo", "build"} }()
+		out, got, err := build(t, "0.33.0", "tinygo")
+		if err != nil || got == "" || len(got) != len(want) { // the names of the files differ
+			t.Errorf("%v: %s\ntold: %s\nwant: %s", err, out, got, want)
 		}
 	})
 	t.Run("a later one makes reactors by itself", func(t *testing.T) {
