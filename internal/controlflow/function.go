@@ -40,26 +40,16 @@ var start = []byte{opGlobalGet, 0, opLocalSet, 1}
 // startOfCall is how a call begins, which makes room on the stack.
 var startOfCall = [][]byte{{opLocalGet, 1}, {opI32Const, 8}, {opI32Sub}}
 
-// pieceKind says what a piece of a segment is.
-type pieceKind uint8
-
-const (
-	code    pieceKind = iota // as it is
-	jump                     // to a segment
-	jumpIf                   // the same, if what was computed last is not 0
-	jumpBy                   // to one of several, by what was computed last
-	leave                    // to unwind the stack
-	leaveIf                  // the same, if what was computed last is not 0
-)
-
-// piece is an instruction, or a branch that leaves the segment.
+// piece is an instruction that stays as it is, or a branch that leaves the segment.
 type piece struct {
-	kind   pieceKind
-	raw    []byte // of code
-	to     int    // the segment, of jumps
-	tos    []int  // the segments, of jumpBy: the last one for whatever is beyond
-	within int    // how many blocks of the segment's own those that leave stand in
+	raw    []byte // of an instruction; nil for a branch
+	branch byte   // opBr, opBrIf or opBrTable
+	to     []int  // the segments, or unwind
+	within int    // how many blocks of the segment's own a branch to unwind stands in
 }
+
+// unwind is where a branch goes that unwinds the stack.
+const unwind = -1
 
 type segment struct {
 	pieces  []piece
@@ -210,17 +200,12 @@ func (f *function) parseSegment(r *reader, i, open int, neverBack map[uint64]boo
 				if err := s.parseJump(r, &within, f.table); err != nil {
 					return err
 				}
-				gone = gone || s.last().kind == jump && within == 0
+				gone = gone || s.last().branch == opBr && within == 0
 				continue
 			case outer == open+1 && f.unwinds:
-				kind := leave
-				if in.op == opBrIf {
-					kind = leaveIf
-				}
-				s.pieces = append(s.pieces, piece{kind: kind, within: within})
-				gone = gone || kind == leave && within == 0
+				s.pieces = append(s.pieces, piece{branch: in.op, to: []int{unwind}, within: within})
 				if within == 0 {
-					behindCall = len(s.pieces)
+					gone, behindCall = gone || in.op == opBr, len(s.pieces)
 				}
 				continue
 			default:
@@ -241,7 +226,7 @@ func (f *function) endBehindCall(r *reader, s *segment) error {
 		case opGlobalGet, opLocalSet: // of the stack pointer
 			s.pieces = append(s.pieces, piece{raw: in.raw})
 		case opBrIf:
-			s.pieces = append(s.pieces, piece{kind: leaveIf})
+			s.pieces = append(s.pieces, piece{branch: opBrIf, to: []int{unwind}})
 		case opEnd:
 			s.pieces = append(s.pieces, piece{raw: []byte{opUnreachable}})
 			s.ends = true
@@ -285,7 +270,7 @@ func (s *segment) last() *piece { return &s.pieces[len(s.pieces)-1] }
 
 // drop takes the last piece off, which must be an instruction of that kind.
 func (s *segment) drop(op byte) (raw []byte, ok bool) {
-	if len(s.pieces) == 0 || s.last().kind != code || s.last().raw[0] != op {
+	if len(s.pieces) == 0 || s.last().raw == nil || s.last().raw[0] != op {
 		return nil, false
 	}
 	raw = s.last().raw
@@ -306,12 +291,12 @@ func (s *segment) parseJump(r *reader, within *int, table []uint64) error {
 	if n < 0 || n >= int64(len(table)) {
 		return errShape
 	}
-	p := piece{kind: jump, to: int(table[n])}
+	p := piece{branch: opBr, to: []int{int(table[n])}}
 	if *within > 0 {
 		if _, ok := s.drop(opIf); !ok || *within > 1 || r.byte() != opEnd {
 			return errShape
 		}
-		*within, p.kind = 0, jumpIf
+		*within, p.branch = 0, opBrIf
 	}
 	s.pieces = append(s.pieces, p)
 	return nil

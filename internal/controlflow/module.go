@@ -3,8 +3,6 @@ package controlflow
 import (
 	"encoding/binary"
 	"fmt"
-	"maps"
-	"slices"
 )
 
 // The parts of WebAssembly's binary format that are needed (WebAssembly Core
@@ -247,18 +245,17 @@ func (m *module) readNames(r *reader) {
 	}
 }
 
-// bytes is the module put together again, with the names of its functions or without
-// its custom sections.
+// bytes is the module put together again, with its custom sections, of which the names
+// are one, or without. Functions keep their numbers.
 func (m *module) bytes(named bool) []byte {
 	wasm := append([]byte(nil), m.header...)
 	for _, s := range m.sections {
 		data := s.data
 		switch s.id {
 		case sectionCustom:
-			if !named || (&reader{b: s.data}).text() != nameSection {
+			if !named {
 				continue
 			}
-			data = m.nameSection()
 		case sectionCode:
 			data = binary.AppendUvarint(nil, uint64(len(m.bodies)))
 			for _, body := range m.bodies {
@@ -268,17 +265,4 @@ func (m *module) bytes(named bool) []byte {
 		wasm = append(binary.AppendUvarint(append(wasm, s.id), uint64(len(data))), data...)
 	}
 	return wasm
-}
-
-func (m *module) nameSection() []byte {
-	part := binary.AppendUvarint(nil, uint64(len(m.names)))
-	for _, index := range slices.Sorted(maps.Keys(m.names)) {
-		part = appendText(binary.AppendUvarint(part, index), m.names[index])
-	}
-	data := append(appendText(nil, nameSection), functionNames)
-	return append(binary.AppendUvarint(data, uint64(len(part))), part...)
-}
-
-func appendText(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }

@@ -62,7 +62,7 @@ func (f *function) addDoors() error {
 	// by is the branch by the number from the door of a loop, or of the function if it
 	// is nil, and to something else by all numbers that it is not about.
 	by := func(door *loop, other int) piece {
-		p := piece{kind: jumpBy}
+		p := piece{branch: opBrTable}
 		for _, number := range f.table {
 			at, to := int(number), other
 			if at == f.entry && door == nil {
@@ -73,15 +73,17 @@ func (f *function) addDoors() error {
 					to = l.door
 				}
 			}
-			p.tos = append(p.tos, to)
+			p.to = append(p.to, to)
 		}
-		p.tos = append(p.tos, other)
+		p.to = append(p.to, other)
 		return p
 	}
 	for i := range count {
 		s := &f.segments[i]
-		for k := range s.pieces {
-			s.pieces[k].to = before(s.pieces[k].to)
+		for _, p := range s.pieces {
+			for k, to := range p.to {
+				p.to[k] = before(to)
+			}
 		}
 		if s.next >= 0 {
 			s.next = before(s.next)

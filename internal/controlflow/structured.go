@@ -57,11 +57,10 @@ func (g *graph) connect() {
 	g.next, g.before, g.number = make([][]int, n), make([][]int, n), slices.Repeat([]int{-1}, n)
 	for i, s := range segments {
 		for _, p := range s.pieces {
-			switch p.kind {
-			case jump, jumpIf:
-				g.next[i] = append(g.next[i], p.to)
-			case jumpBy:
-				g.next[i] = append(g.next[i], p.tos...)
+			for _, to := range p.to {
+				if to != unwind {
+					g.next[i] = append(g.next[i], to)
+				}
 			}
 		}
 		if !s.ends && s.next >= 0 {
@@ -154,7 +153,7 @@ func (g *graph) label() error {
 
 func (s *segment) branchesTo(i int) bool {
 	return slices.ContainsFunc(s.pieces, func(p piece) bool {
-		return (p.kind == jump || p.kind == jumpIf) && p.to == i || p.kind == jumpBy && slices.Contains(p.tos, i)
+		return slices.Contains(p.to, i)
 	})
 }
 
@@ -170,10 +169,6 @@ type writer struct {
 type label struct {
 	segment int
 	loop    bool
-}
-
-func (w *writer) branch(op byte, arg uint64) {
-	w.b = binary.AppendUvarint(append(w.b, op), arg)
 }
 
 func (w *writer) open(op byte, l label) {
@@ -207,22 +202,19 @@ func (w *writer) segment(i int) {
 	}
 	s := &w.f.segments[i]
 	for _, p := range s.pieces {
-		switch p.kind {
-		case code:
+		if p.raw != nil {
 			w.b = append(w.b, p.raw...)
-		case jump:
-			w.branch(opBr, w.depth(i, p.to))
-		case jumpIf:
-			w.branch(opBrIf, w.depth(i, p.to))
-		case jumpBy:
-			w.branch(opBrTable, uint64(len(p.tos)-1))
-			for _, to := range p.tos {
-				w.b = binary.AppendUvarint(w.b, w.depth(i, to))
+			continue
+		}
+		if w.b = append(w.b, p.branch); p.branch == opBrTable {
+			w.b = binary.AppendUvarint(w.b, uint64(len(p.to)-1))
+		}
+		for _, to := range p.to {
+			depth := uint64(len(w.labels) + p.within)
+			if to != unwind {
+				depth = w.depth(i, to)
 			}
-		case leave:
-			w.branch(opBr, uint64(len(w.labels)+p.within))
-		case leaveIf:
-			w.branch(opBrIf, uint64(len(w.labels)+p.within))
+			w.b = binary.AppendUvarint(w.b, depth)
 		}
 	}
 	w.goOn(i)
@@ -243,7 +235,7 @@ func (w *writer) goOn(i int) {
 	case next < 0:
 		w.b = append(w.b, opUnreachable)
 	case w.back(i, next) || w.isBehind[next]:
-		w.branch(opBr, w.depth(i, next))
+		w.b = binary.AppendUvarint(append(w.b, opBr), w.depth(i, next))
 	default:
 		w.segment(next)
 	}

@@ -1,7 +1,7 @@
 // Command guest has control flow of every kind, for the tests: loops in loops, jumps
 // over and out of them, switches, recursion, deferred functions that recover, stacks
-// that grow, other goroutines that run in the middle of a function, conditions that are
-// kept, and calls to the host, which calls back.
+// that grow, other goroutines that run in the middle of a function, and calls to the
+// host, which calls back.
 package main
 
 import (
@@ -40,17 +40,6 @@ outer:
 		}
 	}
 	return sum
-}
-
-// tight is a loop that is one block.
-//
-//go:wasmexport tight
-func tight(a, b uint32) (n uint32) {
-	n = a | 1<<20
-	for steps := uint32(0); n > steps; steps++ {
-		n -= n>>3 + b%5 + 1
-	}
-	return n
 }
 
 //go:wasmexport jumps
@@ -112,50 +101,10 @@ func texts(a, b uint32) (sum uint32) {
 	return sum + uint32(len(seen))
 }
 
-// chooses keeps conditions, and branches on them soon and late.
-//
-//go:wasmexport chooses
-func chooses(a, b uint32) (sum uint32) {
-	less, odd := a < b, a%2 == 1
-	both := less && odd
-	for i := range b % 12 {
-		third := i%3 == a%3
-		if third != less {
-			sum += 3
-		}
-		if less = (sum > 20) == third; less || odd {
-			sum += i
-		}
-		if !both && third {
-			sum ^= uint32(kept(less, both))
-		}
-		odd = !odd
-	}
-	if both {
-		sum += 1000
-	}
-	return sum
-}
-
-// kept counts.
-func kept(conditions ...bool) (n int) {
-	for _, c := range conditions {
-		if c {
-			n++
-		}
-	}
-	return n
-}
-
-// ask asks the host, which calls nested with a before it adds c and d.
+// ask asks the host, which calls nested with a before it adds b.
 //
 //go:wasmimport test ask
-func ask(a uint32, b uint64, c float64, d bool) uint32
-
-// tell tells the host.
-//
-//go:wasmimport test tell
-func tell(a uint64)
+func ask(a uint32, b uint64) uint32
 
 // asks goes on from what the host says, with the stack elsewhere now and then.
 //
@@ -163,10 +112,9 @@ func tell(a uint64)
 func asks(a, b uint32) (sum uint32) {
 	before := a ^ b
 	for i := range a%5 + 1 {
-		if got := ask(i*(b%40), uint64(sum), float64(i), i%2 == 0); got%3 == 0 {
+		if got := ask(i*(b%40), uint64(sum)); got%3 == 0 {
 			sum += got
 		} else {
-			tell(uint64(got))
 			sum ^= got + before
 		}
 	}
