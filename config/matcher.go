@@ -30,18 +30,28 @@ const (
 
 const patternRemedy = "list the origins as patterns such as \"https://*.example.com\": a look-up costs the same however many there are"
 
-// compileMatcher compiles a matcher object that is not exact.
-func (p *parser) compileMatcher(e *SourceOrigin) (*automaton.Automaton, bool) {
-	if e.Value == "" {
-		p.fail(e.place, e.written, BadValue, "empty, so it would match every origin", `write "*" for every origin, or the origins themselves`)
-		return nil, false
+// matcherTexts are what is said of matchers of one kind that can not be compiled.
+type matcherTexts struct{ noun, empty, emptyRemedy, remedy, syntax string }
+
+var originTexts = matcherTexts{
+	noun: "matcher", empty: "empty, so it would match every origin", emptyRemedy: `write "*" for every origin, or the origins themselves`,
+	remedy: patternRemedy, syntax: `write a regex in RE2 syntax, or a pattern such as "https://*.example.com"`,
+}
+
+// compileMatcher compiles a matcher object that is not exact, or a regex for paths; nil
+// where that can not be.
+func (p *parser) compileMatcher(e *SourceOrigin, texts *matcherTexts) *automaton.Automaton {
+	fail := func(code Code, reason, remedy string) *automaton.Automaton {
+		p.fail(e.place, e.written, code, reason, remedy)
+		return nil
 	}
-	if len(e.Value) > maxRegexLen {
-		p.fail(e.place, e.written, Costly, "a matcher of more than 2,048 bytes", patternRemedy)
-		return nil, false
-	}
-	if p.steps > maxMatcherSteps {
-		return nil, false // and that was said of one before
+	switch {
+	case e.Value == "":
+		return fail(BadValue, texts.empty, texts.emptyRemedy)
+	case len(e.Value) > maxRegexLen:
+		return fail(Costly, "a "+texts.noun+" of more than 2,048 bytes", texts.remedy)
+	case p.steps > maxMatcherSteps:
+		return nil // and that was said of one before
 	}
 	before := p.automata.Steps
 	var a *automaton.Automaton
@@ -55,22 +65,17 @@ func (p *parser) compileMatcher(e *SourceOrigin) (*automaton.Automaton, bool) {
 	var limit *automaton.LimitError
 	switch {
 	case errors.As(err, &limit):
-		p.fail(e.place, e.written, Costly, limit.Limit, patternRemedy)
-		return nil, false
+		return fail(Costly, limit.Limit, texts.remedy)
 	case err != nil:
-		p.fail(e.place, e.written, BadRegex, strings.TrimPrefix(err.Error(), "error "), "write a regex in RE2 syntax, or a pattern such as \"https://*.example.com\"")
-		return nil, false
+		return fail(BadRegex, strings.TrimPrefix(err.Error(), "error "), texts.syntax)
 	}
 	if p.steps += matcherSteps; p.steps > maxMatcherSteps {
-		p.failAltogether(e)
-		return nil, false
+		return fail(Costly, tooManySteps, texts.remedy)
 	}
-	return a, true
+	return a
 }
 
-func (p *parser) failAltogether(e *SourceOrigin) {
-	p.fail(e.place, e.written, Costly, "takes more than 4,000,000 steps to decide, together with the other matchers", patternRemedy)
-}
+const tooManySteps = "takes more than 4,000,000 steps to decide, together with the other matchers"
 
 // mayBeLoose refuses a matcher of a part of an origin, unless that is waived.
 func (p *parser) mayBeLoose(e *SourceOrigin, s *SourcePolicy) bool {
@@ -101,7 +106,7 @@ func (p *parser) checkMatchers(s *SourcePolicy, policy *Policy, list *entries) {
 			continue
 		}
 		if p.steps > maxMatcherSteps {
-			p.failAltogether(e)
+			p.fail(e.place, e.written, Costly, tooManySteps, patternRemedy)
 			return
 		}
 		p.checkReach(s, policy, m, found)

@@ -138,16 +138,15 @@ func (p *parser) compileOrigins(o *Origins, to *entries, list []SourceOrigin, s 
 				p.refuse(s, e, NullOrigin, anyFile, "leave it out")
 			}
 		default:
-			a, ok := p.compileMatcher(e)
-			if !ok {
+			a := p.compileMatcher(e, &originTexts)
+			if a == nil {
 				break
 			}
 			// Envoy asks each matcher for the text "*" first, and so policies
 			// say "any origin" in this way.
 			e.any = a.Match("*")
 			if !e.any && p.mayBeLoose(e, s) {
-				null := a.Match("null")
-				m := matcher{raw: e, Automaton: a, null: null}
+				m := matcher{raw: e, Automaton: a, null: a.Match("null")}
 				if m.null {
 					o.Null = true
 					p.refuse(s, e, NullOrigin, `matches the text "null" as well: `+anyPageIsNull, "write it so that it matches none but origins of yours")

@@ -1,13 +1,11 @@
 package config
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/tidwall/gjson"
 
 	"corsfilter/internal/automaton"
-	"corsfilter/internal/header"
 	"corsfilter/internal/origin"
 	"corsfilter/internal/route"
 )
@@ -272,32 +270,15 @@ func textOfPath(path string) (kind route.Kind, text string) {
 	return route.Exact, path
 }
 
-// compileRegex makes an automaton of a regex for paths, within the bounds of those for
-// origins; nil where there is none.
+var pathTexts = matcherTexts{
+	noun: "regex", empty: "empty, so it would match no path", emptyRemedy: `write "/*" for every path, or the paths themselves`,
+	remedy: pathsRemedy, syntax: `write a regex in RE2 syntax, or a path such as "/v1/*"`,
+}
+
+// compileRegex makes an automaton of a regex for paths; nil where there is none.
 func (p *parser) compileRegex(e *SourcePath) *automaton.Automaton {
-	switch {
-	case e.Value == "":
-		p.fail(e.place, e.written, BadValue, "empty, so it would match no path", `write "/*" for every path, or the paths themselves`)
-		return nil
-	case len(e.Value) > maxRegexLen:
-		p.fail(e.place, e.written, Costly, "a regex of more than 2,048 bytes", pathsRemedy)
-		return nil
-	case p.steps > maxMatcherSteps:
-		return nil // and that was said of one before
-	}
-	before := p.automata.Steps
-	a, err := p.automata.Regex(e.Value, false)
-	p.steps += p.automata.Steps - before + matcherSteps
-	var limit *automaton.LimitError
-	switch {
-	case errors.As(err, &limit):
-		p.fail(e.place, e.written, Costly, limit.Limit, pathsRemedy)
-		return nil
-	case err != nil:
-		p.fail(e.place, e.written, BadRegex, strings.TrimPrefix(err.Error(), "error "), `write a regex in RE2 syntax, or a path such as "/v1/*"`)
-		return nil
-	case p.steps > maxMatcherSteps:
-		p.fail(e.place, e.written, Costly, "takes more than 4,000,000 steps to decide, together with the other matchers", pathsRemedy)
+	a := p.compileMatcher(&SourceOrigin{Kind: Regex, Value: e.Value, place: e.place, written: e.written}, &pathTexts)
+	if a == nil {
 		return nil
 	}
 	if !route.Any(a) {
@@ -339,11 +320,5 @@ func (c *Config) SelectIn(authority, path string, buf *origin.Buffer) (policy *P
 // (RFC 3986, section 3.2.2), and must meet the same rule.
 func hostOf(authority string, buf *origin.Buffer) string {
 	authority, _, _ = origin.SplitPort(authority)
-	authority = strings.TrimSuffix(authority, ".")
-	for i := 0; i < len(authority); i++ {
-		if c := authority[i]; 'A' <= c && c <= 'Z' {
-			return header.AsString(header.AppendLower(buf[:0], authority))
-		}
-	}
-	return authority
+	return origin.Lower(strings.TrimSuffix(authority, "."), buf)
 }

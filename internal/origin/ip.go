@@ -15,23 +15,10 @@ import (
 func endsInNumber(host string) bool {
 	host = strings.TrimSuffix(host, ".")
 	last := host[strings.LastIndexByte(host, '.')+1:]
-	if last == "" {
-		return false
-	}
 	if hex, ok := strings.CutPrefix(last, "0x"); ok {
-		for i := 0; i < len(hex); i++ {
-			if !isDigit(hex[i]) && (hex[i] < 'a' || hex[i] > 'f') {
-				return false
-			}
-		}
-		return true
+		return strings.Trim(hex, "0123456789abcdef") == ""
 	}
-	for i := 0; i < len(last); i++ {
-		if !isDigit(last[i]) {
-			return false
-		}
-	}
-	return true
+	return last != "" && strings.Trim(last, "0123456789") == ""
 }
 
 // canonicalIPv4 reports whether s is four decimal numbers as the URL standard
@@ -39,7 +26,7 @@ func endsInNumber(host string) bool {
 func canonicalIPv4(s string) bool {
 	for n := 0; ; n++ {
 		part, rest, more := strings.Cut(s, ".")
-		if _, ok := parseOctet(part); !ok || n == 3 && more {
+		if _, ok := parseDecimal(part, 255); !ok || n == 3 && more {
 			return false
 		}
 		if !more {
@@ -47,20 +34,6 @@ func canonicalIPv4(s string) bool {
 		}
 		s = rest
 	}
-}
-
-func parseOctet(s string) (uint8, bool) {
-	if s == "" || len(s) > 3 || len(s) > 1 && s[0] == '0' {
-		return 0, false
-	}
-	n := 0
-	for i := 0; i < len(s); i++ {
-		if !isDigit(s[i]) {
-			return 0, false
-		}
-		n = n*10 + int(s[i]-'0')
-	}
-	return uint8(n), n <= 255
 }
 
 // canonicalIPv6 reports whether s is an IPv6 address as the URL standard
@@ -113,8 +86,8 @@ func parsePieces(s string, pieces []uint16) (n int, ok bool) {
 			}
 			for i := 0; i < 4; i++ {
 				part, after, _ := strings.Cut(group, ".")
-				octet, _ := parseOctet(part)
-				pieces[n+i/2] = pieces[n+i/2]<<8 | uint16(octet)
+				octet, _ := parseDecimal(part, 255)
+				pieces[n+i/2] = pieces[n+i/2]<<8 | octet
 				group = after
 			}
 			return n + 2, true

@@ -174,20 +174,19 @@ func SplitPort(s string) (host, port string, hasPort bool) {
 }
 
 func parsePort(s string) (port uint16, ok bool) {
-	if s == "" || s[0] == '0' || len(s) > 5 {
-		return 0, false
-	}
-	n := 0
+	port, ok = parseDecimal(s, 65535)
+	return port, ok && port > 0
+}
+
+// parseDecimal reads a number without leading zeros.
+func parseDecimal(s string, most uint) (uint16, bool) {
+	n := uint(0)
 	for i := 0; i < len(s); i++ {
-		if s[i] < '0' || s[i] > '9' {
+		if n = 10*n + uint(s[i]-'0'); !isDigit(s[i]) || n > most || i > 0 && s[0] == '0' {
 			return 0, false
 		}
-		n = n*10 + int(s[i]-'0')
 	}
-	if n > 65535 {
-		return 0, false
-	}
-	return uint16(n), true
+	return uint16(n), s != ""
 }
 
 // validScheme checks RFC 3986, section 3.1, in lower case.
@@ -260,11 +259,7 @@ func validOpaque(host string) bool {
 func Lower(s string, buf *Buffer) string {
 	for i := 0; i < len(s); i++ {
 		if 'A' <= s[i] && s[i] <= 'Z' {
-			n := copy(buf[:], s)
-			for j := i; j < n; j++ {
-				buf[j] = lowerByte(buf[j])
-			}
-			return header.AsString(buf[:n])
+			return header.AsString(header.AppendLower(buf[:0], s[:min(len(s), len(buf))]))
 		}
 	}
 	return s
@@ -275,18 +270,11 @@ func equalFold(a, b string) bool {
 		return false
 	}
 	for i := 0; i < len(a); i++ {
-		if lowerByte(a[i]) != lowerByte(b[i]) {
+		if header.Lower(a[i]) != header.Lower(b[i]) {
 			return false
 		}
 	}
 	return true
-}
-
-func lowerByte(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c + ('a' - 'A')
-	}
-	return c
 }
 
 func isLetter(c byte) bool { return 'a' <= c && c <= 'z' }
