@@ -42,7 +42,7 @@ func (p *parser) parseJSON(data []byte) (value, bool) {
 	}
 	if gjson.Valid(text) {
 		root := gjson.Parse(text)
-		root.Raw = strings.TrimRight(root.Raw, " \t\r\n")
+		root.Raw = strings.TrimRight(root.Raw, space)
 		return document(root, before), true
 	}
 	at, where := malformed(text)
@@ -50,7 +50,7 @@ func (p *parser) parseJSON(data []byte) (value, bool) {
 		return broken(at, "the JSON ends in the middle, at ", "look for a missing bracket or quote, or for a template that cut it")
 	}
 	remedy := "write one JSON object and nothing after it"
-	if c := text[at]; (c == ']' || c == '}') && strings.HasSuffix(strings.TrimRight(text[:at], " \t\r\n"), ",") {
+	if c := text[at]; (c == ']' || c == '}') && strings.HasSuffix(strings.TrimRight(text[:at], space), ",") {
 		remedy = "remove the comma before " + string(rune(c))
 	}
 	found, _ := utf8.DecodeRuneInString(text[at:])
@@ -85,28 +85,17 @@ func tooDeep(text string) int {
 // has at least one other control character; what begins like an object is JSON with a
 // mistake in it, and text in another encoding begins with a byte that is not ASCII.
 func isBinary(text string) bool {
-	if i := afterSpace(text, 0); i < len(text) && text[i] == '{' {
-		if i = afterSpace(text, i+1); i == len(text) || text[i] == '"' || text[i] == '}' {
+	if object, ok := strings.CutPrefix(strings.TrimLeft(text, space), "{"); ok {
+		if object = strings.TrimLeft(object, space); object == "" || object[0] == '"' || object[0] == '}' {
 			return false
 		}
 	}
-	for i := range len(text) {
-		if text[i] < ' ' && !isSpace(text[i]) {
-			return text[0] < utf8.RuneSelf
-		}
-	}
-	return false
+	control := func(r rune) bool { return r < ' ' && !strings.ContainsRune(space, r) }
+	return text[0] < utf8.RuneSelf && strings.ContainsFunc(text, control)
 }
 
-// afterSpace goes on from i to what is no white space.
-func afterSpace(text string, i int) int {
-	for i < len(text) && isSpace(text[i]) {
-		i++
-	}
-	return i
-}
-
-func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+// space is what JSON may have between its tokens.
+const space = " \t\r\n"
 
 // position returns line and column, from 1, of the byte at offset.
 func position(text string, offset int) string {

@@ -34,7 +34,7 @@ func (c *checker) unexpected(where string) bool {
 }
 
 func (c *checker) space() {
-	for c.at < len(c.text) && strings.IndexByte(" \t\n\r", c.text[c.at]) >= 0 {
+	for c.at < len(c.text) && strings.IndexByte(space, c.text[c.at]) >= 0 {
 		c.at++
 	}
 }

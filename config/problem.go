@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -80,21 +81,12 @@ type Problem struct {
 
 // Error returns the problem in one line: path, value, reason, remedy.
 func (p Problem) Error() string {
-	var s strings.Builder
-	for _, part := range []string{p.Path, p.Value, p.Reason} {
-		if part == "" {
-			continue
-		}
-		if s.Len() > 0 {
-			s.WriteString(": ")
-		}
-		s.WriteString(part)
-	}
+	parts := slices.DeleteFunc([]string{p.Path, p.Value, p.Reason}, func(part string) bool { return part == "" })
+	text := strings.Join(parts, ": ")
 	if p.Remedy != "" {
-		s.WriteString("; ")
-		s.WriteString(p.Remedy)
+		text += "; " + p.Remedy
 	}
-	return s.String()
+	return text
 }
 
 // Problems are the mistakes of a configuration: first those of its JSON, in the

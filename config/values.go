@@ -202,10 +202,8 @@ func (p *parser) choice(v value, words ...string) string {
 	if !ok {
 		return ""
 	}
-	for _, word := range words {
-		if s == word {
-			return word
-		}
+	if slices.Contains(words, s) {
+		return s
 	}
 	p.fail(v.place, v.Raw, BadValue, "not one of the choices", `write "`+strings.Join(words, `" or "`)+`"`)
 	return ""

@@ -2,6 +2,7 @@ package reach
 
 import (
 	"strconv"
+	"strings"
 
 	"corsfilter/internal/automaton"
 	"corsfilter/internal/origin"
@@ -21,7 +22,8 @@ func (e *Explorer) Pattern(r Reach) (origin.Pattern, bool) {
 	}
 	// The example is as short as any, so that it is the origin itself, or one below
 	// the wildcard's host.
-	for _, p := range []origin.Pattern{{Host: o.Host}, {Host: parent(o.Host), Subdomains: true}} {
+	_, parent, _ := strings.Cut(o.Host, ".")
+	for _, p := range []origin.Pattern{{Host: o.Host}, {Host: parent, Subdomains: true}} {
 		if p.Scheme = o.Scheme; p.Host == "" {
 			continue
 		}
@@ -40,16 +42,6 @@ func (e *Explorer) Pattern(r Reach) (origin.Pattern, bool) {
 		}
 	}
 	return origin.Pattern{}, false
-}
-
-// parent is the host without its first label; "" where that is all.
-func parent(host string) string {
-	for i := range len(host) {
-		if host[i] == '.' {
-			return host[i+1:]
-		}
-	}
-	return ""
 }
 
 // Compare tells whether all origins that the automaton accepts are the pattern's

@@ -1,6 +1,8 @@
 package reach
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 
 	"corsfilter/internal/automaton"
@@ -58,8 +60,7 @@ func (e *Explorer) portsAt(kind scheme, s automaton.State) ports {
 				}
 				m := number{e.a.Next(n.state, c), n.compare, -1, n.count, 10*n.value + int(c-'0')}
 				if m.compare == 0 {
-					m.compare = int(c) - int("65535"[digits])
-					m.compare = max(-1, min(1, m.compare))
+					m.compare = cmp.Compare(c, "65535"[digits])
 				}
 				if n.usual == digits && digits < len(usual) && usual[digits] == c {
 					m.usual = digits + 1
@@ -67,16 +68,11 @@ func (e *Explorer) portsAt(kind scheme, s automaton.State) ports {
 				if m.state == automaton.Dead || digits == 4 && m.compare > 0 {
 					continue
 				}
-				known := false
-				for i := range next {
-					if o := &next[i]; o.state == m.state && o.compare == m.compare && o.usual == m.usual {
-						o.count += m.count
-						known = true
-						break
-					}
-				}
-				if !known {
+				known := slices.IndexFunc(next, func(o number) bool { return o.state == m.state && o.compare == m.compare && o.usual == m.usual })
+				if known < 0 {
 					next = append(next, m)
+				} else {
+					next[known].count += m.count
 				}
 			}
 		}

@@ -10,6 +10,7 @@ package reach
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -133,12 +134,12 @@ type Explorer struct {
 // wrote down, so that a stranger is none of those.
 func (e *Explorer) Explore(a *automaton.Automaton, meant func(domain string) bool) (r Reach, err error) {
 	defer func() {
-		if p := recover(); p != nil {
-			costly, ok := p.(TooCostly)
-			if !ok {
-				panic(p)
-			}
-			err = costly
+		switch p := recover().(type) {
+		case nil:
+		case TooCostly:
+			err = p
+		default:
+			panic(p)
 		}
 	}()
 	e.a, e.steps, e.places = a, 0, e.places[:0]
@@ -188,15 +189,10 @@ func (e *Explorer) spend(n int) {
 func (e *Explorer) schemes() {
 	e.entries = e.entries[:0]
 	enter := func(kind scheme, name string, s automaton.State) {
-		if s = e.a.After(s, "://"); s == automaton.Dead {
-			return
+		s = e.a.After(s, "://")
+		if s != automaton.Dead && !slices.ContainsFunc(e.entries, func(known entry) bool { return known.kind == kind && known.state == s }) {
+			e.entries = append(e.entries, entry{kind, name, s})
 		}
-		for _, known := range e.entries {
-			if known.kind == kind && known.state == s {
-				return
-			}
-		}
-		e.entries = append(e.entries, entry{kind, name, s})
 	}
 	start := e.a.Start()
 	enter(https, "https", e.a.After(start, "https"))
