@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 
 	"corsfilter/internal/header"
@@ -147,11 +148,7 @@ func splitHint(name string) string {
 // warnCovered warns of names beside a "*" that covers them.
 func (p *parser) warnCovered(names []Name, except ...string) {
 	for _, e := range names {
-		covered := true
-		for _, name := range except {
-			covered = covered && !strings.EqualFold(e.Value, name)
-		}
-		if covered {
+		if !slices.ContainsFunc(except, func(name string) bool { return strings.EqualFold(e.Value, name) }) {
 			p.warn(e.place, quote(e.Value), Covered, "\"*\" covers it", "leave it out")
 		}
 	}

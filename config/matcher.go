@@ -236,16 +236,16 @@ func (p *parser) warnCoveredBy(m *matcher, before []matcher, patterns []placedPa
 func SpelledIn(text string) func(domain string) bool {
 	text = strings.ToLower(strings.ReplaceAll(text, `\`, ""))
 	return func(domain string) bool {
-		for rest, at := text, 0; ; {
-			i := strings.Index(rest[at:], domain)
+		for at := 0; ; at++ {
+			i := strings.Index(text[at:], domain)
 			if i < 0 {
 				return false
 			}
 			at += i
-			if (at == 0 || !inLabel(rest[at-1])) && (at+len(domain) == len(rest) || !inLabel(rest[at+len(domain)])) {
+			end := at + len(domain)
+			if (at == 0 || !inLabel(text[at-1])) && (end == len(text) || !inLabel(text[end])) {
 				return true
 			}
-			at++
 		}
 	}
 }

@@ -146,7 +146,8 @@ func (p *parser) compileOrigins(o *Origins, to *entries, list []SourceOrigin, s 
 			// say "any origin" in this way.
 			e.any = a.Match("*")
 			if !e.any && p.mayBeLoose(e, s) {
-				m := matcher{raw: e, Automaton: a, null: a.Match("null")}
+				null := a.Match("null")
+				m := matcher{raw: e, Automaton: a, null: null}
 				if m.null {
 					o.Null = true
 					p.refuse(s, e, NullOrigin, `matches the text "null" as well: `+anyPageIsNull, "write it so that it matches none but origins of yours")

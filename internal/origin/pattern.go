@@ -42,15 +42,6 @@ func (e *PatternError) Error() string {
 	return strconv.Quote(e.Value) + ": " + e.Reason + "; " + e.Remedy
 }
 
-// ParsePattern reads a pattern such as https://example.com,
-// https://*.example.com, https://*, https://example.com:* or
-// https://example.com:[8080,8443]. "*" and "null" are no patterns: what they
-// mean depends on the policy around them. The error is a *PatternError.
-func ParsePattern(s string) (Pattern, error) {
-	var parser PatternParser
-	return parser.Parse(s)
-}
-
 // PatternParser parses many patterns, whose lists of ports share one piece of
 // memory.
 type PatternParser struct{ ports []uint16 }
@@ -59,7 +50,10 @@ type PatternParser struct{ ports []uint16 }
 // use.
 func (a *PatternParser) Reset() { a.ports = a.ports[:0] }
 
-// Parse is ParsePattern.
+// Parse reads a pattern such as https://example.com, https://*.example.com,
+// https://*, https://example.com:* or https://example.com:[8080,8443]. "*" and
+// "null" are no patterns: what they mean depends on the policy around them. The
+// error is a *PatternError.
 func (a *PatternParser) Parse(s string) (Pattern, error) {
 	p, e := a.parse(s)
 	if e != nil {

@@ -113,19 +113,10 @@ func (r *Redundant) covered(s *Set, p *Pattern, host int32) bool {
 		return false
 	}
 	for _, port := range p.Ports {
-		if r.accepting(s, host, port) == 1 && !r.above(s, port) {
+		above := func(wider int32) bool { return r.accepting(s, wider, port) > 0 }
+		if r.accepting(s, host, port) == 1 && !slices.ContainsFunc(r.wider, above) {
 			return false
 		}
 	}
 	return true
-}
-
-// above reports whether a wildcard above the pattern accepts the port.
-func (r *Redundant) above(s *Set, port uint16) bool {
-	for _, i := range r.wider {
-		if r.accepting(s, i, port) > 0 {
-			return true
-		}
-	}
-	return false
 }

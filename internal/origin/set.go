@@ -19,15 +19,8 @@ type portSet struct {
 	from, count uint32 // the others, in the set's list, ascending
 }
 
-// NewSet returns a set of the patterns. It keeps their strings, and of Ports
-// nothing.
-func NewSet(patterns []Pattern) (s Set) {
-	s.Reset(len(patterns), func(i int) *Pattern { return &patterns[i] })
-	return s
-}
-
 // Reset makes it a set of n other patterns, in the memory it has. Each of them is
-// asked for more than once.
+// asked for more than once; of its Ports nothing is kept.
 func (s *Set) Reset(n int, pattern func(i int) *Pattern) {
 	s.size, s.wide = n, false
 	bytes := 0

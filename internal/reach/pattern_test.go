@@ -87,12 +87,13 @@ func TestCompare(t *testing.T) {
 		}
 		text := rapid.SampledFrom([]string{"https://", "http://"}).Draw(t, "pattern's scheme") + rapid.SampledFrom([]string{"", "*."}).Draw(t, "star") +
 			rapid.SampledFrom([]string{"example", "a.example", "b.a.example", "aa.example", "a.a"}).Draw(t, "pattern's host") + rapid.SampledFrom([]string{"", ":*", ":8443", ":[8443,9443]"}).Draw(t, "pattern's port")
-		p, err := origin.ParsePattern(text)
+		p, err := new(origin.PatternParser).Parse(text)
 		if err != nil {
 			t.Fatal(err)
 		}
 		within, includes := e.Compare(p)
-		set := origin.NewSet([]origin.Pattern{p})
+		var set origin.Set
+		set.Reset(1, func(int) *origin.Pattern { return &p })
 		want := regexp.MustCompile(`\A(?:` + regex + `)\z`)
 		host := rapid.Custom(func(t *rapid.T) string {
 			return rapid.SampledFrom([]string{"https://", "http://"}).Draw(t, "s") + strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "example", "aa", "_", "1"}), 1, 5).Draw(t, "labels"), ".") +

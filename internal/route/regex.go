@@ -16,22 +16,20 @@ func inPath(c byte) bool { return firstByte <= c && c <= lastByte && c != '?' &&
 // Literal returns the text with which everything begins that an automaton accepts.
 func Literal(a *automaton.Automaton) string {
 	var text []byte
+	var room [256]byte
 	state := a.Start()
 	for !a.Accepts(state) {
-		next, by, several := automaton.Dead, byte(0), false
+		ways := room[:0]
 		for c := range 256 {
-			if to := a.Next(state, byte(c)); to != automaton.Dead {
-				several = next != automaton.Dead
-				next, by = to, byte(c)
-				if several {
-					break
-				}
+			if a.Next(state, byte(c)) != automaton.Dead {
+				ways = append(ways, byte(c))
 			}
 		}
-		if several || next == automaton.Dead {
+		if len(ways) != 1 {
 			break
 		}
-		text, state = append(text, by), next
+		text = append(text, ways[0])
+		state = a.Next(state, ways[0])
 	}
 	return string(text)
 }
