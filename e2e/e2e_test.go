@@ -1,5 +1,4 @@
-// Package e2e runs the scenario table: natively, in the built module under wazero,
-// and in the module in Envoy.
+// Package e2e runs the scenario table: in the built module under wazero, and in the module in Envoy.
 package e2e
 
 import (

@@ -13,13 +13,12 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
 	"corsfilter/filter"
-	"corsfilter/internal/filtertest"
 )
 
 // scratchHost hands out strings as the module gets them: in memory that another
 // callback's overwrite.
 type scratchHost struct {
-	*filtertest.Host
+	*Host
 	memory []byte
 }
 
@@ -71,7 +70,7 @@ type stream struct {
 }
 
 func newWorld(forgets bool) *world {
-	w := &world{host: &scratchHost{Host: &filtertest.Host{Apart: true, Level: filter.LogDebug}, memory: make([]byte, 0, 1<<20)}, forgets: forgets}
+	w := &world{host: &scratchHost{Host: &Host{Apart: true, Level: filter.LogDebug}, memory: make([]byte, 0, 1<<20)}, forgets: forgets}
 	w.vm = filter.New(w.host)
 	return w
 }

@@ -8,11 +8,10 @@ import (
 	"testing"
 
 	"corsfilter/filter"
-	"corsfilter/internal/filtertest"
 )
 
 // told is what the proxy has been told so far. Host.Counts asks for a tick first.
-func told(h *filtertest.Host) string {
+func told(h *Host) string {
 	plugin := h.Plugin
 	h.Plugin = nil
 	defer func() { h.Plugin = plugin }()
@@ -32,11 +31,11 @@ const (
 )
 
 func TestCountersAreHandedOverByTicks(t *testing.T) {
-	h := &filtertest.Host{}
-	plugin := filtertest.Start(t, trial, h)
-	filtertest.Serve(plugin, h, mine)
-	filtertest.Serve(plugin, h, theirs)
-	filtertest.Serve(plugin, h, theirs)
+	h := &Host{}
+	plugin := Start(t, trial, h)
+	Serve(plugin, h, mine)
+	Serve(plugin, h, theirs)
+	Serve(plugin, h, theirs)
 	if got := told(h); got != "" || slices.Contains(h.Calls, "Increment") {
 		t.Errorf("before a tick: %q", got)
 	}
@@ -58,9 +57,9 @@ func TestCountersAreHandedOverByTicks(t *testing.T) {
 
 // A proxy without ticks hears of each stream at its end.
 func TestCountersWithoutTicks(t *testing.T) {
-	h := &filtertest.Host{NoTicks: true}
-	plugin := filtertest.Start(t, trial, h)
-	filtertest.Serve(plugin, h, mine)
+	h := &Host{NoTicks: true}
+	plugin := Start(t, trial, h)
+	Serve(plugin, h, mine)
 	if got := told(h); got != one {
 		t.Errorf("told %q, want %q", got, one)
 	}
@@ -68,27 +67,27 @@ func TestCountersWithoutTicks(t *testing.T) {
 
 func TestNothingCountedIsLost(t *testing.T) {
 	t.Run("when the plugin is deleted", func(t *testing.T) {
-		h := &filtertest.Host{}
-		plugin := filtertest.Start(t, trial, h)
-		filtertest.Serve(plugin, h, mine)
-		filtertest.Serve(plugin, h, theirs)
-		filtertest.Serve(plugin, h, theirs)
+		h := &Host{}
+		plugin := Start(t, trial, h)
+		Serve(plugin, h, mine)
+		Serve(plugin, h, theirs)
+		Serve(plugin, h, theirs)
 		plugin.(*filter.Plugin).OnDelete()
 		if got := told(h); got != both {
 			t.Errorf("told %q, want %q", got, both)
 		}
 	})
 	t.Run("when the SDK says that it is done", func(t *testing.T) {
-		h := &filtertest.Host{}
-		plugin := filtertest.Start(t, trial, h)
-		filtertest.Serve(plugin, h, mine)
+		h := &Host{}
+		plugin := Start(t, trial, h)
+		Serve(plugin, h, mine)
 		if !plugin.OnPluginDone() || told(h) != one {
 			t.Errorf("told %q, want %q", told(h), one)
 		}
 	})
 	t.Run("when a stream outlives its plugin", func(t *testing.T) {
-		h := &filtertest.Host{}
-		plugin := filtertest.Start(t, trial, h)
+		h := &Host{}
+		plugin := Start(t, trial, h)
 		stream := plugin.NewHttpContext(2)
 		plugin.(*filter.Plugin).OnDelete()
 		h.Request = mine.Entries()
@@ -99,22 +98,22 @@ func TestNothingCountedIsLost(t *testing.T) {
 		}
 	})
 	t.Run("when the plugin is configured again, under another name", func(t *testing.T) {
-		h := &filtertest.Host{}
-		plugin := filtertest.Start(t, trial, h)
-		filtertest.Serve(plugin, h, mine)
+		h := &Host{}
+		plugin := Start(t, trial, h)
+		Serve(plugin, h, mine)
 		h.Config = strings.Replace(trial, "{", `{"stat_prefix":"b",`, 1)
 		plugin.OnPluginStart(0)
-		filtertest.Serve(plugin, h, mine)
+		Serve(plugin, h, mine)
 		if want := "b.origin_valid=1 b.request_allowed=1 " + one; h.Counts() != want {
 			t.Errorf("told %q, want %q", told(h), want)
 		}
 	})
 	t.Run("when the plugin is used again by another configuration", func(t *testing.T) {
-		h := &filtertest.Host{Config: trial, Level: filter.LogInfo}
+		h := &Host{Config: trial, Level: filter.LogInfo}
 		vm := filter.New(h)
 		first := vm.NewPluginContext(1)
 		first.OnPluginStart(0)
-		filtertest.Serve(first, h, mine)
+		Serve(first, h, mine)
 		first.(*filter.Plugin).OnDelete()
 		second := vm.NewPluginContext(2)
 		second.OnPluginStart(0)
@@ -127,25 +126,25 @@ func TestNothingCountedIsLost(t *testing.T) {
 
 func TestAPanicInATickEndsNothing(t *testing.T) {
 	for _, method := range []string{"Increment", "LogLevel"} {
-		h := &filtertest.Host{}
-		plugin := filtertest.Start(t, trial, h)
-		filtertest.Serve(plugin, h, mine)
+		h := &Host{}
+		plugin := Start(t, trial, h)
+		Serve(plugin, h, mine)
 		h.PanicIn = method
 		plugin.OnTick()
 		if want := "4 bug in the CORS filter: panic in proxy_on_tick: broken " + method; !slices.Contains(h.Logs, want) {
 			t.Errorf("logs %q, want %q", h.Logs, want)
 		}
 		h.PanicIn = ""
-		if got := filtertest.Serve(plugin, h, mine).Response; got != "access-control-allow-origin: https://a.example\nvary: origin\n" {
+		if got := Serve(plugin, h, mine).Response; got != "access-control-allow-origin: https://a.example\nvary: origin\n" {
 			t.Errorf("the next stream: %q", got)
 		}
 	}
 }
 
 func TestAPanicInADeletionEndsNothing(t *testing.T) {
-	h := &filtertest.Host{}
-	plugin := filtertest.Start(t, trial, h).(*filter.Plugin)
-	filtertest.Serve(plugin, h, mine)
+	h := &Host{}
+	plugin := Start(t, trial, h).(*filter.Plugin)
+	Serve(plugin, h, mine)
 	plugin.Break()
 	plugin.OnDelete()
 	if len(h.Logs) != 1 || !strings.HasPrefix(h.Logs[0], "4 bug in the CORS filter: panic in proxy_on_delete: ") || told(h) != one {

@@ -13,7 +13,6 @@ import (
 
 	"corsfilter/config"
 	"corsfilter/filter"
-	"corsfilter/internal/filtertest"
 	"corsfilter/internal/version"
 )
 
@@ -24,16 +23,16 @@ func TestStart(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
-		host   filtertest.Host
+		host   Host
 		status types.OnPluginStartStatus
 		logs   []string // HASH stands for the configuration's
 	}{
 		{
-			"one line says what is in force", filtertest.Host{Config: credentialed}, types.OnPluginStartStatusOK,
+			"one line says what is in force", Host{Config: credentialed}, types.OnPluginStartStatusOK,
 			[]string{"2 version " + version.String() + ", in force: mode enforce, 1 origin, with credentials, methods PUT, headers *, exposes x-e, max-age 600; hash HASH"},
 		},
 		{
-			"warnings come once, before it", filtertest.Host{Config: `{"allow_origins":["https://A.example"],"max_age":100000}`}, types.OnPluginStartStatusOK,
+			"warnings come once, before it", Host{Config: `{"allow_origins":["https://A.example"],"max_age":100000}`}, types.OnPluginStartStatusOK,
 			[]string{
 				"3 configuration: max_age: 100000: no browser caches a preflight for more than 24 hours; write 86400 or less",
 				`3 configuration: allow_origins[0]: "https://A.example": browsers send origins in lower case; write "https://a.example"`,
@@ -41,7 +40,7 @@ func TestStart(t *testing.T) {
 			},
 		},
 		{
-			"every mistake has its line", filtertest.Host{Config: `{"allow_origins":["https://a.example/"],"debug":1}`}, types.OnPluginStartStatusFailed,
+			"every mistake has its line", Host{Config: `{"allow_origins":["https://a.example/"],"debug":1}`}, types.OnPluginStartStatusFailed,
 			[]string{
 				"4 configuration: debug: 1: is a number, not true or false; write true or false",
 				`4 configuration: allow_origins[0]: "https://a.example/": an origin has no trailing slash; write "https://a.example"`,
@@ -49,17 +48,17 @@ func TestStart(t *testing.T) {
 			},
 		},
 		{
-			"where a policy from elsewhere does otherwise here is no warning", filtertest.Host{Config: `{"allow_origin":["https://a.example"]}`}, types.OnPluginStartStatusOK,
+			"where a policy from elsewhere does otherwise here is no warning", Host{Config: `{"allow_origin":["https://a.example"]}`}, types.OnPluginStartStatusOK,
 			[]string{"2 version " + version.String() + ", in force: mode enforce, 1 origin; hash HASH"},
 		},
 		{
-			"a hundred mistakes are enough", filtertest.Host{Config: `{"mode":"off","allow_headers":[` + strings.Repeat("1,", 499_999) + `1]}`}, types.OnPluginStartStatusFailed,
+			"a hundred mistakes are enough", Host{Config: `{"mode":"off","allow_headers":[` + strings.Repeat("1,", 499_999) + `1]}`}, types.OnPluginStartStatusFailed,
 			append(slices.Clone(hundred),
 				"4 configuration: allow_headers[100]: 499900 more mistakes, the first of them here; fix those above, then look again",
 				"4 configuration refused: 500000 to fix; nothing of it takes effect"),
 		},
 		{
-			"no text of the configuration ends a line", filtertest.Host{Config: `{"allow_origins":[{"regex":"(x\nFAKE"},{"regex":"(x` + "\u2028\u202e" + `"}]}`}, types.OnPluginStartStatusFailed,
+			"no text of the configuration ends a line", Host{Config: `{"allow_origins":[{"regex":"(x\nFAKE"},{"regex":"(x` + "\u2028\u202e" + `"}]}`}, types.OnPluginStartStatusFailed,
 			[]string{
 				`4 configuration: allow_origins[0]: {"regex":"(x\nFAKE"}: parsing regexp: missing closing ): ` + "`(x\\nFAKE`" + `; write a regex in RE2 syntax, or a pattern such as "https://*.example.com"`,
 				`4 configuration: allow_origins[1]: {"regex":"(x\u2028\u202e"}: parsing regexp: missing closing ): ` + "`(x\\u2028\\u202e`" + `; write a regex in RE2 syntax, or a pattern such as "https://*.example.com"`,
@@ -67,18 +66,18 @@ func TestStart(t *testing.T) {
 			},
 		},
 		{
-			"an empty configuration", filtertest.Host{}, types.OnPluginStartStatusFailed,
+			"an empty configuration", Host{}, types.OnPluginStartStatusFailed,
 			[]string{
 				`4 configuration: the plugin configuration is empty; write at least {"allow_origins": ["https://example.com"]}`,
 				"4 configuration refused: 1 to fix; nothing of it takes effect",
 			},
 		},
 		{
-			"a configuration that can not be read", filtertest.Host{Config: credentialed, ConfigErr: errors.New("no")}, types.OnPluginStartStatusFailed,
+			"a configuration that can not be read", Host{Config: credentialed, ConfigErr: errors.New("no")}, types.OnPluginStartStatusFailed,
 			[]string{"4 the plugin configuration can not be read: no"},
 		},
 		{
-			"a counter that the proxy does not take", filtertest.Host{Config: credentialed, MetricAt: 3}, types.OnPluginStartStatusFailed,
+			"a counter that the proxy does not take", Host{Config: credentialed, MetricAt: 3}, types.OnPluginStartStatusFailed,
 			[]string{"4 the proxy took no counter cors.preflight_denied_origin: no room"},
 		},
 	} {
@@ -98,19 +97,19 @@ func TestStart(t *testing.T) {
 }
 
 func TestAFailedPushKeepsWhatWasInForce(t *testing.T) {
-	h := &filtertest.Host{}
-	plugin := filtertest.Start(t, credentialed, h)
+	h := &Host{}
+	plugin := Start(t, credentialed, h)
 	h.Config = "{}"
 	if status := plugin.OnPluginStart(2); status != types.OnPluginStartStatusFailed {
 		t.Fatalf("status %v", status)
 	}
-	if got := filtertest.Serve(plugin, h, req{":method": "GET", "origin": "https://a.example"}); !strings.Contains(got.Response, "access-control-allow-origin: https://a.example\n") {
+	if got := Serve(plugin, h, req{":method": "GET", "origin": "https://a.example"}); !strings.Contains(got.Response, "access-control-allow-origin: https://a.example\n") {
 		t.Errorf("the old configuration is gone:\n%s", got.Response)
 	}
 }
 
 func TestPluginsInOneVMKeepApart(t *testing.T) {
-	h := &filtertest.Host{Level: filter.LogInfo, Config: `{"allow_origins":["https://a.example"],"stat_prefix":"a"}`}
+	h := &Host{Level: filter.LogInfo, Config: `{"allow_origins":["https://a.example"],"stat_prefix":"a"}`}
 	vm := filter.New(h)
 	a := vm.NewPluginContext(1)
 	a.OnPluginStart(0)
@@ -118,7 +117,7 @@ func TestPluginsInOneVMKeepApart(t *testing.T) {
 	b := vm.NewPluginContext(2)
 	b.OnPluginStart(0)
 	request := req{":method": "GET", "origin": "https://a.example"}
-	gotA, gotB := filtertest.Serve(a, h, request), filtertest.Serve(b, h, request)
+	gotA, gotB := Serve(a, h, request), Serve(b, h, request)
 	a.OnTick()
 	b.OnTick()
 	if gotA.Response != "access-control-allow-origin: https://a.example\nvary: origin\n" || gotB.Response != "vary: origin\n" {
@@ -138,7 +137,7 @@ func TestAnOpenStreamKeepsItsConfiguration(t *testing.T) {
 	request := func(i int) []filter.Header {
 		return []filter.Header{{Name: ":method", Value: "GET"}, {Name: "origin", Value: fmt.Sprintf("https://a-%d.example", i)}}
 	}
-	h := &filtertest.Host{}
+	h := &Host{}
 	vm := filter.New(h)
 	start := func(i int) types.PluginContext {
 		h.Config = policy(i)
@@ -196,7 +195,7 @@ func TestAnOpenStreamKeepsItsConfiguration(t *testing.T) {
 
 // A configuration that is pushed again and again leaves little behind.
 func TestPushesAreRecycled(t *testing.T) {
-	h := &filtertest.Host{Quiet: true}
+	h := &Host{Quiet: true}
 	vm := filter.New(h)
 	var origins []string
 	for i := range 2_000 {
@@ -238,8 +237,8 @@ func TestCounterNames(t *testing.T) {
 		`{"allow_origins":["*"],"stat_prefix":"x","rules":[` + shadow + `]}`: append(under("x."), under("x.shadow.")...),
 		`{"mode":"off"}`: nil,
 	} {
-		h := &filtertest.Host{}
-		filtertest.Start(t, configuration, h)
+		h := &Host{}
+		Start(t, configuration, h)
 		if !slices.Equal(h.Names, want) {
 			t.Errorf("%s: %q\nwant %q", configuration, h.Names, want)
 		}
@@ -263,8 +262,8 @@ func TestDecisionsAreLoggedAtDebugLevel(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for level := filter.LogDebug; level <= filter.LogError; level++ {
-				h := &filtertest.Host{Level: level}
-				filtertest.Serve(filtertest.Start(t, debugging, h), h, c.request)
+				h := &Host{Level: level}
+				Serve(Start(t, debugging, h), h, c.request)
 				want := ""
 				if level == filter.LogDebug {
 					want = c.want
@@ -276,9 +275,9 @@ func TestDecisionsAreLoggedAtDebugLevel(t *testing.T) {
 		})
 	}
 	t.Run("the longest line fits its memory", func(t *testing.T) {
-		h := &filtertest.Host{Level: filter.LogDebug}
+		h := &Host{Level: filter.LogDebug}
 		origin := "https://" + strings.Repeat("a", 504)
-		filtertest.Serve(filtertest.Start(t, `{"allow_origins":["`+origin+`"],"mode":"shadow"}`, h), h, req{":method": "OPTIONS", "origin": origin, "access-control-request-method": strings.Repeat("M", 64)})
+		Serve(Start(t, `{"allow_origins":["`+origin+`"],"mode":"shadow"}`, h), h, req{":method": "OPTIONS", "origin": origin, "access-control-request-method": strings.Repeat("M", 64)})
 		if want := "1 shadow: preflight for " + strings.Repeat("M", 64) + " from " + origin + ": denied; reason=method=" + strings.Repeat("M", 64); len(h.Logs) != 1 || h.Logs[0] != want || len(want) > filter.MaxLineLen {
 			t.Errorf("logs %q\nwant %q", h.Logs, want)
 		}
@@ -286,16 +285,16 @@ func TestDecisionsAreLoggedAtDebugLevel(t *testing.T) {
 }
 
 func TestATickLooksAtTheLogLevel(t *testing.T) {
-	h := &filtertest.Host{}
-	plugin := filtertest.Start(t, debugging, h)
+	h := &Host{}
+	plugin := Start(t, debugging, h)
 	request := req{":method": "GET", "origin": "https://a.example"}
 	h.Level = filter.LogDebug
-	filtertest.Serve(plugin, h, request)
+	Serve(plugin, h, request)
 	if slices.Contains(h.Calls, "LogLevel") || len(h.Logs) > 0 {
 		t.Errorf("before the tick: calls %q, logs %q", h.Calls, h.Logs)
 	}
 	plugin.OnTick()
-	filtertest.Serve(plugin, h, request)
+	Serve(plugin, h, request)
 	if len(h.Logs) != 1 {
 		t.Errorf("after it: logs %q", h.Logs)
 	}
@@ -334,8 +333,8 @@ func TestNothingIsAllocated(t *testing.T) {
 		{"off", `{"mode":"off"}`, filter.LogInfo, request(":method", "GET", "origin", "https://a.example"), 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &filtertest.Host{Level: c.level}
-			plugin := filtertest.Start(t, c.configuration, h)
+			h := &Host{Level: c.level}
+			plugin := Start(t, c.configuration, h)
 			h.Quiet, h.Request, h.Response = true, c.request.Entries(), make([]filter.Header, 0, 32)
 			run := func() {
 				h.Response = append(h.Response[:0], opened...)
@@ -361,7 +360,7 @@ func TestNothingIsAllocated(t *testing.T) {
 // TestAPanicSaysWhatItWas, whatever the value that it has.
 func TestAPanicSaysWhatItWas(t *testing.T) {
 	for what, value := range map[string]any{"broken": "broken", "no reply": errors.New("no reply"), "a value that is no error": 7} {
-		h := &filtertest.Host{}
+		h := &Host{}
 		func() {
 			defer filter.Rescue(h, "a_callback")
 			panic(value)

@@ -11,7 +11,6 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
 	"corsfilter/filter"
-	"corsfilter/internal/filtertest"
 )
 
 // What the streams of FuzzStreams are made of.
@@ -20,7 +19,7 @@ var (
 		credentialed, debugging, `{"allow_origins":["*"],"expose_headers":"x-e"}`,
 		`{"rules":[{"paths":["/a/*"],"policy":{"allow_origins":["https://*.example"],"upstream_headers":"preserve"}},{"hosts":["off.example"],"policy":{"mode":"off"}}],"allow_origins":["https://a.example"],"mode":"shadow"}`,
 	}
-	fuzzedRequests = []filtertest.List{
+	fuzzedRequests = []List{
 		{{":method", "GET"}, {":path", "/a/x"}, {":authority", "api.example"}},
 		{{":method", "GET"}, {":path", "/a/x"}, {":authority", "api.example"}, {"origin", "https://a.example"}},
 		{{":method", "PUT"}, {":path", "/b"}, {":authority", "off.example"}, {"origin", "https://evil.test"}},
@@ -32,14 +31,14 @@ var (
 
 // alone is what one stream in a proxy of its own comes to; request -1 is none.
 func alone(t testing.TB, policy, request, upstream int) string {
-	h := &filtertest.Host{}
-	plugin := filtertest.Start(t, fuzzedPolicies[policy], h)
+	h := &Host{}
+	plugin := Start(t, fuzzedPolicies[policy], h)
 	if request >= 0 {
-		return filtertest.Serve(plugin, h, fuzzedRequests[request], fuzzedUpstreams[upstream]...).Response
+		return Serve(plugin, h, fuzzedRequests[request], fuzzedUpstreams[upstream]...).Response
 	}
 	h.Response = slices.Clone(fuzzedUpstreams[upstream])
 	plugin.NewHttpContext(2).OnHttpResponseHeaders(0, true)
-	return filtertest.Lines(h.Response)
+	return Lines(h.Response)
 }
 
 // FuzzStreams runs callbacks of several plugins and many streams in any order,
@@ -58,7 +57,7 @@ func FuzzStreams(f *testing.F) {
 	f.Add([]byte("\x00\x01\x05\x02\x03\x05\x00\x02\x03\x06\x04"))
 	f.Add([]byte{0, 0x88, 0x41, 0xc9, 5, 0x0d, 0x15, 2, 0x4a, 3, 0x0b, 4, 7, 0x38, 0x39, 0x3a, 0x3b})
 	f.Fuzz(func(t *testing.T, steps []byte) {
-		h := &filtertest.Host{Level: filter.LogInfo}
+		h := &Host{Level: filter.LogInfo}
 		vm := filter.New(h)
 		type context struct {
 			plugin types.PluginContext
@@ -108,7 +107,7 @@ func FuzzStreams(f *testing.F) {
 				h.Request = nil
 				if h.Replies > before {
 					s.answered = true
-					if got := filtertest.Lines(h.Response); action != types.ActionPause || got != want[s.policy][s.request+1][0] {
+					if got := Lines(h.Response); action != types.ActionPause || got != want[s.policy][s.request+1][0] {
 						t.Fatalf("step %d: the reply is\n%s\nwant\n%s", i, got, want[s.policy][s.request+1][0])
 					}
 				}
@@ -120,7 +119,7 @@ func FuzzStreams(f *testing.F) {
 				u := n % len(fuzzedUpstreams)
 				h.Response = slices.Clone(fuzzedUpstreams[u])
 				s.OnHttpResponseHeaders(len(h.Response), true)
-				if got := filtertest.Lines(h.Response); got != want[s.policy][s.request+1][u] {
+				if got := Lines(h.Response); got != want[s.policy][s.request+1][u] {
 					t.Fatalf("step %d: the response is\n%s\nwant\n%s", i, got, want[s.policy][s.request+1][u])
 				}
 			case 3: // the end
@@ -160,7 +159,7 @@ func FuzzStreams(f *testing.F) {
 // TestADeletedPluginLastsAsLongAsItsStreams deletes a plugin with two streams open:
 // its place is another's only when both have ended.
 func TestADeletedPluginLastsAsLongAsItsStreams(t *testing.T) {
-	h := &filtertest.Host{Level: filter.LogInfo}
+	h := &Host{Level: filter.LogInfo}
 	vm := filter.New(h)
 	begin := func(configuration string) types.PluginContext {
 		h.Config = configuration
@@ -175,14 +174,14 @@ func TestADeletedPluginLastsAsLongAsItsStreams(t *testing.T) {
 	var streams [2]types.HttpContext
 	for i := range streams {
 		streams[i] = old.NewHttpContext(2)
-		h.Request = filtertest.List{{":method", "GET"}, {"origin", "https://a.example"}}.Entries()
+		h.Request = List{{":method", "GET"}, {"origin", "https://a.example"}}.Entries()
 		streams[i].OnHttpRequestHeaders(0, true)
 	}
 	end(old)
 	respond := func(i int) {
 		h.Response = nil
 		streams[i].OnHttpResponseHeaders(0, true)
-		if got := filtertest.Lines(h.Response); !strings.Contains(got, "access-control-expose-headers: x-e\n") {
+		if got := Lines(h.Response); !strings.Contains(got, "access-control-expose-headers: x-e\n") {
 			t.Errorf("stream %d gets\n%s", i, got)
 		}
 		streams[i].OnHttpStreamDone()
@@ -201,19 +200,19 @@ func TestADeletedPluginLastsAsLongAsItsStreams(t *testing.T) {
 // TestListsOfTheLongestLength is at the bound, and one byte beyond it.
 func TestListsOfTheLongestLength(t *testing.T) {
 	const bound = 4096
-	h := &filtertest.Host{}
-	plugin := filtertest.Start(t, debugging, h)
+	h := &Host{}
+	plugin := Start(t, debugging, h)
 	for _, c := range []struct {
 		bytes int
 		reads bool
 	}{{bound, true}, {bound + 1, false}} {
 		list := "x-a" + strings.Repeat(",", c.bytes-len("x-a"))
-		got := filtertest.Serve(plugin, h, filtertest.List{{":method", "OPTIONS"}, {"origin", "https://a.example"}, {"access-control-request-method", "PUT"}, {"access-control-request-headers", list}})
+		got := Serve(plugin, h, List{{":method", "OPTIONS"}, {"origin", "https://a.example"}, {"access-control-request-method", "PUT"}, {"access-control-request-headers", list}})
 		if allowed := strings.Contains(got.Response, "x-cors-decision: allowed\n"); allowed != c.reads {
 			t.Errorf("%d bytes of names: allowed %v", c.bytes, allowed)
 		}
 		vary := "origin" + strings.Repeat(",", c.bytes-len("origin"))
-		got = filtertest.Serve(plugin, h, filtertest.List{{":method", "GET"}}, filter.Header{Name: "vary", Value: vary})
+		got = Serve(plugin, h, List{{":method", "GET"}}, filter.Header{Name: "vary", Value: vary})
 		if read := got.Response == "vary: "+vary+"\n"; read != c.reads {
 			t.Errorf("%d bytes of Vary: read %v", c.bytes, read)
 		}

@@ -13,10 +13,9 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
 	"corsfilter/filter"
-	"corsfilter/internal/filtertest"
 )
 
-type req = filtertest.Request
+type req = Request
 
 // opened is what a careless upstream sends.
 var opened = []filter.Header{
@@ -121,15 +120,15 @@ func TestReplies(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &filtertest.Host{Apart: true}
-			plugin := filtertest.Start(t, c.configuration, h)
-			got := filtertest.Serve(plugin, h, c.request)
-			if h.Replies != 1 || h.Status != c.status || h.Details != c.details || filtertest.Lines(h.Replied) != c.headers {
-				t.Errorf("%d replies, the last %d %s\n%s\nwant %d %s\n%s", h.Replies, h.Status, h.Details, filtertest.Lines(h.Replied), c.status, c.details, c.headers)
+			h := &Host{Apart: true}
+			plugin := Start(t, c.configuration, h)
+			got := Serve(plugin, h, c.request)
+			if h.Replies != 1 || h.Status != c.status || h.Details != c.details || Lines(h.Replied) != c.headers {
+				t.Errorf("%d replies, the last %d %s\n%s\nwant %d %s\n%s", h.Replies, h.Status, h.Details, Lines(h.Replied), c.status, c.details, c.headers)
 			}
 			// Envoy runs the reply through the filter's own response callback, which looks
 			// at it, and leaves it as it is.
-			if last := h.Calls[len(h.Calls)-1]; filtertest.Lines(h.Reread) != c.headers || got.Response != c.headers || last != "ResponseHeaders" {
+			if last := h.Calls[len(h.Calls)-1]; Lines(h.Reread) != c.headers || got.Response != c.headers || last != "ResponseHeaders" {
 				t.Errorf("the reply was stamped again, at last by %s:\n%s", last, got.Response)
 			}
 			if got.Action != types.ActionPause || h.Counts() != c.counts || len(h.Logs) > 0 {
@@ -171,11 +170,11 @@ func TestResponses(t *testing.T) {
 		{"Origin-Agent in Vary is not Origin", plain, req{}, []filter.Header{{"vary", "origin-agent"}}, "vary: origin-agent\nvary: origin\n", ""},
 		{"any origin gets a star", star, get("https://evil.example"), opened[1:], "vary: accept-encoding\nx: y\naccess-control-allow-origin: *\naccess-control-expose-headers: x-e\n", "cors.origin_valid=1 cors.request_allowed=1"},
 		{"without an Origin as well", star, req{":method": "GET"}, nil, "access-control-allow-origin: *\naccess-control-expose-headers: x-e\n", ""},
-		{"upstream's headers are preserved on demand", with(plain, `,"upstream_headers":"preserve"`), get("https://evil.example"), opened, filtertest.Lines(opened) + "vary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
+		{"upstream's headers are preserved on demand", with(plain, `,"upstream_headers":"preserve"`), get("https://evil.example"), opened, Lines(opened) + "vary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
 		{"what upstream leaves out is not", with(plain, `,"upstream_headers":"preserve"`), get(a), opened[1:], "vary: accept-encoding\nx: y\naccess-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\nvary: origin\n", "cors.origin_valid=1 cors.request_allowed=1"},
 		{"upstream's timing is preserved as well", with(plain, `,"upstream_headers":"preserve","timing_allow_origins":["https://t.example"]`), req{}, []filter.Header{{"timing-allow-origin", "*"}}, "timing-allow-origin: *\nvary: origin\n", ""},
 		{"timing that upstream leaves out is not", with(plain, `,"upstream_headers":"preserve","timing_allow_origins":["https://t.example"]`), get("https://t.example"), opened[:1], "access-control-allow-origin: *\ntiming-allow-origin: https://t.example\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
-		{"a forwarded preflight keeps upstream's answer", with(plain, `,"unmatched_preflights":"forward"`), req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"}, opened, filtertest.Lines(opened) + "vary: origin\n", "cors.origin_invalid=1 cors.preflight_forwarded=1"},
+		{"a forwarded preflight keeps upstream's answer", with(plain, `,"unmatched_preflights":"forward"`), req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"}, opened, Lines(opened) + "vary: origin\n", "cors.origin_invalid=1 cors.preflight_forwarded=1"},
 		{"timing for an origin of its own", with(plain, `,"timing_allow_origins":["https://t.example"]`), get("https://t.example"), []filter.Header{{"timing-allow-origin", "*"}}, "timing-allow-origin: https://t.example\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
 		{"timing where upstream sends nothing", with(plain, `,"timing_allow_origins":["https://t.example"]`), get("https://t.example"), nil, "timing-allow-origin: https://t.example\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
 		{"timing of some beside a star", with(star, `,"timing_allow_origins":["https://t.example"]`), get("https://t.example"), nil, "access-control-allow-origin: *\naccess-control-expose-headers: x-e\ntiming-allow-origin: https://t.example\nvary: origin\n", "cors.origin_valid=1 cors.request_allowed=1"},
@@ -189,19 +188,19 @@ func TestResponses(t *testing.T) {
 		{"what is shown makes a star vary", with(star, `,"debug":true`), get("https://evil.example"), nil, "access-control-allow-origin: *\naccess-control-expose-headers: x-e\nvary: origin\nx-cors-decision: allowed\n", "cors.origin_valid=1 cors.request_allowed=1"},
 		{"without an Origin as well, which shows nothing", with(star, `,"debug":true`), req{}, nil, "access-control-allow-origin: *\naccess-control-expose-headers: x-e\nvary: origin\n", ""},
 		{"debugging no request of CORS", debugging, req{}, []filter.Header{{"x-cors-decision", "lie"}}, "vary: origin\n", ""},
-		{"shadow touches nothing", with(credentialed, `,"mode":"shadow","debug":true`), get("https://evil.example"), opened, filtertest.Lines(opened), "cors.shadow.origin_invalid=1 cors.shadow.request_denied=1"},
-		{"shadow touches nothing without an Origin either", with(credentialed, `,"mode":"shadow","debug":true`), req{":method": "GET"}, opened, filtertest.Lines(opened), ""},
-		{"shadow answers nothing", with(credentialed, `,"mode":"shadow"`), req{":method": "OPTIONS", "origin": a, "access-control-request-method": "PUT"}, opened, filtertest.Lines(opened), "cors.shadow.origin_valid=1 cors.shadow.preflight_allowed=1"},
+		{"shadow touches nothing", with(credentialed, `,"mode":"shadow","debug":true`), get("https://evil.example"), opened, Lines(opened), "cors.shadow.origin_invalid=1 cors.shadow.request_denied=1"},
+		{"shadow touches nothing without an Origin either", with(credentialed, `,"mode":"shadow","debug":true`), req{":method": "GET"}, opened, Lines(opened), ""},
+		{"shadow answers nothing", with(credentialed, `,"mode":"shadow"`), req{":method": "OPTIONS", "origin": a, "access-control-request-method": "PUT"}, opened, Lines(opened), "cors.shadow.origin_valid=1 cors.shadow.preflight_allowed=1"},
 		{"shadow rejects nothing", with(debugging, `,"mode":"shadow"`), get("https://evil.example"), nil, "", "cors.shadow.origin_invalid=1 cors.shadow.request_rejected=1"},
-		{"off is off", with(debugging, `,"mode":"off"`), get("https://evil.example"), opened, filtertest.Lines(opened), ""},
-		{"a rule without a match leaves the request alone", `{"rules":[{"hosts":["b.example"],"policy":{"allow_origins":["*"]}}]}`, req{":authority": "a.example", ":path": "/", "origin": a}, opened, filtertest.Lines(opened), ""},
+		{"off is off", with(debugging, `,"mode":"off"`), get("https://evil.example"), opened, Lines(opened), ""},
+		{"a rule without a match leaves the request alone", `{"rules":[{"hosts":["b.example"],"policy":{"allow_origins":["*"]}}]}`, req{":authority": "a.example", ":path": "/", "origin": a}, opened, Lines(opened), ""},
 		{"a rule that matches", `{"rules":[{"hosts":["b.example"],"paths":["/x/*"],"policy":{"allow_origins":["*"]}}]}`, req{":authority": "B.example:80", ":path": "/x?y", "origin": a}, nil, "access-control-allow-origin: *\n", "cors.origin_valid=1 cors.request_allowed=1"},
-		{"off in a rule", `{"allow_origins":["*"],"rules":[{"hosts":["b.example"],"policy":{"mode":"off"}}]}`, req{":authority": "b.example", ":path": "/", "origin": a}, opened, filtertest.Lines(opened), ""},
+		{"off in a rule", `{"allow_origins":["*"],"rules":[{"hosts":["b.example"],"policy":{"mode":"off"}}]}`, req{":authority": "b.example", ":path": "/", "origin": a}, opened, Lines(opened), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &filtertest.Host{Apart: true}
-			plugin := filtertest.Start(t, c.configuration, h)
-			got := filtertest.Serve(plugin, h, c.request, c.upstream...)
+			h := &Host{Apart: true}
+			plugin := Start(t, c.configuration, h)
+			got := Serve(plugin, h, c.request, c.upstream...)
 			if got.Action != types.ActionContinue || h.Replies != 0 {
 				t.Errorf("action %d, %d replies", got.Action, h.Replies)
 			}
@@ -243,11 +242,11 @@ func TestSameOriginRequestsAreNotRejected(t *testing.T) {
 		{"nothing to compare with", req{"origin": "https://x.example"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &filtertest.Host{Apart: true}
-			got := filtertest.Serve(filtertest.Start(t, rejecting, h), h, c.request, opened...)
-			want := filtertest.Exchange{Action: types.ActionPause, Response: "vary: origin\n"}
+			h := &Host{Apart: true}
+			got := Serve(Start(t, rejecting, h), h, c.request, opened...)
+			want := Exchange{Action: types.ActionPause, Response: "vary: origin\n"}
 			if c.passes {
-				want = filtertest.Exchange{Action: types.ActionContinue, Response: "vary: accept-encoding\nx: y\nvary: origin\n"}
+				want = Exchange{Action: types.ActionContinue, Response: "vary: accept-encoding\nx: y\nvary: origin\n"}
 			}
 			if got != want {
 				t.Errorf("%+v\nwant %+v", got, want)
@@ -259,8 +258,8 @@ func TestSameOriginRequestsAreNotRejected(t *testing.T) {
 // No proxy asks about a response without a request, and where one does there is no
 // decision to apply.
 func TestAResponseWithoutARequestIsLeftAlone(t *testing.T) {
-	h := &filtertest.Host{Apart: true, Response: slices.Clone(opened)}
-	s := filtertest.Start(t, credentialed, h).NewHttpContext(2)
+	h := &Host{Apart: true, Response: slices.Clone(opened)}
+	s := Start(t, credentialed, h).NewHttpContext(2)
 	if action := s.OnHttpResponseHeaders(0, true); action != types.ActionContinue || len(h.Calls) > 0 {
 		t.Errorf("action %d, calls %q", action, h.Calls)
 	}
@@ -301,10 +300,10 @@ func TestRepliesWithHeadersOfOthers(t *testing.T) {
 		{"preserved on a rejection", preserve, req{":method": "GET", "origin": "https://t.example"}, all[7:8], "timing-allow-origin: *\ntiming-allow-origin: https://t.example\nvary: origin\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &filtertest.Host{Added: c.added}
-			plugin := filtertest.Start(t, c.configuration, h)
+			h := &Host{Added: c.added}
+			plugin := Start(t, c.configuration, h)
 			for time := range 3 { // the second answer is cached
-				if got := filtertest.Serve(plugin, h, c.request); got.Response != c.want || h.Replies != time+1 {
+				if got := Serve(plugin, h, c.request); got.Response != c.want || h.Replies != time+1 {
 					t.Errorf("%d replies\n%s\nwant\n%s", h.Replies, got.Response, c.want)
 				}
 			}
@@ -356,7 +355,7 @@ func TestAReplysVaryNamesNothingTwice(t *testing.T) {
 		{anyone, preflight, asked + ",access-control-request-method", "access-control-request-method,access-control-request-headers"},
 		{anyone, preflight, "", asked},
 	} {
-		h := &filtertest.Host{Behind: func(response []filter.Header) []filter.Header {
+		h := &Host{Behind: func(response []filter.Header) []filter.Header {
 			for i := range response {
 				if response[i].Name == "vary" && c.sent != "" {
 					response[i].Value = c.sent
@@ -364,8 +363,8 @@ func TestAReplysVaryNamesNothingTwice(t *testing.T) {
 			}
 			return response
 		}}
-		if filtertest.Serve(filtertest.Start(t, c.configuration, h), h, c.request); !slices.Contains(h.Response, filter.Header{Name: "vary", Value: c.want}) {
-			t.Errorf("%q becomes\n%s\nwant %q", c.sent, filtertest.Lines(h.Response), c.want)
+		if Serve(Start(t, c.configuration, h), h, c.request); !slices.Contains(h.Response, filter.Header{Name: "vary", Value: c.want}) {
+			t.Errorf("%q becomes\n%s\nwant %q", c.sent, Lines(h.Response), c.want)
 		}
 	}
 }
@@ -384,10 +383,10 @@ func TestAPanicOverAReplyClosesIt(t *testing.T) {
 		{"", req{":method": "GET", "origin": "https://evil.example"}, false},
 		{preserving, req{":method": "GET", "origin": "https://evil.example"}, true},
 	} {
-		h := &filtertest.Host{Added: opened[:3]}
-		plugin := filtertest.Start(t, strings.TrimSuffix(rejecting, "}")+c.members+"}", h)
+		h := &Host{Added: opened[:3]}
+		plugin := Start(t, strings.TrimSuffix(rejecting, "}")+c.members+"}", h)
 		h.PanicIn = "ResponseHeaders"
-		got := filtertest.Serve(plugin, h, c.request)
+		got := Serve(plugin, h, c.request)
 		if open := strings.Contains(got.Response, "access-control-allow-origin: "); got.Action != types.ActionPause || h.Replies != 1 || open != c.open || len(h.Logs) != 1 {
 			t.Errorf("%s: action %v, %d replies, logs %q\n%s", c.request, got.Action, h.Replies, h.Logs, got.Response)
 		}
@@ -402,9 +401,9 @@ func TestOverwrittenRepliesAreRestored(t *testing.T) {
 		strings.TrimSuffix(credentialed, "}") + `,"debug":true}`,
 		`{"allow_origins":["*"],"allow_methods":"*","allow_headers":"*","expose_headers":"*","max_age":1,"debug":true}`,
 	} {
-		h := &filtertest.Host{Apart: true}
-		plugin := filtertest.Start(t, configuration, h)
-		filtertest.Serve(plugin, h, request)
+		h := &Host{Apart: true}
+		plugin := Start(t, configuration, h)
+		Serve(plugin, h, request)
 		sent := slices.Clone(h.Replied)
 		for i := range sent {
 			for _, change := range []string{"", "x"} {
@@ -416,15 +415,15 @@ func TestOverwrittenRepliesAreRestored(t *testing.T) {
 					return response
 				}
 				h.Calls = nil
-				got := filtertest.Serve(plugin, h, request)
+				got := Serve(plugin, h, request)
 				want := slices.Delete(slices.Clone(sent), i, i+1)
 				if sent[i].Name == "vary" && change != "" {
 					want = append(want, filter.Header{Name: "vary", Value: change})
 				}
 				want = append(want, sent[i])
 				last := h.Calls[len(h.Calls)-2]
-				if sorted(got.Response) != sorted(filtertest.Lines(want)) || last != "ResponseHeaders" {
-					t.Errorf("%s, changed to %q: %q\n%s\nwant\n%s", sent[i].Name, change, h.Calls, got.Response, filtertest.Lines(want))
+				if sorted(got.Response) != sorted(Lines(want)) || last != "ResponseHeaders" {
+					t.Errorf("%s, changed to %q: %q\n%s\nwant\n%s", sent[i].Name, change, h.Calls, got.Response, Lines(want))
 				}
 			}
 		}
@@ -454,13 +453,13 @@ func TestARefusedReplyLetsTheRequestPass(t *testing.T) {
 	}{
 		{"rejected", req{":method": "GET", "origin": "https://evil.example"}, "vary: accept-encoding\nx: y\nvary: origin\nx-cors-decision: denied; reason=origin\n"},
 		// Upstream answers the preflight itself, as if it had been forwarded.
-		{"preflight", req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"}, filtertest.Lines(opened) + "vary: origin\nx-cors-decision: allowed\n"},
-		{"preflight at fault", req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PATCH"}, filtertest.Lines(opened) + "vary: origin\nx-cors-decision: denied; reason=method=PATCH\n"},
+		{"preflight", req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"}, Lines(opened) + "vary: origin\nx-cors-decision: allowed\n"},
+		{"preflight at fault", req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PATCH"}, Lines(opened) + "vary: origin\nx-cors-decision: denied; reason=method=PATCH\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &filtertest.Host{Apart: true, ReplyErr: errors.New("no")}
-			got := filtertest.Serve(filtertest.Start(t, debugging, h), h, c.request, opened...)
-			if got != (filtertest.Exchange{Action: types.ActionContinue, Response: c.want}) || !slices.Equal(h.Logs, []string{"4 the proxy took no reply: no"}) {
+			h := &Host{Apart: true, ReplyErr: errors.New("no")}
+			got := Serve(Start(t, debugging, h), h, c.request, opened...)
+			if got != (Exchange{Action: types.ActionContinue, Response: c.want}) || !slices.Equal(h.Logs, []string{"4 the proxy took no reply: no"}) {
 				t.Errorf("%+v, logs %q; want\n%s", got, h.Logs, c.want)
 			}
 		})
@@ -487,19 +486,19 @@ func TestAPanicDoesNotEndTheStream(t *testing.T) {
 		// What upstream opened is closed without a look, unless closing it is what panics.
 		{"ResponseHeaders", get, "", responseCallback, "vary: accept-encoding\nx: y\n"},
 		{"ReplaceResponseHeader", get, "", responseCallback, "vary: accept-encoding\nx: y\n"},
-		{"RemoveResponseHeader", req{}, "", responseCallback, filtertest.Lines(opened)},
-		{"ResponseHeaders", get, `,"upstream_headers":"preserve"`, responseCallback, filtertest.Lines(opened)},
+		{"RemoveResponseHeader", req{}, "", responseCallback, Lines(opened)},
+		{"ResponseHeaders", get, `,"upstream_headers":"preserve"`, responseCallback, Lines(opened)},
 		// Upstream was asked, and its answer is none of ours.
-		{"ResponseHeaders", req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"}, `,"unmatched_preflights":"forward"`, responseCallback, filtertest.Lines(opened)},
+		{"ResponseHeaders", req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"}, `,"unmatched_preflights":"forward"`, responseCallback, Lines(opened)},
 		{"AddResponseHeader", req{}, "", responseCallback, "vary: accept-encoding\nx: y\n"},
-		{"Log", get, `,"mode":"shadow"`, requestCallback, filtertest.Lines(opened)},
+		{"Log", get, `,"mode":"shadow"`, requestCallback, Lines(opened)},
 	} {
 		t.Run(c.method+c.members+" in "+c.callback, func(t *testing.T) {
-			h := &filtertest.Host{Apart: true, Level: filter.LogDebug}
-			plugin := filtertest.Start(t, strings.TrimSuffix(credentialed, "}")+c.members+"}", h)
+			h := &Host{Apart: true, Level: filter.LogDebug}
+			plugin := Start(t, strings.TrimSuffix(credentialed, "}")+c.members+"}", h)
 			h.PanicIn = c.method
-			got := filtertest.Serve(plugin, h, c.request, opened...)
-			if got != (filtertest.Exchange{Action: types.ActionContinue, Response: c.want}) {
+			got := Serve(plugin, h, c.request, opened...)
+			if got != (Exchange{Action: types.ActionContinue, Response: c.want}) {
 				t.Errorf("%+v\nwant\n%s", got, c.want)
 			}
 			bugs := slices.DeleteFunc(slices.Clone(h.Logs), func(line string) bool { return !strings.Contains(line, "bug in") })
@@ -512,16 +511,16 @@ func TestAPanicDoesNotEndTheStream(t *testing.T) {
 			want := "access-control-allow-credentials: true\nvary: accept-encoding\nx: y\naccess-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\nvary: origin\n"
 			switch {
 			case strings.Contains(c.members, "preserve"):
-				want = filtertest.Lines(opened) + "vary: origin\n"
+				want = Lines(opened) + "vary: origin\n"
 			case strings.Contains(c.members, "shadow"):
-				want = filtertest.Lines(opened)
+				want = Lines(opened)
 			}
-			if got := filtertest.Serve(plugin, h, get, opened...); got != (filtertest.Exchange{Action: types.ActionContinue, Response: want}) {
+			if got := Serve(plugin, h, get, opened...); got != (Exchange{Action: types.ActionContinue, Response: want}) {
 				t.Errorf("the next stream: %+v\nwant\n%s", got, want)
 			}
 			// Nor does one that fails itself.
 			h.PanicIn = "ResponseHeaders"
-			if got := filtertest.Serve(plugin, h, get, opened...); c.members == "" && got.Response != "vary: accept-encoding\nx: y\n" {
+			if got := Serve(plugin, h, get, opened...); c.members == "" && got.Response != "vary: accept-encoding\nx: y\n" {
 				t.Errorf("the next stream, which fails: %s", got.Response)
 			}
 		})
@@ -530,19 +529,19 @@ func TestAPanicDoesNotEndTheStream(t *testing.T) {
 
 // A reply that the proxy took is over: a bug in the next stream shuts its response.
 func TestAPanicAfterAReply(t *testing.T) {
-	h := &filtertest.Host{Apart: true}
-	plugin := filtertest.Start(t, credentialed, h)
-	filtertest.Serve(plugin, h, req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"})
+	h := &Host{Apart: true}
+	plugin := Start(t, credentialed, h)
+	Serve(plugin, h, req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"})
 	h.PanicIn = "ResponseHeaders"
-	got := filtertest.Serve(plugin, h, req{":method": "GET", "origin": "https://a.example"}, opened...)
+	got := Serve(plugin, h, req{":method": "GET", "origin": "https://a.example"}, opened...)
 	if want := "vary: accept-encoding\nx: y\n"; h.Replies != 1 || got.Response != want {
 		t.Errorf("%d replies, %s\nwant\n%s", h.Replies, got.Response, want)
 	}
 }
 
 func TestASecondPanicLeavesTheStreamAlone(t *testing.T) {
-	h := &filtertest.Host{Apart: true, Response: slices.Clone(opened)}
-	s := filtertest.Start(t, credentialed, h).NewHttpContext(2)
+	h := &Host{Apart: true, Response: slices.Clone(opened)}
+	s := Start(t, credentialed, h).NewHttpContext(2)
 	shuts := func() bool {
 		return slices.ContainsFunc(h.Calls, func(call string) bool { return strings.HasPrefix(call, "RemoveResponseHeader") })
 	}
@@ -562,19 +561,19 @@ func TestASecondPanicLeavesTheStreamAlone(t *testing.T) {
 // A stream that fails before its policy is known has that of nobody, whoever's
 // memory it lives in.
 func TestAPanicBeforeThePolicyIsKnown(t *testing.T) {
-	h := &filtertest.Host{Apart: true}
-	plugin := filtertest.Start(t, `{"rules":[{"paths":["/a"],"policy":{"allow_origins":["https://a.example"]}}]}`, h)
-	filtertest.Serve(plugin, h, req{":method": "GET", ":path": "/a", "origin": "https://a.example"}, opened...)
+	h := &Host{Apart: true}
+	plugin := Start(t, `{"rules":[{"paths":["/a"],"policy":{"allow_origins":["https://a.example"]}}]}`, h)
+	Serve(plugin, h, req{":method": "GET", ":path": "/a", "origin": "https://a.example"}, opened...)
 	h.PanicIn = "RequestHeaders"
-	got := filtertest.Serve(plugin, h, req{":method": "GET", ":path": "/b"}, opened...)
-	if want := (filtertest.Exchange{Action: types.ActionContinue, Response: filtertest.Lines(opened)}); got != want {
+	got := Serve(plugin, h, req{":method": "GET", ":path": "/b"}, opened...)
+	if want := (Exchange{Action: types.ActionContinue, Response: Lines(opened)}); got != want {
 		t.Errorf("%+v\nwant %+v", got, want)
 	}
 }
 
 func TestPanicInConfigureFailsTheStart(t *testing.T) {
 	for _, method := range []string{"Configuration", "DefineCounter", "LogLevel", "Log"} {
-		h := &filtertest.Host{Apart: true, Config: credentialed, PanicIn: method}
+		h := &Host{Apart: true, Config: credentialed, PanicIn: method}
 		plugin := filter.New(h).NewPluginContext(1)
 		if status := plugin.OnPluginStart(0); status != types.OnPluginStartStatusFailed {
 			t.Errorf("%s: status %v", method, status)
@@ -586,8 +585,8 @@ func TestPanicInConfigureFailsTheStart(t *testing.T) {
 }
 
 func TestStreamsAreRecycledClean(t *testing.T) {
-	h := &filtertest.Host{Apart: true}
-	plugin := filtertest.Start(t, credentialed, h)
+	h := &Host{Apart: true}
+	plugin := Start(t, credentialed, h)
 	first := plugin.NewHttpContext(2)
 	first.OnHttpStreamDone()
 	if again := plugin.NewHttpContext(3); again != first {
@@ -606,7 +605,7 @@ func TestStreamsAreRecycledClean(t *testing.T) {
 		{req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"}, "vary: origin, access-control-request-method, access-control-request-headers\n"},
 		{req{":method": "GET", "origin": "https://a.example"}, allowed},
 	} {
-		if got := filtertest.Serve(plugin, h, step.request); got.Response != step.want {
+		if got := Serve(plugin, h, step.request); got.Response != step.want {
 			t.Errorf("%v:\n%s\nwant\n%s", step.request, got.Response, step.want)
 		}
 	}
@@ -624,7 +623,7 @@ func TestStreamsAreRecycledClean(t *testing.T) {
 	next := plugin.NewHttpContext(5)
 	h.Request, h.Response = nil, nil
 	next.OnHttpResponseHeaders(0, true)
-	if got := filtertest.Lines(h.Response); next != reset || got != "" {
+	if got := Lines(h.Response); next != reset || got != "" {
 		t.Errorf("the stream after a reset: %s", got)
 	}
 }
@@ -645,14 +644,14 @@ func TestASecondRequestIsDecidedAfresh(t *testing.T) {
 		{"no Origin behind a friend", mine, req{":method": "GET"}, "vary: origin\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &filtertest.Host{Apart: true}
-			h.Stream = filtertest.Start(t, strings.Replace(debugging, `,"disallowed_requests":"reject"`, "", 1), h).NewHttpContext(2)
+			h := &Host{Apart: true}
+			h.Stream = Start(t, strings.Replace(debugging, `,"disallowed_requests":"reject"`, "", 1), h).NewHttpContext(2)
 			h.Request = c.first.Entries()
 			h.Stream.OnHttpRequestHeaders(0, true)
 			h.Request, h.Response = c.second.Entries(), nil
 			h.Stream.OnHttpRequestHeaders(0, true)
 			h.Stream.OnHttpResponseHeaders(0, true)
-			if got := filtertest.Lines(h.Response); got != c.want {
+			if got := Lines(h.Response); got != c.want {
 				t.Errorf("%s\nwant\n%s", got, c.want)
 			}
 		})
@@ -663,8 +662,8 @@ func TestASecondRequestIsDecidedAfresh(t *testing.T) {
 // the host after each callback, as the next callback does.
 func TestOpenStreamsKeepApart(t *testing.T) {
 	memory := []byte("https://a.example")
-	h := &filtertest.Host{Apart: true, Quiet: true, Request: req{":method": "GET", "origin": unsafe.String(&memory[0], len(memory))}.Entries()}
-	plugin := filtertest.Start(t, `{"allow_origins":["https://*.example"],"timing_allow_origins":["https://*.example"]}`, h)
+	h := &Host{Apart: true, Quiet: true, Request: req{":method": "GET", "origin": unsafe.String(&memory[0], len(memory))}.Entries()}
+	plugin := Start(t, `{"allow_origins":["https://*.example"],"timing_allow_origins":["https://*.example"]}`, h)
 	one := plugin.NewHttpContext(2)
 	one.OnHttpRequestHeaders(0, true)
 	memory[8] = 'b'
@@ -677,7 +676,7 @@ func TestOpenStreamsKeepApart(t *testing.T) {
 	}{{one, "https://a.example"}, {two, "https://b.example"}} {
 		h.Response = nil
 		c.stream.OnHttpResponseHeaders(0, true)
-		if got, want := filtertest.Lines(h.Response), "access-control-allow-origin: "+c.origin+"\ntiming-allow-origin: "+c.origin+"\nvary: origin\n"; got != want {
+		if got, want := Lines(h.Response), "access-control-allow-origin: "+c.origin+"\ntiming-allow-origin: "+c.origin+"\nvary: origin\n"; got != want {
 			t.Errorf("%s\nwant\n%s", got, want)
 		}
 	}
@@ -693,7 +692,7 @@ func TestRepliesThatComeByLate(t *testing.T) {
 		`"allow_methods":"PUT","allow_headers":"x-a","debug":true`,
 		`"allow_methods":"` + long(500) + `","allow_headers":"x-a","debug":true`,
 	} {
-		h := &scratchHost{Host: &filtertest.Host{Apart: true, Late: true}, memory: make([]byte, 0, 1<<16)}
+		h := &scratchHost{Host: &Host{Apart: true, Late: true}, memory: make([]byte, 0, 1<<16)}
 		h.Config = `{"allow_origins":["https://*.shop.example"],` + members + `}`
 		plugin := filter.New(h).NewPluginContext(1)
 		plugin.OnPluginStart(0)
@@ -717,7 +716,7 @@ func TestRepliesThatComeByLate(t *testing.T) {
 				if action := streams[i].OnHttpRequestHeaders(0, true); action != types.ActionPause {
 					t.Fatalf("action %v, %q", action, h.Logs)
 				}
-				want[i] = sorted(filtertest.Lines(h.Replied))
+				want[i] = sorted(Lines(h.Replied))
 				if last := "METHOD-00499"; strings.Contains(members, last) && !strings.Contains(want[i], last) {
 					t.Fatalf("the reply is cut short: %s", want[i])
 				}
@@ -727,7 +726,7 @@ func TestRepliesThatComeByLate(t *testing.T) {
 				h.callback()
 				h.Request, h.Response = nil, []filter.Header{{"access-control-allow-origin", "*"}, {"access-control-allow-methods", "GET"}, {"access-control-allow-headers", "x"}}
 				streams[i].OnHttpResponseHeaders(0, true)
-				if got := sorted(filtertest.Lines(h.Response)); got != want[i] {
+				if got := sorted(Lines(h.Response)); got != want[i] {
 					t.Errorf("%s: round %d, stream %d: %s\nwant %s", members, round, i, got, want[i])
 				}
 				streams[i].OnHttpStreamDone()
@@ -739,9 +738,9 @@ func TestRepliesThatComeByLate(t *testing.T) {
 // TestWithoutAllRequestHeadersNothingIsAllowed has a proxy that names an Origin and
 // does not hand over the rest: what upstream opened is closed, and nothing is counted.
 func TestWithoutAllRequestHeadersNothingIsAllowed(t *testing.T) {
-	h := &filtertest.Host{NoRequest: true}
-	plugin := filtertest.Start(t, rejecting, h)
-	got := filtertest.Serve(plugin, h, req{":method": "GET", "origin": "https://a.example"}, opened...)
+	h := &Host{NoRequest: true}
+	plugin := Start(t, rejecting, h)
+	got := Serve(plugin, h, req{":method": "GET", "origin": "https://a.example"}, opened...)
 	if want := "vary: accept-encoding,origin\nx: y\n"; got.Response != want {
 		t.Errorf("the response has\n%swant\n%s", got.Response, want)
 	}
@@ -751,8 +750,8 @@ func TestWithoutAllRequestHeadersNothingIsAllowed(t *testing.T) {
 }
 
 func TestWithoutResponseHeadersNothingIsStamped(t *testing.T) {
-	h := &filtertest.Host{Apart: true, NoResponse: true}
-	filtertest.Serve(filtertest.Start(t, credentialed, h), h, req{":method": "GET", "origin": "https://a.example"})
+	h := &Host{Apart: true, NoResponse: true}
+	Serve(Start(t, credentialed, h), h, req{":method": "GET", "origin": "https://a.example"})
 	if last := h.Calls[len(h.Calls)-1]; last != "ResponseHeaders" {
 		t.Errorf("the last call is %q", last)
 	}
@@ -780,11 +779,11 @@ func TestNothingIsLeftOfTheRequestBefore(t *testing.T) {
 		"rejecting":  `{` + policy + `,"disallowed_requests":"reject"}`,
 		"rules":      `{"rules":[{"paths":["/x"],"policy":{` + policy + `,"disallowed_requests":"reject"}},{"policy":{` + policy + `}}]}`,
 	} {
-		serve := func(requests ...req) (last filtertest.Exchange) {
-			h := &filtertest.Host{}
-			plugin := filtertest.Start(t, configuration, h)
+		serve := func(requests ...req) (last Exchange) {
+			h := &Host{}
+			plugin := Start(t, configuration, h)
 			for _, r := range requests {
-				last = filtertest.Serve(plugin, h, r)
+				last = Serve(plugin, h, r)
 			}
 			return last
 		}
@@ -816,11 +815,11 @@ func TestNoMoreIsReadThanIsNeeded(t *testing.T) {
 		{"off", `{"mode":"off"}`, req{":method": "GET", "origin": "https://a.example"}, nil, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &filtertest.Host{Apart: true}
-			plugin := filtertest.Start(t, c.configuration, h)
-			filtertest.Serve(plugin, h, c.request, c.upstream...) // the first asks for the log level
+			h := &Host{Apart: true}
+			plugin := Start(t, c.configuration, h)
+			Serve(plugin, h, c.request, c.upstream...) // the first asks for the log level
 			h.Calls = nil
-			filtertest.Serve(plugin, h, c.request, c.upstream...)
+			Serve(plugin, h, c.request, c.upstream...)
 			if !slices.Equal(h.Calls, c.want) {
 				t.Errorf("calls %q\nwant %q", h.Calls, c.want)
 			}

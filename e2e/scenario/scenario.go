@@ -1,7 +1,8 @@
 // Package scenario is the table that says what the filter does, request by
 // request: configuration, request, upstream's response, and the exact outcome.
-// The tests of package e2e run it natively, in the built module and in Envoy, those
-// in e2e/browser in Chromium. It is data: it imports the standard library alone.
+// The tests of package filter run it natively, those of e2e in the built module and
+// in Envoy, those of e2e/browser in Chromium. It is data: it imports the standard
+// library alone.
 package scenario
 
 import (

@@ -1,9 +1,6 @@
 //go:build !wasip1
 
-// Package filtertest runs the filter natively for tests: a proxy in memory that
-// does what Envoy does as far as the filter can tell. It imports filter, for the
-// interface that it implements, and internal/host for Envoy's header map.
-package filtertest
+package filter_test
 
 import (
 	"fmt"
@@ -18,8 +15,9 @@ import (
 	"corsfilter/internal/host"
 )
 
-// Host implements filter.Host. It records every call, and runs a reply through
-// the response callback at once, unless Late.
+// Host implements filter.Host natively: a proxy in memory that does what Envoy does
+// as far as the filter can tell, with the header map of internal/host. It records
+// every call, and runs a reply through the response callback at once, unless Late.
 type Host struct {
 	// What the proxy is like.
 	Config     string
