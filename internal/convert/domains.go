@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,11 +76,20 @@ func OrderDomains(domains []Domain) (groups [][]Domain) {
 	return groups
 }
 
-// Misspelled reports whether the source gives a host of a group that is written with
+// Spelled lists, where it counts for a group, how a host is written: "with a dot at its
+// end".
+func Spelled(domains, group []Domain, project, how string) []Change {
+	if how == "" || !misspelled(domains, group) {
+		return nil
+	}
+	return []Change{hostSpelled(project, how)}
+}
+
+// misspelled reports whether the source gives a host of a group that is written with
 // a dot at its end, or with a port that counts, to another owner or to none: Envoy
 // takes such a host for another one, which exact domains and suffixes do not match.
 // Those that end in a star do, and are carried over where they decide the same.
-func Misspelled(domains, group []Domain) bool {
+func misspelled(domains, group []Domain) bool {
 	owner := group[0].Owner
 	if group[0].Rank == 3 {
 		return slices.ContainsFunc(domains, func(d Domain) bool { return d.Owner != owner && d.Rank < 2 })
@@ -87,8 +97,7 @@ func Misspelled(domains, group []Domain) bool {
 	return !slices.ContainsFunc(domains, func(d Domain) bool { return d.Owner == owner && d.Rank == 3 })
 }
 
-// HostSpelled lists it: how is what counts of "with a port", "with a dot at its end".
-func HostSpelled(project, how string) Change {
+func hostSpelled(project, how string) Change {
 	return Change{HostSpelling, "a host " + how + " is the host without; " + project + " takes it for another host"}
 }
 
@@ -98,20 +107,36 @@ const (
 	WithBoth = WithPort + ", or " + WithDot + ","
 )
 
-// Spelled adds it to the routes that have a policy.
-func Spelled(routes []Route, change Change) {
-	for i := range routes {
-		if routes[i].Policy != nil {
-			routes[i].Changes = append(slices.Clone(routes[i].Changes), change)
-		}
-	}
-}
-
 // Dotted lists, where a route names a host, that a dot at the end of one counts.
 func Dotted(routes []Route, project string) {
 	if slices.ContainsFunc(routes, func(r Route) bool { return len(r.Hosts) > 0 }) {
-		Spelled(routes, HostSpelled(project, WithDot))
+		WithChanges(routes, hostSpelled(project, WithDot))
 	}
+}
+
+// Shared are the domains that several may have; those that the same ones have are of
+// one owner, for which of has them.
+func Shared[T any](all []*T, hosts func(*T) []string) (domains []Domain, of map[any][]*T) {
+	having := map[string][]*T{}
+	var order []string
+	for _, one := range all {
+		for _, h := range Unique(hosts(one)) {
+			if having[h] == nil {
+				order = append(order, h)
+			}
+			having[h] = append(having[h], one)
+		}
+	}
+	of = map[any][]*T{}
+	for _, h := range order {
+		owner := ""
+		for _, one := range having[h] {
+			owner += fmt.Sprintf("%p ", one)
+		}
+		of[owner] = having[h]
+		domains = append(domains, DomainOf(owner, h, nil))
+	}
+	return domains, of
 }
 
 // HostsOf are the patterns of plain domains; nil where they are any.

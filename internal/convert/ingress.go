@@ -56,6 +56,14 @@ func (o *Object) Foreign(own ...string) bool {
 	return class != "" && !slices.Contains(own, class) && slices.Contains(controllers, class)
 }
 
+// Ingresses are those among objects whose class is none of another controller's, the
+// oldest first.
+func Ingresses(objects []*Object, own ...string) []*Object {
+	all := slices.DeleteFunc(slices.Clone(objects), func(o *Object) bool { return !IsIngress(o) || o.Foreign(own...) })
+	slices.SortStableFunc(all, byAge)
+	return all
+}
+
 // IngressPath is a path of an Ingress, or its default backend.
 type IngressPath struct {
 	Object *Object
@@ -109,9 +117,9 @@ func IngressPaths(o *Object) (paths []IngressPath) {
 	return paths
 }
 
-// ByAge is the order in which controllers ask objects that say the same: the
+// byAge is the order in which controllers ask objects that say the same: the
 // oldest first, then by name.
-func ByAge(a, b *Object) int {
+func byAge(a, b *Object) int {
 	if a.Created != b.Created && a.Created != "" && b.Created != "" {
 		return strings.Compare(a.Created, b.Created)
 	}

@@ -83,6 +83,15 @@ type Route struct {
 	Changes []Change
 }
 
+// WithChanges adds to the routes that have a policy.
+func WithChanges(routes []Route, changes ...Change) {
+	for i := range routes {
+		if r := &routes[i]; r.Policy != nil {
+			r.Changes = slices.Concat(r.Changes, changes)
+		}
+	}
+}
+
 // Condition is what a rule of this filter can not ask for.
 type Condition struct {
 	// What completes "asks for …": "the header x-version".
@@ -280,21 +289,8 @@ var (
 // MaxCompared is how many routes are compared with each other for their order.
 const MaxCompared = 3000
 
-// Clash reports whether routes of the same priority decide otherwise about the same
-// requests.
-func (t *Table) Clash(a, aEnd, b, bEnd int) bool {
-	for i := a; i < aEnd; i++ {
-		for j := b; j < bEnd; j++ {
-			x, y := &t.Routes[i], &t.Routes[j]
-			if x.Policy.Key() == y.Policy.Key() || len(x.When)+len(y.When) > 0 {
-				continue
-			}
-			s := Step{Hosts: x.Hosts, Paths: x.Paths}
-			other := Step{Hosts: y.Hosts, Paths: y.Paths}
-			if slices.ContainsFunc(other.Cells(), s.Overlaps) {
-				return true
-			}
-		}
-	}
-	return false
+// Differs reports whether two routes have requests in common, and other policies.
+func (r Route) Differs(other Route) bool {
+	s := step{hosts: r.Hosts, paths: r.Paths}
+	return r.Policy.Key() != other.Policy.Key() && slices.ContainsFunc(step{hosts: other.Hosts, paths: other.Paths}.cells(), s.overlaps)
 }

@@ -32,15 +32,7 @@ func (o *Object) String() string {
 }
 
 func (o *Object) Is(group string, kinds ...string) bool {
-	if o.Group != group {
-		return false
-	}
-	for _, k := range kinds {
-		if o.Kind == k {
-			return true
-		}
-	}
-	return false
+	return o.Group == group && slices.Contains(kinds, o.Kind)
 }
 
 // At is the place of a node of the object; of the object itself where the node is
@@ -259,6 +251,21 @@ func (r Reader) Boolean(node *yaml.Node, name string) (b, given bool) {
 		return false, false
 	}
 	return v, true
+}
+
+// Flag reads the boolean of a mapping.
+func (r Reader) Flag(node *yaml.Node, name string) bool {
+	on, _ := r.Boolean(Child(node, name), name)
+	return on
+}
+
+// Whole reads a whole number; missing is 0.
+func (r Reader) Whole(node *yaml.Node, name, what string) int {
+	n, err := strconv.Atoi(Text(node))
+	if node != nil && err != nil {
+		r.Fail(node, name+" is no "+what, "write one such as 10")
+	}
+	return n
 }
 
 // List reads a list of strings.

@@ -34,7 +34,7 @@ type planner struct {
 // plan makes the rules of a table.
 func (c *Conversion) plan(t Table) []*rule {
 	p := &planner{Conversion: c, table: t}
-	var steps []Step
+	var steps []step
 	c.where = t.Routes[0].From.Place
 	for i := range t.Routes {
 		r := &t.Routes[i]
@@ -45,7 +45,7 @@ func (c *Conversion) plan(t Table) []*rule {
 			r.Paths = nil
 		}
 		r.Paths = once(r.Paths, anywhere)
-		steps = append(steps, Step{Hosts: r.Hosts, Paths: r.Paths, conditional: len(r.When) > 0, policy: r.Policy})
+		steps = append(steps, step{hosts: r.Hosts, paths: r.Paths, conditional: len(r.When) > 0, policy: r.Policy})
 	}
 	p.seq = sequenceOf(steps)
 	for i := range steps {
@@ -65,12 +65,10 @@ func (c *Conversion) plan(t Table) []*rule {
 			return nil
 		}
 	}
-	if len(p.waiting) > 0 {
-		if n := len(p.rules); n > 0 {
-			p.rules[n-1].comments = append(p.rules[n-1].comments, p.waiting...)
-		} else {
-			p.rules = append(p.rules, &rule{from: []From{t.Routes[0].From}, comments: p.waiting})
-		}
+	if n := len(p.rules); len(p.waiting) > 0 && n > 0 {
+		p.rules[n-1].comments = append(p.rules[n-1].comments, p.waiting...)
+	} else if len(p.waiting) > 0 {
+		p.rules = append(p.rules, &rule{from: []From{t.Routes[0].From}, comments: p.waiting})
 	}
 	return merge(c.simplify(p.rules))
 }
@@ -94,7 +92,7 @@ func (c *Conversion) spend() bool {
 
 // dead reports whether earlier steps take everything that a step takes.
 func (c *Conversion) dead(q *sequence, i int) bool {
-	return !slices.ContainsFunc(q.steps[i].Cells(), func(at cell) bool { return c.taker(q, i, at) < 0 })
+	return !slices.ContainsFunc(q.steps[i].cells(), func(at cell) bool { return c.taker(q, i, at) < 0 })
 }
 
 // outOfReach says of policies that no request reaches what takes their requests
@@ -111,7 +109,7 @@ func (p *planner) outOfReach() {
 		if s.policy == nil || told[from] {
 			continue
 		}
-		for _, at := range s.Cells() {
+		for _, at := range s.cells() {
 			j := p.Conversion.taker(p.seq, i, at)
 			if j < 0 || p.seq.steps[j].policy.Key() == s.policy.Key() {
 				continue
@@ -151,7 +149,7 @@ type verdict struct {
 func (c *Conversion) after(q *sequence, i int, at cell) (all []verdict) {
 	decided := false
 	q.from(i+1, at.host, func(j int) bool {
-		if s := &q.steps[j]; s.Overlaps(at) {
+		if s := &q.steps[j]; s.overlaps(at) {
 			all = append(all, verdict{s.policy, j})
 			decided = !s.conditional && s.covers(at)
 		}
@@ -174,7 +172,7 @@ func agree(all []verdict, policy *Policy) bool {
 func (p *planner) conditional(i int) {
 	r := &p.table.Routes[i]
 	var others []verdict
-	for _, at := range p.seq.steps[i].Cells() {
+	for _, at := range p.seq.steps[i].cells() {
 		others = append(others, p.after(p.seq, i, at)...)
 	}
 	if agree(others, r.Policy) {
@@ -262,7 +260,7 @@ func (p *planner) unconditional(i int) {
 func (p *planner) hole(i int, below Path) {
 	r := &p.table.Routes[i]
 	exact := Path{Kind: ExactPath, Text: below.Text, At: below.At}
-	if SomePath(r.Paths, func(p Path) bool { return PathCovers(p, exact) }) {
+	if slices.ContainsFunc(PathsOf(r.Paths), func(p Path) bool { return PathCovers(p, exact) }) {
 		return
 	}
 	for _, host := range ListOf(r.Hosts) {
@@ -272,51 +270,30 @@ func (p *planner) hole(i int, below Path) {
 			continue
 		}
 		for _, v := range others {
-			made := &rule{paths: []Path{exact}}
-			if v.by < 0 {
-				made.from = []From{r.From}
-				made.hosts = HostList(host)
-			} else {
-				s := &p.seq.steps[v.by]
+			made := &rule{hosts: HostList(host), paths: []Path{exact}, from: []From{r.From}}
+			if v.by >= 0 {
+				s, other := &p.seq.steps[v.by], &p.table.Routes[v.by]
 				if s.conditional {
 					continue // it is told, or needless, where it stands itself
 				}
-				made.policy, made.from = s.policy, []From{p.table.Routes[v.by].From}
+				made.policy, made.from = s.policy, []From{other.From}
 				if made.policy != nil {
-					made.changes = slices.Clone(p.table.Routes[v.by].Changes)
+					made.changes = slices.Clone(other.Changes)
 				}
-				made.hosts = Intersect(host, s.Hosts)
+				if host != "" || len(s.hosts) > 0 {
+					made.hosts = Intersect(made.hosts, s.hosts)
+				}
 			}
 			p.rules = append(p.rules, made)
 		}
 	}
 }
 
-func HostList(host string) []string {
-	if host == "" {
-		return nil
-	}
-	return []string{host}
-}
-
-// Intersect returns the hosts that are in both; nil is any.
-func Intersect(host string, hosts []string) (both []string) {
-	for _, h := range ListOf(hosts) {
-		switch {
-		case HostCovers(h, host):
-			return HostList(host)
-		case HostCovers(host, h):
-			both = append(both, h)
-		}
-	}
-	return both
-}
-
 // named returns the paths within some that steps behind one name: the rule can take
 // these one by one.
 func (p *planner) named(i int, within Path, have []Path) (paths []Path) {
 	behind := map[int]bool{}
-	for _, host := range ListOf(p.seq.steps[i].Hosts) {
+	for _, host := range ListOf(p.seq.steps[i].hosts) {
 		p.seq.from(i+1, host, func(j int) bool {
 			if p.seq.steps[j].set.overlaps(host) {
 				behind[j] = true
@@ -329,7 +306,7 @@ func (p *planner) named(i int, within Path, have []Path) (paths []Path) {
 		if s.policy.Key() == p.seq.steps[i].policy.Key() && !s.gone {
 			continue
 		}
-		for _, own := range s.Paths {
+		for _, own := range s.paths {
 			if own.AnyCase || own.Kind == besidePath || strings.Contains(own.Text, "*") || !PathCovers(within, own) {
 				continue
 			}
@@ -361,7 +338,7 @@ func (p *planner) residue(i int, made *rule, at, rest Path, kind ChangeKind, wha
 	for _, host := range ListOf(r.Hosts) {
 		for _, v := range p.after(p.seq, i, cell{host, rest}) {
 			// What takes none but paths that the rule has now is out of its reach.
-			if v.by < 0 || len(p.seq.steps[v.by].Paths) == 0 || slices.ContainsFunc(p.seq.steps[v.by].Paths, func(own Path) bool {
+			if v.by < 0 || len(p.seq.steps[v.by].paths) == 0 || slices.ContainsFunc(p.seq.steps[v.by].paths, func(own Path) bool {
 				return PathsOverlap(own, rest) && !slices.ContainsFunc(made.paths, func(p Path) bool { return PathCovers(p, own) && own.Kind != PrefixPath })
 			}) {
 				others = append(others, v)
@@ -385,27 +362,21 @@ func (p *planner) residue(i int, made *rule, at, rest Path, kind ChangeKind, wha
 // simplify takes out rules that change nothing: what would decide instead decides
 // the same.
 func (c *Conversion) simplify(rules []*rule) (kept []*rule) {
-	steps := make([]Step, len(rules))
-	gone := make([]bool, len(rules))
-	changesLeft := make([][]Change, len(rules)) // of those that nothing takes over
+	steps := make([]step, len(rules))
 	for i, r := range rules {
-		steps[i] = Step{Hosts: r.hosts, Paths: r.paths, policy: r.policy}
+		steps[i] = step{hosts: r.hosts, paths: r.paths, policy: r.policy}
 	}
 	q := sequenceOf(steps)
 	for i := range rules { // what an earlier one takes whole
-		gone[i] = c.dead(q, i)
-		steps[i].gone = gone[i]
-		if gone[i] {
-			changesLeft[i] = rules[i].changes
-		}
+		steps[i].gone = c.dead(q, i)
 	}
 	for i := len(rules) - 1; i >= 0; i-- {
 		r := rules[i]
-		if gone[i] {
+		if steps[i].gone {
 			continue
 		}
 		var others []verdict
-		for _, at := range steps[i].Cells() {
+		for _, at := range steps[i].cells() {
 			others = append(others, c.after(q, i, at)...)
 		}
 		if c.bounded {
@@ -414,43 +385,34 @@ func (c *Conversion) simplify(rules []*rule) (kept []*rule) {
 		if !agree(others, r.policy) {
 			continue
 		}
-		heir := -1
-		for _, v := range others {
-			if v.by >= 0 {
-				heir = v.by
-				break
-			}
-		}
-		if heir < 0 && len(r.comments)+len(r.changes) > 0 || heir >= 0 && !subset(r.changes, rules[heir].changes) {
+		heir := &rule{}
+		if j := slices.IndexFunc(others, func(v verdict) bool { return v.by >= 0 }); j >= 0 {
+			heir = rules[others[j].by]
+		} else if len(r.comments) > 0 {
 			continue
 		}
-		gone[i] = true
-		steps[i].gone = true
-		if heir >= 0 {
-			h := rules[heir]
-			if r.policy != nil {
-				h.from = append(slices.Clone(r.from), h.from...)
-			}
-			h.remember(r.policy)
+		if !subset(r.changes, heir.changes) {
+			continue
 		}
+		steps[i].gone, r.changes = true, nil
+		if r.policy != nil {
+			heir.from = slices.Concat(r.from, heir.from)
+		}
+		heir.remember(r.policy)
 	}
 	left := &rule{} // what rules that are gone have to say
 	for i, r := range rules {
-		if gone[i] {
-			left.comments, left.changes = append(left.comments, r.comments...), append(left.changes, changesLeft[i]...)
-			continue
+		r.comments, r.changes = slices.Concat(left.comments, r.comments), slices.Concat(left.changes, r.changes)
+		if left = r; !steps[i].gone {
+			kept, left = append(kept, r), &rule{}
 		}
-		r.comments, r.changes = append(left.comments, r.comments...), append(left.changes, r.changes...)
-		left = &rule{}
-		kept = append(kept, r)
 	}
 	switch n := len(kept); {
 	case len(left.comments)+len(left.changes) == 0:
 	case n > 0:
 		kept[n-1].comments, kept[n-1].changes = append(kept[n-1].comments, left.comments...), append(kept[n-1].changes, left.changes...)
 	default:
-		left.from = rules[0].from
-		kept = []*rule{left}
+		kept = []*rule{{from: rules[0].from, comments: left.comments, changes: left.changes}}
 	}
 	return kept
 }
@@ -459,10 +421,7 @@ func (c *Conversion) simplify(rules []*rule) (kept []*rule) {
 // the same paths.
 func merge(rules []*rule) (merged []*rule) {
 	for _, r := range rules {
-		for {
-			if len(merged) == 0 || !merged[len(merged)-1].join(r) {
-				break
-			}
+		for len(merged) > 0 && merged[len(merged)-1].join(r) {
 			// What it has become may fit the one before.
 			r = merged[len(merged)-1]
 			merged = merged[:len(merged)-1]
@@ -479,24 +438,24 @@ func (r *rule) join(next *rule) bool {
 	}
 	switch {
 	case slices.Equal(r.hosts, next.hosts):
-		if len(r.paths) == 0 || len(next.paths) == 0 {
-			r.paths = nil
-		} else {
-			r.paths = append(slices.Clone(r.paths), next.paths...)
-		}
+		r.paths = either(r.paths, next.paths)
 	case samePaths(r.paths, next.paths):
-		if len(r.hosts) == 0 || len(next.hosts) == 0 {
-			r.hosts = nil
-		} else {
-			r.hosts = append(slices.Clone(r.hosts), next.hosts...)
-		}
+		r.hosts = either(r.hosts, next.hosts)
 	default:
 		return false
 	}
-	r.from = append(slices.Clone(r.from), next.from...)
-	r.comments = append(slices.Clone(r.comments), next.comments...)
+	r.from = slices.Concat(r.from, next.from)
+	r.comments = slices.Concat(r.comments, next.comments)
 	r.remember(next.policy)
 	return true
+}
+
+// either are the elements of both lists; nil is any.
+func either[T any](some, others []T) []T {
+	if len(some) == 0 || len(others) == 0 {
+		return nil
+	}
+	return slices.Concat(some, others)
 }
 
 // remember keeps what is to be said of a policy that the rule's own stands for from
@@ -506,16 +465,7 @@ func (r *rule) remember(other *Policy) {
 		return
 	}
 	both := *r.policy
-	for _, change := range other.Changes {
-		if !slices.Contains(both.Changes, change) {
-			both.Changes = append(slices.Clone(both.Changes), change)
-		}
-	}
-	for _, comment := range other.Comments {
-		if !slices.Contains(both.Comments, comment) {
-			both.Comments = append(slices.Clone(both.Comments), comment)
-		}
-	}
+	both.Changes, both.Comments = Unique(slices.Concat(both.Changes, other.Changes)), Unique(slices.Concat(both.Comments, other.Comments))
 	r.policy = &both
 }
 
@@ -542,15 +492,12 @@ func (c *Conversion) apart(tables []Table) (kept []Table) {
 			continue
 		}
 		for _, k := range kept {
-			mine, others := c.sharing(t, k.hosts()), c.sharing(k, t.hosts())
-			if len(mine) == 0 && len(others) == 0 {
-				continue
-			}
+			there := k.hosts()
+			mine, others := c.sharing(t, there), c.sharing(k, t.hosts())
 			if !sameRoutes(mine, others) {
 				c.Problem(t.Routes[0].From.Place, t.Name, "takes hosts that "+k.Name+" takes as well, and the two do not agree", fmt.Sprintf("convert one at a time, with -only %q", t.Name))
 				break
 			}
-			there := k.hosts()
 			t.Routes = slices.DeleteFunc(slices.Clone(t.Routes), func(r Route) bool { return c.meets(r, there) })
 		}
 		if len(t.Routes) > 0 {
@@ -562,10 +509,10 @@ func (c *Conversion) apart(tables []Table) (kept []Table) {
 			continue
 		}
 		there := t.hosts()
-		for i := range kept {
-			for j := range kept[i].Routes {
-				if r := &kept[i].Routes[j]; r.Policy != nil && c.meets(*r, there) {
-					r.Changes = append(slices.Clone(r.Changes), Change{MoreResponses, "redirects and replies of " + t.Name + " carry CORS headers as well, where the filter is in its chain"})
+		for _, k := range kept {
+			for i, r := range k.Routes {
+				if c.meets(r, there) {
+					WithChanges(k.Routes[i:i+1], Change{MoreResponses, "redirects and replies of " + t.Name + " carry CORS headers as well, where the filter is in its chain"})
 				}
 			}
 		}
@@ -574,13 +521,8 @@ func (c *Conversion) apart(tables []Table) (kept []Table) {
 }
 
 // sharing returns the routes that may take a host of the other table.
-func (c *Conversion) sharing(t Table, other *sequence) (routes []Route) {
-	for _, r := range t.Routes {
-		if c.meets(r, other) {
-			routes = append(routes, r)
-		}
-	}
-	return routes
+func (c *Conversion) sharing(t Table, other *sequence) []Route {
+	return slices.DeleteFunc(slices.Clone(t.Routes), func(r Route) bool { return !c.meets(r, other) })
 }
 
 // meets reports whether a table has a host of the route.
@@ -597,9 +539,9 @@ func (c *Conversion) meets(r Route, t *sequence) bool {
 
 // hosts are the routes as steps, of which only the hosts are asked.
 func (t Table) hosts() *sequence {
-	steps := make([]Step, len(t.Routes))
+	steps := make([]step, len(t.Routes))
 	for i, r := range t.Routes {
-		steps[i].Hosts = r.Hosts
+		steps[i].hosts = r.Hosts
 	}
 	return sequenceOf(steps)
 }

@@ -64,7 +64,10 @@ func (p *Policy) Finish(m Manner) {
 
 func Alone(list []config.Name) bool { return len(list) == 1 && list[0] == Star }
 
-// once leaves out what stands twice.
+// Unique leaves out what stands twice.
+func Unique[T comparable](list []T) []T { return once(list, func(v T) T { return v }) }
+
+// once leaves out what has the same key.
 func once[T any, K comparable](list []T, key func(T) K) (kept []T) {
 	seen := map[K]bool{}
 	for _, v := range list {
@@ -108,6 +111,14 @@ func Nobody(at Place, m Manner) *Policy {
 	m.Status, m.Keeps = "204", false // no preflight is allowed, and the rest is said
 	p.behave(m)
 	return p
+}
+
+// WithoutOrigins is what becomes of a policy of Envoy's filter that allows none.
+func WithoutOrigins(at Place, m Manner) (*Policy, []Change) {
+	if m.Answers {
+		return Nobody(at, m), nil
+	}
+	return nil, []Change{{NoOrigins, "the policy allows no origin, and is off here: what upstream answers a preflight counts"}}
 }
 
 // anyOrigin reports whether the origins let any in: by "*", or by a matcher that is

@@ -1,7 +1,6 @@
 package convert
 
 import (
-	"fmt"
 	"regexp"
 	"regexp/syntax"
 	"strings"
@@ -267,18 +266,4 @@ func literalRegex(regex string) (string, bool) {
 	}
 	text := literal(re)
 	return text, text != ""
-}
-
-// Regex writes a regex of the path as paths, or as a condition.
-func (r Reader) Regex(made *Route, regex string, anyCase bool, at Place) []Path {
-	if paths, ok := RegexPaths(regex); ok {
-		for i := range paths {
-			paths[i].At, paths[i].AnyCase = at, anyCase
-		}
-		return paths
-	}
-	made.When = append(made.When, Condition{fmt.Sprintf("the regex %q of the path", regex), at, "write the paths, or a prefix"})
-	region := RegexRegion(regex)
-	region.AnyCase = anyCase
-	return []Path{region}
 }

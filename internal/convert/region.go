@@ -120,30 +120,30 @@ type cell struct {
 	path Path
 }
 
-// Step is what a route and a rule have in common.
-type Step struct {
-	Hosts       []string
-	Paths       []Path
+// step is what a route and a rule have in common.
+type step struct {
+	hosts       []string
+	paths       []Path
 	conditional bool
 	gone        bool // decides nothing any more
 	policy      *Policy
 	set         *hostSet // of the hosts, once it is asked for
 }
 
-func (s *Step) Overlaps(c cell) bool {
-	return !s.gone && s.named().overlaps(c.host) && SomePath(s.Paths, func(p Path) bool { return PathsOverlap(p, c.path) })
+func (s *step) overlaps(c cell) bool {
+	return !s.gone && s.named().overlaps(c.host) && slices.ContainsFunc(PathsOf(s.paths), func(p Path) bool { return PathsOverlap(p, c.path) })
 }
 
 // named are the step's hosts.
-func (s *Step) named() *hostSet {
+func (s *step) named() *hostSet {
 	if s.set == nil {
-		s.set = setOf(s.Hosts)
+		s.set = setOf(s.hosts)
 	}
 	return s.set
 }
 
-func (s *Step) covers(c cell) bool {
-	return s.named().covers(c.host) && SomePath(s.Paths, func(p Path) bool { return PathCovers(p, c.path) })
+func (s *step) covers(c cell) bool {
+	return s.named().covers(c.host) && slices.ContainsFunc(PathsOf(s.paths), func(p Path) bool { return PathCovers(p, c.path) })
 }
 
 // hostSet is a list of host patterns, to be asked for many hosts.
@@ -188,19 +188,19 @@ func (s *hostSet) overlaps(host string) bool {
 
 // sequence are steps in their order, found by the hosts that they name.
 type sequence struct {
-	steps   []Step
+	steps   []step
 	byHost  map[string][]int
 	general []int // those for a wildcard, or for any host
 }
 
-func sequenceOf(steps []Step) *sequence {
+func sequenceOf(steps []step) *sequence {
 	q := &sequence{steps: steps, byHost: map[string][]int{}}
 	var last []string
 	var set *hostSet
 	for i := range steps {
 		s := &steps[i]
-		if set == nil || !slices.Equal(last, s.Hosts) { // routes of one virtual host follow each other
-			last, set = s.Hosts, setOf(s.Hosts)
+		if set == nil || !slices.Equal(last, s.hosts) { // routes of one virtual host follow each other
+			last, set = s.hosts, setOf(s.hosts)
 		}
 		s.set = set
 		if set.any || len(set.wild) > 0 {
@@ -242,40 +242,48 @@ func (q *sequence) from(i int, host string, visit func(j int) bool) {
 	}
 }
 
-func SomeHost(hosts []string, is func(string) bool) bool {
-	for _, h := range hosts {
-		if is(h) {
-			return true
-		}
-	}
-	return len(hosts) == 0 && is("")
-}
-
-func SomePath(paths []Path, is func(Path) bool) bool {
-	for _, p := range paths {
-		if is(p) {
-			return true
-		}
-	}
-	return len(paths) == 0 && is(Path{})
-}
-
-func (s *Step) Cells() (all []cell) {
-	for _, h := range ListOf(s.Hosts) {
-		for _, p := range PathsOf(s.Paths) {
+func (s step) cells() (all []cell) {
+	for _, h := range ListOf(s.hosts) {
+		for _, p := range PathsOf(s.paths) {
 			all = append(all, cell{h, p})
 		}
 	}
 	return all
 }
 
-// Meet returns the hosts that are in both patterns.
-func Meet(a, b string) []string {
+// HostRank is how closely a pattern matches: 0 a name, 1 a wildcard, 2 any.
+func HostRank(host string) int {
 	switch {
-	case HostCovers(a, b):
-		return []string{b}
-	case HostCovers(b, a):
-		return []string{a}
+	case host == "":
+		return 2
+	case host[0] == '*':
+		return 1
 	}
-	return nil
+	return 0
+}
+
+// HostList is the list of one host; "" is any.
+func HostList(host string) []string {
+	if host == "" {
+		return nil
+	}
+	return []string{host}
+}
+
+// Intersect returns the hosts that are in both lists; "" is any.
+func Intersect(some, others []string) (both []string) {
+	for _, a := range ListOf(some) {
+		within := []string{}
+		for _, b := range ListOf(others) {
+			if HostCovers(b, a) {
+				within = []string{a}
+				break
+			}
+			if HostCovers(a, b) {
+				within = append(within, b)
+			}
+		}
+		both = append(both, within...)
+	}
+	return both
 }

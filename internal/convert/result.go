@@ -28,12 +28,10 @@ type Result struct {
 func (r *Result) Sources() (names []string) {
 	for _, rule := range r.Rules {
 		for _, f := range rule.From {
-			if !slices.Contains(names, f.Source) {
-				names = append(names, f.Source)
-			}
+			names = append(names, f.Source)
 		}
 	}
-	return names
+	return Unique(names)
 }
 
 // Locate leads from a path of the configuration, as in config.Problem, back to the
@@ -256,13 +254,8 @@ const maxNamed = 3
 func nameOfRule(from []From) string {
 	var parts []string
 	last := ""
-	seen := map[string]bool{}
-	for _, f := range from {
+	for _, f := range once(from, From.String) {
 		text := f.String()
-		if seen[text] {
-			continue
-		}
-		seen[text] = true
 		if f.Source == last && f.Part != "" {
 			text = f.Part
 		}
@@ -288,8 +281,7 @@ func (r *Result) text(comments bool) []byte {
 		for _, c := range rule.Comments {
 			places = append(places, fmt.Sprintf("%s:%d", Printable(c.File), c.Line))
 		}
-		places = once(places, func(place string) string { return place })
-		source.Rules[i].Name.Value += " (left out: " + strings.Join(places, ", ") + ")"
+		source.Rules[i].Name.Value += " (left out: " + strings.Join(Unique(places), ", ") + ")"
 	}
 	var b strings.Builder
 	lines(&b, gjson.ParseBytes(compact(&source)), "\n")
@@ -310,13 +302,10 @@ func lines(b *strings.Builder, v gjson.Result, newline string) {
 		return
 	}
 	b.WriteString(open)
-	first := true
+	separator := within
 	v.ForEach(func(key, value gjson.Result) bool {
-		if !first {
-			b.WriteString(between)
-		}
-		first = false
-		b.WriteString(within)
+		b.WriteString(separator)
+		separator = between + within
 		if v.IsObject() {
 			b.WriteString(key.Raw + ": ")
 		}

@@ -44,12 +44,7 @@ type envoyFinder struct {
 	*convert.Conversion
 	managers []*envoyManager
 	// alone are route configurations outside of managers.
-	alone []envoyRoutes
-}
-
-type envoyRoutes struct {
-	o    *convert.Object
-	node *yaml.Node
+	alone []*envoyManager
 }
 
 func envoyTables(c *convert.Conversion, objects []*convert.Object) (tables []convert.Table) {
@@ -62,8 +57,8 @@ func envoyTables(c *convert.Conversion, objects []*convert.Object) (tables []con
 			tables = append(tables, envoyTable(c, m, m.o, routes))
 			continue
 		}
-		for i := range f.alone {
-			if r := &f.alone[i]; m.rds != "" && convert.Text(convert.Child(r.node, "name")) == m.rds {
+		for _, r := range f.alone {
+			if m.rds != "" && convert.Text(convert.Child(r.node, "name")) == m.rds {
 				tables = append(tables, envoyTable(c, m, r.o, r.node))
 				m.consumed = true
 			}
@@ -95,7 +90,7 @@ func (f *envoyFinder) find(o *convert.Object, node *yaml.Node) {
 	case convert.Child(node, "http_filters") != nil || convert.Child(node, "route_config") != nil && convert.Child(node, "route_config", "virtual_hosts") != nil && convert.Child(node, "stat_prefix") != nil:
 		f.managers = append(f.managers, f.manager(o, node))
 	case convert.Child(node, "virtual_hosts") != nil:
-		f.alone = append(f.alone, envoyRoutes{o, node})
+		f.alone = append(f.alone, &envoyManager{o: o, node: node})
 	default:
 		for _, m := range convert.Members(node) {
 			f.find(o, m.Value)
@@ -112,16 +107,13 @@ func (f *envoyFinder) manager(o *convert.Object, node *yaml.Node) *envoyManager 
 	for _, filter := range convert.Elements(convert.Child(node, "http_filters")) {
 		name, kind := convert.Text(convert.Child(filter, "name")), convert.Text(convert.Child(filter, "typed_config", "@type"))
 		if strings.HasSuffix(kind, "filters.http.cors.v3.Cors") || strings.HasSuffix(kind, "filter.http.cors.v2.Cors") || kind == "" && slices.Contains(envoyCorsFilters, name) {
-			m.filters[name], _ = r.Boolean(convert.Child(filter, "disabled"), "disabled")
+			m.filters[name] = r.Flag(filter, "disabled")
 		}
 	}
 	if len(m.filters) > 1 {
 		r.Fail(node, "several CORS filters are in the chain", "keep one")
 	}
-	strip, _ := r.Boolean(convert.Child(node, "strip_any_host_port"), "strip_any_host_port")
-	m.ports = !strip
-	strip, _ = r.Boolean(convert.Child(node, "strip_trailing_host_dot"), "strip_trailing_host_dot")
-	m.dots = !strip
+	m.ports, m.dots = !r.Flag(node, "strip_any_host_port"), !r.Flag(node, "strip_trailing_host_dot")
 	return m
 }
 
@@ -130,26 +122,24 @@ type envoyScope struct {
 	convert.Reader
 	manager *envoyManager
 	config  *yaml.Node
-	name    string
 	inert   *yaml.Node // a policy that no filter reads
 	routes  []convert.Route
 }
 
 func envoyTable(c *convert.Conversion, m *envoyManager, o *convert.Object, config *yaml.Node) convert.Table {
 	s := &envoyScope{Reader: convert.Reader{Conversion: c, Object: o, Part: ""}, manager: m, config: config}
-	s.name = "route configuration " + convert.Text(convert.Child(config, "name"))
+	s.Part = "route configuration " + convert.Text(convert.Child(config, "name"))
 	if convert.Text(convert.Child(config, "name")) == "" {
-		s.name = fmt.Sprintf("route configuration in line %d", config.Line)
+		s.Part = fmt.Sprintf("route configuration in line %d", config.Line)
 	}
-	if !c.Wants(s.name) {
-		return convert.Table{Name: s.name}
+	t := convert.Table{Name: s.Part}
+	if !c.Wants(t.Name) {
+		return t
 	}
-	s.Part = s.name
 	if vhds := convert.Child(config, "vhds"); vhds != nil {
 		s.Fail(vhds, "virtual hosts come from VHDS", "add them to the route configuration, for example out of Envoy's /config_dump")
 	}
-	ignored, _ := s.Boolean(convert.Child(config, "ignore_port_in_host_matching"), "ignore_port_in_host_matching")
-	switch ports := m.ports && !ignored; {
+	switch ports := m.ports && !s.Flag(config, "ignore_port_in_host_matching"); {
 	case ports && m.dots:
 		s.virtualHosts(convert.WithBoth)
 	case ports:
@@ -166,9 +156,10 @@ func envoyTable(c *convert.Conversion, m *envoyManager, o *convert.Object, confi
 		}
 		s.Fail(s.inert, "the policy has no effect: "+what, "add the filter where the policy is meant, or take the policy out")
 	} else if m.has && len(m.filters) == 0 { // the filter is not meant for this chain
-		return convert.Table{Name: s.name}
+		return t
 	}
-	return convert.Table{Name: s.name, Routes: s.routes}
+	t.Routes = s.routes
+	return t
 }
 
 // virtualHosts translates them in the order in which Envoy asks: exact domains, the
@@ -204,19 +195,13 @@ func (s *envoyScope) virtualHosts(spelling string) {
 func (s *envoyScope) virtualHost(domains, own []convert.Domain, spelling string) {
 	d := own[0]
 	vhost := d.Owner.(*yaml.Node)
-	name := convert.Text(convert.Child(vhost, "name"))
-	here := s.Reader
-	here.Part = "virtual host " + name
-	source := "virtual host " + name
+	source := "virtual host " + convert.Text(convert.Child(vhost, "name"))
+	here := s.Inside(source)
 	var hosts []string
 	var when []convert.Condition
 	var changes []convert.Change
 	at := s.Object.At(d.Node)
 	switch {
-	case d.Rank == 3:
-		if spelling != "" && convert.Misspelled(domains, own) {
-			changes = append(changes, convert.HostSpelled("Envoy", spelling))
-		}
 	case d.Port != "":
 		hosts = []string{d.Text}
 		others := slices.ContainsFunc(domains, func(o convert.Domain) bool {
@@ -227,14 +212,12 @@ func (s *envoyScope) virtualHost(domains, own []convert.Domain, spelling string)
 		} else {
 			changes = append(changes, convert.Change{Kind: convert.HostSpelling, Text: d.Text + " stands for the host with any port, or none; Envoy takes it with " + d.Port + " alone"})
 		}
-	case !d.Plain():
+	case d.Rank < 3 && !d.Plain():
 		hosts = convert.HostList(d.Region())
 		when = append(when, convert.Condition{What: "the domain " + d.Text + ", a part of a label", At: at, Remedy: "write the hosts, or whole labels such as *.example.com"})
 	default:
 		hosts = convert.HostsOf(own)
-		if spelling != "" && convert.Misspelled(domains, own) {
-			changes = append(changes, convert.HostSpelled("Envoy", spelling))
-		}
+		changes = convert.Spelled(domains, own, "Envoy", spelling)
 	}
 	if tls := convert.Text(convert.Child(vhost, "require_tls")); tls != "" && tls != "NONE" {
 		changes = append(changes, convert.Change{Kind: convert.MoreResponses, Text: "the redirect to https that require_tls makes carries CORS headers as well"})
@@ -264,6 +247,7 @@ func (s *envoyScope) virtualHost(domains, own []convert.Domain, spelling string)
 var envoyConditions = map[string]string{
 	"grpc": "gRPC, which a preflight is not", "tls_context": "the TLS connection", "dynamic_metadata": "metadata",
 	"filter_state": "the state of a filter", "path_match_policy": "a template of the path", "runtime": "the runtime",
+	"cookies": "a cookie, which a preflight does not carry", "case_sensitive": "",
 }
 
 // route translates one route; weighted clusters with policies of their own make
@@ -271,59 +255,29 @@ var envoyConditions = map[string]string{
 func (s *envoyScope) route(r convert.Reader, vhost, node *yaml.Node, from convert.From) (routes []convert.Route) {
 	match := convert.Child(node, "match")
 	made := convert.Route{From: from}
-	anyCase := false
-	if sensitive, given := r.Boolean(convert.Child(match, "case_sensitive"), "case_sensitive"); given {
-		anyCase = !sensitive
-	}
-	when := func(node *yaml.Node, what, remedy string) {
-		made.When = append(made.When, convert.Condition{What: what, At: r.Object.At(node), Remedy: remedy})
-	}
-	for _, m := range convert.Members(match) {
-		at := r.Object.At(m.Value)
-		one := func(kind convert.PathKind) {
-			made.Paths = []convert.Path{{Kind: kind, Text: convert.Text(m.Value), AnyCase: anyCase, At: at}}
-		}
-		switch key := convert.Snake(m.Key.Value); key {
+	m := convert.Match{Reader: r, Route: &made}
+	sensitive, given := r.Boolean(convert.Child(match, "case_sensitive"), "case_sensitive")
+	m.AnyCase = given && !sensitive
+	for _, key := range convert.Members(match) {
+		switch text := convert.Text(key.Value); convert.Snake(key.Key.Value) {
 		case "prefix":
-			one(convert.PrefixPath)
+			m.Path(convert.PrefixPath, text, key.Value)
 		case "path":
-			one(convert.ExactPath)
+			m.Path(convert.ExactPath, text, key.Value)
 		case "path_separated_prefix":
-			one(convert.BelowPath)
-		case "safe_regex", "regex":
-			regex := convert.Text(m.Value)
-			if key == "safe_regex" {
-				regex = convert.Text(convert.Child(m.Value, "regex"))
-			}
-			made.Paths = r.Regex(&made, regex, anyCase, at)
+			m.Path(convert.BelowPath, text, key.Value)
+		case "safe_regex":
+			m.Regex(convert.Text(convert.Child(key.Value, "regex")), r.Object.At(key.Value))
+		case "regex":
+			m.Regex(text, r.Object.At(key.Value))
 		case "connect_matcher":
 			return nil
-		case "case_sensitive":
-		case "headers":
-			for _, h := range convert.Elements(m.Value) {
-				name := convert.Text(convert.Child(h, "name"))
-				if strings.EqualFold(name, ":method") {
-					when(h, "the method, and a preflight is OPTIONS", "")
-				} else {
-					when(h, fmt.Sprintf("the header %q, which a preflight does not carry", name), "")
-				}
-			}
-		case "query_parameters":
-			for _, q := range convert.Elements(m.Value) {
-				when(q, fmt.Sprintf("the query parameter %q", convert.Text(convert.Child(q, "name"))), "")
-			}
-		case "cookies":
-			when(m.Value, "a cookie, which a preflight does not carry", "")
 		case "runtime_fraction":
-			if of, key := fraction(r, m.Value); of != shareAll || key != "" {
-				when(m.Value, "a share of the requests", "")
+			if of, runtime := fraction(r, key.Value); of != shareAll || runtime != "" {
+				m.Asks(key.Value, "a share of the requests", "")
 			}
 		default:
-			what, known := envoyConditions[key]
-			if !known {
-				what = m.Key.Value + ", which is not known here"
-			}
-			when(m.Value, what, "")
+			m.Key(key, envoyConditions)
 		}
 	}
 	action := convert.Child(node, "route")
@@ -348,15 +302,13 @@ func (s *envoyScope) route(r convert.Reader, vhost, node *yaml.Node, from conver
 	}
 	for i, c := range clusters {
 		one := made
-		one.When = slices.Clone(made.When)
-		here := r
-		here.Part = r.Part + " cluster " + convert.Text(convert.Child(c, "name"))
-		one.From = convert.From{Source: from.Source, Part: from.Part + " cluster " + convert.Text(convert.Child(c, "name")), Place: r.Object.At(c)}
+		name := "cluster " + convert.Text(convert.Child(c, "name"))
+		one.From.Part, one.From.Place = from.Part+" "+name, r.Object.At(c)
 		own := append([]*yaml.Node{c}, levels...)
-		one.Policy, one.Changes = s.policy(here, own, action, vhost)
+		one.Policy, one.Changes = s.policy(r.Inside(r.Part+" "+name), own, action, vhost)
 		one.Changes = append(one.Changes, s.added(one.Policy, own)...)
 		if i < len(clusters)-1 {
-			one.When = append(one.When, convert.Condition{What: "a share of the requests, by the weight of the cluster " + convert.Text(convert.Child(c, "name")), At: r.Object.At(c), Remedy: "give the clusters the same policy"})
+			one.When = append(slices.Clone(made.When), convert.Condition{What: "a share of the requests, by the weight of the " + name, At: r.Object.At(c), Remedy: "give the clusters the same policy"})
 		}
 		routes = append(routes, one)
 	}
@@ -384,7 +336,7 @@ func (s *envoyScope) perFilter(r convert.Reader, level *yaml.Node) (policy *yaml
 		kind := convert.Text(convert.Child(m.Value, "@type"))
 		config := m.Value
 		if strings.HasSuffix(kind, "envoy.config.route.v3.FilterConfig") {
-			disabled, _ = r.Boolean(convert.Child(m.Value, "disabled"), "disabled")
+			disabled = r.Flag(m.Value, "disabled")
 			config = convert.Child(m.Value, "config")
 			kind = convert.Text(convert.Child(config, "@type"))
 		}
@@ -445,21 +397,21 @@ func (s *envoyScope) policy(r convert.Reader, levels []*yaml.Node, action, vhost
 }
 
 // envoySettings are the fields of CorsPolicy, those of API v2 included.
-var envoySettings = []string{
-	"@type", "allow_origin_string_match", "allow_methods", "allow_headers", "expose_headers", "max_age", "allow_credentials",
-	"filter_enabled", "shadow_enabled", "allow_private_network_access", "forward_not_matching_preflights",
-	"allow_origin", "allow_origin_regex", "enabled",
+var envoySettings = convert.Settings{
+	Of: "Envoy's CorsPolicy", Proto: true,
+	Keys: []string{
+		"@type", "allow_origin_string_match", "allow_methods", "allow_headers", "expose_headers", "max_age", "allow_credentials",
+		"filter_enabled", "shadow_enabled", "allow_private_network_access", "forward_not_matching_preflights",
+		"allow_origin", "allow_origin_regex", "enabled",
+	},
+	MaxAge: convert.Unit{Seconds: convert.Seconds, What: "max_age %q is sent as it stands, and browsers read whole seconds alone", Remedy: `write seconds, such as "600"`},
 }
 
 // envoyPolicy makes one policy of several, the most specific first.
 func envoyPolicy(r convert.Reader, policies []*yaml.Node) (*convert.Policy, []convert.Change) {
 	p := &convert.Policy{}
 	for _, node := range policies {
-		for _, m := range convert.Members(node) {
-			if !slices.Contains(envoySettings, convert.Snake(m.Key.Value)) {
-				r.Fail(m.Key, fmt.Sprintf("%q is no setting of Envoy's CorsPolicy", m.Key.Value), "look for a typing mistake")
-			}
-		}
+		envoySettings.Check(r, node)
 	}
 	first := func(name string) *yaml.Node {
 		for _, node := range policies {
@@ -474,8 +426,7 @@ func envoyPolicy(r convert.Reader, policies []*yaml.Node) (*convert.Policy, []co
 		return nil, nil
 	}
 	m := convert.Manner{Project: "Envoy", Echoes: true, Authorization: true, Reflects: true, Unmatched: "Envoy forwards it", Status: "200", Keeps: true}
-	forward := first("forward_not_matching_preflights")
-	if forwards, given := r.Boolean(forward, "forward_not_matching_preflights"); given && forwards {
+	if forwards, given := r.Boolean(first("forward_not_matching_preflights"), "forward_not_matching_preflights"); given && forwards {
 		p.ForwardUnmatched = true
 	} else if given {
 		m.Unmatched = "Envoy answers it with 200 and no access-control-allow-origin"
@@ -483,23 +434,14 @@ func envoyPolicy(r convert.Reader, policies []*yaml.Node) (*convert.Policy, []co
 	}
 	envoyOrigins(r, p, policies)
 	if len(p.AllowOrigins) == 0 {
-		if m.Answers && enforced {
-			return convert.Nobody(r.Object.At(policies[0]), m), nil
-		}
-		return nil, []convert.Change{{Kind: convert.NoOrigins, Text: "the policy allows no origin, and is off here: what upstream answers a preflight counts"}}
+		m.Answers = m.Answers && enforced
+		return convert.WithoutOrigins(r.Object.At(policies[0]), m)
 	}
 	for _, name := range convert.NameLists {
 		v := first(name)
-		list := r.Commas(v, name)
-		p.SetList(name, r.Object.At(v), list)
+		p.SetList(name, r.Object.At(v), r.Commas(v, name))
 	}
-	if v := first(convert.MaxAge); v != nil {
-		if seconds, err := strconv.ParseInt(convert.Text(v), 10, 64); err == nil {
-			p.SetMaxAge(r.Object.At(v), seconds)
-		} else {
-			r.Fail(v, fmt.Sprintf("max_age %q is sent as it stands, and browsers read whole seconds alone", convert.Text(v)), `write seconds, such as "600"`)
-		}
-	}
+	envoySettings.MaxAge.Read(r, p, first(convert.MaxAge))
 	p.Credentials, _ = r.Boolean(first("allow_credentials"), "allow_credentials")
 	p.PrivateNetwork, _ = r.Boolean(first(convert.PrivateNetwork), convert.PrivateNetwork)
 	p.Put(convert.PrivateNetwork, nil, r.Object.At(first(convert.PrivateNetwork)))
@@ -540,9 +482,7 @@ func envoySwitches(r convert.Reader, p *convert.Policy, node *yaml.Node) (on, en
 func envoyOrigins(r convert.Reader, p *convert.Policy, policies []*yaml.Node) {
 	for _, node := range policies {
 		r.Origins(p, convert.Child(node, "allow_origin_string_match"))
-		for _, v := range r.List(convert.Child(node, "allow_origin"), "allow_origin") {
-			p.Allow(convert.ExactOrigin(p, v.Text, false), v.At)
-		}
+		p.AllowExact(r.List(convert.Child(node, "allow_origin"), "allow_origin"))
 		for _, v := range r.List(convert.Child(node, "allow_origin_regex"), "allow_origin_regex") {
 			p.Allow(convert.RegexOrigin(v.Text), v.At)
 		}

@@ -62,11 +62,10 @@ func gatewayTables(c *convert.Conversion, objects []*convert.Object) (tables []c
 	}
 	var routes []*convert.Object
 	for _, o := range objects {
-		switch {
-		case o.Is(convert.GatewayGroup, "Gateway"):
-			s.gateways[convert.Qualified(o.Name, o.Namespace)] = o
-		case o.Is(convert.GatewayGroup, "HTTPRoute", "GRPCRoute"):
+		if o.Is(convert.GatewayGroup, "HTTPRoute", "GRPCRoute") {
 			routes = append(routes, o)
+		} else if o.Is(convert.GatewayGroup, "Gateway") {
+			s.gateways[convert.Qualified(o.Name, o.Namespace)] = o
 		}
 	}
 	for _, p := range s.parents(routes) {
@@ -80,15 +79,8 @@ func gatewayTables(c *convert.Conversion, objects []*convert.Object) (tables []c
 // refs are the parents that a route names.
 func (s *gatewayScope) refs(o *convert.Object) (parents []gatewayParent) {
 	for _, ref := range convert.Elements(convert.Child(o.Root, "spec", "parentRefs")) {
-		p := gatewayParent{kind: "Gateway", section: convert.Text(convert.Child(ref, "sectionName"))}
-		if kind := convert.Text(convert.Child(ref, "kind")); kind != "" {
-			p.kind = kind
-		}
-		namespace := convert.Text(convert.Child(ref, "namespace"))
-		if namespace == "" {
-			namespace = o.Namespace
-		}
-		p.name = convert.Qualified(convert.Text(convert.Child(ref, "name")), namespace)
+		p := gatewayParent{kind: cmp.Or(convert.Text(convert.Child(ref, "kind")), "Gateway"), section: convert.Text(convert.Child(ref, "sectionName"))}
+		p.name = convert.Qualified(convert.Text(convert.Child(ref, "name")), cmp.Or(convert.Text(convert.Child(ref, "namespace")), o.Namespace))
 		if port := convert.Text(convert.Child(ref, "port")); port != "" && p.section == "" {
 			p.section = "port " + port
 		}
@@ -103,11 +95,6 @@ func (s *gatewayScope) refs(o *convert.Object) (parents []gatewayParent) {
 // parents are those of all routes. Where a route names a listener, or listeners have
 // hostnames, those of that Gateway are told apart.
 func (s *gatewayScope) parents(routes []*convert.Object) (parents []gatewayParent) {
-	add := func(p gatewayParent) {
-		if !slices.Contains(parents, p) {
-			parents = append(parents, p)
-		}
-	}
 	apart := map[string]bool{}
 	for _, o := range routes {
 		for _, p := range s.refs(o) {
@@ -118,16 +105,16 @@ func (s *gatewayScope) parents(routes []*convert.Object) (parents []gatewayParen
 	}
 	for _, o := range routes {
 		for _, p := range s.refs(o) {
-			listeners := s.listeners(p)
-			if apart[p.kind+p.name] && p.section == "" && len(listeners) > 0 {
+			if listeners := s.listeners(p); apart[p.kind+p.name] && p.section == "" && len(listeners) > 0 {
 				for _, l := range listeners {
-					add(gatewayParent{p.kind, p.name, convert.Text(convert.Child(l, "name"))})
+					parents = append(parents, gatewayParent{p.kind, p.name, convert.Text(convert.Child(l, "name"))})
 				}
-				continue
+			} else {
+				parents = append(parents, p)
 			}
-			add(p)
 		}
 	}
+	parents = convert.Unique(parents)
 	// A route that names no listener is at all of them; only where none else names
 	// one is it a table of its own.
 	return slices.DeleteFunc(parents, func(p gatewayParent) bool {
@@ -155,41 +142,23 @@ type gatewayMatch struct {
 }
 
 func (s *gatewayScope) table(p gatewayParent, objects []*convert.Object) (routes []convert.Route) {
-	having := map[string][]*convert.Object{}
-	var hosts []string
-	for _, o := range objects {
+	domains, owners := convert.Shared(objects, func(o *convert.Object) []string {
 		if !slices.ContainsFunc(s.refs(o), func(ref gatewayParent) bool {
 			return ref.kind == p.kind && ref.name == p.name && (ref.section == "" || ref.section == p.section)
 		}) {
-			continue
+			return nil
 		}
-		for _, h := range s.hosts(p, o) {
-			if _, known := having[h]; !known {
-				hosts = append(hosts, h)
-			}
-			if !slices.Contains(having[h], o) {
-				having[h] = append(having[h], o)
-			}
-		}
-	}
-	owners := map[string][]*convert.Object{}
-	var domains []convert.Domain
-	for _, h := range hosts {
-		owner := ""
-		for _, o := range having[h] {
-			owner += fmt.Sprintf("%p ", o)
-		}
-		owners[owner] = having[h]
-		domains = append(domains, convert.DomainOf(owner, h, nil))
-	}
+		return s.hosts(p, o)
+	})
 	groups := convert.OrderDomains(domains)
 	for i, group := range groups {
-		made := s.virtualHost(p, group, owners[group[0].Owner.(string)])
-		if s.project != "" && convert.Misspelled(domains, group) { // other gateways may have it otherwise
-			convert.Spelled(made, convert.HostSpelled(s.project, convert.WithDot))
+		own := owners[group[0].Owner]
+		made := s.virtualHost(p, group, own)
+		if s.project != "" { // other gateways may have it otherwise
+			convert.WithChanges(made, convert.Spelled(domains, group, s.project, convert.WithDot)...)
 		}
 		routes = append(routes, made...)
-		end := convert.Route{From: owners[group[0].Owner.(string)][0].From("", nil), Hosts: convert.HostsOf(group), Replies: true}
+		end := convert.Route{From: own[0].From("", nil), Hosts: convert.HostsOf(group), Replies: true}
 		if slices.ContainsFunc(groups[i+1:], func(later []convert.Domain) bool {
 			return slices.ContainsFunc(later, func(l convert.Domain) bool {
 				return slices.ContainsFunc(group, func(d convert.Domain) bool { return convert.HostsOverlap(l.Region(), d.Region()) })
@@ -221,13 +190,7 @@ func (s *gatewayScope) hosts(p gatewayParent, o *convert.Object) (hosts []string
 	}
 	var shown []string
 	for _, l := range listeners {
-		for _, h := range hosts {
-			for _, both := range convert.Meet(h, strings.ToLower(convert.Text(convert.Child(l, "hostname")))) {
-				if !slices.Contains(shown, both) {
-					shown = append(shown, both)
-				}
-			}
-		}
+		shown = append(shown, convert.Intersect(hosts, []string{strings.ToLower(convert.Text(convert.Child(l, "hostname")))})...)
 	}
 	return shown
 }
@@ -272,7 +235,7 @@ func (s *gatewayScope) matches(p gatewayParent, o *convert.Object) (all []gatewa
 			all = append(all, gatewayMatch{route: base, kind: 2, length: 1, object: o})
 		}
 		for _, node := range matches {
-			m := gatewayMatch{route: base, kind: 2, length: 1, object: o}
+			m := gatewayMatch{route: base, kind: 2, length: 1, object: o, headers: len(convert.Elements(convert.Child(node, "headers")))}
 			if o.Kind == "GRPCRoute" {
 				grpcMatch(r, &m, node)
 			} else {
@@ -318,89 +281,69 @@ func (s *gatewayScope) rulePolicy(r convert.Reader, rule *yaml.Node, target conv
 }
 
 func httpMatch(r convert.Reader, m *gatewayMatch, node *yaml.Node) {
-	when := func(node *yaml.Node, what string) {
-		m.route.When = append(m.route.When, convert.Condition{What: what, At: r.Object.At(node)})
-	}
-	for _, e := range convert.Members(node) {
-		switch e.Key.Value {
-		case "path":
-			pathMatch(r, m, e.Value)
-		case "method":
-			m.method = true
-			when(e.Value, "the method, and a preflight is OPTIONS")
-		case "headers":
-			for _, h := range convert.Elements(e.Value) {
-				m.headers++
-				when(h, fmt.Sprintf("the header %q, which a preflight does not carry", convert.Text(convert.Child(h, "name"))))
-			}
-		case "queryParams":
-			for _, q := range convert.Elements(e.Value) {
-				m.queries++
-				when(q, fmt.Sprintf("the query parameter %q", convert.Text(convert.Child(q, "name"))))
-			}
-		default:
-			when(e.Value, e.Key.Value+", which is not known here")
+	made := convert.Match{Reader: r, Route: &m.route}
+	m.method = convert.Child(node, "method") != nil
+	m.queries = len(convert.Elements(convert.Child(node, "queryParams")))
+	for _, key := range convert.Members(node) {
+		if key.Key.Value == "path" {
+			pathMatch(made, m, key.Value)
+		} else {
+			made.Key(key, map[string]string{"method": convert.Method})
 		}
 	}
 }
 
-func pathMatch(r convert.Reader, m *gatewayMatch, node *yaml.Node) {
+func pathMatch(made convert.Match, m *gatewayMatch, node *yaml.Node) {
 	what := convert.Child(node, "value")
 	written := convert.Text(what)
 	if what == nil {
 		written = "/"
 	}
-	at := r.Object.At(node)
 	m.length = len(written)
 	switch kind := convert.Text(convert.Child(node, "type")); kind {
 	case "Exact":
 		m.kind = 0
-		m.route.Paths = []convert.Path{{Kind: convert.ExactPath, Text: written, At: at}}
+		made.Path(convert.ExactPath, written, node)
 	case "PathPrefix", "":
-		m.route.Paths = []convert.Path{{Kind: convert.BelowPath, Text: strings.TrimSuffix(written, "/"), At: at}}
+		made.Path(convert.BelowPath, strings.TrimSuffix(written, "/"), node)
 	case "RegularExpression":
 		m.kind = 1
-		m.route.Paths = r.Regex(&m.route, written, false, at)
+		made.Regex(written, made.Object.At(node))
 	default:
-		m.route.When = append(m.route.When, convert.Condition{What: "a path of type " + kind, At: at})
+		made.Asks(node, "a path of type "+kind, "")
 	}
 }
 
 // grpcMatch reads a match of a GRPCRoute: gRPC's path is /service/method.
 func grpcMatch(r convert.Reader, m *gatewayMatch, node *yaml.Node) {
-	when := func(node *yaml.Node, what string) {
-		m.route.When = append(m.route.When, convert.Condition{What: what, At: r.Object.At(node)})
-	}
-	for _, e := range convert.Members(node) {
-		switch e.Key.Value {
-		case "method":
-			service, method := convert.Text(convert.Child(e.Value, "service")), convert.Text(convert.Child(e.Value, "method"))
-			at := r.Object.At(e.Value)
-			m.length = len(service) + len(method)
-			switch kind := convert.Text(convert.Child(e.Value, "type")); {
-			case kind != "Exact" && kind != "":
-				m.kind = 1
-				when(e.Value, "a gRPC method by "+kind)
-			case service == "":
-				when(e.Value, "the gRPC method "+strconv.Quote(method)+" of any service")
-			case method == "":
-				m.route.Paths = []convert.Path{{Kind: convert.BelowPath, Text: "/" + service, At: at}}
-			default:
-				m.kind = 0
-				m.route.Paths = []convert.Path{{Kind: convert.ExactPath, Text: "/" + service + "/" + method, At: at}}
-			}
-		case "headers":
-			for _, h := range convert.Elements(e.Value) {
-				m.headers++
-				when(h, fmt.Sprintf("the header %q, which a preflight does not carry", convert.Text(convert.Child(h, "name"))))
-			}
+	made := convert.Match{Reader: r, Route: &m.route}
+	for _, key := range convert.Members(node) {
+		if key.Key.Value != "method" {
+			made.Key(key, nil)
+			continue
+		}
+		service, method := convert.Text(convert.Child(key.Value, "service")), convert.Text(convert.Child(key.Value, "method"))
+		m.length = len(service) + len(method)
+		switch kind := convert.Text(convert.Child(key.Value, "type")); {
+		case kind != "Exact" && kind != "":
+			m.kind = 1
+			made.Asks(key.Value, "a gRPC method by "+kind, "")
+		case service == "":
+			made.Asks(key.Value, "the gRPC method "+strconv.Quote(method)+" of any service", "")
+		case method == "":
+			made.Path(convert.BelowPath, "/"+service, key.Value)
 		default:
-			when(e.Value, e.Key.Value+", which is not known here")
+			m.kind = 0
+			made.Path(convert.ExactPath, "/"+service+"/"+method, key.Value)
 		}
 	}
 }
 
-var gatewaySettings = []string{"allowOrigins", "allowMethods", "allowHeaders", "exposeHeaders", "maxAge", "allowCredentials"}
+var gatewaySettings = convert.Settings{
+	Of:     "the CORS filter",
+	Keys:   []string{"allowOrigins", "allowMethods", "allowHeaders", "exposeHeaders", "maxAge", "allowCredentials"},
+	MaxAge: convert.Unit{Seconds: convert.Seconds, What: "maxAge %q is no number of seconds", Remedy: "write one such as 600"},
+}
 
 var gatewayManner = convert.Manner{
 	Project: "the gateway", Echoes: true, HidesStar: true, Reflects: true, Keeps: true, Status: "204",
@@ -414,11 +357,7 @@ func gatewayPolicy(r convert.Reader, node, filter *yaml.Node) (*convert.Policy, 
 		return nil, nil
 	}
 	p := &convert.Policy{}
-	for _, m := range convert.Members(node) {
-		if !slices.Contains(gatewaySettings, m.Key.Value) {
-			r.Fail(m.Key, fmt.Sprintf("%q is no setting of the CORS filter", m.Key.Value), "look for a typing mistake")
-		}
-	}
+	gatewaySettings.Check(r, node)
 	origins := r.List(convert.Child(node, "allowOrigins"), "allowOrigins")
 	if len(origins) == 0 {
 		return convert.Nobody(r.Object.At(node), gatewayManner), nil
@@ -432,14 +371,11 @@ func gatewayPolicy(r convert.Reader, node, filter *yaml.Node) (*convert.Policy, 
 	}
 	r.Lists(p, node)
 	age := convert.Child(node, "maxAge")
-	if seconds, err := strconv.ParseInt(convert.Text(age), 10, 64); err == nil {
-		p.SetMaxAge(r.Object.At(age), seconds)
-	} else if age != nil {
-		r.Fail(age, fmt.Sprintf("maxAge %q is no number of seconds", convert.Text(age)), "write one such as 600")
-	} else {
+	if age == nil {
 		p.SetMaxAge(r.Object.At(node), defaultMaxAge)
 	}
-	p.Credentials, _ = r.Boolean(convert.Child(node, "allowCredentials"), "allowCredentials")
+	gatewaySettings.MaxAge.Read(r, p, age)
+	p.Credentials = r.Flag(node, "allowCredentials")
 	p.Finish(gatewayManner)
 	p.Change(convert.GatewayDecides, "an answered preflight has the status 204; the Gateway API leaves it to the gateway whether that is 200")
 	if convert.Alone(p.AllowHeaders) && !p.Credentials {

@@ -118,10 +118,6 @@ func higressTables(c *convert.Conversion, objects []*convert.Object) (tables []c
 // read takes the rules out of the object.
 func (p *higressPlugin) read() {
 	_, p.tag = higressImage(p.Object)
-	disabled := func(node *yaml.Node, key string) bool {
-		off, _ := p.Boolean(convert.Child(node, key), key)
-		return off
-	}
 	spec := p.Object.Spec()
 	if raw := convert.Child(spec, "plugin_config"); raw != nil { // goes to the plugin as it stands
 		own := 0
@@ -139,23 +135,23 @@ func (p *higressPlugin) read() {
 	} else {
 		enabled := false
 		for i, node := range convert.Elements(convert.Child(spec, "match_rules")) {
-			if !disabled(node, "config_disable") {
+			if !p.Flag(node, "config_disable") {
 				enabled = true
 				p.rule(fmt.Sprintf("matchRules[%d]", i), node, convert.Child(node, "config"), "ingress", "domain", "service", "")
 			}
 		}
 		config := convert.Child(spec, "default_config")
 		switch {
-		case disabled(spec, "default_config_disable"):
+		case p.Flag(spec, "default_config_disable"):
 		case len(convert.Members(config)) > 0 || !enabled:
 			p.rest = &higressRule{from: p.Object.From("defaultConfig", config), node: config}
 		}
 	}
 	for i := range p.rules {
-		p.rules[i].policy = p.policy(p.Inside(p.rules[i].from.Part), p.rules[i].node, p.rules[i].from.Place)
+		p.policy(&p.rules[i])
 	}
 	if p.rest != nil {
-		p.rest.policy = p.policy(p.Inside(p.rest.from.Part), p.rest.node, p.rest.from.Place)
+		p.policy(p.rest)
 	}
 }
 
@@ -172,6 +168,7 @@ func (p *higressPlugin) rule(part string, node, config *yaml.Node, routes, domai
 		return slices.DeleteFunc(convert.Elements(v), func(e *yaml.Node) bool { return convert.Text(e) == "" })
 	}
 	r.routes, r.domains, r.services, r.prefixes = named(routes), named(domains), named(services), named(prefixes)
+	nothing := len(r.routes)+len(r.domains)+len(r.services)+len(r.prefixes) == 0
 	if len(r.routes) > 0 { // the plugin asks for nothing else then, but for services
 		r.domains, r.prefixes = nil, nil
 	} else if len(r.domains) > 0 {
@@ -193,7 +190,7 @@ func (p *higressPlugin) rule(part string, node, config *yaml.Node, routes, domai
 	for _, name := range r.prefixes {
 		here.Fail(name, fmt.Sprintf("the prefix %q of routes' names can not be looked up in the files", convert.Text(name)), "write the domains of the requests, or the Ingresses' names")
 	}
-	if !slices.ContainsFunc([]string{routes, domains, services, prefixes}, func(key string) bool { return len(named(key)) > 0 }) {
+	if nothing {
 		here.Fail(node, "a rule says not what it is for, and Higress takes nothing of the plugin then", "write domain or ingress")
 		return
 	}
@@ -203,22 +200,14 @@ func (p *higressPlugin) rule(part string, node, config *yaml.Node, routes, domai
 // ingresses finds the paths of the Ingresses in the order in which Higress asks
 // them, where rules need them, and says which are missing.
 func (p *higressPlugin) ingresses(objects []*convert.Object) {
-	needed := slices.ContainsFunc(p.rules, func(r higressRule) bool { return len(r.routes)+len(r.services) > 0 })
-	if !needed {
+	if !slices.ContainsFunc(p.rules, func(r higressRule) bool { return len(r.routes)+len(r.services) > 0 }) {
 		return
 	}
-	var all []*convert.Object
-	for _, o := range objects {
-		if convert.IsIngress(o) && !o.Foreign("higress", "nginx") {
-			all = append(all, o)
-		}
-	}
-	slices.SortStableFunc(all, convert.ByAge)
-	for _, o := range all {
+	for _, o := range convert.Ingresses(objects, "higress", "nginx") {
 		p.rows = append(p.rows, convert.IngressPaths(o)...)
 	}
 	slices.SortStableFunc(p.rows, func(a, b convert.IngressPath) int {
-		return cmp.Or(hostRank(a.Host)-hostRank(b.Host), len(b.Host)-len(a.Host), strings.Compare(a.Host, b.Host),
+		return cmp.Or(convert.HostRank(a.Host)-convert.HostRank(b.Host), len(b.Host)-len(a.Host), strings.Compare(a.Host, b.Host),
 			higressRank(a)-higressRank(b), len(b.Path)-len(a.Path))
 	})
 	for _, rule := range p.rules {
@@ -234,17 +223,6 @@ func (p *higressPlugin) ingresses(objects []*convert.Object) {
 			}
 		}
 	}
-}
-
-// hostRank: a host by name, a wildcard, any.
-func hostRank(host string) int {
-	switch {
-	case host == "":
-		return 2
-	case strings.HasPrefix(host, "*"):
-		return 1
-	}
-	return 0
 }
 
 // higressRank: exact paths, prefixes, regexes, then what takes all.
@@ -282,10 +260,9 @@ func usesRegex(p convert.IngressPath) bool {
 // isRoute reports whether a name in a rule is that of a row's Ingress: those of
 // the system's namespace have no namespace in front.
 func (p *higressPlugin) isRoute(name string, row convert.IngressPath) bool {
-	if row.Object.Namespace == "" || row.Object.Namespace == p.Object.Namespace || row.Object.Namespace == "higress-system" {
-		return name == row.Object.Name || name == row.Object.Namespace+"/"+row.Object.Name
-	}
-	return name == row.Object.Namespace+"/"+row.Object.Name
+	space := row.Object.Namespace
+	system := space == "" || space == p.Object.Namespace || space == "higress-system"
+	return name == space+"/"+row.Object.Name || system && name == row.Object.Name
 }
 
 // isService reports whether a row leads to a service, as rules name it:
@@ -314,8 +291,7 @@ func services(p convert.IngressPath) (all []string) {
 	if p.Service == "" {
 		return nil
 	}
-	space := p.Object.Space()
-	name := p.Service + "." + space + ".svc.cluster.local"
+	name := p.Service + "." + p.Object.Space() + ".svc.cluster.local"
 	if _, err := strconv.Atoi(p.Port); err == nil {
 		name += ":" + p.Port
 	}
@@ -327,7 +303,7 @@ func (p *higressPlugin) all() {
 	for i, row := range p.rows {
 		made := convert.Route{From: row.From()}
 		r := convert.Reader{Conversion: p.Conversion, Object: row.Object, Part: row.Part}
-		made.Paths = higressPaths(row, r, &made)
+		higressPaths(row, convert.Match{Reader: r, Route: &made})
 		for _, name := range []string{"match-method", "match-header", "match-query", "canary", "ignore-path-case"} {
 			if v, node := higressCondition(row, name); node != nil && v != "false" {
 				made.When = append(made.When, convert.Condition{What: "the annotation " + node.Value + " (" + name + ")", At: row.Object.At(node)})
@@ -357,89 +333,72 @@ func higressCondition(p convert.IngressPath, name string) (string, *yaml.Node) {
 	return "", nil
 }
 
-func higressPaths(p convert.IngressPath, r convert.Reader, made *convert.Route) []convert.Path {
+func higressPaths(p convert.IngressPath, made convert.Match) {
 	full, _ := higressAnnotation(p, "full-path-regex")
 	switch {
 	case p.Kind == "default":
-		return nil
 	case full == "true":
-		return r.Regex(made, p.Path, false, p.At)
+		made.Regex(p.Path, p.At)
 	case usesRegex(p):
-		return r.Regex(made, p.Path+".*", false, p.At)
+		made.Regex(p.Path+".*", p.At)
 	case p.Kind == "Exact":
-		return []convert.Path{{Kind: convert.ExactPath, Text: p.Path, At: p.At}}
+		made.Paths = []convert.Path{{Kind: convert.ExactPath, Text: p.Path, At: p.At}}
+	default:
+		made.Paths = []convert.Path{{Kind: convert.BelowPath, Text: strings.TrimSuffix(p.Path, "/"), At: p.At}}
 	}
-	return []convert.Path{{Kind: convert.BelowPath, Text: strings.TrimSuffix(p.Path, "/"), At: p.At}}
 }
 
 // decide adds what the rules say about requests for a host, and of a path of an
 // Ingress if there is one.
 func (p *higressPlugin) decide(base convert.Route, host string, row *convert.IngressPath) {
+	own := convert.HostList(host)
 	add := func(rule *higressRule, hosts []string, when ...convert.Condition) {
 		r := base
-		r.Hosts = hosts
-		r.When = append(slices.Clone(base.When), when...)
-		r.From = rule.from
-		r.Policy = rule.policy
+		r.Hosts, r.From, r.Policy = hosts, rule.from, rule.policy
+		r.When = slices.Concat(base.When, when)
 		p.made = append(p.made, r)
 	}
 	for i := range p.rules {
 		rule := &p.rules[i]
-		switch {
-		case len(rule.routes) > 0 || len(rule.services) > 0:
+		if len(rule.routes)+len(rule.services) > 0 {
 			if row == nil ||
-				len(rule.routes) > 0 && !slices.ContainsFunc(rule.routes, func(n *yaml.Node) bool { return p.isRoute(convert.Text(n), *row) }) {
+				len(rule.routes) > 0 && !slices.ContainsFunc(rule.routes, func(n *yaml.Node) bool { return p.isRoute(convert.Text(n), *row) }) ||
+				len(rule.services) > 0 && !slices.ContainsFunc(rule.services, func(n *yaml.Node) bool { return isService(*row, convert.Text(n)) }) {
 				continue
 			}
-			if len(rule.services) == 0 {
-				add(rule, convert.HostList(host))
+			if len(rule.services) == 0 || len(services(*row)) < 2 {
+				add(rule, own)
 				return
 			}
-			own := services(*row)
-			if !slices.ContainsFunc(rule.services, func(n *yaml.Node) bool { return isService(*row, convert.Text(n)) }) {
-				continue
+			add(rule, own, convert.Condition{What: "a share of the requests, by the service that gets them", At: rule.from.Place, Remedy: "write domain or ingress in place of service"})
+			continue
+		}
+		var hosts []string
+		for _, node := range rule.domains {
+			domain, whole := higressDomain(node)
+			switch both := convert.Intersect(own, convert.HostList(domain)); {
+			case len(both) == 0:
+			case !whole:
+				add(rule, convert.HostList(both[0]), convert.Condition{What: "the domain " + convert.Text(node) + ", a part of a label", At: p.Object.At(node), Remedy: "write the hosts, or whole labels such as *.example.com"})
+			case convert.HostCovers(domain, host):
+				add(rule, own)
+				return
+			default:
+				hosts = append(hosts, domain)
 			}
-			if len(own) > 1 {
-				add(rule, convert.HostList(host), convert.Condition{What: "a share of the requests, by the service that gets them", At: rule.from.Place, Remedy: "write domain or ingress in place of service"})
-				continue
-			}
-			add(rule, convert.HostList(host))
-			return
-		default:
-			var hosts []string
-			for _, node := range rule.domains {
-				domain, whole := higressDomain(node)
-				switch {
-				case domain == "" && whole:
-					add(rule, convert.HostList(host))
-					return
-				case !convert.HostsOverlap(domain, host):
-				case !whole:
-					narrow := convert.HostList(domain)
-					if convert.HostCovers(domain, host) {
-						narrow = convert.HostList(host)
-					}
-					add(rule, narrow, convert.Condition{What: "the domain " + convert.Text(node) + ", a part of a label", At: p.Object.At(node), Remedy: "write the hosts, or whole labels such as *.example.com"})
-				case convert.HostCovers(domain, host):
-					add(rule, convert.HostList(host))
-					return
-				default:
-					hosts = append(hosts, domain)
-				}
-			}
-			if len(hosts) > 0 {
-				add(rule, hosts)
-			}
+		}
+		if len(hosts) > 0 {
+			add(rule, hosts)
 		}
 	}
 	if p.rest != nil {
-		add(p.rest, convert.HostList(host))
+		add(p.rest, own)
 		return
 	}
 	if base.From.File == "" {
 		base.From = p.Object.From("", nil)
 	}
-	base.Hosts = convert.HostList(host)
+	base.Hosts = own
 	p.made = append(p.made, base)
 }
 
@@ -461,25 +420,25 @@ func higressDomain(node *yaml.Node) (domain string, whole bool) {
 	return domain, true
 }
 
-// higressSettings are those of the plugin.
-var higressSettings = []string{"allow_origins", "allow_origin_patterns", "allow_methods", "allow_headers", "expose_headers", "allow_credentials", "max_age"}
+// higressSettings are those of the plugin, which takes those that begin with "_" out.
+var higressSettings = convert.Settings{
+	Of: "Higress' cors plugin", Typo: "; the plugin would ignore it", Internal: "_",
+	Keys: []string{"allow_origins", "allow_origin_patterns", "allow_methods", "allow_headers", "expose_headers", "allow_credentials", "max_age"},
+}
 
-// What the plugin takes where nothing is written.
-var (
-	higressMethods = []string{"GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"}
-	higressHeaders = []string{"DNT", "X-CustomHeader", "Keep-Alive", "User-Agent", "X-Requested-With", "If-Modified-Since", "Cache-Control", "Content-Type", "Authorization"}
-)
+// higressDefaults are what the plugin takes where nothing is written.
+var higressDefaults = map[string][]string{
+	"allow_methods": {"GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"},
+	"allow_headers": {"DNT", "X-CustomHeader", "Keep-Alive", "User-Agent", "X-Requested-With", "If-Modified-Since", "Cache-Control", "Content-Type", "Authorization"},
+}
 
 const higressMaxAge = 86400
 
-// policy translates a configuration of the plugin.
-func (p *higressPlugin) policy(r convert.Reader, node *yaml.Node, at convert.Place) *convert.Policy {
+// policy translates the configuration of a rule.
+func (p *higressPlugin) policy(rule *higressRule) {
+	r, node, at := p.Inside(rule.from.Part), rule.node, rule.from.Place
 	made := &convert.Policy{}
-	for _, m := range convert.Members(node) {
-		if key := m.Key.Value; !slices.Contains(higressSettings, key) && !strings.HasPrefix(key, "_") {
-			r.Fail(m.Key, fmt.Sprintf("%q is no setting of Higress' cors plugin", key), "look for a typing mistake; the plugin would ignore it")
-		}
-	}
+	higressSettings.Check(r, node)
 	get := func(name string) []convert.Value {
 		list := convert.Child(node, name)
 		if list != nil && list.Kind == yaml.ScalarNode { // one is taken as a list of one
@@ -491,7 +450,7 @@ func (p *higressPlugin) policy(r convert.Reader, node *yaml.Node, at convert.Pla
 		}
 		return slices.DeleteFunc(values, func(v convert.Value) bool { return v.Text == "" })
 	}
-	credentials, _ := r.Boolean(convert.Child(node, "allow_credentials"), "allow_credentials")
+	credentials := r.Flag(node, "allow_credentials")
 	if v := convert.Child(node, "allow_credentials"); v != nil && v.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
 		r.Fail(v, "allow_credentials is a string", "write true or false without quotes")
 	}
@@ -512,21 +471,19 @@ func (p *higressPlugin) policy(r convert.Reader, node *yaml.Node, at convert.Pla
 	if len(made.AllowOrigins) == 0 {
 		if credentials {
 			r.Fail(convert.Child(node, "allow_credentials"), "allow_credentials without origins lets nobody in, and a policy here needs origins", "write the origins, or \"configDisable: true\" where the plugin is not wanted")
-			return nil
+			return
 		}
 		made.Allow(convert.Anyone, at)
 	}
-	defaults := func(name string, otherwise []string) {
+	for _, name := range convert.NameLists {
 		values := get(name)
-		for i := range values {
-			if name == "allow_methods" {
+		if name == "allow_methods" {
+			for i := range values {
 				values[i].Text = strings.ToUpper(values[i].Text)
 			}
 		}
-		if star := slices.IndexFunc(values, convert.Value.IsStar); star >= 0 {
-			values = values[star : star+1]
-		}
-		if len(values) == 0 && otherwise != nil {
+		values = convert.StarAlone(values)
+		if otherwise := higressDefaults[name]; len(values) == 0 && otherwise != nil {
 			for _, text := range otherwise {
 				values = append(values, convert.Value{Text: text, At: at})
 			}
@@ -538,9 +495,6 @@ func (p *higressPlugin) policy(r convert.Reader, node *yaml.Node, at convert.Pla
 			made.SetList(name, values[0].At, values)
 		}
 	}
-	defaults("allow_methods", higressMethods)
-	defaults("allow_headers", higressHeaders)
-	defaults("expose_headers", nil)
 	made.Credentials = credentials
 	age, where := int64(higressMaxAge), at
 	if v := convert.Child(node, convert.MaxAge); v != nil {
@@ -552,13 +506,13 @@ func (p *higressPlugin) policy(r convert.Reader, node *yaml.Node, at convert.Pla
 	}
 	made.SetMaxAge(where, age)
 	p.manner(made)
-	return made
+	rule.policy = made
 }
 
 // manner says what the plugin's version does otherwise.
 func (p *higressPlugin) manner(made *convert.Policy) {
 	m := convert.Manner{Project: "Higress", Echoes: true, Authorization: true, Reflects: true, Unmatched: "Higress answers it with 204 and no CORS headers", Status: "204", Varies: true}
-	anyOrigin := slices.ContainsFunc(made.AllowOrigins, convert.Anyone.Same)
+	anyOrigin := made.AllowsAny()
 	if methods := made.AllowMethods; len(methods) > 0 && !slices.Contains(methods, convert.Star) {
 		var unlisted []string
 		for _, name := range []string{"GET", "HEAD", "POST"} {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -28,8 +27,6 @@ var Source = convert.Source{
 type istioService struct {
 	*convert.Object
 	gateways []string // namespace/name, or mesh
-	hosts    []*yaml.Node
-	http     []*yaml.Node
 }
 
 // istioTables makes a table for each gateway: the filter is loaded there.
@@ -45,9 +42,8 @@ func istioTables(c *convert.Conversion, objects []*convert.Object) (tables []con
 			c.Problem(o.At(nil), o.String(), "patches policies of Envoy's own CORS filter into routes that are not here", "convert what the proxy has of them, out of its /config_dump")
 			continue
 		}
-		spec := convert.Child(o.Root, "spec")
-		s := &istioService{Object: o, hosts: convert.Elements(convert.Child(spec, "hosts")), http: convert.Elements(convert.Child(spec, "http"))}
-		for _, g := range convert.Elements(convert.Child(spec, "gateways")) {
+		s := &istioService{Object: o}
+		for _, g := range convert.Elements(o.Spec("gateways")) {
 			s.gateways = append(s.gateways, istioGateway(convert.Text(g), o.Namespace))
 		}
 		if len(s.gateways) == 0 {
@@ -61,16 +57,12 @@ func istioTables(c *convert.Conversion, objects []*convert.Object) (tables []con
 	})
 	var gateways []string
 	for _, s := range services {
-		for _, g := range s.gateways {
-			if !slices.Contains(gateways, g) {
-				gateways = append(gateways, g)
-			}
-		}
+		gateways = append(gateways, s.gateways...)
 	}
-	for _, g := range gateways {
+	for _, g := range convert.Unique(gateways) {
 		name := "gateway " + g
 		if c.Wants(name) {
-			scope := istioScope{Conversion: c, gateway: g, exposed: exposed[g]}
+			scope := istioScope{c, g, exposed[g], map[string]convert.Change{}}
 			tables = append(tables, convert.Table{Name: name, Routes: scope.routes(services)})
 		}
 	}
@@ -91,47 +83,22 @@ func istioGateway(name, namespace string) string {
 type istioScope struct {
 	*convert.Conversion
 	gateway string
-	exposed *convert.Object // its Gateway; nil where that is not in the files
+	exposed *convert.Object           // its Gateway; nil where that is not in the files
+	short   map[string]convert.Change // of hosts that are short names
 }
 
-// istioOwner are the services that have a host, as one word: hosts of the same ones
-// have the same routes.
-type istioOwner string
-
 func (s istioScope) routes(services []*istioService) (routes []convert.Route) {
-	having := map[string][]*istioService{}
-	var hosts []string
-	short := map[string]convert.Change{}
-	for _, v := range services {
-		if !slices.Contains(v.gateways, s.gateway) {
-			continue
-		}
-		for _, node := range v.hosts {
-			for _, host := range s.hosts(v, strings.ToLower(convert.Text(node)), short) {
-				if _, known := having[host]; !known {
-					hosts = append(hosts, host)
-				}
-				if !slices.Contains(having[host], v) {
-					having[host] = append(having[host], v)
-				}
+	domains, owners := convert.Shared(services, func(v *istioService) (all []string) {
+		if slices.Contains(v.gateways, s.gateway) {
+			for _, node := range convert.Elements(v.Spec("hosts")) {
+				all = append(all, s.hosts(v, strings.ToLower(convert.Text(node)))...)
 			}
 		}
-	}
-	owners := map[istioOwner][]*istioService{}
-	var domains []convert.Domain
-	for _, host := range hosts {
-		var owner istioOwner
-		for _, v := range having[host] {
-			owner += istioOwner(fmt.Sprintf("%p ", v))
-		}
-		owners[owner] = having[host]
-		domains = append(domains, convert.DomainOf(owner, host, nil))
-	}
+		return all
+	})
 	for _, group := range convert.OrderDomains(domains) {
-		made := s.virtualHost(group, owners[group[0].Owner.(istioOwner)], short)
-		if convert.Misspelled(domains, group) {
-			convert.Spelled(made, convert.HostSpelled("Istio", convert.WithDot)) // which sets ignore_port_in_host_matching
-		}
+		made := s.virtualHost(group, owners[group[0].Owner])
+		convert.WithChanges(made, convert.Spelled(domains, group, "Istio", convert.WithDot)...) // which sets ignore_port_in_host_matching
 		routes = append(routes, made...)
 	}
 	return routes
@@ -139,7 +106,7 @@ func (s istioScope) routes(services []*istioService) (routes []convert.Route) {
 
 // hosts are those that a host of a service stands for at the gateway: what the
 // Gateway exposes of it, and in the mesh every spelling of a Service's name.
-func (s istioScope) hosts(v *istioService, host string, short map[string]convert.Change) (all []string) {
+func (s istioScope) hosts(v *istioService, host string) (all []string) {
 	if host == "*" {
 		host = ""
 	}
@@ -153,7 +120,7 @@ func (s istioScope) hosts(v *istioService, host string, short map[string]convert
 	switch full := name + "." + namespace + ".svc.cluster.local"; {
 	case host == "" || dotted && !cluster:
 	case namespace == "":
-		short[host] = convert.Change{Kind: convert.ShortHost, Text: fmt.Sprintf("the host %q is taken as it stands: the VirtualService has no namespace to complete it with", host)}
+		s.short[host] = convert.Change{Kind: convert.ShortHost, Text: fmt.Sprintf("the host %q is taken as it stands: the VirtualService has no namespace to complete it with", host)}
 	case s.gateway != mesh:
 		all = []string{full}
 	default:
@@ -162,14 +129,14 @@ func (s istioScope) hosts(v *istioService, host string, short map[string]convert
 			all = append(all, name)
 		}
 		for _, h := range all {
-			short[h] = convert.Change{Kind: convert.ShortHost, Text: fmt.Sprintf("the Service %s in the namespace %s is taken by its name in these spellings: %s", name, namespace, strings.Join(all, ", "))}
+			s.short[h] = convert.Change{Kind: convert.ShortHost, Text: fmt.Sprintf("the Service %s in the namespace %s is taken by its name in these spellings: %s", name, namespace, strings.Join(all, ", "))}
 		}
 	}
 	if s.exposed == nil {
 		return all
 	}
 	var shown []string
-	for _, server := range convert.Elements(convert.Child(s.exposed.Root, "spec", "servers")) {
+	for _, server := range convert.Elements(s.exposed.Spec("servers")) {
 		for _, h := range convert.Elements(convert.Child(server, "hosts")) {
 			pattern := strings.ToLower(convert.Text(h))
 			if i := strings.IndexByte(pattern, '/'); i >= 0 {
@@ -181,13 +148,7 @@ func (s istioScope) hosts(v *istioService, host string, short map[string]convert
 			if pattern == "*" {
 				pattern = ""
 			}
-			for _, host := range all {
-				for _, both := range convert.Meet(host, pattern) {
-					if !slices.Contains(shown, both) {
-						shown = append(shown, both)
-					}
-				}
-			}
+			shown = append(shown, convert.Intersect(all, []string{pattern})...)
 		}
 	}
 	return shown
@@ -195,21 +156,20 @@ func (s istioScope) hosts(v *istioService, host string, short map[string]convert
 
 // virtualHost translates the routes of all services that have some hosts: one
 // service after the other, and those that take everything last.
-func (s istioScope) virtualHost(group []convert.Domain, services []*istioService, short map[string]convert.Change) []convert.Route {
+func (s istioScope) virtualHost(group []convert.Domain, services []*istioService) []convert.Route {
 	var some, everything []convert.Route
 	for _, v := range services {
-		own := s.service(v)
-		for _, r := range own {
+		for _, r := range s.service(v) {
 			r.Hosts = convert.HostsOf(group)
 			for _, d := range group {
-				if change, ok := short[d.Text]; ok && r.Policy != nil && !slices.Contains(r.Changes, change) {
+				if change, ok := s.short[d.Text]; ok && r.Policy != nil && !slices.Contains(r.Changes, change) {
 					r.Changes = append(r.Changes, change)
 				}
 			}
 			if len(services) > 1 && r.Policy != nil {
 				r.Changes = append(r.Changes, convert.Change{Kind: convert.OrderOfObjects, Text: "several VirtualServices have the host, and are asked by age and name, as Istio does with creationTimestamp; files without it are taken to be of one age"})
 			}
-			if len(r.When) == 0 && (len(r.Paths) == 0 || convert.Normal(r.Paths[0]).Kind == convert.AnyPath) {
+			if takesAll(r) {
 				everything = append(everything, r)
 			} else {
 				some = append(some, r)
@@ -219,14 +179,20 @@ func (s istioScope) virtualHost(group []convert.Domain, services []*istioService
 	return append(append(some, everything...), convert.Route{From: services[0].From("", nil), Hosts: convert.HostsOf(group), Replies: true})
 }
 
+// takesAll reports whether a route takes every request.
+func takesAll(r convert.Route) bool {
+	return len(r.When) == 0 && (len(r.Paths) == 0 || convert.Normal(r.Paths[0]).Kind == convert.AnyPath)
+}
+
 var istioConditions = map[string]string{
+	"method": convert.Method, "authority": "the authority; write it among the hosts",
 	"scheme": "the scheme", "port": "the port", "source_labels": "the labels of the caller", "source_namespace": "the namespace of the caller",
 	"stat_prefix": "", "name": "", "gateways": "", "ignore_uri_case": "", "uri": "",
 }
 
 // service translates the routes of one service for the gateway.
 func (s istioScope) service(v *istioService) (routes []convert.Route) {
-	for i, node := range v.http {
+	for i, node := range convert.Elements(v.Spec("http")) {
 		part := fmt.Sprintf("http[%d]", i)
 		r := convert.Reader{Conversion: s.Conversion, Object: v.Object, Part: part}
 		base := convert.Route{From: v.From(part, node)}
@@ -237,9 +203,8 @@ func (s istioScope) service(v *istioService) (routes []convert.Route) {
 		if cors := convert.Child(node, "cors_policy"); cors != nil && !base.Replies {
 			base.Policy, base.Changes = istioPolicy(r, cors)
 			if base.Policy != nil {
-				base.Changes = append(base.Changes, convert.BesideThePolicy(r.Object, "headers.response", convert.AddedByIstio(convert.Child(node, "headers")))...)
-				for _, destination := range convert.Elements(convert.Child(node, "route")) {
-					base.Changes = append(base.Changes, convert.BesideThePolicy(r.Object, "headers.response", convert.AddedByIstio(convert.Child(destination, "headers")))...)
+				for _, adds := range append([]*yaml.Node{node}, convert.Elements(convert.Child(node, "route"))...) {
+					base.Changes = append(base.Changes, convert.BesideThePolicy(r.Object, "headers.response", convert.AddedByIstio(convert.Child(adds, "headers")))...)
 				}
 			}
 		}
@@ -253,7 +218,7 @@ func (s istioScope) service(v *istioService) (routes []convert.Route) {
 				continue
 			}
 			routes = append(routes, one)
-			if len(one.When) == 0 && (len(one.Paths) == 0 || convert.Normal(one.Paths[0]).Kind == convert.AnyPath) {
+			if takesAll(one) {
 				return routes
 			}
 		}
@@ -270,71 +235,39 @@ func (s istioScope) match(r convert.Reader, v *istioService, made convert.Route,
 	}) {
 		return made, false
 	}
-	when := func(node *yaml.Node, what string) {
-		made.When = append(made.When, convert.Condition{What: what, At: r.Object.At(node)})
-	}
-	anyCase, _ := r.Boolean(convert.Child(node, "ignore_uri_case"), "ignoreUriCase")
-	for _, m := range convert.Members(convert.Child(node, "uri")) {
-		at := r.Object.At(m.Value)
-		one := func(kind convert.PathKind) {
-			made.Paths = []convert.Path{{Kind: kind, Text: convert.Text(m.Value), AnyCase: anyCase, At: at}}
-		}
-		switch m.Key.Value {
+	m := convert.Match{Reader: r, Route: &made}
+	m.AnyCase, _ = r.Boolean(convert.Child(node, "ignore_uri_case"), "ignoreUriCase")
+	for _, uri := range convert.Members(convert.Child(node, "uri")) {
+		switch text := convert.Text(uri.Value); uri.Key.Value {
 		case "exact":
-			one(convert.ExactPath)
+			m.Path(convert.ExactPath, text, uri.Value)
 		case "prefix":
-			one(convert.PrefixPath)
+			m.Path(convert.PrefixPath, text, uri.Value)
 		case "regex":
-			made.Paths = r.Regex(&made, convert.Text(m.Value), anyCase, at)
+			m.Regex(text, r.Object.At(uri.Value))
 		default:
-			r.Fail(m.Key, m.Key.Value+" is no match of a uri", "write exact, prefix or regex")
+			r.Fail(uri.Key, uri.Key.Value+" is no match of a uri", "write exact, prefix or regex")
 		}
 	}
-	for _, m := range convert.Members(node) {
-		key := convert.Snake(m.Key.Value)
-		switch key {
-		case "method":
-			when(m.Value, "the method, and a preflight is OPTIONS")
-		case "authority":
-			when(m.Value, "the authority; write it among the hosts")
-		case "headers", "without_headers":
-			for _, h := range convert.Members(m.Value) {
-				when(h.Key, fmt.Sprintf("the header %q, which a preflight does not carry", h.Key.Value))
-			}
-		case "query_params":
-			for _, q := range convert.Members(m.Value) {
-				when(q.Key, fmt.Sprintf("the query parameter %q", q.Key.Value))
-			}
-		default:
-			what, known := istioConditions[key]
-			if !known {
-				what = m.Key.Value + ", which is not known here"
-			}
-			if what != "" {
-				when(m.Value, what)
-			}
-		}
+	for _, key := range convert.Members(node) {
+		m.Key(key, istioConditions)
 	}
 	return made, true
 }
 
-var istioSettings = []string{
-	"allow_origins", "allow_origin", "allow_methods", "allow_headers", "expose_headers", "max_age", "allow_credentials", "unmatched_preflights",
+var istioSettings = convert.Settings{
+	Of: "Istio's corsPolicy", Proto: true,
+	Keys:   []string{"allow_origins", "allow_origin", "allow_methods", "allow_headers", "expose_headers", "max_age", "allow_credentials", "unmatched_preflights"},
+	MaxAge: convert.Unit{Seconds: convert.Duration, What: "maxAge %q is no duration", Remedy: `write one such as "24h"`},
 }
 
 // istioPolicy reads a corsPolicy, which Istio makes a CorsPolicy of Envoy's.
 func istioPolicy(r convert.Reader, node *yaml.Node) (*convert.Policy, []convert.Change) {
 	p := &convert.Policy{}
-	for _, m := range convert.Members(node) {
-		if !slices.Contains(istioSettings, convert.Snake(m.Key.Value)) {
-			r.Fail(m.Key, fmt.Sprintf("%q is no setting of Istio's corsPolicy", m.Key.Value), "look for a typing mistake")
-		}
-	}
+	istioSettings.Check(r, node)
 	r.Origins(p, convert.Child(node, convert.AllowOrigins))
 	if convert.Child(node, convert.AllowOrigins) == nil {
-		for _, v := range r.List(convert.Child(node, "allow_origin"), "allowOrigin") {
-			p.Allow(convert.ExactOrigin(p, v.Text, false), v.At)
-		}
+		p.AllowExact(r.List(convert.Child(node, "allow_origin"), "allowOrigin"))
 	}
 	m := convert.Manner{Project: "Istio", Echoes: true, Authorization: true, Reflects: true, Unmatched: "Istio forwards it", Status: "200", Keeps: true}
 	if v := convert.Child(node, "unmatched_preflights"); v != nil {
@@ -349,20 +282,11 @@ func istioPolicy(r convert.Reader, node *yaml.Node) (*convert.Policy, []convert.
 			r.Fail(v, fmt.Sprintf("unmatchedPreflights is no %q", convert.Text(v)), "write FORWARD or IGNORE")
 		}
 	}
-	if len(p.AllowOrigins) == 0 && m.Answers {
-		return convert.Nobody(r.Object.At(node), m), nil
-	}
 	if len(p.AllowOrigins) == 0 {
-		return nil, []convert.Change{{Kind: convert.NoOrigins, Text: "the policy allows no origin, and is off here: what upstream answers a preflight counts"}}
+		return convert.WithoutOrigins(r.Object.At(node), m)
 	}
 	r.Lists(p, node)
-	if v := convert.Child(node, convert.MaxAge); v != nil {
-		if d, err := time.ParseDuration(convert.Text(v)); err == nil {
-			p.SetMaxAge(r.Object.At(v), int64(d/time.Second))
-		} else {
-			r.Fail(v, fmt.Sprintf("maxAge %q is no duration", convert.Text(v)), `write one such as "24h"`)
-		}
-	}
+	istioSettings.MaxAge.Read(r, p, convert.Child(node, convert.MaxAge))
 	p.Credentials, _ = r.Boolean(convert.Child(node, "allow_credentials"), "allowCredentials")
 	p.Finish(m)
 	p.Change(convert.EarlierInChain, "in phase AUTHN the filter stands before authentication and authorization: preflights are answered, and 401 and 403 carry CORS headers")

@@ -10,6 +10,7 @@ package kong
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,7 +18,6 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"corsfilter/internal/convert"
-
 	"corsfilter/internal/document"
 )
 
@@ -123,23 +123,10 @@ func kongOrder(c *convert.Conversion, name string, routes []kongRoute, global *c
 	}
 	starts = append(starts, len(made.Routes))
 	for i := range routes {
-		methods(&made, routes[i], starts[i], starts[i+1])
+		methods(made.Routes[starts[i]:starts[i+1]], made.Routes[starts[i+1]:], routes[i].methods)
 	}
 	if len(made.Routes) <= convert.MaxCompared {
-		for i := range routes {
-			for j := i + 1; j < len(routes) && routes[i].compare(routes[j]) == 0; j++ {
-				if made.Clash(starts[i], starts[i+1], starts[j], starts[j+1]) {
-					for n := starts[i]; n < starts[i+1]; n++ {
-						made.Routes[n].When = append(made.Routes[n].When, convert.Condition{
-							What:   "its place before " + routes[j].from.String() + ", of the same priority, so that Kong asks either first",
-							At:     routes[i].from.Place,
-							Remedy: "give one of them another host, or a longer path, or regex_priority",
-						})
-					}
-					break
-				}
-			}
-		}
+		made.Ties(starts, func(i, j int) bool { return routes[i].compare(routes[j]) == 0 }, "Kong", "give one of them another host, or a longer path, or regex_priority")
 	}
 	if global != nil {
 		made.Routes = append(made.Routes, convert.Route{From: at, Policy: global, Changes: []convert.Change{{Kind: convert.MoreResponses, Text: "Kong's own 404 for what no route takes carries CORS headers as well, and a preflight there is answered"}}})
@@ -150,18 +137,14 @@ func kongOrder(c *convert.Conversion, name string, routes []kongRoute, global *c
 
 // methods sees to a route that asks for methods: where OPTIONS is among them, and
 // nothing else takes the other ones, it is as good as one that does not.
-func methods(t *convert.Table, r kongRoute, begin, end int) {
-	if len(r.methods) == 0 {
+func methods(routes, behind []convert.Route, methods []convert.Value) {
+	if len(methods) == 0 {
 		return
 	}
-	options := slices.ContainsFunc(r.methods, func(v convert.Value) bool { return strings.EqualFold(v.Text, "OPTIONS") })
-	for i := begin; i < end; i++ {
-		made := &t.Routes[i]
-		s := convert.Step{Hosts: made.Hosts, Paths: made.Paths}
-		others := slices.ContainsFunc(t.Routes[end:], func(o convert.Route) bool {
-			other := convert.Step{Hosts: o.Hosts, Paths: o.Paths}
-			return o.Policy.Key() != made.Policy.Key() && slices.ContainsFunc(other.Cells(), s.Overlaps)
-		})
+	options := slices.ContainsFunc(methods, func(v convert.Value) bool { return strings.EqualFold(v.Text, "OPTIONS") })
+	for i := range routes {
+		made := &routes[i]
+		others := slices.ContainsFunc(behind, made.Differs)
 		switch {
 		case options && !others && made.Policy != nil:
 			made.Changes = append(slices.Clone(made.Changes), convert.Change{Kind: convert.MoreResponses, Text: "Kong's own 404 for a method that no route takes carries CORS headers as well"})
@@ -170,7 +153,7 @@ func methods(t *convert.Table, r kongRoute, begin, end int) {
 			if !options {
 				what = "methods, and OPTIONS, which a preflight is, is not among them"
 			}
-			made.When = append(made.When, convert.Condition{What: what, At: r.methods[0].At, Remedy: "take them out, or give the routes that take the same hosts and paths the same policy"})
+			made.When = append(made.When, convert.Condition{What: what, At: methods[0].At, Remedy: "take them out, or give the routes that take the same hosts and paths the same policy"})
 		}
 	}
 }
@@ -188,7 +171,7 @@ func (a kongRoute) routes() (all []convert.Route) {
 		return []convert.Route{base}
 	}
 	for _, h := range a.headers {
-		when([]convert.Value{h}, fmt.Sprintf("the header %q, which a preflight does not carry", h.Text))
+		when([]convert.Value{h}, fmt.Sprintf(convert.Header, h.Text))
 	}
 	when(a.snis, "the name in the TLS handshake")
 	when(a.addresses, "addresses")
@@ -197,7 +180,7 @@ func (a kongRoute) routes() (all []convert.Route) {
 		case a.path.exact:
 			base.Paths = []convert.Path{{Kind: convert.ExactPath, Text: a.path.text, At: a.path.at}}
 		case a.path.regex:
-			base.Paths = a.r.Regex(&base, convert.WholeRegex(a.path.text, true), false, a.path.at)
+			convert.Match{Reader: a.r, Route: &base}.Regex(convert.WholeRegex(a.path.text, true), a.path.at)
 		default:
 			base.Paths = []convert.Path{{Kind: convert.PrefixPath, Text: a.path.text, At: a.path.at}}
 		}
@@ -227,21 +210,16 @@ func (a kongRoute) routes() (all []convert.Route) {
 	return all
 }
 
-// kongScopes are the policies of one place, by what they are for.
-type kongScopes struct {
-	global *convert.Policy
-	at     convert.From
-}
-
 // kongFile is a declarative configuration.
 type kongFile struct {
 	convert.Reader
 	// services and routes are by name and id.
 	byService, byRoute map[string]*convert.Policy
 	used               map[string]bool
-	kongScopes
-	legacy bool // paths with signs of a regex are one
-	routes []kongRoute
+	global             *convert.Policy // holds for everything
+	at                 convert.From
+	legacy             bool // paths with signs of a regex are one
+	routes             []kongRoute
 }
 
 func kongFileTable(c *convert.Conversion, o *convert.Object, name string) convert.Table {
@@ -253,13 +231,10 @@ func kongFileTable(c *convert.Conversion, o *convert.Object, name string) conver
 	for i, node := range convert.Elements(convert.Child(o.Root, "services")) {
 		part := kongName("services", i, node)
 		p := f.own(part, node, f.byService)
-		for _, key := range []string{"name", "id"} {
-			if v := convert.Text(convert.Child(node, key)); v != "" {
-				services[v] = p
-			}
+		for _, name := range kongNames(node) {
+			services[name] = p
 		}
-		nested := convert.Elements(convert.Child(node, "routes"))
-		for j, r := range nested {
+		for j, r := range convert.Elements(convert.Child(node, "routes")) {
 			f.route(part+" "+kongName("routes", j, r), r, p)
 		}
 	}
@@ -286,20 +261,21 @@ func kongFileTable(c *convert.Conversion, o *convert.Object, name string) conver
 
 // kongName is what a thing is called in messages.
 func kongName(list string, i int, node *yaml.Node) string {
-	for _, key := range []string{"name", "id"} {
-		if name := convert.Text(convert.Child(node, key)); name != "" {
-			return strings.TrimSuffix(list, "s") + " " + name
-		}
+	if names := kongNames(node); len(names) > 0 {
+		return strings.TrimSuffix(list, "s") + " " + names[0]
 	}
 	return fmt.Sprintf("%s[%d]", list, i)
 }
 
+// kongNames are the name and the id of a thing, if it has them.
+func kongNames(node *yaml.Node) []string {
+	names := []string{convert.Text(convert.Child(node, "name")), convert.Text(convert.Child(node, "id"))}
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
+}
+
 // kongReference is the name or id that a reference gives.
 func kongReference(node *yaml.Node) string {
-	if node.Kind == yaml.ScalarNode {
-		return node.Value
-	}
-	return cmp.Or(convert.Text(convert.Child(node, "name")), convert.Text(convert.Child(node, "id")))
+	return cmp.Or(convert.Text(node), convert.Text(convert.Child(node, "name")), convert.Text(convert.Child(node, "id")))
 }
 
 // plugins reads those at the top, with what they are for.
@@ -383,9 +359,8 @@ func (f *kongFile) own(part string, node *yaml.Node, named map[string]*convert.P
 			p = own
 		}
 	}
-	for _, key := range []string{"name", "id"} {
-		name := convert.Text(convert.Child(node, key))
-		if named[name] == nil || name == "" {
+	for _, name := range kongNames(node) {
+		if named[name] == nil {
 			continue
 		}
 		f.used[name] = true
@@ -417,12 +392,7 @@ func (f *kongFile) route(part string, node *yaml.Node, service *convert.Policy) 
 		return
 	}
 	made := kongRoute{from: convert.From{Source: part, Place: f.Object.At(node)}, r: here, expression: convert.Child(node, "expression")}
-	made.policy = f.own(part, node, f.byRoute)
-	if made.policy == nil {
-		if made.policy = service; service == nil {
-			made.policy = f.global
-		}
-	}
+	made.policy = cmp.Or(f.own(part, node, f.byRoute), service, f.global)
 	list := func(key string) []convert.Value { return here.List(convert.Child(node, key), key) }
 	made.hosts, made.methods, made.snis = list("hosts"), list("methods"), list("snis")
 	for _, key := range []string{"sources", "destinations"} {
@@ -433,14 +403,8 @@ func (f *kongFile) route(part string, node *yaml.Node, service *convert.Policy) 
 	for _, m := range convert.Members(convert.Child(node, "headers")) {
 		made.headers = append(made.headers, convert.Value{Text: m.Key.Value, At: f.Object.At(m.Key)})
 	}
-	for key, into := range map[string]*int{"regex_priority": &made.regexPriority, "priority": &made.priority} {
-		if v := convert.Child(node, key); v != nil {
-			var err error
-			if *into, err = strconv.Atoi(convert.Text(v)); err != nil {
-				here.Fail(v, key+" is no whole number", "write one such as 10")
-			}
-		}
-	}
+	made.regexPriority = here.Whole(convert.Child(node, "regex_priority"), "regex_priority", "whole number")
+	made.priority = here.Whole(convert.Child(node, "priority"), "priority", "whole number")
 	paths := list("paths")
 	if len(paths)+len(made.hosts)+len(made.methods)+len(made.headers)+len(made.snis)+len(made.addresses) == 0 && made.expression == nil {
 		here.Fail(node, "a route asks for nothing, and Kong takes none such", "write hosts or paths")
@@ -460,18 +424,29 @@ func (f *kongFile) route(part string, node *yaml.Node, service *convert.Policy) 
 // is a regex.
 func kongPathOf(v convert.Value, legacy bool) *kongPath {
 	regex, is := strings.CutPrefix(v.Text, "~")
-	if !is && legacy && strings.ContainsFunc(regex, func(c rune) bool { return !isPlainInKong(c) }) {
-		is = true
-	}
-	return &kongPath{text: regex, regex: is, at: v.At}
+	return &kongPath{text: regex, regex: is || legacy && !plainPath.MatchString(regex), at: v.At}
 }
 
-func isPlainInKong(c rune) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune(".-_~/%", c)
-}
+var (
+	plainPath  = regexp.MustCompile(`\A[a-zA-Z0-9.\-_~/%]*\z`)
+	flatOrigin = regexp.MustCompile(`\A[a-zA-Z0-9.:/-]*\z`)
+)
 
 // kongSettings are those of the plugin.
-var kongSettings = []string{"origins", "headers", "exposed_headers", "methods", "max_age", "credentials", "private_network", "preflight_continue", "allow_origin_absent"}
+var kongSettings = convert.Settings{
+	Of: "Kong's cors plugin", Typo: ": Kong refuses it",
+	Keys: []string{"origins", "headers", "exposed_headers", "methods", "max_age", "credentials", "private_network", "preflight_continue", "allow_origin_absent"},
+	MaxAge: convert.Unit{
+		Seconds: func(text string) (int64, error) {
+			seconds, err := strconv.ParseFloat(text, 64)
+			if seconds != float64(int64(seconds)) {
+				err = strconv.ErrSyntax
+			}
+			return int64(seconds), err
+		},
+		What: "max_age %q is sent as it stands, and browsers read whole seconds alone", Remedy: "write seconds, such as 600",
+	},
+}
 
 // kongMethods is what the plugin allows where no methods are written, but for
 // TRACE and CONNECT, which no browser sends.
@@ -480,27 +455,20 @@ var kongMethods = []string{"GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPT
 // kongPolicy translates a configuration of the plugin.
 func kongPolicy(r convert.Reader, node *yaml.Node, at convert.Place) *convert.Policy {
 	p := &convert.Policy{}
-	for _, m := range convert.Members(node) {
-		if !slices.Contains(kongSettings, m.Key.Value) {
-			r.Fail(m.Key, fmt.Sprintf("%q is no setting of Kong's cors plugin", m.Key.Value), "look for a typing mistake: Kong refuses it")
-		}
-	}
+	kongSettings.Check(r, node)
 	where := func(name string) convert.Place {
 		if v := convert.Child(node, name); v != nil {
 			return r.Object.At(v)
 		}
 		return at
 	}
-	flag := func(name string) bool {
-		on, _ := r.Boolean(convert.Child(node, name), name)
-		return on
-	}
-	credentials := flag("credentials")
+	list := func(name string) []convert.Value { return r.List(convert.Child(node, name), name) }
+	credentials := r.Flag(node, "credentials")
 	p.Put(convert.AllowOrigins, nil, where("origins"))
 	kongOrigins(r, p, convert.Child(node, "origins"), at)
 
 	m := convert.Manner{Project: "Kong", Reflects: credentials, Unmatched: "Kong answers it with 200 and no access-control-allow-origin", Status: "200", Varies: true}
-	methods, headers := r.List(convert.Child(node, "methods"), "methods"), r.List(convert.Child(node, "headers"), "headers")
+	methods, headers := list("methods"), list("headers")
 	if convert.Child(node, "methods") == nil {
 		for _, method := range kongMethods {
 			methods = append(methods, convert.Value{Text: method, At: at})
@@ -510,12 +478,10 @@ func kongPolicy(r convert.Reader, node *yaml.Node, at convert.Place) *convert.Po
 		headers = []convert.Value{{Text: "*", At: where("headers")}}
 		m.Echoes, m.Authorization = true, true
 	}
-	if flag("preflight_continue") {
+	if r.Flag(node, "preflight_continue") {
 		const what = "preflight_continue leaves preflights to upstream, and this filter answers them"
 		if v := convert.Child(node, "preflight_continue"); r.Options.Partial {
-			at, of := r.Object.At(v), r.Object.String()
-			of += " " + r.Part
-			p.Comments = append(p.Comments, convert.Comment{Place: at, Text: of + ": " + what + ": no methods and headers are allowed, beyond what needs no preflight"})
+			p.Comments = append(p.Comments, convert.Comment{Place: r.Object.At(v), Text: r.Object.String() + " " + r.Part + ": " + what + ": no methods and headers are allowed, beyond what needs no preflight"})
 		} else {
 			r.Fail(v, what, "take it out, and write the methods and headers that upstream allows, or leave those out with -partial")
 		}
@@ -523,22 +489,14 @@ func kongPolicy(r convert.Reader, node *yaml.Node, at convert.Place) *convert.Po
 	}
 	p.SetList("allow_methods", where("methods"), methods)
 	p.SetList("allow_headers", where("headers"), headers)
-	p.SetList("expose_headers", where("exposed_headers"), r.List(convert.Child(node, "exposed_headers"), "exposed_headers"))
+	p.SetList("expose_headers", where("exposed_headers"), list("exposed_headers"))
 	p.Credentials = credentials
-	if v := convert.Child(node, convert.MaxAge); v != nil {
-		if seconds, err := strconv.ParseFloat(convert.Text(v), 64); err != nil || seconds != float64(int64(seconds)) {
-			r.Fail(v, fmt.Sprintf("max_age %q is sent as it stands, and browsers read whole seconds alone", convert.Text(v)), "write seconds, such as 600")
-		} else {
-			p.SetMaxAge(r.Object.At(v), int64(seconds))
-		}
-	}
-	p.PrivateNetwork = flag("private_network")
+	kongSettings.MaxAge.Read(r, p, convert.Child(node, convert.MaxAge))
+	p.PrivateNetwork = r.Flag(node, "private_network")
 	p.Put(convert.PrivateNetwork, nil, where("private_network"))
 	p.Change(convert.UpstreamHeaders, "access-control-allow-credentials and access-control-expose-headers that upstream sends itself are removed; Kong replaces them where it has some of its own, and lets them through elsewhere")
-	if v := convert.Child(node, "allow_origin_absent"); v != nil && !slices.ContainsFunc(p.AllowOrigins, convert.Anyone.Same) {
-		if absent, _ := r.Boolean(v, "allow_origin_absent"); !absent {
-			p.Change(convert.VaryIsSet, "Vary names Origin on every response; Kong does not set it where the request has no Origin")
-		}
+	if convert.Child(node, "allow_origin_absent") != nil && !p.AllowsAny() && !r.Flag(node, "allow_origin_absent") {
+		p.Change(convert.VaryIsSet, "Vary names Origin on every response; Kong does not set it where the request has no Origin")
 	}
 	p.Finish(m)
 	return p
@@ -548,17 +506,13 @@ func kongPolicy(r convert.Reader, node *yaml.Node, at convert.Place) *convert.Po
 // beginning of the origin, with an end to the last alternative alone. Regexes
 // without a colon are compared with the host.
 func kongOrigins(r convert.Reader, p *convert.Policy, node *yaml.Node, at convert.Place) {
-	all := r.List(node, "origins")
-	if star := slices.IndexFunc(all, convert.Value.IsStar); star >= 0 {
-		p.Allow(convert.Anyone, all[star].At)
-		return
-	}
+	all := convert.StarAlone(r.List(node, "origins"))
 	if len(all) == 0 {
-		p.Allow(convert.Anyone, at)
+		all = []convert.Value{{Text: "*", At: at}}
 	}
 	for _, v := range all {
 		entry := v.Text
-		if !strings.ContainsFunc(entry, func(c rune) bool { return !isFlatInKong(c) }) {
+		if v.IsStar() || flatOrigin.MatchString(entry) {
 			if len(all) > 1 { // one by itself is sent as it stands
 				entry = kongFlat(entry)
 			}
@@ -576,10 +530,6 @@ func kongOrigins(r convert.Reader, p *convert.Policy, node *yaml.Node, at conver
 		}
 		p.Allow(convert.WholeOrigin(p, regex), v.At)
 	}
-}
-
-func isFlatInKong(c rune) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune(".:/-", c)
 }
 
 // kongFlat is an origin as Kong compares it where there are several: without a

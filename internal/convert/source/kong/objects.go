@@ -1,15 +1,14 @@
 package kong
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"corsfilter/internal/convert"
-
 	"corsfilter/internal/document"
 )
 
@@ -52,7 +51,7 @@ func kongObjectsOf(c *convert.Conversion, objects []*convert.Object) *kongObject
 		}
 		k.cors = true
 		r := convert.Reader{Conversion: c, Object: o, Part: ""}
-		if off, _ := r.Boolean(convert.Child(o.Root, "disabled"), "disabled"); off {
+		if r.Flag(o.Root, "disabled") {
 			p.used = true
 			continue
 		}
@@ -81,10 +80,7 @@ func (k *kongObjects) find(o *convert.Object, name string) *kongPlugin {
 	if s, n, ok := strings.Cut(name, ":"); ok {
 		space, name = s, n
 	}
-	if p := k.plugins[space+"/"+name]; p != nil {
-		return p
-	}
-	return k.plugins["/"+name]
+	return cmp.Or(k.plugins[space+"/"+name], k.plugins["/"+name])
 }
 
 // policyOf returns the policy that an object's annotation names, and whether it
@@ -93,16 +89,11 @@ func (k *kongObjects) policyOf(o *convert.Object) (found *convert.Policy, named 
 	names, node := o.Annotation(kongAnnotations + "plugins")
 	r := convert.Reader{Conversion: k.Conversion, Object: o, Part: "annotation " + kongAnnotations + "plugins"}
 	for name := range strings.SplitSeq(names, ",") {
-		name = strings.TrimSpace(name)
-		if name == "" {
+		if name = strings.TrimSpace(name); name == "" {
 			continue
 		}
-		switch p := k.find(o, name); {
-		case p == nil && !k.Options.Partial:
-			r.Fail(node, fmt.Sprintf("the plugin %q is not in the files, and may be cors", name), "add it, or leave it out with -partial")
-		case p == nil:
-			changes = append(changes, kongMissing(name))
-		case !p.cors:
+		switch p := k.named(r, node, name, &changes); {
+		case p == nil || !p.cors:
 		case named:
 			r.Fail(node, "it names two cors plugins", "keep one")
 		default:
@@ -113,9 +104,16 @@ func (k *kongObjects) policyOf(o *convert.Object) (found *convert.Policy, named 
 	return found, named, changes
 }
 
-// kongMissing is a plugin that is left out.
-func kongMissing(name string) convert.Change {
-	return convert.Change{Kind: convert.LeftOut, Text: fmt.Sprintf("the plugin %q is not in the files, and taken as another one than cors", name)}
+// named returns the plugin of a name that stands at a node; one that is not in the files
+// is a problem, or left out.
+func (k *kongObjects) named(r convert.Reader, node *yaml.Node, name string, changes *[]convert.Change) *kongPlugin {
+	p := k.find(r.Object, name)
+	if p == nil && k.Options.Partial {
+		*changes = append(*changes, convert.Change{Kind: convert.LeftOut, Text: fmt.Sprintf("the plugin %q is not in the files, and taken as another one than cors", name)})
+	} else if p == nil {
+		r.Fail(node, fmt.Sprintf("the plugin %q is not in the files, and may be cors", name), "add it, or leave it out with -partial")
+	}
+	return p
 }
 
 // service returns the policy of a Service by its name.
@@ -131,14 +129,7 @@ func (k *kongObjects) service(space, name string) (*convert.Policy, bool, []conv
 // table makes a table of the Ingresses.
 func (k *kongObjects) table(name string) convert.Table {
 	var routes []kongRoute
-	var all []*convert.Object
-	for _, o := range k.objects {
-		if convert.IsIngress(o) && !o.Foreign("kong") {
-			all = append(all, o)
-		}
-	}
-	slices.SortStableFunc(all, convert.ByAge)
-	for _, o := range all {
+	for _, o := range convert.Ingresses(k.objects, "kong") {
 		own, has, changes := k.policyOf(o)
 		base := kongRoute{changes: changes}
 		base.attributes(convert.Reader{Conversion: k.Conversion, Object: o, Part: ""})
@@ -222,11 +213,7 @@ type kongBackend struct{ space, name string }
 // backendsOf are the Services that a rule of an HTTPRoute leads to.
 func backendsOf(o *convert.Object, rule *yaml.Node) (all []kongBackend) {
 	for _, b := range convert.Elements(convert.Child(rule, "backend_refs")) {
-		space := convert.Text(convert.Child(b, "namespace"))
-		if space == "" {
-			space = o.Space()
-		}
-		all = append(all, kongBackend{space, convert.Text(convert.Child(b, "name"))})
+		all = append(all, kongBackend{cmp.Or(convert.Text(convert.Child(b, "namespace")), o.Space()), convert.Text(convert.Child(b, "name"))})
 	}
 	return all
 }
@@ -253,12 +240,8 @@ func (a *kongRoute) attributes(r convert.Reader) {
 			a.headers = append(a.headers, convert.Value{Text: name, At: r.Object.At(m.Key)})
 		}
 	}
-	if priority, node := r.Object.Annotation(kongAnnotations + "regex-priority"); node != nil {
-		var err error
-		if a.regexPriority, err = strconv.Atoi(priority); err != nil {
-			r.Fail(node, "regex-priority is no number", "write one such as 10")
-		}
-	}
+	_, priority := r.Object.Annotation(kongAnnotations + "regex-priority")
+	a.regexPriority = r.Whole(priority, "regex-priority", "number")
 }
 
 // kongIngressPaths are the paths that the controller writes for one of an Ingress.
@@ -304,13 +287,8 @@ func (k *kongObjects) rule(o *convert.Object, rule *yaml.Node) (*convert.Policy,
 	r := convert.Reader{Conversion: k.Conversion, Object: o, Part: ""}
 	own, has, changes := k.policyOf(o)
 	for _, ref := range kongRefs(rule) {
-		p := k.find(o, convert.Text(convert.Child(ref, "name")))
-		switch {
-		case p == nil && !k.Options.Partial:
-			r.Fail(ref, fmt.Sprintf("the plugin %q is not in the files, and may be cors", convert.Text(convert.Child(ref, "name"))), "add it, or leave it out with -partial")
-		case p == nil:
-			changes = append(changes, kongMissing(convert.Text(convert.Child(ref, "name"))))
-		case p.policy == nil:
+		switch p := k.named(r, ref, convert.Text(convert.Child(ref, "name")), &changes); {
+		case p == nil || p.policy == nil:
 		case has:
 			r.Fail(ref, "a second cors plugin, beside the route's", "keep one")
 		default:
@@ -331,8 +309,5 @@ func (k *kongObjects) rule(o *convert.Object, rule *yaml.Node) (*convert.Policy,
 		}
 		own = p
 	}
-	if own == nil {
-		own = k.global
-	}
-	return own, changes
+	return cmp.Or(own, k.global), changes
 }

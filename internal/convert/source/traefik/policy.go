@@ -3,7 +3,6 @@ package traefik
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -17,29 +16,25 @@ var traefikHeaders = []string{
 	"accessControlAllowOriginListRegex", "accessControlExposeHeaders", "accessControlMaxAge", "addVaryHeader",
 }
 
+var seconds = convert.Unit{Seconds: convert.Seconds, What: "accessControlMaxAge is no whole number", Remedy: "write seconds, such as 600"}
+
 // traefikPolicy translates a headers middleware; cors says whether it has to do with
 // CORS at all.
-func traefikPolicy(r convert.Reader, node *yaml.Node) (p *convert.Policy, changes []convert.Change, cors bool) {
+func traefikPolicy(r convert.Reader, node *yaml.Node) (p *convert.Policy, cors bool) {
 	p = &convert.Policy{}
-	get := func(name string) *yaml.Node {
-		if !slices.Contains(traefikHeaders, name) { // a typing mistake here
-			panic(name)
-		}
-		return field(node, name)
-	}
-	list := func(name string) []convert.Value { return r.List(get(name), name) }
+	list := func(name string) []convert.Value { return r.List(field(node, name), name) }
 	flag := func(name string) bool {
-		on, _ := r.Boolean(get(name), name)
+		on, _ := r.Boolean(field(node, name), name)
 		return on
 	}
 	for _, m := range convert.Members(node) {
 		known := slices.ContainsFunc(traefikHeaders, func(name string) bool { return strings.EqualFold(name, m.Key.Value) })
-		if key := strings.ToLower(m.Key.Value); !known && strings.HasPrefix(key, "accesscontrol") {
-			if key == "accesscontrolalloworigin" {
-				r.Fail(m.Key, "accessControlAllowOrigin is of Traefik 2.0 and ignored since", "write accessControlAllowOriginList")
-			} else {
-				r.Fail(m.Key, fmt.Sprintf("%q is no setting of Traefik's headers middleware", m.Key.Value), "look for a typing mistake")
-			}
+		switch key := strings.ToLower(m.Key.Value); {
+		case known || !strings.HasPrefix(key, "accesscontrol"):
+		case key == "accesscontrolalloworigin":
+			r.Fail(m.Key, "accessControlAllowOrigin is of Traefik 2.0 and ignored since", "write accessControlAllowOriginList")
+		default:
+			r.Fail(m.Key, fmt.Sprintf("%q is no setting of Traefik's headers middleware", m.Key.Value), "look for a typing mistake")
 		}
 	}
 	for _, m := range convert.Members(field(node, "customResponseHeaders")) {
@@ -51,14 +46,14 @@ func traefikPolicy(r convert.Reader, node *yaml.Node) (p *convert.Policy, change
 	}
 	origins, regexes := list("accessControlAllowOriginList"), list("accessControlAllowOriginListRegex")
 	methods, headers, expose := list("accessControlAllowMethods"), list("accessControlAllowHeaders"), list("accessControlExposeHeaders")
-	credentials, vary, age := flag("accessControlAllowCredentials"), flag("addVaryHeader"), get("accessControlMaxAge")
+	credentials, vary, age := flag("accessControlAllowCredentials"), flag("addVaryHeader"), field(node, "accessControlMaxAge")
 	cors = cors || credentials || vary || age != nil || len(origins)+len(regexes)+len(methods)+len(headers)+len(expose) > 0
 	if !cors {
-		return nil, nil, false
+		return nil, false
 	}
 	m := convert.Manner{Project: "Traefik", Echoes: credentials, HidesStar: true, Unmatched: "Traefik answers it with 200 and no access-control-allow-origin", Status: "200", Keeps: true, Varies: vary}
 	if len(origins)+len(regexes) == 0 {
-		return convert.Nobody(r.Object.At(node), m), nil, true
+		return convert.Nobody(r.Object.At(node), m), true
 	}
 	any := slices.IndexFunc(origins, convert.Value.IsStar)
 	if any >= 0 {
@@ -67,9 +62,7 @@ func traefikPolicy(r convert.Reader, node *yaml.Node) (p *convert.Policy, change
 			p.Change(convert.AnyWithCredential, "any origin gets its visitors' data; Traefik before 3.6.22 and 3.7.6 sends `*` with credentials, which browsers refuse")
 		}
 	} else {
-		for _, v := range origins {
-			p.Allow(convert.ExactOrigin(p, v.Text, false), v.At)
-		}
+		p.AllowExact(origins)
 		for _, v := range regexes { // which are looked for anywhere in the origin
 			p.Allow(convert.WholeOrigin(p, convert.WholeRegex(v.Text, false)), v.At)
 		}
@@ -87,14 +80,8 @@ func traefikPolicy(r convert.Reader, node *yaml.Node) (p *convert.Policy, change
 		}
 	}
 	p.Credentials = credentials
-	if age != nil {
-		if seconds, err := strconv.ParseInt(convert.Text(age), 10, 64); err != nil {
-			r.Fail(age, "accessControlMaxAge is no whole number", "write seconds, such as 600")
-		} else {
-			p.SetMaxAge(r.Object.At(age), seconds)
-		}
-	}
+	seconds.Read(r, p, age)
 	m.Reflects = any < 0
 	p.Finish(m)
-	return p, nil, true
+	return p, true
 }

@@ -145,6 +145,14 @@ type traefikMatch struct {
 	but []traefikMatch
 }
 
+// patterns are those of hosts.
+func patterns(hosts []traefikHost) (all []string) {
+	for _, h := range hosts {
+		all = append(all, h.pattern)
+	}
+	return all
+}
+
 // narrowHosts keeps what is in both; false: nothing is.
 func (m *traefikMatch) narrowHosts(hosts []traefikHost) bool {
 	if m.hosts == nil {
@@ -168,28 +176,46 @@ func (m *traefikMatch) narrowHosts(hosts []traefikHost) bool {
 
 // narrowPaths keeps what is in both; false: nothing is.
 func (m *traefikMatch) narrowPaths(paths []convert.Path, at convert.Place) bool {
-	if m.paths == nil || len(paths) == 0 {
-		if len(paths) > 0 {
-			m.paths = paths
-		}
+	if len(paths) == 0 {
 		return true
 	}
-	var both []convert.Path
+	if m.paths == nil {
+		m.paths = paths
+		return true
+	}
 	for _, a := range m.paths {
 		for _, b := range paths {
-			switch {
-			case convert.PathCovers(a, b):
-				both = append(both, b)
-			case convert.PathCovers(b, a):
-				both = append(both, a)
-			case convert.PathsOverlap(a, b):
-				both = append(both, a)
+			if convert.PathsOverlap(a, b) && !convert.PathCovers(a, b) && !convert.PathCovers(b, a) {
 				m.when = append(m.when, convert.Condition{What: "two paths at once", At: at})
 			}
 		}
 	}
-	m.paths = both
-	return len(both) > 0
+	m.paths = bothPaths(m.paths, paths)
+	return len(m.paths) > 0
+}
+
+// bothPaths are the paths of what is in both, nil where nothing is. Where two have
+// something in common and neither is all of the other, it is more.
+func bothPaths(some, others []convert.Path) (both []convert.Path) {
+	for _, a := range convert.PathsOf(some) {
+		for _, b := range convert.PathsOf(others) {
+			switch {
+			case convert.PathCovers(a, b):
+				both = append(both, b)
+			case convert.PathsOverlap(a, b):
+				both = append(both, a)
+			}
+		}
+	}
+	return both
+}
+
+// regex are the paths of one, with what else it asks for.
+func (m *traefikMatch) regex(regex string, at convert.Place) []convert.Path {
+	made := convert.Route{}
+	convert.Match{Route: &made}.Regex(regex, at)
+	m.when = append(m.when, made.When...)
+	return made.Paths
 }
 
 // inBraces is a name in a template of version 2.
@@ -203,9 +229,7 @@ func isVersion2(branches [][]traefikTerm) bool {
 			switch t.matcher {
 			case "HostHeader", "Headers", "HeadersRegexp":
 				return true
-			case "Host", "Path", "PathPrefix":
-				return len(t.args) > 1 || inBraces.MatchString(t.args[0])
-			case "HostRegexp":
+			case "Host", "Path", "PathPrefix", "HostRegexp":
 				return len(t.args) > 1 || inBraces.MatchString(t.args[0])
 			}
 			return false
@@ -275,27 +299,22 @@ func matchOf(r convert.Reader, terms []traefikTerm, v2 bool, at convert.Place) (
 					kind, end = convert.PrefixPath, ".*"
 				}
 				if v2 && strings.Contains(arg, "{") {
-					made := convert.Route{}
-					paths = append(paths, r.Regex(&made, traefikTemplate(arg, "[^/]+")+end, false, at)...)
-					m.when = append(m.when, made.When...)
+					paths = append(paths, m.regex(traefikTemplate(arg, "[^/]+")+end, at)...)
 					continue
 				}
 				paths = append(paths, convert.Path{Kind: kind, Text: arg, At: at})
 			}
 			fits = m.narrowPaths(paths, at)
 		case "PathRegexp":
-			made := convert.Route{}
-			paths := r.Regex(&made, convert.WholeRegex(t.args[0], false), false, at)
-			m.when = append(m.when, made.When...)
-			fits = m.narrowPaths(paths, at)
+			fits = m.narrowPaths(m.regex(convert.WholeRegex(t.args[0], false), at), at)
 		case "Method":
-			when("the method, and a preflight is OPTIONS", "")
+			when(convert.Method, "")
 		case "Query", "QueryRegexp":
-			when(fmt.Sprintf("the query parameter %q", t.args[0]), "")
+			when(fmt.Sprintf(convert.Query, t.args[0]), "")
 		case "ClientIP":
 			when("the client's address", "")
 		default:
-			when(fmt.Sprintf("the header %q, which a preflight does not carry", t.args[0]), "")
+			when(fmt.Sprintf(convert.Header, t.args[0]), "")
 		}
 		if !fits {
 			return m, false

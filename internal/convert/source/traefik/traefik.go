@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -64,12 +63,11 @@ type traefik struct {
 
 // traefikMiddleware is a middleware, with its policy if it has one.
 type traefikMiddleware struct {
-	r       convert.Reader
-	node    *yaml.Node
-	cors    bool
-	policy  *convert.Policy
-	changes []convert.Change
-	used    bool
+	r      convert.Reader
+	node   *yaml.Node
+	cors   bool
+	policy *convert.Policy
+	used   bool
 }
 
 // traefikRouter is a router.
@@ -140,7 +138,7 @@ func traefikKey(space, name string) string {
 func (t *traefik) middleware(r convert.Reader, key string, node *yaml.Node) {
 	m := &traefikMiddleware{r: r, node: node}
 	if headers := field(node, "headers"); headers != nil {
-		m.policy, m.changes, m.cors = traefikPolicy(r, headers)
+		m.policy, m.cors = traefikPolicy(r, headers)
 		t.cors = t.cors || m.cors
 	}
 	t.middlewares[key] = m
@@ -153,50 +151,42 @@ func (t *traefik) ingressRoute(o *convert.Object) {
 	}
 	for i, node := range convert.Elements(o.Spec("routes")) {
 		part := fmt.Sprintf("routes[%d]", i)
-		made := traefikRouter{from: o.From(part, node), r: convert.Reader{Conversion: t.Conversion, Object: o, Part: part}, entryPoints: entryPoints, tls: o.Spec("tls") != nil}
-		made.rule, made.at = convert.Text(convert.Child(node, "match")), o.At(convert.Child(node, "match"))
+		made := t.router(o.From(part, node), o, part, convert.Child(node, "match"), convert.Child(node, "priority"), o.Spec("parentRefs"))
+		made.entryPoints, made.tls = entryPoints, o.Spec("tls") != nil
 		made.v2 = convert.Text(convert.Child(node, "syntax")) == "v2" || o.Group == "traefik.containo.us"
-		made.number(convert.Child(node, "priority"))
-		if v := o.Spec("parentRefs"); len(convert.Elements(v)) > 0 {
-			made.r.Fail(v, "parentRefs put the rule of another router in front", "write the whole rule, without parentRefs")
-		}
 		for _, ref := range convert.Elements(convert.Child(node, "middlewares")) {
-			name := convert.Text(convert.Child(ref, "name"))
-			if !strings.Contains(name, "@") {
-				space := convert.Text(convert.Child(ref, "namespace"))
-				if space == "" {
-					space = o.Space()
-				}
-				name = traefikKey(space, name)
-			}
-			made.middlewares = append(made.middlewares, name)
+			made.middlewares = append(made.middlewares, traefikRef(o, ref))
 		}
 		t.routers = append(t.routers, made)
 	}
 }
 
-func (a *traefikRouter) number(node *yaml.Node) {
-	if node == nil {
-		return
+// router reads what routers have in common.
+func (t *traefik) router(from convert.From, o *convert.Object, part string, rule, priority, parents *yaml.Node) traefikRouter {
+	made := traefikRouter{from: from, r: convert.Reader{Conversion: t.Conversion, Object: o, Part: part}, rule: convert.Text(rule), at: o.At(rule)}
+	made.priority = made.r.Whole(priority, "priority", "number")
+	if len(convert.Elements(parents)) > 0 {
+		made.r.Fail(parents, "parentRefs put the rule of another router in front", "write the whole rule, without parentRefs")
 	}
-	var err error
-	if a.priority, err = strconv.Atoi(convert.Text(node)); err != nil {
-		a.r.Fail(node, "priority is no number", "write one such as 10")
+	return made
+}
+
+// traefikRef is the middleware that an object names.
+func traefikRef(o *convert.Object, ref *yaml.Node) string {
+	name := convert.Text(convert.Child(ref, "name"))
+	if strings.Contains(name, "@") {
+		return name
 	}
+	return traefikKey(cmp.Or(convert.Text(convert.Child(ref, "namespace")), o.Space()), name)
 }
 
 func (t *traefik) file(o *convert.Object) {
 	for _, m := range convert.Members(field(o.Root, "http", "routers")) {
 		part := "router " + m.Key.Value
-		made := traefikRouter{from: convert.From{Source: part, Place: o.At(m.Key)}, r: convert.Reader{Conversion: t.Conversion, Object: o, Part: part}, tls: field(m.Value, "tls") != nil}
-		made.rule, made.at = convert.Text(field(m.Value, "rule")), o.At(field(m.Value, "rule"))
-		made.v2 = convert.Text(field(m.Value, "ruleSyntax")) == "v2"
-		made.number(field(m.Value, "priority"))
+		made := t.router(convert.From{Source: part, Place: o.At(m.Key)}, o, part, field(m.Value, "rule"), field(m.Value, "priority"), field(m.Value, "parentRefs"))
+		made.tls, made.v2 = field(m.Value, "tls") != nil, convert.Text(field(m.Value, "ruleSyntax")) == "v2"
 		for _, e := range convert.Elements(field(m.Value, "entryPoints")) {
 			made.entryPoints = append(made.entryPoints, convert.Text(e))
-		}
-		if v := field(m.Value, "parentRefs"); len(convert.Elements(v)) > 0 {
-			made.r.Fail(v, "parentRefs put the rule of another router in front", "write the whole rule, without parentRefs")
 		}
 		names := convert.Elements(field(m.Value, "middlewares"))
 		names = append(names, convert.Elements(field(o.Root, "http", "services", convert.Text(field(m.Value, "service")), "middlewares"))...)
@@ -253,13 +243,7 @@ func (t *traefik) ingress(o *convert.Object) {
 	for _, p := range convert.IngressPaths(o) {
 		made := base
 		made.from, made.r, made.at = p.From(), convert.Reader{Conversion: t.Conversion, Object: o, Part: p.Part}, p.At
-		if priority != nil {
-			if n, err := strconv.Atoi(priority.Value); err == nil {
-				made.priority = n
-			} else {
-				made.r.Fail(priority, "router.priority is no number", "write one such as 10")
-			}
-		}
+		made.priority = made.r.Whole(priority, "router.priority", "number")
 		for _, service := range t.objects {
 			if convert.IsService(service) && service.Space() == o.Space() && service.Name == p.Service {
 				list, _ := traefikAnnotation(service, "service.middlewares")
@@ -316,13 +300,10 @@ func (t *traefik) chain(a *traefikRouter) {
 			if chained := field(m.node, "chain", "middlewares"); chained != nil {
 				var inner []string
 				for _, e := range convert.Elements(chained) {
-					switch n, space := convert.Text(convert.Child(e, "name")), convert.Text(convert.Child(e, "namespace")); {
-					case e.Kind == yaml.ScalarNode:
+					if e.Kind == yaml.ScalarNode {
 						inner = append(inner, traefikName(e.Value, traefikInFile))
-					case strings.Contains(n, "@"):
-						inner = append(inner, n)
-					default:
-						inner = append(inner, traefikKey(cmp.Or(space, m.r.Object.Space()), n))
+					} else {
+						inner = append(inner, traefikRef(m.r.Object, e))
 					}
 				}
 				walk(inner)
@@ -375,23 +356,18 @@ func (w traefikWay) String() string {
 // responses are of no use to a page.
 func (t *traefik) tables() (tables []convert.Table) {
 	var ways []traefikWay
-	add := func(w traefikWay) {
-		if !slices.Contains(ways, w) {
-			ways = append(ways, w)
-		}
-	}
 	for _, a := range t.routers {
 		for _, e := range a.entryPoints {
-			add(traefikWay{e, a.tls})
+			ways = append(ways, traefikWay{e, a.tls})
 		}
 	}
 	for _, a := range t.routers {
 		if len(a.entryPoints) == 0 && !slices.ContainsFunc(ways, func(w traefikWay) bool { return w.tls == a.tls }) {
-			add(traefikWay{"", a.tls})
+			ways = append(ways, traefikWay{"", a.tls})
 		}
 	}
 	redirected := false
-	for _, w := range ways {
+	for _, w := range convert.Unique(ways) {
 		var own []traefikRouter
 		for _, a := range t.routers {
 			if a.tls == w.tls && (len(a.entryPoints) == 0 || slices.Contains(a.entryPoints, w.entryPoint)) {
@@ -406,13 +382,9 @@ func (t *traefik) tables() (tables []convert.Table) {
 			tables = append(tables, t.table(w.String(), own))
 		}
 	}
-	if redirected {
-		for i := range tables {
-			for j := range tables[i].Routes {
-				if r := &tables[i].Routes[j]; r.Policy != nil {
-					r.Changes = append(slices.Clone(r.Changes), convert.Change{Kind: convert.MoreResponses, Text: "redirects to https carry CORS headers as well, where the filter is loaded for plain http"})
-				}
-			}
+	for _, table := range tables {
+		if redirected {
+			convert.WithChanges(table.Routes, convert.Change{Kind: convert.MoreResponses, Text: "redirects to https carry CORS headers as well, where the filter is loaded for plain http"})
 		}
 	}
 	return tables
@@ -442,20 +414,7 @@ func (t *traefik) table(name string, routers []traefikRouter) convert.Table {
 		return made
 	}
 	labels(&made, matches)
-	for i := range routers {
-		for j := i + 1; j < len(routers) && routers[i].priority == routers[j].priority; j++ {
-			if made.Clash(starts[i], starts[i+1], starts[j], starts[j+1]) {
-				for n := starts[i]; n < starts[i+1]; n++ {
-					made.Routes[n].When = append(made.Routes[n].When, convert.Condition{
-						What:   "its place before " + routers[j].from.String() + ", of the same priority, so that Traefik asks either first",
-						At:     routers[i].from.Place,
-						Remedy: "give one of them a priority",
-					})
-				}
-				break
-			}
-		}
-	}
+	made.Ties(starts, func(i, j int) bool { return routers[i].priority == routers[j].priority }, "Traefik", "give one of them a priority")
 	if made.Routes = t.leaveOut(made.Routes, matches); len(made.Routes) > convert.MaxCompared {
 		t.Problem(routers[0].from.Place, name, fmt.Sprintf("what its rules leave out makes more than %d routes", convert.MaxCompared), "convert some of the files at a time")
 		made.Routes = nil
@@ -478,12 +437,9 @@ func (t *traefik) leaveOut(routes []convert.Route, matches []traefikMatch) (all 
 				r.When = append(slices.Clone(r.When), region.when...)
 				continue
 			}
-			none := convert.Route{From: r.From, Paths: region.paths}
-			for _, h := range region.hosts {
-				none.Hosts = append(none.Hosts, h.pattern)
-			}
+			none := convert.Route{From: r.From, Hosts: patterns(region.hosts), Paths: region.paths}
 			for _, next := range append(rest[:len(rest):len(rest)], none) {
-				if next.Hosts, next.Paths = bothHosts(next.Hosts, none.Hosts), bothPaths(next.Paths, none.Paths); next.Hosts == nil || next.Paths == nil {
+				if next.Hosts, next.Paths = convert.Intersect(next.Hosts, none.Hosts), bothPaths(next.Paths, none.Paths); next.Hosts == nil || next.Paths == nil {
 					continue
 				}
 				if next.Hosts[0] == "" {
@@ -500,33 +456,6 @@ func (t *traefik) leaveOut(routes []convert.Route, matches []traefikMatch) (all 
 	return all
 }
 
-// bothHosts are the patterns of what is in both, nil where nothing is.
-func bothHosts(some, others []string) (both []string) {
-	for _, host := range convert.ListOf(some) {
-		if host == "" {
-			return convert.ListOf(others)
-		}
-		both = append(both, convert.Intersect(host, others)...)
-	}
-	return both
-}
-
-// bothPaths are the paths of what is in both, nil where nothing is. Where two have
-// something in common and neither is all of the other, it is more.
-func bothPaths(some, others []convert.Path) (both []convert.Path) {
-	for _, a := range convert.PathsOf(some) {
-		for _, b := range convert.PathsOf(others) {
-			switch {
-			case convert.PathCovers(a, b):
-				both = append(both, b)
-			case convert.PathsOverlap(a, b):
-				both = append(both, a)
-			}
-		}
-	}
-	return both
-}
-
 // routes are those of a router, one for each alternative of its rule.
 func (a traefikRouter) routes() (all []convert.Route, matches []traefikMatch) {
 	branches, err := traefikBranches(a.rule)
@@ -540,15 +469,10 @@ func (a traefikRouter) routes() (all []convert.Route, matches []traefikMatch) {
 		if !ok {
 			continue
 		}
-		made := convert.Route{From: a.from, Paths: m.paths, When: m.when}
-		for _, h := range m.hosts {
-			made.Hosts = append(made.Hosts, h.pattern)
-		}
+		made := convert.Route{From: a.from, Hosts: patterns(m.hosts), Paths: m.paths, When: m.when, Changes: slices.Clone(a.changes)}
 		if a.cors != nil {
 			made.Policy = a.cors.policy
-			made.Changes = slices.Clone(a.cors.changes)
 		}
-		made.Changes = append(made.Changes, a.changes...)
 		all = append(all, made)
 		matches = append(matches, m)
 	}
@@ -565,15 +489,10 @@ func labels(t *convert.Table, matches []traefikMatch) {
 				continue
 			}
 			deeper := slices.ContainsFunc(t.Routes[i+1:], func(o convert.Route) bool {
-				if o.Policy.Key() == made.Policy.Key() || !slices.ContainsFunc(convert.PathsOf(made.Paths), func(p convert.Path) bool {
-					return convert.SomePath(o.Paths, func(q convert.Path) bool { return convert.PathsOverlap(p, q) })
-				}) {
-					return false
-				}
-				return convert.SomeHost(o.Hosts, func(pattern string) bool {
-					return pattern != h.pattern && convert.HostsOverlap(pattern, h.pattern) &&
-						(pattern == "" || strings.Count(pattern, ".") != strings.Count(h.pattern, "."))
+				o.Hosts = slices.DeleteFunc(slices.Clone(convert.ListOf(o.Hosts)), func(pattern string) bool {
+					return pattern == h.pattern || pattern != "" && strings.Count(pattern, ".") == strings.Count(h.pattern, ".")
 				})
+				return len(o.Hosts) > 0 && o.Differs(convert.Route{Hosts: []string{h.pattern}, Paths: made.Paths, Policy: made.Policy})
 			})
 			if deeper {
 				made.When = append(made.When, convert.Condition{What: "the host " + h.pattern + " with one label for the star", At: made.From.Place, Remedy: "write the hosts"})

@@ -1,0 +1,85 @@
+package convert
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Settings is the table of what a policy of a source may say.
+type Settings struct {
+	// Of says whose they are: "Envoy's CorsPolicy". Typo is what to say of others, after
+	// the advice to look for a typing mistake.
+	Of, Typo string
+	// Keys are all that there are. Proto says that those may be written in lowerCamelCase
+	// as well.
+	Keys  []string
+	Proto bool
+	// Internal is how keys begin that are none of the policy's.
+	Internal string
+	// MaxAge is how the source writes it.
+	MaxAge Unit
+}
+
+// Unit is how a number of seconds is written.
+type Unit struct {
+	Seconds func(text string) (int64, error)
+	// What says what a text is that is none, and Remedy what to write.
+	What, Remedy string
+}
+
+// Seconds is a number by itself, and Duration one of Go.
+func Seconds(text string) (int64, error) { return strconv.ParseInt(text, 10, 64) }
+
+func Duration(text string) (int64, error) {
+	d, err := time.ParseDuration(text)
+	return int64(d / time.Second), err
+}
+
+// Check says which keys of a policy are none.
+func (s Settings) Check(r Reader, node *yaml.Node) {
+	for _, m := range Members(node) {
+		key := m.Key.Value
+		if s.Internal != "" && strings.HasPrefix(key, s.Internal) {
+			continue
+		}
+		if !slices.Contains(s.Keys, key) && !(s.Proto && slices.Contains(s.Keys, Snake(key))) {
+			r.Fail(m.Key, fmt.Sprintf("%q is no setting of %s", Shortened(key), s.Of), "look for a typing mistake"+s.Typo)
+		}
+	}
+}
+
+// Read sets max_age to what a node says; where there is none, nothing is set.
+func (u Unit) Read(r Reader, p *Policy, node *yaml.Node) {
+	if node == nil {
+		return
+	}
+	seconds, err := u.Seconds(Text(node))
+	if err != nil {
+		r.Fail(node, strings.ReplaceAll(u.What, "%q", strconv.Quote(Shortened(Text(node)))), u.Remedy)
+		return
+	}
+	p.SetMaxAge(r.Object.At(node), seconds)
+}
+
+// AllowExact adds origins that are compared letter by letter.
+func (p *Policy) AllowExact(values []Value) {
+	for _, v := range values {
+		p.Allow(ExactOrigin(p, v.Text, false), v.At)
+	}
+}
+
+// StarAlone is the first star of a list where it has one, and otherwise all of it.
+func StarAlone(values []Value) []Value {
+	if star := slices.IndexFunc(values, Value.IsStar); star >= 0 {
+		return values[star : star+1]
+	}
+	return values
+}
+
+// AllowsAny reports whether a star is among the origins.
+func (p *Policy) AllowsAny() bool { return slices.ContainsFunc(p.AllowOrigins, Anyone.Same) }
