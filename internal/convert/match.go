@@ -19,12 +19,14 @@ type Match struct {
 
 // Asks adds what the match asks for beyond host and path.
 func (m Match) Asks(node *yaml.Node, what, remedy string) {
-	m.When = append(m.When, Condition{what, m.Object.At(node), remedy})
+	at := m.Object.At(node)
+	m.When = append(m.When, Condition{what, at, remedy})
 }
 
 // Path is the path that the match asks for.
 func (m Match) Path(kind PathKind, text string, node *yaml.Node) {
-	m.Paths = []Path{{kind, text, m.AnyCase, m.Object.At(node)}}
+	at := m.Object.At(node)
+	m.Paths = []Path{{kind, text, m.AnyCase, at}}
 }
 
 // Key adds what a key asks for: headers, parameters of the query, or what the source's

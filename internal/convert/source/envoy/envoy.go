@@ -439,7 +439,8 @@ func envoyPolicy(r convert.Reader, policies []*yaml.Node) (*convert.Policy, []co
 	}
 	for _, name := range convert.NameLists {
 		v := first(name)
-		p.SetList(name, r.Object.At(v), r.Commas(v, name))
+		list := r.Commas(v, name)
+		p.SetList(name, r.Object.At(v), list)
 	}
 	envoySettings.MaxAge.Read(r, p, first(convert.MaxAge))
 	p.Credentials, _ = r.Boolean(first("allow_credentials"), "allow_credentials")

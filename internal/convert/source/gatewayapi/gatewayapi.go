@@ -308,7 +308,8 @@ func pathMatch(made convert.Match, m *gatewayMatch, node *yaml.Node) {
 		made.Path(convert.BelowPath, strings.TrimSuffix(written, "/"), node)
 	case "RegularExpression":
 		m.kind = 1
-		made.Regex(written, made.Object.At(node))
+		at := made.Object.At(node)
+		made.Regex(written, at)
 	default:
 		made.Asks(node, "a path of type "+kind, "")
 	}

@@ -291,7 +291,8 @@ func services(p convert.IngressPath) (all []string) {
 	if p.Service == "" {
 		return nil
 	}
-	name := p.Service + "." + p.Object.Space() + ".svc.cluster.local"
+	space := p.Object.Space()
+	name := p.Service + "." + space + ".svc.cluster.local"
 	if _, err := strconv.Atoi(p.Port); err == nil {
 		name += ":" + p.Port
 	}
