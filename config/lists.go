@@ -66,8 +66,8 @@ func (p *parser) compileHeaders(s *SourcePolicy, policy *Policy) {
 	if all == nil {
 		return
 	}
-	// "*" stands for every name but authorization, and with credentials the
-	// request's own list goes out instead (Fetch, section 3.3.3).
+	// "*" stands for every name but authorization, for requests without credentials (Fetch,
+	// section 3.3.3). Where there may be some, the request's own list goes out instead.
 	policy.anyHeader = true
 	policy.AllowHeaders = "*"
 	if policy.Credentials {

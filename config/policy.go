@@ -11,8 +11,8 @@ type Policy struct {
 	// What nearly every decision asks for comes first. PreflightStatus is never 0.
 	Settings
 	// EchoMethod and EchoHeaders say that the request's own method and header
-	// names are sent back: "*" has no special meaning with credentials (Fetch,
-	// section 3.3.3).
+	// names are sent back: "*" is a name for a request with credentials (Fetch, section
+	// 3.3.3), and a preflight does not tell which one follows.
 	EchoMethod  bool
 	EchoHeaders bool
 	// ExposeHeaders, AllowMethods, AllowHeaders and MaxAge are the values of the
