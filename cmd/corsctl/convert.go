@@ -36,12 +36,11 @@ match, or a manifest with it. It recognises by itself what a file holds:
 Several files, folders, documents and Kubernetes Lists are read as one. Without
 a file, or for the file "-", it reads standard input.
 
-What can not be carried over, such as a match by header or by a regex of the
-path, is an error with its line and what to do; with -partial it is left out,
-with a comment beside the rule. What the configuration does otherwise than the
-source is listed on standard error, by rule. What the filter refuses without a
-waiver is refused here, too; with -tolerate NAME the policies that need it get
-the waiver.`,
+What can not be carried over, such as a match by header, is an error with its
+line and what to do; with -partial it is left out, with a comment beside the
+rule. What the configuration does otherwise than the source is listed on standard
+error, by rule. What the filter refuses without a waiver is refused here, too;
+with -tolerate NAME the origins and policies that need it get the waiver.`,
 	examples: []example{
 		{"A configuration of what Envoy's own filter has:", "corsctl convert routes.yaml"},
 		{"In a whole manifest for Istio:", "corsctl convert -o wasmplugin routes.yaml"},
