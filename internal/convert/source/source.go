@@ -4,6 +4,9 @@ package source
 
 import (
 	"corsfilter/internal/convert"
+	"corsfilter/internal/convert/source/apigateway"
+	"corsfilter/internal/convert/source/apisix"
+	"corsfilter/internal/convert/source/bucket"
 	"corsfilter/internal/convert/source/envoy"
 	"corsfilter/internal/convert/source/envoygateway"
 	"corsfilter/internal/convert/source/gatewayapi"
@@ -24,6 +27,9 @@ var all = []convert.Source{
 	kong.Source,
 	traefik.Source,
 	ingressnginx.Source,
+	apisix.Source,
+	apigateway.Source,
+	bucket.Source,
 }
 
 // Convert makes one configuration of the policies in files: see

@@ -123,7 +123,7 @@ func kongOrder(c *convert.Conversion, name string, routes []kongRoute, global *c
 	}
 	starts = append(starts, len(made.Routes))
 	for i := range routes {
-		methods(made.Routes[starts[i]:starts[i+1]], made.Routes[starts[i+1]:], routes[i].methods)
+		convert.Methods(made.Routes[starts[i]:starts[i+1]], made.Routes[starts[i+1]:], routes[i].methods, "Kong")
 	}
 	if len(made.Routes) <= convert.MaxCompared {
 		made.Ties(starts, func(i, j int) bool { return routes[i].compare(routes[j]) == 0 }, "Kong", "give one of them another host, or a longer path, or regex_priority")
@@ -133,29 +133,6 @@ func kongOrder(c *convert.Conversion, name string, routes []kongRoute, global *c
 	}
 	convert.Dotted(made.Routes, "Kong")
 	return made
-}
-
-// methods sees to a route that asks for methods: where OPTIONS is among them, and
-// nothing else takes the other ones, it is as good as one that does not.
-func methods(routes, behind []convert.Route, methods []convert.Value) {
-	if len(methods) == 0 {
-		return
-	}
-	options := slices.ContainsFunc(methods, func(v convert.Value) bool { return strings.EqualFold(v.Text, "OPTIONS") })
-	for i := range routes {
-		made := &routes[i]
-		others := slices.ContainsFunc(behind, made.Differs)
-		switch {
-		case options && !others && made.Policy != nil:
-			made.Changes = append(slices.Clone(made.Changes), convert.Change{Kind: convert.MoreResponses, Text: "Kong's own 404 for a method that no route takes carries CORS headers as well"})
-		case options || others || made.Policy != nil:
-			what := "methods"
-			if !options {
-				what = "methods, and OPTIONS, which a preflight is, is not among them"
-			}
-			made.When = append(made.When, convert.Condition{What: what, At: methods[0].At, Remedy: "take them out, or give the routes that take the same hosts and paths the same policy"})
-		}
-	}
 }
 
 // routes translates one route.
