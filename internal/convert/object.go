@@ -248,11 +248,24 @@ type Reader struct {
 }
 
 func (r Reader) Fail(node *yaml.Node, what, remedy string) {
-	source := r.Object.String()
-	if r.Part != "" {
-		source = strings.TrimSpace(source + " " + r.Part)
-	}
+	source := r.place()
 	r.Problem(r.Object.At(node), source, what, remedy)
+}
+
+// place names the object and the part.
+func (r Reader) place() string {
+	name := r.Object.String()
+	return strings.TrimSpace(name + " " + r.Part)
+}
+
+// Leave refuses a part of a policy, or leaves it out with a comment.
+func (r Reader) Leave(p *Policy, at Place, what, remedy string) {
+	source := r.place()
+	if r.Options.Partial {
+		p.Comments = append(p.Comments, Comment{at, Printable(source + ": " + what)})
+		return
+	}
+	r.Problem(at, source, what, remedy+", or leave it out with -partial")
 }
 
 // Inside is the reader of a part.

@@ -139,15 +139,13 @@ func (b bucket) table(c *convert.Conversion) convert.Table {
 		r := convert.Reader{Conversion: c, Object: next.o, Part: fmt.Sprintf("%s rule %d", b.name, i+2)}
 		p := of.policy(r, next.node)
 		const what = "its methods, headers, credentials or seconds are others than those of rule 1, and a policy has one set of them for all of its origins"
-		switch {
-		case alike(made, p):
-			for _, o := range p.AllowOrigins {
-				made.Allow(o, r.Object.At(next.node))
-			}
-		case c.Options.Partial:
-			made.Comments = append(made.Comments, convert.Comment{Place: r.Object.At(next.node), Text: convert.Printable(r.Part + ": " + what)})
-		default:
-			r.Fail(next.node, what, "write them alike, or leave the rule out with -partial")
+		at := r.Object.At(next.node)
+		if !alike(made, p) {
+			r.Leave(made, at, what, "write them alike")
+			continue
+		}
+		for _, o := range p.AllowOrigins {
+			made.Allow(o, at)
 		}
 	}
 	made.Finish(of.manner)
@@ -178,7 +176,9 @@ func (of *cloud) policy(r convert.Reader, node *yaml.Node) *convert.Policy {
 	}
 	p.Unlisted(of.name)
 	if of == &gcs {
-		p.SetList("expose_headers", r.Object.At(convert.Child(node, "responseHeader")), r.List(convert.Child(node, "responseHeader"), "responseHeader"))
+		exposed := convert.Child(node, "responseHeader")
+		names := r.List(exposed, "responseHeader")
+		p.SetList("expose_headers", r.Object.At(exposed), names)
 		return p
 	}
 	if p.Credentials = !p.AllowsAny(); p.Credentials {
@@ -189,12 +189,7 @@ func (of *cloud) policy(r convert.Reader, node *yaml.Node) *convert.Policy {
 			return false
 		}
 		at := p.Places[convert.Entry{Setting: "allow_headers", Element: n}]
-		what := fmt.Sprintf("the header %q has a star in it, and a list here names each header, or any by `*`", n.Value)
-		if r.Options.Partial {
-			p.Comments = append(p.Comments, convert.Comment{Place: at, Text: convert.Printable(r.Part + ": " + what)})
-		} else {
-			r.Problem(at, r.Part, what, "write the names that pages send, or leave it out with -partial")
-		}
+		r.Leave(p, at, fmt.Sprintf("the header %q has a star in it, and a list here names each header, or any by `*`", n.Value), "write the names that pages send")
 		return true
 	})
 	return p
