@@ -14,6 +14,7 @@ import (
 	"corsfilter/internal/convert/source/ingressnginx"
 	"corsfilter/internal/convert/source/istio"
 	"corsfilter/internal/convert/source/kong"
+	"corsfilter/internal/convert/source/nginx"
 	"corsfilter/internal/convert/source/traefik"
 )
 
@@ -27,6 +28,7 @@ var all = []convert.Source{
 	kong.Source,
 	traefik.Source,
 	ingressnginx.Source,
+	nginx.Source,
 	apisix.Source,
 	apigateway.Source,
 	bucket.Source,
