@@ -360,7 +360,7 @@ func (s server) tries(d level, own *convert.Policy, locations []location) {
 	for _, l := range locations {
 		takes := l.text == target
 		if l.regex() {
-			re, err := regexp.Compile(map[string]string{"~*": anyCase}[l.sign] + l.text)
+			re, err := regexp.Compile(map[string]string{"~*": convert.AnyCase}[l.sign] + l.text)
 			takes = err == nil && re.MatchString(target)
 		} else if l.sign == "" || l.sign == "^~" {
 			takes = strings.HasPrefix(target, l.text)
@@ -385,8 +385,12 @@ func (s server) route(levels []level) convert.Route {
 	}
 	at := s.Object.At(node(last))
 	made := convert.Route{From: convert.From{Source: s.Part, Place: at}}
-	x := &runner{server: s, levels: levels, known: map[string]bool{}}
-	made.Policy = x.policy()
-	made.Replies = made.Policy == nil && x.run("GET", origin{}).returned != 0
+	x := &runner{server: s, levels: levels}
+	x.Observer = &convert.Observer{Reader: s.Reader, At: at, Project: "nginx", Run: x.run, Keeps: "nginx adds its own beside them, and browsers refuse two"}
+	made.Policy = x.Policy()
+	made.Replies = made.Policy == nil && x.run("GET", convert.Origin{}).Status != 0
+	if made.Policy != nil {
+		made.Policy.Change(convert.PathSpelling, "a path is compared as the proxy has it; nginx decodes it first, and takes slashes that follow each other for one")
+	}
 	return made
 }

@@ -1,14 +1,12 @@
 package nginx
 
 import (
-	"fmt"
 	"net/textproto"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
-	"corsfilter/config"
 	"corsfilter/internal/convert"
 )
 
@@ -19,46 +17,18 @@ type value struct {
 	origin, known bool
 }
 
-// origin is one that the configuration tells from others: a text, or one that matches
-// some of the regexes, whatever it is.
-type origin struct {
-	text    string
-	matches map[string]bool
-}
-
-// runner runs a location's directives.
+// runner runs the directives of a location, the innermost of some blocks.
 type runner struct {
 	server
+	*convert.Observer
 	levels []level
-	// texts and regexes are what the runs compared the origin with; known are the texts.
-	texts, regexes []string
-	known          map[string]bool
 }
-
-// outcome is what a run sends.
-type outcome struct {
-	// allowed says that the response's ACAO is the origin, or a star.
-	allowed, star bool
-	returned      int
-	headers       map[string]string
-	// all says that those of all of its statuses are sent, errors too.
-	always bool
-	origin level // where ACAO is added
-}
-
-const maxRegexes = 10
-
-// anyCase begins a regex that ~* asks.
-const anyCase = "(?i)"
-
-// elsewhere is an origin that nothing names.
-const elsewhere = "https://elsewhere.invalid"
 
 // state is that of one run.
 type state struct {
 	*runner
 	method string
-	origin origin
+	origin convert.Origin
 	vars   map[string]value
 	inner  level // the if whose block counts
 	status int
@@ -67,7 +37,7 @@ type state struct {
 	unsure map[string]bool
 }
 
-func (x *runner) run(method string, o origin) outcome {
+func (x *runner) run(method string, o convert.Origin) convert.Sent {
 	s := &state{runner: x, method: method, origin: o, vars: map[string]value{}, unsure: map[string]bool{}}
 	last := x.levels[len(x.levels)-1]
 	switch {
@@ -137,7 +107,7 @@ func (s *state) condition(d level) (holds, known bool) {
 	case "~", "~*", "!~", "!~*":
 		regex := arg(d, 2)
 		if strings.HasSuffix(sign, "*") {
-			regex = anyCase + regex
+			regex = convert.AnyCase + regex
 		}
 		return s.matches(d, v, regex) == (sign[0] == '~'), v.known
 	}
@@ -145,28 +115,18 @@ func (s *state) condition(d level) (holds, known bool) {
 }
 
 func (s *state) equal(v value, text string, fold bool) bool {
-	if v.origin && text != "" && !s.known[text] {
-		s.texts, s.known[text] = append(s.texts, text), true
+	if v.origin && fold {
+		text = strings.ToLower(text)
 	}
-	return v.text == text || fold && strings.EqualFold(v.text, text)
+	return v.origin && s.Is(s.origin, text) || !v.origin && (v.text == text || fold && strings.EqualFold(v.text, text))
 }
 
 func (s *state) matches(d level, v value, regex string) bool {
+	if v.origin {
+		return s.Matches(s.origin, regex, s.server.Object.At(node(d)))
+	}
 	re, err := regexp.Compile(regex)
-	if err != nil {
-		s.fail(d, fmt.Sprintf("the regex %q is none of RE2, which is read here", convert.Shortened(regex)), "write it without looking ahead or back")
-		return false
-	}
-	if !v.origin {
-		return re.MatchString(v.text)
-	}
-	if !slices.Contains(s.regexes, regex) {
-		s.regexes = append(s.regexes, regex)
-	}
-	if s.origin.matches == nil {
-		return re.MatchString(s.origin.text)
-	}
-	return s.origin.matches[regex]
+	return err == nil && re.MatchString(v.text)
 }
 
 var variable = regexp.MustCompile(`\$(?:\{(\w+)\}|(\w+))`)
@@ -187,22 +147,16 @@ func (s *state) expand(text string) value {
 	return all
 }
 
-// asked stand for what a preflight asks for.
-const (
-	askedHeaders = "\x00headers"
-	askedMethod  = "\x00method"
-)
-
 func (s *state) variable(name string) value {
 	switch name {
 	case "http_origin":
-		return value{s.origin.text, true, true}
+		return value{s.origin.Text, true, true}
 	case "request_method":
 		return value{text: s.method, known: true}
 	case "http_access_control_request_headers":
-		return value{text: askedHeaders, known: true}
+		return value{text: convert.AskedHeaders, known: true}
 	case "http_access_control_request_method":
-		return value{text: askedMethod, known: true}
+		return value{text: convert.AskedMethod, known: true}
 	}
 	if v, set := s.vars[name]; set {
 		v.known = v.known && !s.unsure[name]
@@ -230,14 +184,14 @@ func (s *state) mapped(d level) value {
 			otherwise = arg(entry, 0)
 		case entry.Directive == "hostnames" || entry.Directive == "include":
 			v.known = false
-		case key[:min(1, len(key))] != "~" && s.equal(v, strings.ToLower(key), true):
+		case key[:min(1, len(key))] != "~" && s.equal(v, key, true):
 			return s.result(arg(entry, 0), v)
 		}
 	}
 	for _, entry := range d.Block {
 		if regex, is := strings.CutPrefix(entry.Directive, "~"); is {
 			if after, ok := strings.CutPrefix(regex, "*"); ok {
-				regex = anyCase + after
+				regex = convert.AnyCase + after
 			}
 			if s.matches(entry, v, regex) {
 				return s.result(arg(entry, 0), v)
@@ -257,8 +211,8 @@ func (s *state) result(text string, of value) value {
 var success = []int{0, 200, 201, 204, 206, 301, 302, 303, 304, 307, 308}
 
 // send looks at the headers that the innermost block with any adds.
-func (s *state) send(blocks []level) outcome {
-	made := outcome{returned: s.status, headers: map[string]string{}, always: true}
+func (s *state) send(blocks []level) convert.Sent {
+	made := convert.Sent{Status: s.status, Headers: map[string]string{}}
 	if s.inner != nil {
 		blocks = append(slices.Clone(blocks), s.inner)
 	}
@@ -275,194 +229,17 @@ func (s *state) send(blocks []level) outcome {
 		}
 		always := arg(d, 2) == "always"
 		v := s.expand(arg(d, 1))
-		switch made.always = made.always && always; {
+		switch made.Partly = made.Partly || !always; {
 		case !v.known:
 			s.fail(d, "the value "+arg(d, 1)+" of "+name+" hangs on more than the origin and the method", "write it by $http_origin, or as a text")
 		case v.text == "" || !always && !slices.Contains(success, s.status):
-		case name == "Access-Control-Allow-Origin":
-			if made.origin != nil {
-				s.fail(d, "a second Access-Control-Allow-Origin is added, and browsers refuse two", "keep one")
-			}
-			made.origin, made.star = d, v.text == "*"
-			made.allowed = made.star || v.origin || s.equal(value{text: s.origin.text, origin: true}, v.text, false)
+		case name != "Access-Control-Allow-Origin":
+			made.Headers[name] = v.text
+		case made.Allowed != "":
+			s.fail(d, "a second Access-Control-Allow-Origin is added, and browsers refuse two", "keep one")
 		default:
-			made.headers[name] = v.text
+			made.Allowed, made.At = v.text, s.server.Object.At(node(d))
 		}
 	}
 	return made
-}
-
-// allowed are the origins that get ACAO for a method, and what goes with it.
-type allowed struct {
-	any     bool
-	texts   []string
-	regexes []string
-	outcome
-}
-
-// same reports whether both let in the same.
-func (a *allowed) same(b *allowed) bool {
-	return a.any == b.any && slices.Equal(a.texts, b.texts) && slices.Equal(a.regexes, b.regexes)
-}
-
-// origins runs a method for every origin that the configuration tells from others; nil:
-// none gets ACAO, or it is told why that is not clear.
-func (x *runner) origins(method string) *allowed {
-	for { // until a run compares the origin with nothing new
-		texts, regexes := len(x.texts), len(x.regexes)
-		if regexes > maxRegexes {
-			x.fail(x.levels[len(x.levels)-1], fmt.Sprintf("more than %d regexes tell origins apart", maxRegexes), "put them into one")
-			return nil
-		}
-		cases := make([]outcome, 1<<regexes)
-		for i := range cases {
-			o := origin{elsewhere, map[string]bool{}}
-			for j, regex := range x.regexes[:regexes] {
-				o.matches[regex] = i>>j&1 == 1
-			}
-			cases[i] = x.run(method, o)
-		}
-		var named []outcome
-		for _, text := range x.texts[:texts] {
-			named = append(named, x.run(method, origin{text: text}))
-		}
-		if len(x.texts) == texts && len(x.regexes) == regexes {
-			return x.union(cases, named)
-		}
-	}
-}
-
-// union says which regexes and texts let an origin in, where any one of them is enough.
-func (x *runner) union(cases, named []outcome) *allowed {
-	made := &allowed{any: cases[0].allowed}
-	for j, regex := range x.regexes {
-		if !made.any && cases[1<<j].allowed {
-			made.regexes = append(made.regexes, regex)
-		}
-	}
-	lets := func(in func(regex string) bool) bool { return made.any || slices.ContainsFunc(made.regexes, in) }
-	take := func(o outcome, expected bool) bool {
-		if o.allowed && made.origin == nil {
-			made.outcome = o
-		}
-		return o.allowed == expected && (!o.allowed || o.same(made.outcome))
-	}
-	clear := true
-	for i, o := range cases {
-		clear = take(o, lets(func(regex string) bool { return i>>slices.Index(x.regexes, regex)&1 == 1 })) && clear
-	}
-	for i, o := range named {
-		by := lets(func(regex string) bool { return regexp.MustCompile(regex).MatchString(x.texts[i]) })
-		if clear = take(o, by || o.allowed) && clear; o.allowed && !by {
-			made.texts = append(made.texts, x.texts[i])
-		}
-	}
-	if !clear {
-		x.fail(x.levels[len(x.levels)-1], "some origins get other CORS headers than others, or are left out of what a regex lets in, and a policy has one list of each for all of its origins", "write one condition with the same headers for all of them")
-		return nil
-	}
-	if made.origin == nil {
-		return nil
-	}
-	return made
-}
-
-func (o outcome) same(other outcome) bool {
-	return o.star == other.star && o.returned == other.returned && fmt.Sprint(o.headers) == fmt.Sprint(other.headers)
-}
-
-// policy is that of the location; nil: it adds no CORS headers that a page can read by.
-func (x *runner) policy() *convert.Policy {
-	preflight := x.origins("OPTIONS")
-	methods := []string{"GET", "HEAD", "POST"}
-	if preflight != nil {
-		for _, v := range convert.Words(preflight.headers["Access-Control-Allow-Methods"], convert.Place{}) {
-			methods = append(methods, v.Text)
-		}
-	}
-	var actual *allowed
-	var without []string
-	for _, method := range slices.DeleteFunc(convert.Unique(methods), func(m string) bool { return m == "OPTIONS" }) {
-		switch made := x.origins(method); {
-		case made == nil:
-			without = append(without, method)
-		case actual == nil:
-			actual = made
-		case !made.same(actual):
-			x.fail(made.origin, "the origins that may read a "+method+" are others than those for the rest", "write the same condition for all methods")
-		}
-	}
-	if actual == nil {
-		return nil
-	}
-	r, at := x.Reader, x.Object.At(node(actual.origin))
-	p := &convert.Policy{}
-	m := convert.Manner{Project: "nginx", Reflects: !actual.star, Status: "204", Unmatched: "nginx answers it without access-control-allow-origin"}
-	if actual.any {
-		p.Allow(convert.Anyone, at)
-	}
-	for _, text := range actual.texts {
-		p.Allow(convert.ExactOrigin(p, text, false), at)
-	}
-	for _, regex := range actual.regexes {
-		plain := strings.TrimPrefix(regex, anyCase)
-		o := convert.WholeOrigin(p, convert.WholeRegex(plain, false))
-		o.IgnoreCase = o.Kind == config.Regex && plain != regex
-		p.Allow(o, at)
-	}
-	p.Credentials = actual.headers["Access-Control-Allow-Credentials"] == "true"
-	if p.Credentials && actual.star {
-		p.Credentials = false
-		p.Change(convert.StarCredentials, "credentials are left out: nginx sends `*` with access-control-allow-credentials, and browsers refuse the two together")
-	}
-	p.SetList("expose_headers", at, convert.Words(actual.headers["Access-Control-Expose-Headers"], at))
-	switch {
-	case preflight == nil:
-	case !preflight.same(actual):
-		r.Fail(node(preflight.origin), "preflights let in other origins than the requests behind them", "write the same condition for both")
-	default:
-		x.preflight(p, preflight, &m)
-	}
-	if len(without) > 0 {
-		p.Change(convert.MoreAllowed, strings.Join(without, ", ")+" may be read as well; nginx adds no CORS headers to the responses")
-	}
-	if !actual.always {
-		p.Change(convert.MoreResponses, "responses with an error's status, such as 404 and 500, carry CORS headers as well; nginx adds them there with `always` alone")
-	}
-	p.Change(convert.UpstreamHeaders, "CORS headers that upstream sends itself are replaced or removed; nginx adds its own beside them, and browsers refuse two")
-	m.Varies = strings.EqualFold(actual.headers["Vary"], "origin")
-	p.Finish(m)
-	p.Change(convert.PathSpelling, "a path is compared as the proxy has it; nginx decodes it first, and takes slashes that follow each other for one")
-	return p
-}
-
-// preflight reads what its response allows.
-func (x *runner) preflight(p *convert.Policy, o *allowed, m *convert.Manner) {
-	at := x.Object.At(node(o.origin))
-	list := func(setting, header, asked string) bool {
-		text := o.headers[header]
-		if text == asked {
-			text = "*"
-		}
-		p.SetList(setting, at, convert.Words(text, at))
-		return text == "*" && o.headers[header] == asked
-	}
-	list("allow_methods", "Access-Control-Allow-Methods", askedMethod)
-	m.Authorization = list("allow_headers", "Access-Control-Allow-Headers", askedHeaders)
-	m.Echoes = m.Authorization
-	if text := o.headers["Access-Control-Max-Age"]; text != "" {
-		if seconds, err := strconv.ParseInt(text, 10, 64); err != nil {
-			x.fail(o.origin, fmt.Sprintf("Access-Control-Max-Age %q is no number of seconds", text), "write one such as 600")
-		} else {
-			p.SetMaxAge(at, seconds)
-		}
-	}
-	p.PrivateNetwork = o.headers["Access-Control-Allow-Private-Network"] == "true"
-	if o.returned == 0 {
-		m.Unmatched = "nginx forwards it"
-		p.Change(convert.PreflightStatus, "a preflight is answered here with 204; nginx adds its headers to what upstream answers, where that is no error")
-		return
-	}
-	m.Status = strconv.Itoa(o.returned)
-	p.Change(convert.OptionsForwarded, fmt.Sprintf("an OPTIONS request that is no preflight goes upstream; nginx answers every OPTIONS with %d", o.returned))
 }
