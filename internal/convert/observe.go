@@ -273,3 +273,19 @@ func (x *Observer) preflight(p *Policy, sent *lets, m *Manner) {
 	m.Status = strconv.Itoa(sent.Status)
 	p.Change(OptionsForwarded, fmt.Sprintf("an OPTIONS request that is no preflight goes upstream; %s answers every OPTIONS with %d", x.Project, sent.Status))
 }
+
+// Having are the tables that have policies, which say that the others have none.
+func Having(tables []Table) (kept []Table) {
+	var without []Change
+	for _, t := range tables {
+		if t.hasPolicy() {
+			kept = append(kept, t)
+		} else {
+			without = append(without, Change{MoreResponses, t.Name + " sets no CORS headers, and its responses get them as well where the filter is loaded for it"})
+		}
+	}
+	for _, t := range kept {
+		WithChanges(t.Routes, without...)
+	}
+	return kept
+}

@@ -7,6 +7,7 @@ import (
 	"corsfilter/internal/convert/source/apigateway"
 	"corsfilter/internal/convert/source/apisix"
 	"corsfilter/internal/convert/source/bucket"
+	"corsfilter/internal/convert/source/caddy"
 	"corsfilter/internal/convert/source/envoy"
 	"corsfilter/internal/convert/source/envoygateway"
 	"corsfilter/internal/convert/source/gatewayapi"
@@ -29,6 +30,7 @@ var all = []convert.Source{
 	traefik.Source,
 	ingressnginx.Source,
 	nginx.Source,
+	caddy.Source,
 	apisix.Source,
 	apigateway.Source,
 	bucket.Source,

@@ -187,25 +187,12 @@ func tables(c *convert.Conversion, objects []*convert.Object) (tables []convert.
 			}
 		}
 	}
-	without := ""
 	for _, port := range order {
-		name := "nginx port " + port
-		if !c.Wants(name) {
-			continue
-		}
-		made := convert.Table{Name: name, Routes: routes(ports[port], port)}
-		if slices.ContainsFunc(made.Routes, func(r convert.Route) bool { return r.Policy != nil }) {
-			tables = append(tables, made)
-		} else {
-			without = name
+		if name := "nginx port " + port; c.Wants(name) {
+			tables = append(tables, convert.Table{Name: name, Routes: routes(ports[port], port)})
 		}
 	}
-	for _, t := range tables {
-		if without != "" {
-			convert.WithChanges(t.Routes, convert.Change{Kind: convert.MoreResponses, Text: without + " adds no CORS headers, and gets them as well where the filter is loaded for it"})
-		}
-	}
-	return tables
+	return convert.Having(tables)
 }
 
 // routes are those of the servers of a port, by their names: nginx asks exact ones, the
