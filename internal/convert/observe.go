@@ -41,12 +41,12 @@ func (s Sent) same(o Sent) bool {
 	return (s.Allowed == "*") == (o.Allowed == "*") && s.Status == o.Status && maps.Equal(s.Headers, o.Headers)
 }
 
-// AskedHeaders and AskedMethod stand for what a preflight asks for, and AnyCase begins a
+// AskedHeaders and AskedMethod stand for what a preflight asks for, and Fold begins a
 // regex whose letters match in both cases.
 const (
 	AskedHeaders = "\x00headers"
 	AskedMethod  = "\x00method"
-	AnyCase      = "(?i)"
+	Fold         = "(?i)"
 )
 
 // Observer asks one place of a configuration, such as a location.
@@ -215,7 +215,7 @@ func (x *Observer) Policy() *Policy {
 		p.Allow(ExactOrigin(p, text, false), at)
 	}
 	for _, regex := range actual.regexes {
-		plain := strings.TrimPrefix(regex, AnyCase)
+		plain := strings.TrimPrefix(regex, Fold)
 		o := WholeOrigin(p, WholeRegex(plain, false))
 		o.IgnoreCase = o.Kind == config.Regex && plain != regex
 		p.Allow(o, at)

@@ -5,6 +5,7 @@
 package caddy
 
 import (
+	"cmp"
 	"fmt"
 	"net/textproto"
 	"regexp"
@@ -63,7 +64,7 @@ type server struct {
 // table has a route for each host and path that a matcher names: the closest ones first,
 // and for each all of Caddy's routes are run.
 func (s *server) table(node *yaml.Node) (all []convert.Route) {
-	hosts, paths := []string{""}, []convert.Path{{Kind: convert.AnyPath}}
+	hosts, paths := []string{""}, []pattern{{}}
 	var collect func(node *yaml.Node)
 	collect = func(node *yaml.Node) {
 		for _, e := range convert.Elements(node) {
@@ -78,7 +79,7 @@ func (s *server) table(node *yaml.Node) (all []convert.Route) {
 			case "path":
 				for _, e := range convert.Elements(m.Value) {
 					if p, ok := pathOf(e.Value); ok {
-						p.At = s.Object.At(e)
+						p.node = e
 						paths = append(paths, p)
 					}
 				}
@@ -88,13 +89,12 @@ func (s *server) table(node *yaml.Node) (all []convert.Route) {
 		}
 	}
 	collect(s.routes)
-	closest := func(a, b convert.Path) int {
-		if a.Kind == b.Kind {
-			return len(b.Text) - len(a.Text)
+	slices.SortStableFunc(paths, func(a, b pattern) int {
+		if a.exact != b.exact {
+			return map[bool]int{true: -1, false: 1}[a.exact]
 		}
-		return rank[a.Kind] - rank[b.Kind]
-	}
-	slices.SortStableFunc(paths, closest)
+		return len(b.text) - len(a.text)
+	})
 	slices.SortStableFunc(hosts, func(a, b string) int {
 		if convert.HostRank(a) == convert.HostRank(b) {
 			return len(b) - len(a)
@@ -102,20 +102,24 @@ func (s *server) table(node *yaml.Node) (all []convert.Route) {
 		return convert.HostRank(a) - convert.HostRank(b)
 	})
 	hosts = convert.Unique(hosts)
-	paths = slices.CompactFunc(paths, func(a, b convert.Path) bool { return a.Kind == b.Kind && a.Text == b.Text })
+	paths = slices.CompactFunc(paths, func(a, b pattern) bool { return a.exact == b.exact && a.text == b.text })
 	if len(hosts)*len(paths) > convert.MaxCompared {
 		s.Fail(node, fmt.Sprintf("its hosts and paths make more than %d routes", convert.MaxCompared), "convert some of its sites at a time")
 		return nil
 	}
 	for _, host := range hosts {
-		own := len(all)
+		var rows []convert.Route
 		for _, path := range paths {
-			at := path.At
-			if at.File == "" {
-				at = s.Object.At(node)
+			here := s.Inside(strings.Join(strings.Fields(s.Part+" "+host+" "+path.text), " "))
+			at := s.Object.At(cmp.Or(path.node, node))
+			made := convert.Route{From: convert.From{Source: here.Part, Place: at}, Hosts: convert.HostList(host)}
+			match := convert.Match{Reader: here, Route: &made, AnyCase: true}
+			switch {
+			case path.exact:
+				match.Path(convert.ExactPath, path.text, path.node)
+			case path.text != "":
+				match.Path(convert.PrefixPath, path.text, path.node)
 			}
-			here := s.Inside(strings.Join(strings.Fields(s.Part+" "+host+" "+path.Text), " "))
-			made := convert.Route{From: convert.From{Source: here.Part, Place: at}, Hosts: convert.HostList(host), Paths: []convert.Path{path}}
 			x := &convert.Observer{Reader: here, At: at, Project: "Caddy", Keeps: "Caddy sets its own in front of them, where header is not deferred, and browsers refuse two"}
 			x.Run = func(method string, o convert.Origin) convert.Sent {
 				r := &request{Reader: s.Reader, observer: x, method: method, origin: o, host: host, path: path, set: map[string]string{}}
@@ -127,31 +131,37 @@ func (s *server) table(node *yaml.Node) (all []convert.Route) {
 			if made.Policy != nil && convert.HostRank(host) == 1 {
 				made.Policy.Change(convert.OneLabel, host+" takes hosts with any number of labels for the star; Caddy takes one")
 			}
-			all = append(all, made)
+			rows = append(rows, made)
 		}
-		for i := len(all) - 1; i >= own; i-- { // what the next one takes alike needs no row
-			next := slices.IndexFunc(all[i+1:], func(r convert.Route) bool { return convert.PathCovers(r.Paths[0], all[i].Paths[0]) })
-			if next >= 0 && all[i+1+next].Policy.Key() == all[i].Policy.Key() {
-				all = slices.Delete(all, i, i+1)
+		for i, r := range rows { // what the next one takes alike needs no row
+			next := slices.IndexFunc(paths[i+1:], func(p pattern) bool { return p.takes(paths[i]) })
+			if next < 0 || rows[i+1+next].Policy.Key() != r.Policy.Key() {
+				all = append(all, r)
 			}
 		}
 	}
 	return all
 }
 
-var rank = map[convert.PathKind]int{convert.ExactPath: 0, convert.PrefixPath: 1, convert.AnyPath: 2}
+// pattern is one of the path matcher, which does not look at letters' case: a text, or how
+// it begins.
+type pattern struct {
+	text  string
+	exact bool
+	node  *yaml.Node
+}
 
-// pathOf reads a pattern of the path matcher, which does not look at letters' case.
-func pathOf(pattern string) (p convert.Path, ok bool) {
-	text, prefix := strings.CutSuffix(pattern, "*")
-	p = convert.Path{Kind: convert.ExactPath, Text: text, AnyCase: true}
-	if prefix {
-		p.Kind = convert.PrefixPath
+func pathOf(text string) (p pattern, ok bool) {
+	text, prefix := strings.CutSuffix(strings.ToLower(text), "*")
+	if prefix && text == "/" {
+		text = ""
 	}
-	if text == "" || text == "/" && prefix {
-		p = convert.Path{Kind: convert.AnyPath}
-	}
-	return p, !strings.ContainsAny(text, "*{")
+	return pattern{text: text, exact: !prefix}, !strings.ContainsAny(text, "*{")
+}
+
+// takes reports whether all that another one takes is taken.
+func (p pattern) takes(other pattern) bool {
+	return p.text == other.text && p.exact == other.exact || !p.exact && strings.HasPrefix(other.text, p.text)
 }
 
 // request is one that runs through the routes.
@@ -161,7 +171,7 @@ type request struct {
 	method   string
 	origin   convert.Origin
 	host     string // of the region that is asked for
-	path     convert.Path
+	path     pattern
 	set      map[string]string // headers of the response
 	deferred []*yaml.Node
 	at       convert.Place
@@ -260,7 +270,7 @@ func (r *request) matches(matcher string, node *yaml.Node) truth {
 	case "path":
 		for _, e := range convert.Elements(node) {
 			if p, ok := pathOf(e.Value); ok {
-				found = max(found, truthOf(convert.PathCovers(p, r.path)))
+				found = max(found, truthOf(p.takes(r.path)))
 			} else {
 				found = max(found, maybe)
 			}

@@ -307,7 +307,7 @@ func (s server) routes() (all []convert.Route) {
 			}
 		}
 		made := here.route(l.levels)
-		match := convert.Match{Reader: here.Reader, Route: &made, AnyCase: l.sign == "~*"}
+		match := convert.Match{Reader: here.Reader, Route: &made}
 		at := made.From.Place
 		switch l.sign {
 		case "@":
@@ -315,7 +315,7 @@ func (s server) routes() (all []convert.Route) {
 		case "=":
 			made.Paths = []convert.Path{{Kind: convert.ExactPath, Text: l.text, At: at}}
 		case "~", "~*":
-			match.Regex(convert.WholeRegex(l.text, false), at)
+			match.Regex(map[string]string{"~*": convert.Fold}[l.sign]+convert.WholeRegex(l.text, false), at)
 			if outer := l.levels[len(l.levels)-2]; outer.Directive == "location" {
 				made.When = append(made.When, convert.Condition{What: "a regex inside of location " + strings.Join(outer.Args, " "), At: at})
 			}
@@ -347,7 +347,7 @@ func (s server) tries(d level, own *convert.Policy, locations []location) {
 	for _, l := range locations {
 		takes := l.text == target
 		if l.regex() {
-			re, err := regexp.Compile(map[string]string{"~*": convert.AnyCase}[l.sign] + l.text)
+			re, err := regexp.Compile(map[string]string{"~*": convert.Fold}[l.sign] + l.text)
 			takes = err == nil && re.MatchString(target)
 		} else if l.sign == "" || l.sign == "^~" {
 			takes = strings.HasPrefix(target, l.text)

@@ -107,7 +107,7 @@ func (s *state) condition(d level) (holds, known bool) {
 	case "~", "~*", "!~", "!~*":
 		regex := arg(d, 2)
 		if strings.HasSuffix(sign, "*") {
-			regex = convert.AnyCase + regex
+			regex = convert.Fold + regex
 		}
 		return s.matches(d, v, regex) == (sign[0] == '~'), v.known
 	}
@@ -191,7 +191,7 @@ func (s *state) mapped(d level) value {
 	for _, entry := range d.Block {
 		if regex, is := strings.CutPrefix(entry.Directive, "~"); is {
 			if after, ok := strings.CutPrefix(regex, "*"); ok {
-				regex = convert.AnyCase + after
+				regex = convert.Fold + after
 			}
 			if s.matches(entry, v, regex) {
 				return s.result(arg(entry, 0), v)
