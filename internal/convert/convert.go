@@ -136,10 +136,10 @@ func Convert(sources []Source, files []File, o Options) (*Result, Problems) {
 func (c *Conversion) whatIsRead() string {
 	var all []string
 	for _, s := range c.sources {
-		all = append(all, s.Files)
+		all = append(all, s.Name)
 	}
 	last := len(all) - 1
-	return "name files with " + strings.Join(all[:last], ", ") + ", or " + all[last] + ", with the policies in them"
+	return "name files with policies of " + strings.Join(all[:last], ", ") + " or " + all[last] + "; corsctl convert -h says in which forms"
 }
 
 func (c *Conversion) nothing(recognised bool) string {

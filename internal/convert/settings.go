@@ -18,9 +18,7 @@ type Settings struct {
 	// Rows are all that there are. Lists says that a string of names is none but a list.
 	Rows  []Setting
 	Lists bool
-	// Keys are all that there are. Proto says that those may be written in lowerCamelCase
-	// as well.
-	Keys  []string
+	// Proto says that keys may be written in lowerCamelCase as well.
 	Proto bool
 	// Internal is how keys begin that are none of the policy's.
 	Internal string
@@ -61,13 +59,20 @@ func (s Settings) Check(r Reader, node *yaml.Node) {
 		if s.Internal != "" && strings.HasPrefix(key, s.Internal) {
 			continue
 		}
-		if slices.ContainsFunc(s.Rows, func(row Setting) bool { return row.Key == key }) {
-			continue
-		}
-		if !slices.Contains(s.Keys, key) && !(s.Proto && slices.Contains(s.Keys, Snake(key))) {
+		if !slices.ContainsFunc(s.Rows, func(row Setting) bool { return row.Key == key || s.Proto && row.Key == Snake(key) }) {
 			r.Fail(m.Key, fmt.Sprintf("%q is no setting of %s", Shortened(key), s.Of), "look for a typing mistake"+s.Typo)
 		}
 	}
+}
+
+// Default is what the source takes where a key is not written.
+func (s Settings) Default(key string) string {
+	for _, row := range s.Rows {
+		if row.Key == key {
+			return row.Default
+		}
+	}
+	return ""
 }
 
 // Read reads what needs no eye of its own: lists of names, credentials and max_age, with

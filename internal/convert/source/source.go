@@ -3,6 +3,8 @@
 package source
 
 import (
+	"strings"
+
 	"corsfilter/internal/convert"
 	"corsfilter/internal/convert/source/apigateway"
 	"corsfilter/internal/convert/source/apisix"
@@ -19,8 +21,8 @@ import (
 	"corsfilter/internal/convert/source/traefik"
 )
 
-// all are the sources. A new one is a folder and its line here.
-var all = []convert.Source{
+// All are the sources. A new one is a folder and its line here.
+var All = []convert.Source{
 	envoy.Source,
 	istio.Source,
 	gatewayapi.Source,
@@ -39,8 +41,27 @@ var all = []convert.Source{
 // Convert makes one configuration of the policies in files: see
 // [convert.Convert].
 func Convert(files []convert.File, o convert.Options) (*convert.Result, convert.Problems) {
-	return convert.Convert(all, files, o)
+	return convert.Convert(All, files, o)
 }
 
 // Recognises reports whether a file holds anything that Convert looks at.
-func Recognises(f convert.File) bool { return convert.Recognises(all, f) }
+func Recognises(f convert.File) bool { return convert.Recognises(All, f) }
+
+// Forms lists what the sources read, a line of a list for each.
+func Forms() string {
+	var b strings.Builder
+	for i, s := range All {
+		line := "-"
+		for word := range strings.FieldsSeq(s.Files) {
+			if len(line)+len(word) > 79 {
+				b.WriteString(line + "\n")
+				line = " "
+			}
+			line += " " + word
+		}
+		if b.WriteString(line); i+1 < len(All) {
+			b.WriteString(";\n")
+		}
+	}
+	return b.String() + "."
+}

@@ -23,7 +23,9 @@ import (
 
 // Source is its line in the list of sources.
 var Source = convert.Source{
-	Files: "Kong's configuration or KongPlugins",
+	Name:     "Kong",
+	Files:    "the cors plugin of Kong, in a kong.yaml, or with the Ingresses, HTTPRoutes and Services that name it",
+	Settings: []convert.Settings{kongSettings},
 	Reads: func(o *convert.Object) bool {
 		return isKongFile(o) || isKongPlugin(o) || convert.IsIngress(o) || convert.IsService(o) || convert.IsHTTPRoute(o)
 	},
@@ -412,7 +414,17 @@ var (
 // kongSettings are those of the plugin.
 var kongSettings = convert.Settings{
 	Of: "Kong's cors plugin", Typo: ": Kong refuses it",
-	Keys: []string{"origins", "headers", "exposed_headers", "methods", "max_age", "credentials", "private_network", "preflight_continue", "allow_origin_absent"},
+	Rows: []convert.Setting{
+		{Key: "origins", Becomes: convert.AllowOrigins, Default: "*", Note: "flat ones as they are; others are regexes, from the origin's beginning"},
+		{Key: "methods", Becomes: "allow_methods", Default: "GET,HEAD,PUT,PATCH,POST,DELETE,OPTIONS", Note: "TRACE and CONNECT, which are default as well, are sent by no browser"},
+		{Key: "headers", Becomes: "allow_headers", Note: "none is any: what the preflight asks for comes back"},
+		{Key: "exposed_headers", Becomes: "expose_headers"},
+		{Key: "credentials", Becomes: "allow_credentials", Default: "false"},
+		{Key: "max_age", Becomes: convert.MaxAge},
+		{Key: "private_network", Becomes: convert.PrivateNetwork, Default: "false"},
+		{Key: "preflight_continue", Default: "false", Note: "refused: preflights are answered here"},
+		{Key: "allow_origin_absent", Default: "true", Note: "`Vary` names Origin on every response"},
+	},
 	MaxAge: convert.Unit{
 		Seconds: func(text string) (int64, error) {
 			seconds, err := strconv.ParseFloat(text, 64)
@@ -424,10 +436,6 @@ var kongSettings = convert.Settings{
 		What: "max_age %q is sent as it stands, and browsers read whole seconds alone", Remedy: "write seconds, such as 600",
 	},
 }
-
-// kongMethods is what the plugin allows where no methods are written, but for
-// TRACE and CONNECT, which no browser sends.
-var kongMethods = []string{"GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS"}
 
 // kongPolicy translates a configuration of the plugin.
 func kongPolicy(r convert.Reader, node *yaml.Node, at convert.Place) *convert.Policy {
@@ -447,9 +455,7 @@ func kongPolicy(r convert.Reader, node *yaml.Node, at convert.Place) *convert.Po
 	m := convert.Manner{Project: "Kong", Reflects: credentials, Unmatched: "Kong answers it with 200 and no access-control-allow-origin", Status: "200", Varies: true}
 	methods, headers := list("methods"), list("headers")
 	if convert.Child(node, "methods") == nil {
-		for _, method := range kongMethods {
-			methods = append(methods, convert.Value{Text: method, At: at})
-		}
+		methods = convert.Words(kongSettings.Default("methods"), at)
 	}
 	if len(headers) == 0 { // what the preflight asks for comes back
 		headers = []convert.Value{{Text: "*", At: where("headers")}}
