@@ -11,11 +11,16 @@ import (
 // Text writes the report for people.
 func (report *Report) Text(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "policy: %s\n", report.Policy)
+	if report.Policy != "" {
+		fmt.Fprintf(&b, "policy: %s\n", report.Policy)
+	}
 	switch {
+	case report.Policy == "": // no exchange was looked at
 	case report.Preflight != nil:
 		fmt.Fprintf(&b, "\nthe browser sends a preflight, since %s\n", strings.Join(report.WhyPreflight, ", and "))
 		report.Preflight.text(&b)
+	case report.WebSocket:
+		b.WriteString("\nthe browser sends the handshake of a WebSocket, without a preflight\n")
 	case report.SameOrigin:
 		b.WriteString("\nthe page calls its own origin: the browser sends the request without a preflight\n")
 	default:
@@ -28,6 +33,18 @@ func (report *Report) Text(w io.Writer) error {
 		report.Request.text(&b)
 	}
 	fmt.Fprintf(&b, "\n%s\n", report.Verdict)
+	for _, d := range report.Engines {
+		fmt.Fprintf(&b, "browsers differ: %s\n", d.Says)
+	}
+	if report.Otherwise != "" {
+		fmt.Fprintf(&b, "%s\n", report.Otherwise)
+	}
+	if len(report.Causes) > 0 {
+		b.WriteString("likely causes:\n")
+		for _, cause := range report.Causes {
+			fmt.Fprintf(&b, "  - %s\n", cause)
+		}
+	}
 	if report.Remedy != "" {
 		fmt.Fprintf(&b, "remedy: %s\n", report.Remedy)
 	}
