@@ -597,3 +597,17 @@ func TestMethodsThatEnvoyDoesNotKnow(t *testing.T) {
 		}
 	}
 }
+
+// TestARemedyForTheScriptComesWithThePolicys: the policy lacks the origin, and Envoy the
+// method.
+func TestARemedyForTheScriptComesWithThePolicys(t *testing.T) {
+	r := Request{Request: browser.Request{Origin: "https://a.example", Method: "FOO"}, Scheme: "http", Host: "api.example", Path: "/"}
+	report, err := Explain([]byte(`{"allow_origins": ["https://shop.example.com"], "allow_methods": "*"}`), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `add "https://a.example" to allow_origins, if that page may read responses; then let the script use a method that Envoy knows`
+	if !strings.HasPrefix(report.Remedy, want) || report.Changes != nil {
+		t.Errorf("remedy %q, %v", report.Remedy, report.Changes)
+	}
+}

@@ -23,7 +23,11 @@ func (x *explanation) nearest(list []config.SourceOrigin) (differs, advice strin
 		if e.Kind != config.Pattern && e.Kind != config.Exact || err != nil || !p.Web() || p.AnyHost() {
 			continue
 		}
-		if d := distance(page, p); d.cost < best {
+		d := distance(page, p)
+		if d.cost == 0 { // it is allowed, and something else is in the way
+			return "", ""
+		}
+		if d.cost < best {
 			best = d.cost
 			differs, advice = fmt.Sprintf("the policy has %s; this %s", e.Value, d.words()), d.advice()
 		}
@@ -31,7 +35,7 @@ func (x *explanation) nearest(list []config.SourceOrigin) (differs, advice strin
 	return differs, advice
 }
 
-// farthest is how many differences make two origins strangers to each other.
+// farthest is up to how many differences two origins are near.
 const farthest = 2
 
 // difference is that of a page's origin and a pattern which does not match it.

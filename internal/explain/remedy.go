@@ -43,8 +43,8 @@ func (x *explanation) remedy(configuration []byte) (words string, changes []Chan
 	}
 	for range maxChanges {
 		advice, edit := step(report, rest, x.request)
-		if advice != "" && edit == nil { // it is for the script, not for the policy
-			return advice, nil
+		if advice != "" && edit == nil { // it is for the script or for Envoy, not for the policy
+			return x.first(e) + strings.Join(append(e.advised, advice), "; then "), nil
 		}
 		if edit == nil {
 			return "", nil

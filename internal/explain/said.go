@@ -39,7 +39,7 @@ var meanings = map[Kind]meaning{
 	browser.HeaderNotAllowed:     {says: "the header is not in Access-Control-Allow-Headers", causes: []string{otherPolicy, cachedPreflight, "upstream answers the preflight"}},
 	browser.PrivateNetworkDenied: {says: "the answer to the preflight has no Access-Control-Allow-Private-Network: true", causes: []string{otherPolicy, notTheFilters}},
 	Blocked:                      {says: "the browser keeps the response from the page; the reason is in another line", causes: []string{"the line before or after it has the reason: paste it as well", notTheFilters, otherPolicy}},
-	Handshake:                    {says: "the WebSocket could not be opened%s", causes: []string{"the server is not reached, or its certificate is not trusted", "the route has no upgrade_configs for websocket", "upstream refuses the handshake, by its own list of origins perhaps"}},
+	Handshake:                    {says: "the WebSocket could not be opened%s", causes: []string{`the proxy has another policy than this file, with "disallowed_requests": "reject"`, "the server is not reached, or its certificate is not trusted", "the route has no upgrade_configs for websocket", "upstream refuses the handshake, by its own list of origins perhaps"}},
 
 	Deprecation: {says: `the request passed, with a warning: "*" in Access-Control-Allow-Headers will not cover authorization for ever`,
 		remedy: `add "authorization" to allow_headers, beside "*"`},
@@ -100,7 +100,7 @@ func ByNoPolicy(s *Said) *Report {
 	if s.Kind == Deprecation {
 		report.Allowed, report.Verdict = true, "allowed: "+s.sentence()
 	} else {
-		report.Verdict = "no CORS failure that a policy could mend: " + s.sentence()
+		report.Verdict = "this is no CORS failure, and no policy helps: " + s.sentence()
 	}
 	return report
 }

@@ -11,28 +11,10 @@ import (
 // Text writes the report for people.
 func (report *Report) Text(w io.Writer) error {
 	var b strings.Builder
-	if report.Policy != "" {
-		fmt.Fprintf(&b, "policy: %s\n", report.Policy)
+	if report.Policy != "" { // else no exchange was looked at
+		report.exchanges(&b)
 	}
-	switch {
-	case report.Policy == "": // no exchange was looked at
-	case report.Preflight != nil:
-		fmt.Fprintf(&b, "\nthe browser sends a preflight, since %s\n", strings.Join(report.WhyPreflight, ", and "))
-		report.Preflight.text(&b)
-	case report.WebSocket:
-		b.WriteString("\nthe browser sends the handshake of a WebSocket, without a preflight\n")
-	case report.SameOrigin:
-		b.WriteString("\nthe page calls its own origin: the browser sends the request without a preflight\n")
-	default:
-		b.WriteString("\nthe browser sends the request without a preflight\n")
-	}
-	if report.Request != nil {
-		if report.Preflight != nil {
-			fmt.Fprintf(&b, "\nthe browser sends the request, and no other preflight for %d seconds\n", report.PreflightSeconds)
-		}
-		report.Request.text(&b)
-	}
-	fmt.Fprintf(&b, "\n%s\n", report.Verdict)
+	fmt.Fprintf(&b, "%s\n", report.Verdict)
 	for _, d := range report.Engines {
 		fmt.Fprintf(&b, "browsers differ: %s\n", d.Says)
 	}
@@ -69,6 +51,28 @@ func (report *Report) Text(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func (report *Report) exchanges(b *strings.Builder) {
+	fmt.Fprintf(b, "policy: %s\n", report.Policy)
+	switch {
+	case report.Preflight != nil:
+		fmt.Fprintf(b, "\nthe browser sends a preflight, since %s\n", strings.Join(report.WhyPreflight, ", and "))
+		report.Preflight.text(b)
+	case report.WebSocket:
+		b.WriteString("\nthe browser sends the handshake of a WebSocket, without a preflight\n")
+	case report.SameOrigin:
+		b.WriteString("\nthe page calls its own origin: the browser sends the request without a preflight\n")
+	default:
+		b.WriteString("\nthe browser sends the request without a preflight\n")
+	}
+	if report.Request != nil {
+		if report.Preflight != nil {
+			fmt.Fprintf(b, "\nthe browser sends the request, and no other preflight for %d seconds\n", report.PreflightSeconds)
+		}
+		report.Request.text(b)
+	}
+	b.WriteString("\n")
 }
 
 func (s *Stage) text(b *strings.Builder) {
