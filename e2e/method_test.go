@@ -18,7 +18,8 @@ func TestMethodsThatEnvoyDoesNotKnowInEnvoy(t *testing.T) {
 		{Policy: policy, Routes: direct},
 		{Name: custom, Policy: policy, Routes: direct, Manager: "{http_protocol_options: {allow_custom_methods: true}}"},
 	}}, envoy.Options{})
-	for _, method := range strings.Fields("GET POST PUT DELETE OPTIONS PATCH ACL BIND CHECKOUT COPY LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MOVE NOTIFY PROPFIND " +
+	for _, method := range strings.Fields("GET POST PUT DELETE OPTIONS PATCH ACL BIND CHECKOUT COPY LINK LOCK MERGE MKACTIVITY " +
+		"MKCALENDAR MKCOL MOVE NOTIFY PROPFIND " +
 		"PROPPATCH PURGE REBIND REPORT SEARCH SOURCE SUBSCRIBE UNBIND UNLINK UNLOCK UNSUBSCRIBE patch FOO M-SEARCH VIEW Purge PRI *") {
 		told, err := explain.Explain([]byte(policy), explain.Request{
 			Request: browser.Request{Origin: "http://localhost:3000", Method: method}, Scheme: "http", Host: "localhost", Path: "/",

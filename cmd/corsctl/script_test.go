@@ -31,7 +31,8 @@ func TestScripts(t *testing.T) {
 			e.Setenv("CHROMIUM", blocked+"Request header field x-foo is not allowed by Access-Control-Allow-Headers in preflight response.")
 			e.Setenv("PREFLIGHT", blocked+"Response to preflight request doesn't pass access control check: It does not have HTTP ok status.")
 			e.Setenv("LOCAL", blocked+"Permission was denied for this request to access the `loopback` address space.")
-			const firefox = "Cross-Origin Request Blocked: The Same Origin Policy disallows reading the remote resource at https://api.example.com/. (Reason: "
+			const firefox = "Cross-Origin Request Blocked: The Same Origin Policy disallows reading the remote resource at " +
+				"https://api.example.com/. (Reason: "
 			e.Setenv("FIREFOX", firefox+"CORS header ‘Access-Control-Allow-Origin’ missing).")
 			e.Setenv("METHOD", firefox+"Did not find method in CORS header ‘Access-Control-Allow-Methods’).")
 			return nil

@@ -17,7 +17,8 @@ func TestEnginesDeviate(t *testing.T) {
 		credentials                         bool
 		standard, chromium, firefox, webKit string
 	}{
-		{set: "authorization: Bearer t", standard: "authorization blocked", chromium: "authorization sent", firefox: "authorization sent", webKit: "authorization sent"},
+		{set: "authorization: Bearer t", standard: "authorization blocked", chromium: "authorization sent",
+			firefox: "authorization sent", webKit: "authorization sent"},
 		{set: "authorization: Bearer t", credentials: true,
 			standard: "authorization blocked", chromium: "authorization blocked", firefox: "authorization blocked", webKit: "authorization blocked"},
 		{set: "DPR: 1.5", standard: "dpr sent", chromium: "- sent", firefox: "dpr sent", webKit: "dpr sent"},

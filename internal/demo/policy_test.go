@@ -84,7 +84,8 @@ func TestAdviceBeginsWithThePage(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	got, err = p.advise(page, []question{{Method: "GET", Path: "/", Headers: [][2]string{{"authorization", "t"}}}})
-	if err != nil || got.Answers[0].Allowed || !strings.Contains(got.Answers[0].Says, "Browsers differ: ") || !strings.HasSuffix(got.Answers[0].Says, "there the script gets the response.") {
+	if err != nil || got.Answers[0].Allowed || !strings.Contains(got.Answers[0].Says, "Browsers differ: ") ||
+		!strings.HasSuffix(got.Answers[0].Says, "there the script gets the response.") {
 		t.Errorf("%+v, %v", got.Answers, err)
 	}
 }

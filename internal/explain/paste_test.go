@@ -47,12 +47,17 @@ func TestFromCurl(t *testing.T) {
 			want: "PATCH https://api.example.com/1 from https://shop.example.com [content-type=application/json x-a=] credentials=false preflight=false"},
 		{name: "as Chrome copies for cmd",
 			command: "curl ^\"https://api.example.com/v1?a=1^&b=^%^20^\" ^\r\n  -X ^\"PUT^\" ^\r\n  -H ^\"content-type: application/json^\" ^\r\n" +
-				"  -H ^\"origin: https://shop.example.com^\" ^\r\n  -H ^\"x-note: say ^\\^\"hi^\\^\" ^& go^\" ^\r\n  --data-raw ^\"^{^\\^\"a^\\^\":^\\^\"b c^\\^\"^}^\"",
-			want: `PUT https://api.example.com/v1?a=1&b=%20 from https://shop.example.com [content-type=application/json x-note=say "hi" & go] credentials=false preflight=false`},
+				"  -H ^\"origin: https://shop.example.com^\" ^\r\n  -H ^\"x-note: say ^\\^\"hi^\\^\" ^& go^\" ^\r\n  --data-raw " +
+				"^\"^{^\\^\"a^\\^\":^\\^\"b c^\\^\"^}^\"",
+			want: `PUT https://api.example.com/v1?a=1&b=%20 from https://shop.example.com [content-type=application/json x-note=say ` +
+				`"hi" & go] credentials=false preflight=false`},
 		{name: "as older Chrome copies for cmd",
-			command: "curl \"https://api.example.com/v1\" ^\n  -H \"origin: https://shop.example.com\" ^\n  -H \"x-path: C:\\dir\\\\\" ^\n  --data-raw \"say \"\"hi\"\" 100^%\" ^\n  --compressed",
-			want:    `POST https://api.example.com/v1 from https://shop.example.com [x-path=C:\dir\ content-type=application/x-www-form-urlencoded] credentials=false preflight=false`},
-		{name: "as Firefox copies for cmd", command: `curl.exe ^"https://api.example.com/^" --compressed -H ^"Origin: https://shop.example.com^" -H ^"Cookie: a=b^"`,
+			command: "curl \"https://api.example.com/v1\" ^\n  -H \"origin: https://shop.example.com\" ^\n  -H \"x-path: C:\\dir\\\\\" " +
+				"^\n  --data-raw \"say \"\"hi\"\" 100^%\" ^\n  --compressed",
+			want: `POST https://api.example.com/v1 from https://shop.example.com [x-path=C:\dir\ ` +
+				`content-type=application/x-www-form-urlencoded] credentials=false preflight=false`},
+		{name: "as Firefox copies for cmd", command: `curl.exe ^"https://api.example.com/^" --compressed -H ^"Origin: ` +
+			`https://shop.example.com^" -H ^"Cookie: a=b^"`,
 			want: "GET https://api.example.com/ from https://shop.example.com [] credentials=true preflight=false"},
 		{name: "options of every form", command: `curl -sk -X PUT --url=https://api.example.com/ -HX-A:1 -H 'X-Empty;' -u me:secret`, err: "the option -sk of curl is not known"},
 		{name: "joined values", command: `curl -XPUT --url=https://api.example.com/ -HX-A:1 -H 'X-Empty;' -u me:secret -k`,
@@ -134,35 +139,51 @@ func TestFromConsole(t *testing.T) {
 		{name: "a line cut off", message: access, want: "Chromium blocked: http://192.168.1.9/x from https://shop.example.com []"},
 		{name: "Chromium 142", message: access + "Permission was denied for this request to access the `unknown` address space.",
 			want: `Chromium local-network "unknown": http://192.168.1.9/x from https://shop.example.com []`},
-		{name: "a page over http", message: access + "The request client is not a secure context and the resource is in more-private address space `private`.",
+		{name: "a page over http", message: access + "The request client is not a secure context and the resource is in more-private " +
+			"address space `private`.",
 			want: `Chromium local-network-insecure-page "private": http://192.168.1.9/x from https://shop.example.com []`},
-		{name: "another address space", message: access + "Request had a target IP address space of `loopback` yet the resource is in address space `local`.",
+		{name: "another address space", message: access + "Request had a target IP address space of `loopback` yet the resource is " +
+			"in address space `local`.",
 			want: `Chromium local-network-address-space "local": http://192.168.1.9/x from https://shop.example.com []`},
 		{name: "private network access", message: access + "Response to preflight request doesn't pass access control check: " +
-			"No 'Access-Control-Allow-Private-Network' header was present in the preflight response for this private network request targeting the `private` address space.",
+			"No 'Access-Control-Allow-Private-Network' header was present in the preflight response for this private network request " +
+			"targeting the `private` address space.",
 			want: "Chromium private-network-not-allowed: http://192.168.1.9/x from https://shop.example.com [] credentials=false preflight=true"},
 		{name: "authorization under a star, in Chromium", want: "Chromium authorization-under-star: from  []",
 			message: "Authorization will not be covered by the wildcard symbol (*) in CORS 'Access-Control-Allow-Headers' handling."},
 		{name: "authorization under a star, in Firefox", want: "Firefox authorization-under-star: https://api.example.com/ from  []",
-			message: "Cross-Origin Request Warning: The Same Origin Policy will disallow reading the remote resource at https://api.example.com/ soon. " +
+			message: "Cross-Origin Request Warning: The Same Origin Policy will disallow reading the remote resource at " +
+				"https://api.example.com/ soon. " +
 				"(Reason: When the `Access-Control-Allow-Headers` is `*`, the `Authorization` header is not covered.)"},
-		{name: "a dead server", message: "GET https://api.example.com/v1 net::ERR_CONNECTION_REFUSED", want: `Chromium no-answer "CONNECTION_REFUSED": https://api.example.com/v1 from  []`},
-		{name: "the line behind a block", message: "GET https://api.example.com/v1 net::ERR_FAILED 200 (OK)", want: "Chromium blocked: https://api.example.com/v1 from  []"},
-		{name: "an extension", message: "POST https://api.example.com/v1 net::ERR_BLOCKED_BY_CLIENT", want: "Chromium blocked-by-extension: https://api.example.com/v1 from  []"},
-		{name: "opaque response blocking", message: "GET https://api.example.com/x.png net::ERR_BLOCKED_BY_ORB", want: "Chromium cross-origin-resource-policy: https://api.example.com/x.png from  []"},
+		{name: "a dead server", message: "GET https://api.example.com/v1 net::ERR_CONNECTION_REFUSED",
+			want: `Chromium no-answer "CONNECTION_REFUSED": https://api.example.com/v1 from  []`},
+		{name: "the line behind a block", message: "GET https://api.example.com/v1 net::ERR_FAILED 200 (OK)",
+			want: "Chromium blocked: https://api.example.com/v1 from  []"},
+		{name: "an extension", message: "POST https://api.example.com/v1 net::ERR_BLOCKED_BY_CLIENT",
+			want: "Chromium blocked-by-extension: https://api.example.com/v1 from  []"},
+		{name: "opaque response blocking", message: "GET https://api.example.com/x.png net::ERR_BLOCKED_BY_ORB",
+			want: "Chromium cross-origin-resource-policy: https://api.example.com/x.png from  []"},
 		{name: "mixed content in Chromium", want: "Chromium mixed-content: http://api.example.com/v1 from  []",
-			message: "Mixed Content: The page at 'https://shop.example.com/' was loaded over HTTPS, but requested an insecure resource 'http://api.example.com/v1'. " +
+			message: "Mixed Content: The page at 'https://shop.example.com/' was loaded over HTTPS, but requested an insecure resource " +
+				"'http://api.example.com/v1'. " +
 				"This request has been blocked; the content must be served over HTTPS."},
-		{name: "mixed content in Firefox", message: "Blocked loading mixed active content “http://api.example.com/v1”", want: "Firefox mixed-content: http://api.example.com/v1 from  []"},
+		{name: "mixed content in Firefox", message: "Blocked loading mixed active content “http://api.example.com/v1”",
+			want: "Firefox mixed-content: http://api.example.com/v1 from  []"},
 		{name: "mixed content in WebKit", want: "WebKit mixed-content: http://127.0.0.1:7717/health from  []",
-			message: "[blocked] The page at https://shop.example.com/ requested insecure content from http://127.0.0.1:7717/health. This content was blocked and must be served over HTTPS."},
+			message: "[blocked] The page at https://shop.example.com/ requested insecure content from http://127.0.0.1:7717/health. " +
+				"This content was blocked and must be served over HTTPS."},
 		{name: "a WebSocket in Chromium", want: `Chromium websocket-handshake 403: wss://api.example.com/live from  []`,
 			message: "WebSocket connection to 'wss://api.example.com/live' failed: Error during WebSocket handshake: Unexpected response code: 403"},
-		{name: "Safari, the first line alone", message: "Preflight response is not successful. Status code: 403", want: "WebKit preflight-status 403: from  [] credentials=false preflight=true"},
-		{name: "Safari, two origins", message: "[Error] Access-Control-Allow-Origin cannot contain more than one origin.", want: "WebKit allow-origin-multiple: from  []"},
-		{name: "Safari, a URL behind the word", message: "Cannot load image URL https://api.example.com/x.png due to access control checks.", want: "WebKit blocked: https://api.example.com/x.png from  []"},
-		{name: "Safari, a stream", message: "EventSource cannot load URL https://api.example.com/live due to access control checks.", want: "WebKit blocked: https://api.example.com/live from  []"},
-		{name: "something else", message: "Uncaught TypeError: Failed to fetch", err: "no message of a browser's console about a request that failed"},
+		{name: "Safari, the first line alone", message: "Preflight response is not successful. Status code: 403",
+			want: "WebKit preflight-status 403: from  [] credentials=false preflight=true"},
+		{name: "Safari, two origins", message: "[Error] Access-Control-Allow-Origin cannot contain more than one origin.",
+			want: "WebKit allow-origin-multiple: from  []"},
+		{name: "Safari, a URL behind the word", message: "Cannot load image URL https://api.example.com/x.png due to access control " +
+			"checks.", want: "WebKit blocked: https://api.example.com/x.png from  []"},
+		{name: "Safari, a stream", message: "EventSource cannot load URL https://api.example.com/live due to access control checks.",
+			want: "WebKit blocked: https://api.example.com/live from  []"},
+		{name: "something else", message: "Uncaught TypeError: Failed to fetch",
+			err: "no message of a browser's console about a request that failed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := FromConsole(c.message)
@@ -183,7 +204,8 @@ func TestFromConsole(t *testing.T) {
 // an origin nor a waiver is one.
 func TestWhatNoPolicyDecides(t *testing.T) {
 	for _, kind := range []Kind{
-		LocalNetwork, InsecurePage, AddressSpace, NoAnswer, MixedContent, ContentPolicy, ResourcePolicy, ByExtension, Redirect, NotHTTP, SameOriginOnly, Deprecation,
+		LocalNetwork, InsecurePage, AddressSpace, NoAnswer, MixedContent, ContentPolicy, ResourcePolicy, ByExtension, Redirect, NotHTTP,
+		SameOriginOnly, Deprecation,
 	} {
 		report := ByNoPolicy(&Said{Kind: kind, Value: "x"})
 		if report == nil || report.Allowed != (kind == Deprecation) || report.Remedy == "" || strings.Contains(report.Remedy, "allow_origins") ||
@@ -218,18 +240,22 @@ func TestTheConsoleSaysOtherwise(t *testing.T) {
 		{"two values", reject, browser.Request{Origin: evil, Method: "GET"}, Said{Kind: browser.OriginMultiple, Value: "a, b"},
 			`your console says otherwise: the answer has more than one Access-Control-Allow-Origin ("a, b")`},
 		{"an origin that is not allowed", reject, browser.Request{Origin: evil, Method: "GET"}, Said{Kind: browser.OriginMissing}, ""},
-		{"its preflight in WebKit", reject, browser.Request{Origin: evil, Method: "PUT"}, Said{Engine: browser.WebKit, Kind: browser.PreflightStatus, Status: 403}, ""},
+		{"its preflight in WebKit", reject, browser.Request{Origin: evil, Method: "PUT"}, Said{Engine: browser.WebKit,
+			Kind: browser.PreflightStatus, Status: 403}, ""},
 		{"its preflight in WebKit, answered by another", reject, browser.Request{Origin: evil, Method: "PUT"},
 			Said{Engine: browser.WebKit, Kind: browser.PreflightStatus, Status: 401},
 			"your console says otherwise: the preflight was answered with a status that is not 200 to 299 (401 Unauthorized)"},
-		{"the status of a preflight that lacks more", reject, browser.Request{Origin: evil, Method: "PUT"}, Said{Engine: browser.Chromium, Kind: browser.PreflightStatus},
+		{"the status of a preflight that lacks more", reject, browser.Request{Origin: evil, Method: "PUT"},
+			Said{Engine: browser.Chromium, Kind: browser.PreflightStatus},
 			"your console says otherwise: the preflight was answered with a status that is not 200 to 299"},
 		{"a method", reject, browser.Request{Origin: shop, Method: "DELETE"}, Said{Kind: browser.MethodNotAllowed}, ""},
 		{"a method that is allowed", reject, browser.Request{Origin: shop, Method: "PUT"}, Said{Kind: browser.MethodNotAllowed},
 			"your console says otherwise: the method is not in Access-Control-Allow-Methods"},
-		{"authorization", reject, browser.Request{Origin: shop, Method: "GET", Headers: []browser.Header{header("authorization", "x")}}, Said{Kind: browser.HeaderNotAllowed}, ""},
+		{"authorization", reject, browser.Request{Origin: shop, Method: "GET", Headers: []browser.Header{header("authorization", "x")}},
+			Said{Kind: browser.HeaderNotAllowed}, ""},
 		{"a line without a reason", reject, browser.Request{Origin: evil, Method: "GET"}, Said{Kind: Blocked}, ""},
-		{"upstream decides", `{"allow_origins": ["https://shop.example.com"], "mode": "shadow"}`, browser.Request{Origin: shop, Method: "GET"}, Said{Kind: browser.OriginMultiple},
+		{"upstream decides", `{"allow_origins": ["https://shop.example.com"], "mode": "shadow"}`, browser.Request{Origin: shop,
+			Method: "GET"}, Said{Kind: browser.OriginMultiple},
 			"your console says what upstream answered: the answer has more than one Access-Control-Allow-Origin"},
 	} {
 		report, err := Explain([]byte(c.policy), Request{Request: c.request, Host: "api.example.com", Path: "/"})
@@ -240,7 +266,8 @@ func TestTheConsoleSaysOtherwise(t *testing.T) {
 		if report.Otherwise != c.otherwise || report.Allowed {
 			t.Errorf("%s: %q, want %q", c.name, report.Otherwise, c.otherwise)
 		}
-		if upstream := report.UpstreamDecides; (len(report.Causes) > 0) != (c.otherwise != "" && !upstream) || (report.Remedy == "") != (c.otherwise != "") {
+		if upstream := report.UpstreamDecides; (len(report.Causes) > 0) != (c.otherwise != "" && !upstream) ||
+			(report.Remedy == "") != (c.otherwise != "") {
 			t.Errorf("%s: causes %q, remedy %q", c.name, report.Causes, report.Remedy)
 		}
 	}
