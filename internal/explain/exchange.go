@@ -26,9 +26,9 @@ type Exchange struct {
 func (x *explanation) stage(method string, headers []browser.Header, check func(browser.Request, browser.Response) browser.Verdict) *Stage {
 	r := x.request
 	sent := append([]browser.Header{{Name: ":method", Value: method}, {Name: ":scheme", Value: r.Scheme}, {Name: ":authority", Value: r.Host}, {Name: ":path", Value: r.Path}}, headers...)
-	if status := r.beforeTheFilter(); status != 0 {
-		e, steps := x.answered(Exchange{Method: method, Request: sent}, status)
-		return &Stage{Exchange: e, Filter: steps, Browser: check(r.Request, browser.Response{Status: e.Status, Headers: e.Response})}
+	if by := r.beforeTheFilter(method); by != nil {
+		e, steps := x.answered(Exchange{Method: method, Request: sent}, by)
+		return &Stage{Exchange: e, Filter: steps, Browser: check(r.Request, browser.Response{Status: e.Status, Headers: e.Response}), byTheManager: true}
 	}
 	var request filter.Request
 	for _, h := range sent {
