@@ -29,11 +29,10 @@ func TestTheCookbook(t *testing.T) {
 				t.Errorf("%v, %v", err, warnings)
 			}
 			for _, r := range rows {
-				scheme, host, path, err := explain.Target(r[3])
-				if err != nil {
+				request := explain.Request{Request: browser.Request{Origin: r[1], Method: r[2], Credentials: strings.Contains(r[4], "cookies")}}
+				if err := request.Target(r[3]); err != nil {
 					t.Fatal(err)
 				}
-				request := explain.Request{Request: browser.Request{Origin: r[1], Method: r[2], Credentials: strings.Contains(r[4], "cookies")}, Scheme: scheme, Host: host, Path: path}
 				for _, header := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(r[4], -1) {
 					request.Headers = append(request.Headers, browser.Header{Name: header[1], Value: explain.ExampleValue(header[1])})
 				}
