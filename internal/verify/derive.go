@@ -1,0 +1,405 @@
+package verify
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"corsfilter/config"
+	"corsfilter/internal/automaton"
+	"corsfilter/internal/browser"
+	"corsfilter/internal/explain"
+	"corsfilter/internal/origin"
+	"corsfilter/internal/reach"
+)
+
+// The names that no policy lists, below a domain that nobody can have (RFC 2606).
+const (
+	unlistedOrigin = "https://unlisted.example"
+	unlistedHeader = "x-unlisted"
+	unlistedMethod = "UNLISTED"
+	madeUp         = "corsctl-verify" // a label, or a segment of a path
+)
+
+// Neighbour is an origin beside another one, that a careless policy takes for it.
+type Neighbour struct{ What, Origin string }
+
+// Neighbours are those of an origin: each differs from it in one thing.
+func Neighbours(value string) (all []Neighbour) {
+	add := func(what, scheme, host, port string) {
+		if o := scheme + "://" + host + port; explain.CheckOrigin(o) == nil {
+			all = append(all, Neighbour{what, o})
+		}
+	}
+	scheme, _, _ := strings.Cut(value, "://")
+	var buf origin.Buffer
+	if o, ok := origin.Parse(value, &buf); ok && origin.DefaultPort(scheme) != 0 {
+		host, port := o.Host, ""
+		otherPort := ":8443"
+		if o.Port != 0 {
+			port, otherPort = fmt.Sprintf(":%d", o.Port), ""
+		}
+		add("another scheme", map[string]string{"https": "http", "http": "https"}[scheme], host, port)
+		add("another port", scheme, host, otherPort)
+		if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err != nil {
+			add("a name below", scheme, "below."+host, port)
+			if _, above, _ := strings.Cut(host, "."); strings.Contains(above, ".") {
+				add("the name above", scheme, above, port)
+			}
+			add("a name that ends alike", scheme, "not"+host, port)
+			add("a name that begins alike", scheme, host+".unlisted.example", port)
+			if strings.Contains(host, ".") {
+				add("a letter for the dot", scheme, strings.Replace(host, ".", "x", 1), port)
+			}
+		}
+	}
+	return append(all, Neighbour{"the opaque origin", "null"})
+}
+
+// maxWitnesses is how many origins are shown of one matcher.
+const maxWitnesses = 3
+
+// witnesses are origins that entries of allow_origins let in, for each entry one or a
+// few.
+func witnesses(p *config.Policy, entries []config.SourceOrigin) (all []string) {
+	for _, e := range entries {
+		for _, o := range ofEntry(e) {
+			lets := p.Wildcard() || p.Origins.Match(o) == config.Matches
+			if lets && !slices.Contains(all, o) && explain.CheckOrigin(o) == nil {
+				all = append(all, o)
+			}
+		}
+	}
+	return all
+}
+
+func ofEntry(e config.SourceOrigin) []string {
+	var builder automaton.Builder
+	var a *automaton.Automaton
+	var err error
+	switch e.Kind {
+	case config.Pattern, config.Exact:
+		return ofPattern(e.Value)
+	case config.Regex:
+		a, err = builder.Regex(e.Value, e.IgnoreCase)
+	default:
+		a, err = builder.Part(e.Value, e.Kind != config.Prefix, e.Kind != config.Suffix, e.IgnoreCase)
+	}
+	if err != nil {
+		return nil
+	}
+	var explorer reach.Explorer
+	found, err := explorer.Explore(a, config.SpelledIn(e.Value))
+	if err != nil {
+		return nil
+	}
+	var all []string
+	slices.SortFunc(found.Domains, func(x, y reach.Domain) int { return strings.Compare(x.Name, y.Name) })
+	for _, d := range found.Domains[:min(len(found.Domains), maxWitnesses)] {
+		all = append(all, d.Example)
+	}
+	if found.Stranger != "" {
+		all = append(all, found.Stranger)
+	}
+	if found.Null {
+		all = append(all, "null")
+	}
+	return all
+}
+
+func ofPattern(value string) []string {
+	var parser origin.PatternParser
+	p, err := parser.Parse(value)
+	switch {
+	case value == "*":
+		return []string{unlistedOrigin}
+	case err != nil: // null, and what is no pattern
+		return []string{value}
+	case p.AnyHost() && p.Web():
+		p.Host = "any.example"
+	case p.AnyHost():
+		p.Host = madeUp
+	case p.Subdomains:
+		p.Host = "www." + p.Host
+	}
+	o := p.Scheme + "://" + p.Host
+	switch {
+	case p.AnyPort:
+		return []string{o, o + ":8443"}
+	case p.Ports[0] != 0:
+		o += fmt.Sprintf(":%d", p.Ports[0])
+	}
+	return []string{o}
+}
+
+// Place is a host and a path where a policy decides.
+type Place struct {
+	Rule       string // its name; "" for the top level
+	Scheme     string
+	Host, Path string
+
+	config *config.Config
+	policy *config.Policy
+	source *config.SourcePolicy
+}
+
+// name says where it is, in front of what is asked there.
+func (p *Place) name() string {
+	if p.Rule == "" {
+		return ""
+	}
+	return "rule " + p.Rule + ": "
+}
+
+// Target is what requests are derived for. Path is "" where every path is.
+type Target struct {
+	Scheme, Host, Path string
+	// AnyHost has rules of other hosts asked for as well.
+	AnyHost bool
+}
+
+// places finds where each policy of a configuration decides, and says why one is left
+// out.
+func places(configuration []byte, t Target) (all []*Place, leftOut []string, err error) {
+	c, _, err := config.Parse(configuration)
+	if err != nil {
+		return nil, nil, err
+	}
+	source, err := config.Read(configuration)
+	if err != nil {
+		return nil, nil, err
+	}
+	find := func(rule int, hosts []config.Name, paths []config.SourcePath) *Place {
+		for _, host := range hostsOf(t, hosts) {
+			for _, path := range pathsOf(t, paths) {
+				policy, by := c.Select(host, path)
+				switch {
+				case by == nil && rule < 0:
+					return &Place{Scheme: t.Scheme, Host: host, Path: path, config: c, policy: policy, source: source.SourcePolicy}
+				case by != nil && by.Index == rule:
+					return &Place{Rule: by.Name, Scheme: t.Scheme, Host: host, Path: path, config: c, policy: policy, source: source.Rules[rule].Policy}
+				}
+			}
+		}
+		return nil
+	}
+	var elsewhere []string
+	add := func(p *Place, name string) {
+		switch {
+		case p == nil:
+			elsewhere = append(elsewhere, name)
+		case p.policy.Mode != config.Enforce:
+			leftOut = append(leftOut, fmt.Sprintf("%s: the mode is %s, and upstream decides", name, p.policy.Mode))
+		default:
+			all = append(all, p)
+		}
+	}
+	for i, r := range source.Rules {
+		name := fmt.Sprintf("rules[%d]", i)
+		if r.Name.Value != "" {
+			name = "rule " + r.Name.Value
+		}
+		add(find(i, r.Hosts, r.Paths), name)
+	}
+	if c.Default != nil {
+		add(find(-1, nil, nil), "the top level")
+	}
+	if more := len(elsewhere) - maxNamed; more > 0 {
+		elsewhere = append(elsewhere[:maxNamed], fmt.Sprintf("%d more", more))
+	}
+	if len(elsewhere) > 0 {
+		leftOut = append(leftOut, fmt.Sprintf("%s: no request to %s%s gets there", strings.Join(elsewhere, ", "), t.Host, t.Path))
+	}
+	return all, leftOut, nil
+}
+
+// maxNamed is how many policies are named that no request gets to.
+const maxNamed = 5
+
+func hostsOf(t Target, rule []config.Name) []string {
+	hosts := []string{t.Host}
+	if !t.AnyHost {
+		return hosts
+	}
+	for _, h := range rule {
+		if below, ok := strings.CutPrefix(h.Value, "*."); ok {
+			hosts = append(hosts, "www."+below, madeUp+"."+below)
+			continue
+		}
+		hosts = append(hosts, h.Value)
+	}
+	if len(rule) == 0 {
+		hosts = append(hosts, madeUp+".example")
+	}
+	return hosts
+}
+
+func pathsOf(t Target, rule []config.SourcePath) (paths []string) {
+	if t.Path != "" {
+		return []string{t.Path}
+	}
+	for _, p := range rule {
+		text, star := strings.CutSuffix(p.Value, "*")
+		switch {
+		case p.Regex:
+			var builder automaton.Builder
+			if a, err := builder.Regex(p.Value, false); err == nil {
+				paths = append(paths, shortest(a))
+			}
+		case star:
+			paths = append(paths, text, text+madeUp)
+		default:
+			paths = append(paths, text)
+		}
+	}
+	if len(rule) == 0 {
+		paths = append(paths, "/", "/"+madeUp)
+	}
+	return paths
+}
+
+// shortest is the shortest path that an automaton accepts, of letters that stand in a
+// URL as they are.
+func shortest(a *automaton.Automaton) string {
+	type step struct {
+		state automaton.State
+		text  string
+	}
+	seen := map[automaton.State]bool{a.Start(): true}
+	for queue := []step{{a.Start(), ""}}; len(queue) > 0; queue = queue[1:] {
+		at := queue[0]
+		if a.Accepts(at.state) {
+			return at.text
+		}
+		for _, c := range []byte("/0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~:@!$&'()*+,;=") {
+			if next := a.Next(at.state, c); next != automaton.Dead && !seen[next] {
+				seen[next] = true
+				queue = append(queue, step{next, at.text + string(c)})
+			}
+		}
+	}
+	return ""
+}
+
+// Request is one request to a live server.
+type Request struct {
+	*Place
+	Name    string
+	Method  string
+	Headers []browser.Header
+}
+
+// Plan is what is asked of a server to see whether a policy is active there.
+type Plan struct {
+	Requests []Request
+	// LeftOut says what is not, and why.
+	LeftOut []string
+}
+
+// Derive derives requests from a configuration, at most max: for each policy that the
+// target reaches, origins that it allows and their neighbours, methods and headers
+// that it has and others, requests without Origin, and with a cookie. What matters
+// most comes first.
+func Derive(configuration []byte, t Target, max int) (*Plan, error) {
+	all, leftOut, err := places(configuration, t)
+	if err != nil {
+		return nil, err
+	}
+	var levels [4][]Request
+	for _, p := range all {
+		p.derive(&levels)
+	}
+	plan := &Plan{Requests: slices.Concat(levels[:]...), LeftOut: leftOut}
+	if rest := len(plan.Requests) - max; rest > 0 {
+		plan.Requests = plan.Requests[:max]
+		plan.LeftOut = append(plan.LeftOut, fmt.Sprintf("%d of %d requests: -max is %d", rest, rest+max, max))
+	}
+	return plan, nil
+}
+
+// asked are the methods and headers that a policy lists and a preflight can ask for.
+func (p *Place) asked() (methods, headers []string) {
+	for _, m := range p.source.AllowMethods {
+		r := browser.Request{Method: m.Value}
+		if needed, _ := r.NeedsPreflight(); needed && m.Value != "*" {
+			methods = append(methods, r.NormalizedMethod())
+		}
+	}
+	for _, h := range p.source.AllowHeaders {
+		if h.Value != "*" {
+			headers = append(headers, strings.ToLower(h.Value))
+		}
+	}
+	return methods, headers
+}
+
+// privateNetwork is what a preflight says that Private Network Access adds.
+const privateNetwork = "into a private network"
+
+// maxListed is how many of the listed methods are asked for one by one.
+const maxListed = 8
+
+func (p *Place) derive(levels *[4][]Request) {
+	get := func(level int, what, method, from string, more ...browser.Header) {
+		headers, name := more, p.name()+method+" without Origin"
+		if from != "" {
+			headers = append([]browser.Header{{Name: "origin", Value: from}}, more...)
+			name = p.name() + method + " from " + from
+		}
+		if what != "" {
+			name += ", " + what
+		}
+		levels[level] = append(levels[level], Request{p, name, method, headers})
+	}
+	preflight := func(level int, what, from, method string, names ...string) {
+		r := browser.Request{Origin: from, Method: method, PrivateNetwork: what == privateNetwork}
+		for _, name := range names {
+			r.Headers = append(r.Headers, browser.Header{Name: name, Value: explain.ExampleValue(name)})
+		}
+		name := p.name() + "preflight of " + method + " from " + from
+		if len(names) > 0 {
+			name += " with " + strings.Join(names, ", ")
+		}
+		if what != "" {
+			name += ", " + what
+		}
+		levels[level] = append(levels[level], Request{p, name, "OPTIONS", r.PreflightHeaders()})
+	}
+	allowed := witnesses(p.policy, p.source.AllowOrigins)
+	methods, headers := p.asked()
+	method := "PUT"
+	if len(methods) > 0 {
+		method = methods[0]
+	}
+	for i, from := range allowed {
+		essential, beside := 2, 3
+		if i == 0 {
+			essential, beside = 0, 1
+		}
+		get(essential, "", "GET", from)
+		preflight(essential, "", from, method, headers...)
+		for _, n := range Neighbours(from) {
+			if !slices.Contains(allowed, n.Origin) {
+				get(beside, n.What, "GET", n.Origin)
+				preflight(beside, n.What, n.Origin, method)
+			}
+		}
+	}
+	get(0, "", "GET", "")
+	get(0, "an unlisted origin", "GET", unlistedOrigin)
+	preflight(0, "an unlisted origin", unlistedOrigin, method)
+	if len(allowed) == 0 {
+		return
+	}
+	from := allowed[0]
+	get(1, "", "HEAD", from)
+	get(1, "with a cookie", "GET", from, browser.Header{Name: "cookie", Value: madeUp + "=1"})
+	for _, m := range methods[min(1, len(methods)):min(len(methods), maxListed)] {
+		preflight(1, "", from, m)
+	}
+	preflight(1, "an unlisted method", from, unlistedMethod)
+	preflight(1, "an unlisted header", from, method, unlistedHeader)
+	preflight(1, "", from, method, "authorization")
+	preflight(1, privateNetwork, from, method)
+}
