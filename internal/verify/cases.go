@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -88,7 +89,7 @@ func ReadCases(file string, data []byte) (cases []Case, err error) {
 }
 
 // complete fills in what a case leaves out, and says what is wrong with it.
-func (c *Case) complete() (err error) {
+func (c *Case) complete() error {
 	c.request = browser.Request{Origin: c.Origin, Method: cmp.Or(c.Method, "GET"), Credentials: c.Credentials == "include"}
 	for _, entry := range c.Headers {
 		name, value, ok := strings.Cut(entry, ":")
@@ -113,13 +114,15 @@ func (c *Case) complete() (err error) {
 		return err
 	}
 	c.scheme, c.path = "https", "/"
-	switch {
+	switch u, err := url.Parse(c.URL); {
+	case err != nil:
+		return fmt.Errorf("url: %w", err)
 	case strings.HasPrefix(c.URL, "/"):
-		c.path = c.URL
+		c.path = u.RequestURI()
+	case c.URL != "" && (u.Scheme != "http" && u.Scheme != "https" || u.Host == ""):
+		return fmt.Errorf("url: %q; write one such as https://api.example.com/v1/orders", c.URL)
 	case c.URL != "":
-		if c.scheme, c.host, c.path, err = explain.Target(c.URL); err != nil {
-			return fmt.Errorf("url: %w", err)
-		}
+		c.scheme, c.host, c.path = u.Scheme, strings.ToLower(u.Host), u.RequestURI()
 	}
 	c.request.SameOrigin = c.host != "" && filter.IsSameOrigin(c.Origin, c.scheme, c.host)
 	return nil
@@ -186,7 +189,7 @@ func (c *Client) Cases(ctx context.Context, cases []Case) (results []Result, lef
 	for i, k := range cases {
 		host := cmp.Or(k.host, c.base.Host)
 		switch {
-		case ctx.Err() != nil:
+		case c.gone() || ctx.Err() != nil:
 			return results, leftOut
 		case host != c.base.Host && !c.AnyHost:
 			elsewhere++
@@ -249,7 +252,7 @@ func Init(configuration explain.Found, t Target) ([]byte, error) {
 			if err := add(method, from, true); err != nil {
 				return nil, err
 			}
-			if i >= min(len(allowed), maxWitnesses) {
+			if i >= min(len(allowed), maxDomains) {
 				continue
 			}
 			for _, n := range Neighbours(from) {

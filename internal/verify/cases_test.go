@@ -50,7 +50,8 @@ func TestCasesHoldForAPolicyAndForAServer(t *testing.T) {
 	if len(results) != 4 || codes(results) != "" || leftOut != nil {
 		t.Errorf("%+v, left out %q", results, leftOut)
 	}
-	if results, leftOut := client(t, filtered(t, policy), "", Options{Max: 3}).Cases(t.Context(), all); len(results) != 1 || leftOut[0] != "3 of 4 cases: -max is 3 requests" {
+	results, leftOut = client(t, filtered(t, policy), "", Options{Max: 3}).Cases(t.Context(), all)
+	if len(results) != 1 || leftOut[0] != "3 of 4 cases: -max is 3 requests" {
 		t.Errorf("%+v, left out %q", results, leftOut)
 	}
 }
@@ -60,11 +61,14 @@ func TestCasesThatDoNotHoldSayWhy(t *testing.T) {
 		"denied": {"method: PUT", "method: PATCH",
 			"expected allow: blocked: the preflight fails, and the request is not sent: the method PATCH is not in Access-Control-Allow-Methods",
 			"expected allow: the preflight fails, and the request is not sent: the method PATCH is not in Access-Control-Allow-Methods"},
-		"allowed":       {"expect: allow", "expect: deny", "expected deny: allowed: the script gets the response", "expected deny: the page gets the response"},
+		"allowed": {"expect: allow", "expect: deny", "expected deny: allowed: the script gets the response",
+			"expected deny: the page gets the response"},
 		"another value": {`"600"`, `5`, "access-control-max-age: expected 5, and it is 600", "access-control-max-age: expected 5, and it is 600"},
 		"a value where none is": {`Private-Network: null`, `Private-Network: true`,
-			"access-control-allow-private-network: expected true, and it is none", "access-control-allow-private-network: expected true, and it is none"},
-		"none where a value is": {`"600"`, `null`, "access-control-max-age: expected none, and it is 600", "access-control-max-age: expected none, and it is 600"},
+			"access-control-allow-private-network: expected true, and it is none",
+			"access-control-allow-private-network: expected true, and it is none"},
+		"none where a value is": {`"600"`, `null`, "access-control-max-age: expected none, and it is 600",
+			"access-control-max-age: expected none, and it is 600"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			all := readCases(t, strings.Replace(cases, c.replace, c.with, 1))
@@ -79,7 +83,8 @@ func TestCasesThatDoNotHoldSayWhy(t *testing.T) {
 		})
 	}
 	shadow := explain.Found{JSON: []byte(strings.Replace(policy, "{", `{"mode": "shadow", `, 1))}
-	if r, err := readCases(t, cases)[1].Test(shadow); err != nil || r.Message != "expected deny: upstream decides: the filter leaves its CORS headers as they are" {
+	const want = "expected deny: upstream decides: the filter leaves its CORS headers as they are"
+	if r, err := readCases(t, cases)[1].Test(shadow); err != nil || r.Message != want {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
@@ -88,7 +93,8 @@ func TestCasesOfOtherHostsAreLeftOut(t *testing.T) {
 	all := readCases(t, cases)
 	c := client(t, filtered(t, policy), "", Options{})
 	c.AnyHost = false
-	if results, leftOut := c.Cases(t.Context(), all); len(results) != 2 || len(leftOut) != 1 || !strings.HasPrefix(leftOut[0], "2 of 4 cases: they are for other hosts") {
+	results, leftOut := c.Cases(t.Context(), all)
+	if len(results) != 2 || len(leftOut) != 1 || !strings.HasPrefix(leftOut[0], "2 of 4 cases: they are for other hosts") {
 		t.Errorf("%d, left out %q", len(results), leftOut)
 	}
 }
@@ -145,14 +151,19 @@ func TestMistakesInCasesAreNamedWithTheirLines(t *testing.T) {
 		{"cases:\n- expect: allow", `cases.yaml:2: cases[0]: origin is missing; write that of the page, such as https://shop.example.com`, false},
 		{"cases:\n- origin: https://a.example", `cases.yaml:2: cases[0]: expect: ""; write allow or deny`, false},
 		{"cases:\n- {origin: https://a.example, expect: yes}", `cases.yaml:2: cases[0]: expect: "yes"; write allow or deny`, false},
-		{"cases:\n- {origin: https://a.example/, expect: deny}", `cases[0]: origin: "https://a.example/" is not what a browser sends as Origin; write "https://a.example"`, false},
+		{"cases:\n- {origin: https://a.example/, expect: deny}",
+			`cases[0]: origin: "https://a.example/" is not what a browser sends as Origin; write "https://a.example"`, false},
 		{"cases:\n- {origin: null, expect: deny}", `cases.yaml:2: cases[0]: origin is missing`, false},
-		{"cases:\n- {origin: https://a.example, expect: deny, url: api.example.com}", `cases[0]: url: "api.example.com" is no URL of http or https`, false},
+		{"cases:\n- {origin: https://a.example, expect: deny, url: api.example.com}",
+			`cases[0]: url: "api.example.com"; write one such as https://api.example.com/v1/orders`, false},
 		{"cases:\n- {origin: https://a.example, expect: deny, method: TRACE}", `cases[0]: scripts can not send TRACE`, true},
 		{"cases:\n- {origin: https://a.example, expect: deny, headers: [cookie]}", `cases[0]: scripts can not set the header cookie`, true},
-		{"cases:\n- {origin: https://a.example, expect: deny, headers: cookie}", "cases[0]: line 2: cannot unmarshal !!str `cookie` into []string", false},
-		{"cases:\n- {origin: https://a.example, expect: deny, credentials: same-origin}", `cases[0]: credentials: "same-origin"; write include or omit`, false},
-		{"cases:\n- {origin: https://a.example, origin: https://b.example, expect: deny}", `mapping key "origin" already defined at line 2`, true},
+		{"cases:\n- {origin: https://a.example, expect: deny, headers: cookie}",
+			"cases[0]: line 2: cannot unmarshal !!str `cookie` into []string", false},
+		{"cases:\n- {origin: https://a.example, expect: deny, credentials: same-origin}",
+			`cases[0]: credentials: "same-origin"; write include or omit`, false},
+		{"cases:\n- {origin: https://a.example, origin: https://b.example, expect: deny}",
+			`mapping key "origin" already defined at line 2`, true},
 		{"cases: [", `cases.yaml: document 1 is not YAML`, false},
 	} {
 		_, err := ReadCases("cases.yaml", []byte(c.text))
@@ -190,13 +201,17 @@ func TestCasesMadeOfAPolicyHold(t *testing.T) {
 		})
 	}
 	text, err := Init(explain.Found{JSON: []byte(byHost)}, Target{Scheme: "https", Host: "api.example.com", AnyHost: true})
-	if err != nil || !strings.HasPrefix(string(text), "# left out: rule shadow: the mode is shadow, and upstream decides\n") || !strings.Contains(string(text), "https://www.example.org/") {
+	const leftOut = "# left out: rule shadow: the mode is shadow, and upstream decides\n"
+	if err != nil || !strings.HasPrefix(string(text), leftOut) || !strings.Contains(string(text), "https://www.example.org/") {
 		t.Errorf("%s, %v", text, err)
 	}
 }
 
 func TestACaseIsSentWithItsOwnHost(t *testing.T) {
-	all := readCases(t, "cases:\n- {origin: https://other.example.com, url: https://a.example.org/x, expect: allow}\n- {origin: https://other.example.com, url: https://api.example.com/x, expect: deny}")
+	all := readCases(t, `cases:
+- {origin: https://other.example.com, url: https://a.example.org/x, expect: allow}
+- {origin: https://other.example.com, url: https://api.example.com/x, expect: deny}
+`)
 	results, _ := client(t, filtered(t, byHost), "", Options{}).Cases(t.Context(), all)
 	if len(results) != 2 || codes(results) != "" {
 		t.Errorf("%+v", results)

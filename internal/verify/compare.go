@@ -173,8 +173,8 @@ func (e *expectation) differences(x *Exchange) (all []Difference) {
 	return all
 }
 
-// Run sends the requests of a plan and compares the answers. It stops where the server
-// can not be reached at all.
+// Run sends the requests of a plan and compares the answers, until the server does not
+// answer any more.
 func (c *Client) Run(ctx context.Context, plan *Plan) (results []Result) {
 	seen := map[*Place]bool{} // the filter has set a header there
 	usual := map[*Place]int{} // status without Origin
@@ -196,8 +196,7 @@ func (c *Client) Run(ctx context.Context, plan *Plan) (results []Result) {
 		case len(result.Differences) > 0:
 			e.blame(&result, &x, seen[r.Place])
 		}
-		results = append(results, result)
-		if x.Status == 0 && len(results) == 1 || ctx.Err() != nil {
+		if results = append(results, result); c.gone() || ctx.Err() != nil {
 			break
 		}
 	}

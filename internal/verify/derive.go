@@ -50,25 +50,31 @@ func Neighbours(value string) (all []Neighbour) {
 			add("a name that ends alike", scheme, "not"+host, port)
 			add("a name that begins alike", scheme, host+".unlisted.example", port)
 			if strings.Contains(host, ".") {
-				add("a letter for the dot", scheme, strings.Replace(host, ".", "x", 1), port)
+				add("a letter in place of the dot", scheme, strings.Replace(host, ".", "x", 1), port)
 			}
 		}
 	}
 	return append(all, Neighbour{"the opaque origin", "null"})
 }
 
-// maxWitnesses is how many origins are shown of one matcher.
-const maxWitnesses = 3
+// Bounds of what is derived from one policy: so many entries of allow_origins are looked
+// at, and of a matcher so many domains.
+const (
+	maxEntries = 1000
+	maxDomains = 3
+)
 
 // witnesses are origins that entries of allow_origins let in, for each entry one or a
 // few.
 func witnesses(p *config.Policy, entries []config.SourceOrigin) (all []string) {
-	for _, e := range entries {
+	seen := map[string]bool{}
+	for _, e := range entries[:min(len(entries), maxEntries)] {
 		for _, o := range ofEntry(e) {
 			lets := p.Wildcard() || p.Origins.Match(o) == config.Matches
-			if lets && !slices.Contains(all, o) && explain.CheckOrigin(o) == nil {
+			if lets && !seen[o] && explain.CheckOrigin(o) == nil {
 				all = append(all, o)
 			}
+			seen[o] = true
 		}
 	}
 	return all
@@ -96,7 +102,7 @@ func ofEntry(e config.SourceOrigin) []string {
 	}
 	var all []string
 	slices.SortFunc(found.Domains, func(x, y reach.Domain) int { return strings.Compare(x.Name, y.Name) })
-	for _, d := range found.Domains[:min(len(found.Domains), maxWitnesses)] {
+	for _, d := range found.Domains[:min(len(found.Domains), maxDomains)] {
 		all = append(all, d.Example)
 	}
 	if found.Stranger != "" {
@@ -309,6 +315,9 @@ func Derive(configuration []byte, t Target, max int) (*Plan, error) {
 	var levels [4][]Request
 	for _, p := range all {
 		p.derive(&levels)
+		if more := len(p.source.AllowOrigins) - maxEntries; more > 0 {
+			leftOut = append(leftOut, fmt.Sprintf("%s%d entries of allow_origins behind the first %d", p.name(), more, maxEntries))
+		}
 	}
 	plan := &Plan{Requests: slices.Concat(levels[:]...), LeftOut: leftOut}
 	if rest := len(plan.Requests) - max; rest > 0 {

@@ -127,7 +127,7 @@ func (c *Client) Probe(ctx context.Context, page string) (results []Result) {
 			p.code, p.what = EndsAlike, "names are let in that only end alike, and anybody can have one"
 		case "a name that begins alike":
 			p.code, p.what = BeginsAlike, "names are let in that only begin alike, and anybody can have one"
-		case "a letter for the dot":
+		case "a letter in place of the dot":
 			p.code, p.what = AnyLetter, "a name is let in that has a letter in place of a dot, and anybody can have it"
 		case "another scheme":
 			if !strings.HasPrefix(n.Origin, "http:") {
