@@ -146,6 +146,35 @@ func TestAnotherPolicyIsSeen(t *testing.T) {
 	}
 }
 
+// headersOnly leaves the status to somebody else.
+type headersOnly struct{ http.ResponseWriter }
+
+func (headersOnly) WriteHeader(int) {}
+
+// TestWhatUpstreamMayDecideIsThereAtLeast asks a filter that preserves upstream's headers,
+// and answers preflights alone.
+func TestWhatUpstreamMayDecideIsThereAtLeast(t *testing.T) {
+	preserves := policies["that preserves"]
+	c := client(t, func(w http.ResponseWriter, r *http.Request) {
+		if isPreflight(r) {
+			filtered(t, preserves)(w, r)
+		}
+		w.Header().Set("Vary", "Origin")
+	}, "", Options{})
+	if got := codes(run(t, c, preserves)); got != "error another-policy" {
+		t.Error(got)
+	}
+}
+
+// TestAnEchoedMethodIsNotAList serves a policy of any method, with credentials.
+func TestAnEchoedMethodIsNotAList(t *testing.T) {
+	const listed = `{"allow_origins": ["https://shop.example.com"], "allow_methods": ["PUT"], "allow_credentials": true}`
+	c := client(t, filtered(t, strings.Replace(listed, "PUT", "*", 1)), "", Options{})
+	if got := codes(run(t, c, listed)); got != "error another-policy" {
+		t.Error(got)
+	}
+}
+
 func TestCausesAreNamed(t *testing.T) {
 	good := filtered(t, policy)
 	const anyOrigin = `{"regex": ".*", "dangerously_tolerate": ["any-origin-with-credentials", "insecure-origin", "null-origin"]}`
@@ -160,7 +189,15 @@ func TestCausesAreNamed(t *testing.T) {
 				good(w, r)
 			}
 		}, "error bypassed"},
-		"any origin":     {filtered(t, strings.Replace(policy, `"https://shop.example.com"`, anyOrigin, 1)), "error another-policy"},
+		"any origin": {filtered(t, strings.Replace(policy, `"https://shop.example.com"`, anyOrigin, 1)), "error another-policy"},
+		"what is asked for, beside the lists": {func(w http.ResponseWriter, r *http.Request) {
+			if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {
+				defer func() { w.Header().Set(acah, "content-type, "+asked); w.WriteHeader(http.StatusNoContent) }()
+				good(headersOnly{w}, r)
+				return
+			}
+			good(w, r)
+		}, "error another-policy"},
 		"fewer origins":  {filtered(t, strings.Replace(policy, "shop.", "other.", 1)), "error another-policy"},
 		"other lists":    {filtered(t, strings.Replace(policy, `"DELETE"`, `"PATCH"`, 1)), "error another-policy"},
 		"another status": {filtered(t, strings.Replace(policy, `"max_age"`, `"preflight_status": 200, "max_age"`, 1)), "warning other-status"},
@@ -268,6 +305,13 @@ func TestDangerousServersAreNamed(t *testing.T) {
 				t.Errorf("%d requests", asked)
 			}
 		})
+	}
+}
+
+func TestTLSBesidePlainHTTPIsNoDanger(t *testing.T) {
+	both := func(o string) bool { return strings.HasSuffix(o, "://localhost:3000") }
+	if got := codes(client(t, echo(both, credentials), "", Options{}).Probe(t.Context(), "http://localhost:3000")); got != "" {
+		t.Error(got)
 	}
 }
 
