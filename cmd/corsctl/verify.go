@@ -271,6 +271,11 @@ func indented(text string) string {
 // detail is what there is to see of a result beside its message.
 func detail(r verify.Result) string {
 	var b strings.Builder
+	for _, x := range r.Exchanges {
+		if x.Status != 0 {
+			fmt.Fprintf(&b, "%s %s: %d\n", x.Method, x.URL, x.Status)
+		}
+	}
 	for _, d := range r.Differences {
 		fmt.Fprintf(&b, "%s: expected %s, and it is %s\n", d.Header, d.Want, d.Got)
 	}

@@ -60,12 +60,14 @@ func TestVerify(t *testing.T) {
 		"another policy": {"-c put.json -max 5", exitError,
 			"error: preflight of PUT from https://shop.example.com: another policy: it differs in " +
 				`access-control-allow-methods; look which configuration the proxy has [another-policy]
+    OPTIONS URL/: 204
     access-control-allow-methods: expected PUT, and it is none
 `, "left out: 21 of 26 requests: -max is 5"},
 		"rules of another host, at this address": {"-c rules.json", exitError, "error: rule a: GET from https://unlisted.example", ""},
 		"cases": {"-cases cases.yaml", exitError,
 			`cases.yaml:3: error: other: expected allow: the request is sent, and the page does not get the response: ` +
 				`the response has no Access-Control-Allow-Origin header [other-outcome]
+    GET URL/: 200
 URL: 1 of 2`, ""},
 		"a page": {"-origin https://shop.example.com -headers x-a", exitError,
 			"error: GET of the page https://shop.example.com: the preflight fails", ""},
@@ -130,7 +132,7 @@ func TestResultsForOtherPrograms(t *testing.T) {
 		} `xml:"testcase"`
 	}
 	if err := xml.Unmarshal([]byte(stdout), &suite); err != nil || suite.Tests != 3 || suite.Failures != 1 || suite.Cases[0].Failure != nil ||
-		suite.Cases[1].Failure.Text != "access-control-allow-methods: expected PUT, and it is none\n" {
+		suite.Cases[1].Failure.Text != "OPTIONS URL/: 204\naccess-control-allow-methods: expected PUT, and it is none\n" {
 		t.Errorf("%v\n%s", err, stdout)
 	}
 	stdout, _, _ = verifying(t, server, "-c", "put.json", "-max", "3", "-o", "github")

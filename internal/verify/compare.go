@@ -245,7 +245,7 @@ func (e *expectation) blame(r *Result, x *Exchange, seen bool) {
 	case differs(vary) && (seen || e.want[acao] != ""):
 		r.fail(VaryLost, "Vary does not name "+r.Differences[0].Want+", so that a cache may give one page's answer to another", "look for what sets Vary between the filter and here")
 	case !slices.Contains(elements(x.Response, vary), "origin") && (!other || !seen && slices.Contains(e.vary, "origin")):
-		r.fail(Bypassed, fmt.Sprintf("the response bypassed the filter: it has no header of the filter (status %d)", x.Status), "look whether the route, the listener or the host has the filter, and what answers in front of it")
+		r.fail(Bypassed, "the response bypassed the filter: it has no header of the filter", "look whether the route, the listener or the host has the filter, and what answers in front of it")
 	case got != "" && e.want[acao] == "":
 		r.fail(AnotherPolicy, "another policy: it lets the origin in", "look which configuration the proxy has, and whether upstream's own headers come through beside the filter")
 	case got == "" && e.want[acao] != "":

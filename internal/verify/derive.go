@@ -372,15 +372,17 @@ func (p *Place) derive(levels *[4][]Request) {
 		get(level, "", from)
 		preflight(level, "", from, method, headers...)
 		for _, n := range Neighbours(from) {
-			if !slices.Contains(allowed, n.Origin) {
+			if !p.policy.Wildcard() && !slices.Contains(allowed, n.Origin) {
 				get(level+1, n.What, n.Origin)
 				preflight(level+1, n.What, n.Origin, method)
 			}
 		}
 	}
 	add(0, "GET without Origin", "", "GET", nil)
-	get(0, anyone, unlistedOrigin)
-	preflight(0, anyone, unlistedOrigin, method)
+	if !slices.Contains(allowed, unlistedOrigin) {
+		get(0, anyone, unlistedOrigin)
+		preflight(0, anyone, unlistedOrigin, method)
+	}
 	if len(allowed) == 0 {
 		return
 	}
