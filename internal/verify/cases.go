@@ -57,7 +57,7 @@ func ReadCases(file string, data []byte) (cases []Case, err error) {
 	}
 	err = document.Read(data, func(_ int, root *yaml.Node) error {
 		list := document.Child(root, "cases")
-		if list == nil || list.Kind != yaml.SequenceNode {
+		if list == nil || list.Kind != yaml.SequenceNode || len(list.Content) == 0 {
 			fail(cmp.Or(root, &yaml.Node{Line: 1}), "no list of cases; write cases: and a list of origin, url, method and expect")
 			return nil
 		}
@@ -73,6 +73,9 @@ func ReadCases(file string, data []byte) (cases []Case, err error) {
 			if err := node.Decode(&c); err != nil {
 				fail(node, "%s: %s", path, strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "yaml: unmarshal errors: "))
 				continue
+			}
+			if origin := document.Child(node, "origin"); origin != nil && origin.ShortTag() == "!!null" {
+				c.Origin = "null" // as everybody writes it at first
 			}
 			if err := c.complete(); err != nil {
 				fail(node, "%s: %v", path, err)
@@ -248,7 +251,7 @@ func Init(configuration explain.Found, t Target) ([]byte, error) {
 			return nil
 		}
 		allowed := witnesses(p.policy, p.source.AllowOrigins)
-		for i, from := range append(allowed[:min(len(allowed), maxListed)], unlistedOrigin) {
+		for i, from := range slices.Concat(allowed[:min(len(allowed), maxListed)], []string{unlistedOrigin}) {
 			if err := add(method, from, true); err != nil {
 				return nil, err
 			}
@@ -261,6 +264,9 @@ func Init(configuration explain.Found, t Target) ([]byte, error) {
 				}
 			}
 		}
+	}
+	if len(cases) == 0 {
+		return nil, fmt.Errorf("no case can be made of the policy: %s", strings.Join(leftOut, "; "))
 	}
 	var b bytes.Buffer
 	for _, why := range leftOut {

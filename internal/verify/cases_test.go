@@ -25,6 +25,7 @@ const cases = `cases:
   expect: deny
 - {origin: https://x.admin.example.com, url: /v1, method: patch, expect: deny}
 - {origin: https://api.example.com, url: https://api.example.com, method: PATCH, expect: allow}
+- {origin: null, expect: deny}
 `
 
 func readCases(t *testing.T, text string) []Case {
@@ -38,7 +39,7 @@ func readCases(t *testing.T, text string) []Case {
 
 func TestCasesHoldForAPolicyAndForAServer(t *testing.T) {
 	all := readCases(t, cases)
-	if len(all) != 4 || all[1].Name != "GET of the page https://shop.example.com:8443 to /" || all[2].line != 12 {
+	if len(all) != 5 || all[4].Origin != "null" || all[1].Name != "GET of the page https://shop.example.com:8443 to /" || all[2].line != 12 {
 		t.Errorf("%+v", all)
 	}
 	for _, k := range all {
@@ -47,11 +48,11 @@ func TestCasesHoldForAPolicyAndForAServer(t *testing.T) {
 		}
 	}
 	results, leftOut := client(t, filtered(t, policy), "", Options{}).Cases(t.Context(), all)
-	if len(results) != 4 || codes(results) != "" || leftOut != nil {
+	if len(results) != 5 || codes(results) != "" || leftOut != nil {
 		t.Errorf("%+v, left out %q", results, leftOut)
 	}
 	results, leftOut = client(t, filtered(t, policy), "", Options{Max: 3}).Cases(t.Context(), all)
-	if len(results) != 1 || leftOut[0] != "3 of 4 cases: -max is 3 requests" {
+	if len(results) != 1 || leftOut[0] != "4 of 5 cases: -max is 3 requests" {
 		t.Errorf("%+v, left out %q", results, leftOut)
 	}
 }
@@ -94,7 +95,7 @@ func TestCasesOfOtherHostsAreLeftOut(t *testing.T) {
 	c := client(t, filtered(t, policy), "", Options{})
 	c.AnyHost = false
 	results, leftOut := c.Cases(t.Context(), all)
-	if len(results) != 2 || len(leftOut) != 1 || !strings.HasPrefix(leftOut[0], "2 of 4 cases: they are for other hosts") {
+	if len(results) != 3 || len(leftOut) != 1 || !strings.HasPrefix(leftOut[0], "2 of 5 cases: they are for other hosts") {
 		t.Errorf("%d, left out %q", len(results), leftOut)
 	}
 }
@@ -145,7 +146,7 @@ func TestMistakesInCasesAreNamedWithTheirLines(t *testing.T) {
 	}{
 		{"cases: 1", `cases.yaml:1: no list of cases; write cases: and a list of origin, url, method and expect`, false},
 		{"case: []", `cases.yaml:1: no list of cases`, false},
-		{"cases: []\nmore: 1", `cases.yaml:2: more: unknown key; known here: cases`, false},
+		{"cases: [{origin: null, expect: deny}]\nmore: 1", `cases.yaml:2: more: unknown key; known here: cases`, false},
 		{"cases:\n- 1", `cases.yaml:2: cases[0]: no case; write its keys: origin, url, method, expect`, false},
 		{"cases:\n- origin: https://a.example\n  expct: allow", `cases.yaml:3: cases[0].expct: unknown key; did you mean "expect"?`, false},
 		{"cases:\n- expect: allow", `cases.yaml:2: cases[0]: origin is missing; write that of the page, such as https://shop.example.com`, false},
@@ -153,7 +154,8 @@ func TestMistakesInCasesAreNamedWithTheirLines(t *testing.T) {
 		{"cases:\n- {origin: https://a.example, expect: yes}", `cases.yaml:2: cases[0]: expect: "yes"; write allow or deny`, false},
 		{"cases:\n- {origin: https://a.example/, expect: deny}",
 			`cases[0]: origin: "https://a.example/" is not what a browser sends as Origin; write "https://a.example"`, false},
-		{"cases:\n- {origin: null, expect: deny}", `cases.yaml:2: cases[0]: origin is missing`, false},
+		{"cases: []", `cases.yaml:1: no list of cases`, false},
+		{"cases:\n- {origin: '', expect: deny}", `cases.yaml:2: cases[0]: origin is missing`, false},
 		{"cases:\n- {origin: https://a.example, expect: deny, url: api.example.com}",
 			`cases[0]: url: "api.example.com"; write one such as https://api.example.com/v1/orders`, false},
 		{"cases:\n- {origin: https://a.example, expect: deny, method: TRACE}", `cases[0]: scripts can not send TRACE`, true},
@@ -199,6 +201,10 @@ func TestCasesMadeOfAPolicyHold(t *testing.T) {
 				t.Errorf("%v in\n%s", expects, text)
 			}
 		})
+	}
+	if text, err := Init(explain.Found{JSON: []byte(`{"mode": "off"}`)}, Target{Host: "api.example.com"}); err == nil ||
+		err.Error() != "no case can be made of the policy: the top level: the mode is off, and upstream decides" {
+		t.Errorf("%s, %v", text, err)
 	}
 	text, err := Init(explain.Found{JSON: []byte(byHost)}, Target{Scheme: "https", Host: "api.example.com", AnyHost: true})
 	const leftOut = "# left out: rule shadow: the mode is shadow, and upstream decides\n"
