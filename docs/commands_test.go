@@ -92,6 +92,7 @@ func folder(t *testing.T) string {
 	if err := errors.Join(
 		os.WriteFile(filepath.Join(dir, "policy.json"), []byte(policy), 0o600),
 		os.WriteFile(filepath.Join(dir, "routes.yaml"), []byte(routes), 0o600),
+		os.WriteFile(filepath.Join(dir, "cases.yaml"), []byte("cases:\n- {origin: https://shop.example.com, method: PUT, expect: allow}\n"), 0o600),
 		os.Mkdir(filepath.Join(dir, "policies"), 0o700),
 		os.WriteFile(filepath.Join(dir, "policies", "shop.json"), []byte(policy), 0o600),
 	); err != nil {
@@ -118,6 +119,9 @@ func bash(t *testing.T, dir, command string, env ...string) (stdout, stderr stri
 
 func TestEveryCommandOnThePagesWorks(t *testing.T) {
 	kinds := map[string]int{}
+	server := httptest.NewServer(http.NotFoundHandler()) // in place of those that corsctl verify asks
+	defer server.Close()
+	asked := regexp.MustCompile(`(corsctl verify .*)https?://\S+`)
 	for _, l := range commands(t) {
 		// The one of the tree, which need not be built in dist.
 		l.command = strings.TrimPrefix(l.command, "dist/")
@@ -133,6 +137,7 @@ func TestEveryCommandOnThePagesWorks(t *testing.T) {
 				if strings.Contains(command, "completion") { // for whichever shell
 					command = regexp.MustCompile(`corsctl completion \w+`).FindString(command)
 				}
+				command = asked.ReplaceAllString(command, "${1}"+server.URL)
 				if _, errs, code := bash(t, folder(t), command); code > 1 {
 					t.Errorf("%s: exit code %d: %s", l.page, code, errs)
 				}
@@ -210,9 +215,11 @@ func TestEveryCommandInTheTextIsThere(t *testing.T) {
 }
 
 // TestEveryDialogueOnThePagesIsWhatHappens runs the console blocks: of "cat" what
-// is shown is written to the file, of corsctl it is compared. The transcript has a
-// test of its own.
+// is shown is written to the file, of corsctl it is compared; at localhost:10000 is
+// Envoy with envoy.yaml. The transcript has a test of its own.
 func TestEveryDialogueOnThePagesIsWhatHappens(t *testing.T) {
+	const shownAs = "localhost:10000"
+	served := sync.OnceValue(func() string { return serveEnvoy(t) })
 	ran := 0
 	for _, page := range pages(t) {
 		text := read(t, page)
@@ -230,7 +237,12 @@ func TestEveryDialogueOnThePagesIsWhatHappens(t *testing.T) {
 					}
 					continue
 				}
-				out, errs, _ := bash(t, dir, command)
+				address := shownAs
+				if strings.Contains(command, shownAs) {
+					address = served()
+				}
+				out, errs, _ := bash(t, dir, strings.ReplaceAll(command, shownAs, address))
+				out = strings.ReplaceAll(out, address, shownAs)
 				switch got, shown := strings.TrimRight(out+errs, "\n"), strings.TrimRight(shown, "\n"); {
 				case got == shown:
 				case *update:
