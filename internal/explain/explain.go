@@ -105,6 +105,9 @@ type Deviation struct {
 	Says    string `json:"says"`
 }
 
+// ErrNoHost is the error about a request without a host where the rules ask for one.
+var ErrNoHost = errors.New("rules ask for a host")
+
 // Explain explains the request under a configuration. The error is a
 // config.Problems where the configuration is refused, and says otherwise what a
 // browser would not send at all.
@@ -120,7 +123,7 @@ func Explain(configuration []byte, r Request) (*Report, error) {
 		r.Scheme = "https"
 	}
 	if r.Host == "" && asksForHost(configuration) {
-		return nil, errors.New("rules ask for a host: add -url https://api.example.com/v1/orders, for example")
+		return nil, ErrNoHost
 	}
 	r.SameOrigin = r.Host != "" && filter.IsSameOrigin(r.Origin, r.Scheme, r.Host)
 	x := explanation{config: c, request: r, report: &Report{SameOrigin: r.SameOrigin, WebSocket: r.WebSocket}}
