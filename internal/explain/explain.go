@@ -267,7 +267,7 @@ func (x *explanation) engines() {
 		return browser.Response{Status: e.Status, Headers: e.Response}
 	}
 	for _, d := range browser.Deviations {
-		found := Deviation{Says: d.Standard + ": "}
+		var found Deviation
 		for _, engine := range d.Engines {
 			o := d.Fetch(engine, x.request.Request, server)
 			if o.Allowed() != report.Allowed || (o.Preflight != nil) != (report.Preflight != nil) {
