@@ -328,6 +328,8 @@ func (x *explanation) notes() {
 	switch o := x.request.Origin; {
 	case strings.HasPrefix(o, "moz-extension://"):
 		add(`Firefox gives an extension another id in each browser that has it: what lets it in everywhere is "moz-extension://*", which lets in all others as well`)
+	case o == "null" && !report.Allowed:
+		add("sandboxed frames, files and data: URLs have the origin null; and " + nullByRedirect)
 	case o == "file://":
 		add("WebViews, Electron and Chromium with --allow-file-access-from-files send file:// for pages opened from files, whichever; other browsers send null")
 	}

@@ -640,3 +640,17 @@ func TestARemedyForTheScriptComesWithThePolicys(t *testing.T) {
 		t.Errorf("remedy %q, %v", report.Remedy, report.Changes)
 	}
 }
+
+// TestAWaiverIsNoFirstRemedy: not for credentials either, which a page over http may
+// have with a waiver alone.
+func TestAWaiverIsNoFirstRemedy(t *testing.T) {
+	r := Request{Request: browser.Request{Origin: "http://shop.example.com", Method: "GET", Credentials: true}, Host: "api.example.com", Path: "/"}
+	report, err := Explain([]byte(`{"allow_origins": ["http://shop.example.com"]}`), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `serve the page over https, and add "https://shop.example.com" to allow_origins; otherwise set "allow_credentials": true`
+	if !strings.HasPrefix(report.Remedy, want) || !strings.Contains(report.Remedy, "insecure-origin") {
+		t.Errorf("remedy %q", report.Remedy)
+	}
+}
