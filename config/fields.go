@@ -9,7 +9,7 @@ import (
 )
 
 // Field is one key of a policy, or of the top level: all that is known of it
-// stands in its row. The reference in the README and config/schema.json are
+// stands in its row. The reference in docs/configuration.md and config/schema.json are
 // made of the rows.
 type Field struct {
 	// Name is the key in snake_case; its lowerCamelCase form is accepted too.

@@ -22,26 +22,16 @@ var convertCommand = command{
 filter, with rules by host and path in the order in which the source would
 match, or a manifest with it. It recognises by itself what a file holds:
 
-- envoy.filters.http.cors, in an envoy.yaml or a route configuration;
-- Istio VirtualServices, with the Gateways that they name;
-- HTTPRoutes and GRPCRoutes of the Gateway API, with the Gateways that they name,
-  and Envoy Gateway's SecurityPolicies for them;
-- the cors plugin of Higress, with the Ingresses that its rules name;
-- the cors plugin of Kong, in a kong.yaml, or with the Ingresses, HTTPRoutes and
-  Services that name it;
-- the headers middleware of Traefik, with the IngressRoutes and Ingresses that
-  name it, or in a file of its dynamic configuration;
-- Ingresses with the annotations of ingress-nginx.
+` + source.Forms() + `
 
 Several files, folders, documents and Kubernetes Lists are read as one. Without
 a file, or for the file "-", it reads standard input.
 
-What can not be carried over, such as a match by header or by a regex of the
-path, is an error with its line and what to do; with -partial it is left out,
-with a comment beside the rule. What the configuration does otherwise than the
-source is listed on standard error, by rule. What the filter refuses without a
-waiver is refused here, too; with -tolerate NAME the policies that need it get
-the waiver.`,
+What can not be carried over, such as a match by header, is an error with its
+line and what to do; with -partial it is left out, with a comment beside the
+rule. What the configuration does otherwise than the source is listed on standard
+error, by rule. What the filter refuses without a waiver is refused here, too;
+with -tolerate NAME the origins and policies that need it get the waiver.`,
 	examples: []example{
 		{"A configuration of what Envoy's own filter has:", "corsctl convert routes.yaml"},
 		{"In a whole manifest for Istio:", "corsctl convert -o wasmplugin routes.yaml"},

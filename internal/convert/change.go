@@ -18,7 +18,6 @@ const (
 	LetterCase        ChangeKind = "letter-case"
 	NoOrigins         ChangeKind = "no-origins"
 	RuntimeKey        ChangeKind = "runtime-key"
-	WholeSegments     ChangeKind = "whole-segments"
 	HostSpelling      ChangeKind = "host-spelling"
 	ShortHost         ChangeKind = "short-host"
 	OrderOfObjects    ChangeKind = "order-of-objects"
@@ -50,7 +49,6 @@ var Kinds = map[ChangeKind]string{
 	LetterCase:        "origins are compared in lower case, as browsers send them",
 	NoOrigins:         "a policy without origins allows nobody; it is off here, or answers preflights with 403",
 	RuntimeKey:        "the proxy's runtime can not change the share of requests any more",
-	WholeSegments:     "a prefix takes whole segments of the path",
 	HostSpelling:      "a host with a port, or with a dot at its end, is the host without",
 	ShortHost:         "a short name stands for the Service in its namespace, in all of its spellings",
 	OrderOfObjects:    "objects for the same host are asked in the order of their age and names",

@@ -2,6 +2,7 @@ package convert
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -25,8 +26,11 @@ func (m Match) Asks(node *yaml.Node, what, remedy string) {
 
 // Path is the path that the match asks for.
 func (m Match) Path(kind PathKind, text string, node *yaml.Node) {
-	at := m.Object.At(node)
-	m.Paths = []Path{{kind, text, m.AnyCase, at}}
+	p := Path{Kind: kind, Text: text, At: m.Object.At(node)}
+	if m.AnyCase {
+		p = AnyCase(p)
+	}
+	m.Paths = []Path{p}
 }
 
 // Key adds what a key asks for: headers, parameters of the query, or what the source's
@@ -67,20 +71,37 @@ const (
 	Query  = "the query parameter %q"
 )
 
-// Regex reads a regex of the path as paths, or as a condition.
-func (m Match) Regex(regex string, at Place) {
-	paths, ok := RegexPaths(regex)
-	if !ok {
-		m.When = append(m.When, Condition{fmt.Sprintf("the regex %q of the path", regex), at, "write the paths, or a prefix"})
-		region := RegexRegion(regex)
-		region.AnyCase = m.AnyCase
-		m.Paths = []Path{region}
+// Methods sees to routes that ask for methods: where OPTIONS is among them, and nothing
+// behind them takes the other ones, they are as good as routes that do not.
+func Methods(routes, behind []Route, methods []Value, project string) {
+	if len(methods) == 0 {
 		return
 	}
-	for i := range paths {
-		paths[i].At, paths[i].AnyCase = at, m.AnyCase
+	options := slices.ContainsFunc(methods, func(v Value) bool { return strings.EqualFold(v.Text, "OPTIONS") })
+	for i := range routes {
+		made := &routes[i]
+		others := slices.ContainsFunc(behind, made.Differs)
+		switch {
+		case options && !others && made.Policy != nil:
+			made.Changes = append(slices.Clone(made.Changes), Change{MoreResponses, project + "'s own 404 for a method that no route takes carries CORS headers as well"})
+		case options || others || made.Policy != nil:
+			what := "methods"
+			if !options {
+				what = "methods, and OPTIONS, which a preflight is, is not among them"
+			}
+			made.When = append(made.When, Condition{what, methods[0].At, "take them out, or give the routes that take the same hosts and paths the same policy"})
+		}
 	}
-	m.Paths = paths
+}
+
+// Regex is the regex that the match asks for, of the whole path and in its own letter case.
+func (m Match) Regex(regex string, at Place) {
+	p, err := RegexOf(regex, at)
+	if err != nil {
+		m.When = append(m.When, Condition{fmt.Sprintf("the regex %q of the path, which can not be converted (%v)", Shortened(regex), err), at, "write the paths, or a prefix"})
+		return
+	}
+	m.Paths = []Path{p}
 }
 
 // Ties sees to neighbours that the source asks in either order: groups of routes, each

@@ -27,6 +27,8 @@ func TestWholeRegex(t *testing.T) {
 		{`\Qa|b\E$`, true, `\Qa|b\E`},
 		{`.*a.*`, false, `.*a.*`},
 		{`a\.*`, true, `a\.*.*`},
+		{`/a(/|$)(.*)`, true, `/a(/|$)(.*)`},
+		{`(a|\(.*)`, true, `(a|\(.*).*`},
 		{`(?i)^a$`, false, `.*(?:(?i)^a$).*`},
 		{`(?i)a|b`, true, `(?:(?i)a|b).*`},
 		{`^(?:a|b)$`, false, `(?:a|b)`},
@@ -40,7 +42,7 @@ func TestWholeRegex(t *testing.T) {
 
 // TestWholeRegexMatchesTheSame draws regexes and texts.
 func TestWholeRegexMatchesTheSame(t *testing.T) {
-	pieces := []string{"a", "b", "|", "^", "$", ".*", "(a|b)", "(?:^a|b$)", "[a|]", "[^]b]", `\|`, `\$`, "(?i)", "(?i:A)", `\Q|\E`, "a?", "(b$)", "(^a)"}
+	pieces := []string{"a", "b", "|", "^", "$", ".*", "(a|b)", "(?:^a|b$)", "[a|]", "[^]b]", `\|`, `\$`, "(?i)", "(?i:A)", `\Q|\E`, "a?", "(b$)", "(^a)", "(.*)"}
 	rapid.Check(t, func(t *rapid.T) {
 		regex := ""
 		for _, p := range rapid.SliceOfN(rapid.SampledFrom(pieces), 1, 6).Draw(t, "pieces") {

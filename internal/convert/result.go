@@ -134,6 +134,7 @@ func (c *Conversion) result(rules []*rule) *Result {
 		if !c.repair(rules, result.index, problems) {
 			return nil
 		}
+		rules = slices.DeleteFunc(rules, func(r *rule) bool { return r.unreachable })
 	}
 	return nil
 }
@@ -157,6 +158,13 @@ func (c *Conversion) repair(rules []*rule, index index, problems config.Problems
 			continue
 		}
 		r, from := at.rule, at.rule.from[0].String()
+		if p.Code == config.Unreachable { // several rules take together what none of them takes alone
+			r.unreachable = true
+			if r.policy != nil {
+				rules[0].changes = append(rules[0].changes, outOfReach(r.from[0], "the routes before it take its requests"))
+			}
+			continue
+		}
 		waivable := slices.Contains(config.Waivers, p.Code)
 		if waivable && c.tolerates(p.Code) && r.policy != nil {
 			if !r.policy.tolerates(p.Code) { // of several that need it, the first asks for it
@@ -234,7 +242,7 @@ func (r *rule) source(name string) config.SourceRule {
 		made.Hosts = append(made.Hosts, config.Name{Value: h})
 	}
 	for _, p := range r.paths {
-		made.Paths = append(made.Paths, config.SourcePath{Value: p.pattern()})
+		made.Paths = append(made.Paths, p.source())
 	}
 	if r.policy != nil {
 		own := *r.policy

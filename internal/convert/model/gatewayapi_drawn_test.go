@@ -63,9 +63,6 @@ func routeReasons(routes []httpRoute) []reason {
 	for _, route := range routes {
 		for _, rule := range route.Rules {
 			for _, m := range rule.Matches {
-				if m.Kind == "RegularExpression" {
-					out = append(out, reason{"a regex path", `regex|RegularExpression`})
-				}
 				if m.Method != "" {
 					out = append(out, reason{"a method", `method`})
 				}

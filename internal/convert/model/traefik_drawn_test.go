@@ -35,7 +35,7 @@ func TestTraefik(t *testing.T) {
 	var s shares
 	rapid.Check(t, func(rt *rapid.T) {
 		tr := traefik{Middlewares: map[string]traefikHeaders{"cors": drawTraefikHeaders(rt)}}
-		reasons := append(waivable(), reason{"a prefix that is no segment", `segment|prefix|PathPrefix`}, reason{"one label of a host", `label|Host`}, reason{"* exposed with credentials", `expose`},
+		reasons := append(waivable(), reason{"one label of a host", `label|Host`}, reason{"* exposed with credentials", `expose`},
 			reason{"routers of the same priority", `priority`})
 		if chance(rt, "another", 2) {
 			tr.Middlewares["other"] = drawTraefikHeaders(rt)

@@ -360,11 +360,11 @@ func traefikHosts(regex string) (hosts []traefikHost, ok bool) {
 		return nil, false
 	}
 	var parts []*syntax.Regexp
-	convert.Flatten(re, &parts)
+	flatten(re, &parts)
 	wildcard, one := "", false
 	if len(parts) > 1 {
 		switch first := parts[0]; {
-		case convert.IsAnything(first) || first.Op == syntax.OpPlus && (first.Sub[0].Op == syntax.OpAnyChar || first.Sub[0].Op == syntax.OpAnyCharNotNL):
+		case isAnything(first) || first.Op == syntax.OpPlus && (first.Sub[0].Op == syntax.OpAnyChar || first.Sub[0].Op == syntax.OpAnyCharNotNL):
 			wildcard = "*"
 		case first.Op == syntax.OpPlus && first.Sub[0].String() == `[^.]`, first.Op == syntax.OpPlus && isLabel(first.Sub[0]):
 			wildcard, one = "*", true
@@ -373,7 +373,7 @@ func traefikHosts(regex string) (hosts []traefikHost, ok bool) {
 			parts = parts[1:]
 		}
 	}
-	texts, few := convert.Expand(parts)
+	texts, few := expand(parts)
 	if !few {
 		return nil, false
 	}
@@ -401,4 +401,94 @@ func isLabel(re *syntax.Regexp) bool {
 		}
 	}
 	return true
+}
+
+// maxExpanded is how many hosts a regex may stand for, to be written as such.
+const maxExpanded = 64
+
+// expand returns all texts that parts match, one behind the other; false where
+// they are too many.
+func expand(parts []*syntax.Regexp) (texts []string, few bool) {
+	texts = []string{""}
+	for _, p := range parts {
+		more, ok := finite(p)
+		if !ok || len(texts)*len(more) > maxExpanded {
+			return nil, false
+		}
+		var longer []string
+		for _, t := range texts {
+			for _, m := range more {
+				longer = append(longer, t+m)
+			}
+		}
+		texts = longer
+	}
+	return texts, true
+}
+
+// flatten lists what follows each other, without the marks of begin and end at the
+// ends: the whole host is matched anyway.
+func flatten(re *syntax.Regexp, parts *[]*syntax.Regexp) {
+	switch re.Op {
+	case syntax.OpConcat:
+		for _, sub := range re.Sub {
+			flatten(sub, parts)
+		}
+	case syntax.OpCapture:
+		if re.Sub[0].Op == syntax.OpAlternate || re.Sub[0].Op == syntax.OpCharClass {
+			*parts = append(*parts, re.Sub[0])
+			return
+		}
+		flatten(re.Sub[0], parts)
+	case syntax.OpBeginText:
+		if len(*parts) > 0 {
+			*parts = append(*parts, re)
+		}
+	case syntax.OpEndText, syntax.OpEmptyMatch:
+	default:
+		*parts = append(*parts, re)
+	}
+}
+
+// isAnything: `.*`. A host has no line break, so that it is all the same whether
+// the dot takes one.
+func isAnything(re *syntax.Regexp) bool {
+	return re.Op == syntax.OpStar && (re.Sub[0].Op == syntax.OpAnyChar || re.Sub[0].Op == syntax.OpAnyCharNotNL)
+}
+
+// finite returns the texts of a regex that has few.
+func finite(re *syntax.Regexp) ([]string, bool) {
+	switch re.Op {
+	case syntax.OpEmptyMatch:
+		return []string{""}, true
+	case syntax.OpLiteral:
+		return []string{string(re.Rune)}, re.Flags&syntax.FoldCase == 0
+	case syntax.OpCapture:
+		return finite(re.Sub[0])
+	case syntax.OpQuest:
+		texts, ok := finite(re.Sub[0])
+		return append(texts, ""), ok
+	case syntax.OpCharClass:
+		var texts []string
+		for i := 0; i+1 < len(re.Rune); i += 2 {
+			for c := re.Rune[i]; c <= re.Rune[i+1]; c++ {
+				if texts = append(texts, string(c)); len(texts) > maxExpanded {
+					return nil, false
+				}
+			}
+		}
+		return texts, true
+	case syntax.OpAlternate:
+		var texts []string
+		for _, sub := range re.Sub {
+			more, ok := finite(sub)
+			if texts = append(texts, more...); !ok || len(texts) > maxExpanded {
+				return nil, false
+			}
+		}
+		return texts, true
+	case syntax.OpConcat:
+		return expand(re.Sub)
+	}
+	return nil, false
 }
