@@ -52,7 +52,7 @@ TINYGO_FORM = $(if $(filter 0.33.%,$(TINYGO_FOUND)),-tags=command,-buildmode=c-s
 MODULE_PACKAGES := ./config ./filter ./internal/abi ./internal/automaton ./internal/fieldpath ./internal/header ./internal/hostcall ./internal/origin ./internal/reach ./internal/route ./internal/suffix ./internal/version .
 MODULE_GO := go1.23
 
-.PHONY: help setup build run test peers envoy image push release bench v8 benchstat size fuzz pgo check tidy clean FORCE
+.PHONY: help setup build run test peers envoy mesh image push release bench v8 benchstat size fuzz pgo check tidy clean FORCE
 
 help: ## this list
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -125,6 +125,9 @@ next: ## the scenario table on the module as the next Go makes it
 
 envoy: ## the tests in Envoy in five releases of it, or in one: ENVOY=/path
 	@scripts/envoy
+
+mesh: ## the manifests in Istio and Envoy Gateway, without a cluster; a quarter of an hour the first time, it builds both
+	@scripts/mesh
 
 image: $(MODULE) ## dist/image.tar and dist/artifact.tar: the module as an OCI image and as an OCI artifact
 	@go run ./cmd/ship image -version '$(VERSION)'

@@ -104,7 +104,7 @@ next:
 		k, ok := set.keys[v.name]
 		if !ok {
 			if !p.mistakes.skip(v.at) {
-				p.fail(v.at, "", UnknownKey, "unknown key", nearest(v.name, set.names))
+				p.fail(v.at, "", UnknownKey, "unknown key", Nearest(v.name, set.names))
 			}
 			continue
 		}
@@ -257,9 +257,9 @@ func whole(raw string) (n int64, ok bool) {
 	return int64(f), true
 }
 
-// nearest is the remedy for an unknown word: the known one that is the fewest
+// Nearest is the remedy for an unknown word: the known one that is the fewest
 // edits away, or all of them where none is near.
-func nearest(word string, known []string) string {
+func Nearest(word string, known []string) string {
 	best, distance := "", len(word)/2+1
 	word = strings.ToLower(word)
 	for _, k := range known {

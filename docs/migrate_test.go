@@ -1,14 +1,71 @@
 package docs
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"corsfilter/config"
+	"corsfilter/internal/convert/source"
 )
+
+// TestTheMigrationPagesHaveTheTables compares the settings on the pages with the table
+// that each source is read by.
+func TestTheMigrationPagesHaveTheTables(t *testing.T) {
+	code := func(text string) string {
+		if text == "" {
+			return ""
+		}
+		return "`" + strings.ReplaceAll(text, ",", ", ") + "`"
+	}
+	all, err := filepath.Glob("migrate/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := map[string]string{}
+	for _, page := range all {
+		texts[page] = read(t, page)
+	}
+	for _, s := range source.All {
+		if len(s.Settings) == 0 {
+			t.Errorf("%s has no table", s.Name)
+		}
+		for _, table := range s.Settings {
+			begin, end := "<!-- settings of "+table.Of+" -->\n", "<!-- end of settings -->\n"
+			want := "| setting | here | default | |\n|---|---|---|---|\n"
+			for _, row := range table.Rows {
+				want += fmt.Sprintf("| `%s` | %s | %s | %s |\n", row.Key, cmp.Or(code(row.Becomes), "no setting"), cmp.Or(code(row.Default), "none"), row.Note)
+			}
+			found := false
+			for page, text := range texts {
+				before, rest, ok := strings.Cut(text, begin)
+				got, after, ended := strings.Cut(rest, end)
+				if !ok || !ended {
+					continue
+				}
+				found = true
+				switch {
+				case got == want:
+				case !*update:
+					t.Errorf("%s: the settings of %s are not those of its table; run go test ./docs -update", page, table.Of)
+				default:
+					texts[page] = before + begin + want + end + after
+					if err := os.WriteFile(page, []byte(texts[page]), 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if !found {
+				t.Errorf("no page has the settings of %s, between %q and %q", table.Of, begin, end)
+			}
+		}
+	}
+}
 
 // TestTheMigrationPagesSayWhatTheyWereReadIn looks for the commit or release that
 // a page is true for.
@@ -18,7 +75,7 @@ func TestTheMigrationPagesSayWhatTheyWereReadIn(t *testing.T) {
 		t.Fatalf("%v, %v", all, err)
 	}
 	for _, page := range all {
-		if !regexp.MustCompile(`\b(commit [0-9a-f]{8}|release [0-9.]+)\b`).MatchString(strings.ReplaceAll(read(t, page), "\n", " ")) {
+		if !regexp.MustCompile(`\b(commit [0-9a-f]{8}|release [0-9.]+|documented in [A-Z][a-z]+ [0-9]{4})\b`).MatchString(strings.ReplaceAll(read(t, page), "\n", " ")) {
 			t.Errorf("%s does not say what it was read in", page)
 		}
 	}

@@ -148,6 +148,39 @@ func TestARefusedPolicyEndsEnvoysFirstStart(t *testing.T) {
 	})
 }
 
+// TestARefusedPolicyCloses starts Envoy with a refused policy where the environment has
+// the filter close, and pushes a good one and another refused one.
+func TestARefusedPolicyCloses(t *testing.T) {
+	pushes := envoytest.NewPushes(t)
+	push := func(policy string) {
+		t.Helper()
+		pushes.Push(t, envoytest.Listener{Policy: policy, Plugin: `vm_config: {environment_variables: {key_values: {CORSFILTER_REFUSED: closed}}}`,
+			Routes: `[{match: {prefix: /}, direct_response: {status: 200}, response_headers_to_add: [{header: {key: access-control-allow-origin, value: "*"}}]}]`})
+	}
+	const shop = "https://shop.example.com"
+	push(refusedPolicy)
+	s := envoytest.Start(t, envoytest.Bootstrap{More: pushes.More()}, envoy.Options{Arguments: pushes.Arguments(), LogLevel: "info"})
+	answers := func(status int, origin string) func() bool {
+		return func() bool {
+			preflight := askRaw(t, s, "", "OPTIONS", "/", "Origin: "+shop+"\r\n", "Access-Control-Request-Method: PUT\r\n")
+			return preflight.status == status && askRaw(t, s, "", "GET", "/", "Origin: "+shop+"\r\n").allowedOrigin == origin
+		}
+	}
+	if !answers(403, "")() {
+		t.Error("it is not closed")
+	}
+	if !strings.Contains(s.Log(), refusal) || !strings.Contains(s.Log(), "CORSFILTER_REFUSED=closed") {
+		t.Errorf("the log:\n%s", s.Log())
+	}
+	if stats, err := s.Stats(`config_refused`); err != nil || stats["wasmcustom.cors.config_refused"] == 0 {
+		t.Errorf("counted %v, %v", stats, err)
+	}
+	push(`{"allow_origins": ["` + shop + `"]}`)
+	envoytest.Eventually(t, "the good policy is in effect", answers(204, shop))
+	push(`{"allow_origins": ["` + shop + `/"], "debug": true}`)
+	envoytest.Eventually(t, "it is closed again", answers(403, ""))
+}
+
 // TestAPushThatEnvoyRefuses leaves the policy before in force, and Envoy alone tells of
 // it. A push back to a policy that Envoy has kept starts nothing and logs nothing.
 func TestAPushThatEnvoyRefuses(t *testing.T) {

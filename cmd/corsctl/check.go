@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -77,7 +76,7 @@ type checkFlags struct {
 }
 
 func (f *checkFlags) declare(flags *flag.FlagSet) {
-	outputFlag(flags, &f.output, "github")
+	outputFlag(flags, &f.output, "junit", "github")
 	flags.BoolVar(&f.strict, "strict", false, "warnings count as errors, and so does having nothing to check")
 	flags.BoolVar(&f.forbidWaivers, "forbid-waivers", false, "a waiver in use is an error: dangerously_tolerate lets in what is refused otherwise")
 	flags.BoolFunc("require", "a file without a configuration of the filter is an error, and so is having nothing to check; unless told, where it is the only one", func(value string) error {
@@ -246,14 +245,16 @@ func readInput(stdin io.Reader, file string, readFile func(string) ([]byte, erro
 }
 
 func print(w io.Writer, findings []lint.Finding, f *checkFlags, checked, skipped int, hash string) error {
-	switch f.output {
-	case "github":
-		return printGitHub(w, findings)
-	case "json":
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		return e.Encode(findings)
+	if f.output != "text" {
+		rows := []outcome{{name: plural(checked, "file") + " checked"}}
+		for _, of := range findings {
+			message, severity := finding(of, false), of.Severity
+			if f.strict && severity == lint.Warning && f.output == "junit" { // which knows no warnings
+				severity = lint.Error
+			}
+			rows = append(rows, outcome{"", severity, string(of.Code), of.File, of.Line, of.Column, message, message})
+		}
+		return writeOutcomes(w, f.output, "corsctl check", rows, findings)
 	}
 	colour := f.colour == "always" || f.colour == "auto" && isTerminal(w)
 	var b strings.Builder
@@ -268,21 +269,6 @@ func print(w io.Writer, findings []lint.Finding, f *checkFlags, checked, skipped
 		b.WriteString("; hash " + hash)
 	}
 	b.WriteByte('\n')
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-// printGitHub prints commands that show findings in the lines of a change, in the
-// form of GitHub's runners, which others read as well.
-func printGitHub(w io.Writer, findings []lint.Finding) error {
-	commands := map[lint.Severity]string{lint.Error: "error", lint.Warning: "warning", lint.Note: "notice"}
-	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
-	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
-	var b strings.Builder
-	for _, f := range findings {
-		fmt.Fprintf(&b, "::%s file=%s,line=%d,col=%d,title=%s::%s\n", commands[f.Severity], property.Replace(f.File), f.Line, f.Column,
-			property.Replace("corsctl: "+string(f.Code)), data.Replace(finding(f, false)))
-	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -22,16 +22,7 @@ var convertCommand = command{
 filter, with rules by host and path in the order in which the source would
 match, or a manifest with it. It recognises by itself what a file holds:
 
-- envoy.filters.http.cors, in an envoy.yaml or a route configuration;
-- Istio VirtualServices, with the Gateways that they name;
-- HTTPRoutes and GRPCRoutes of the Gateway API, with the Gateways that they name,
-  and Envoy Gateway's SecurityPolicies for them;
-- the cors plugin of Higress, with the Ingresses that its rules name;
-- the cors plugin of Kong, in a kong.yaml, or with the Ingresses, HTTPRoutes and
-  Services that name it;
-- the headers middleware of Traefik, with the IngressRoutes and Ingresses that
-  name it, or in a file of its dynamic configuration;
-- Ingresses with the annotations of ingress-nginx.
+` + source.Forms() + `
 
 Several files, folders, documents and Kubernetes Lists are read as one. Without
 a file, or for the file "-", it reads standard input.

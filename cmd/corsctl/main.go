@@ -40,6 +40,8 @@ func init() {
 		run(serveCommand, runServe),
 		run(checkCommand, check),
 		run(explainCommand, explainRequest),
+		run(testCommand, testPolicy),
+		run(verifyCommand, verifyServer),
 		run(convertCommand, convertPolicies),
 		run(completionCommand, completion),
 		run(versionCommand, sayVersion),

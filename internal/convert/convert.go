@@ -28,6 +28,8 @@ import (
 	"slices"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
+
 	"corsfilter/config"
 )
 
@@ -52,8 +54,15 @@ type Options struct {
 
 // Source is one form in which policies are written.
 type Source struct {
-	// Files says what it reads, for messages.
-	Files string
+	// Name is how it is called, and Files says what it reads, for messages and the help.
+	Name, Files string
+	// Settings are the tables of its policies, for its page; several where it has several
+	// forms.
+	Settings []Settings
+	// Text reads files that are neither YAML nor JSON: what is in one, as the nodes of a
+	// document, or as anything of its own, which becomes an object's Parsed. Without either
+	// the file is none of the source's. nil: the source has no such files.
+	Text func(f File) (root *yaml.Node, parsed any, err error)
 	// Reads reports whether an object is one that the source looks at, policies or
 	// not; an object may be looked at by several.
 	Reads func(o *Object) bool
@@ -126,10 +135,10 @@ func Convert(sources []Source, files []File, o Options) (*Result, Problems) {
 func (c *Conversion) whatIsRead() string {
 	var all []string
 	for _, s := range c.sources {
-		all = append(all, s.Files)
+		all = append(all, s.Name)
 	}
 	last := len(all) - 1
-	return "name files with " + strings.Join(all[:last], ", ") + ", or " + all[last] + ", with the policies in them"
+	return "name files with policies of " + strings.Join(all[:last], ", ") + " or " + all[last] + "; corsctl convert -h says in which forms"
 }
 
 func (c *Conversion) nothing(recognised bool) string {

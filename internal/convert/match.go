@@ -2,6 +2,7 @@ package convert
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -69,6 +70,29 @@ const (
 	Header = "the header %q, which a preflight does not carry"
 	Query  = "the query parameter %q"
 )
+
+// Methods sees to routes that ask for methods: where OPTIONS is among them, and nothing
+// behind them takes the other ones, they are as good as routes that do not.
+func Methods(routes, behind []Route, methods []Value, project string) {
+	if len(methods) == 0 {
+		return
+	}
+	options := slices.ContainsFunc(methods, func(v Value) bool { return strings.EqualFold(v.Text, "OPTIONS") })
+	for i := range routes {
+		made := &routes[i]
+		others := slices.ContainsFunc(behind, made.Differs)
+		switch {
+		case options && !others && made.Policy != nil:
+			made.Changes = append(slices.Clone(made.Changes), Change{MoreResponses, project + "'s own 404 for a method that no route takes carries CORS headers as well"})
+		case options || others || made.Policy != nil:
+			what := "methods"
+			if !options {
+				what = "methods, and OPTIONS, which a preflight is, is not among them"
+			}
+			made.When = append(made.When, Condition{what, methods[0].At, "take them out, or give the routes that take the same hosts and paths the same policy"})
+		}
+	}
+}
 
 // Regex is the regex that the match asks for, of the whole path and in its own letter case.
 func (m Match) Regex(regex string, at Place) {

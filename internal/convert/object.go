@@ -21,6 +21,8 @@ type Object struct {
 	Kind, Group     string
 	Name, Namespace string
 	Created         string
+	// Parsed is what a source's own Text made of the file.
+	Parsed any
 }
 
 func (o *Object) String() string {
@@ -44,7 +46,11 @@ func (o *Object) At(node *yaml.Node) Place {
 	return Place{o.File, max(node.Line, 1), max(node.Column, 1), o.document}
 }
 
+// From is where a part of the object stands; it goes by itself where the object has no name.
 func (o *Object) From(part string, node *yaml.Node) From {
+	if o.String() == "" {
+		return From{Source: part, Place: o.At(node)}
+	}
 	return From{Source: o.String(), Part: part, Place: o.At(node)}
 }
 
@@ -54,14 +60,17 @@ var lineInError = regexp.MustCompile(`line (\d+)`)
 func (c *Conversion) read(files []File) (all []*Object) {
 	for _, f := range files {
 		budget, documents := &document.Budget{}, 0
-		err := document.Read(f.Data, func(number int, root *yaml.Node) error {
-			walk(root, budget, 0)
-			documents = number
-			if budget.Err == nil {
-				all = c.collect(all, f.Name, number, root)
-			}
-			return budget.Err
-		})
+		own, err := c.text(f)
+		if all = append(all, own...); own == nil && err == nil {
+			err = document.Read(f.Data, func(number int, root *yaml.Node) error {
+				walk(root, budget, 0)
+				documents = number
+				if budget.Err == nil {
+					all = c.collect(all, f.Name, number, root)
+				}
+				return budget.Err
+			})
+		}
 		if err != nil {
 			line := 1
 			if m := lineInError.FindStringSubmatch(err.Error()); m != nil {
@@ -71,6 +80,25 @@ func (c *Conversion) read(files []File) (all []*Object) {
 		}
 	}
 	return all
+}
+
+// text returns what is in a file in a form of a source's own, if it has one.
+func (c *Conversion) text(f File) (all []*Object, err error) {
+	for _, s := range c.sources {
+		if s.Text == nil {
+			continue
+		}
+		root, parsed, err := s.Text(f)
+		switch {
+		case err != nil:
+			return nil, err
+		case parsed != nil:
+			return []*Object{{File: f.Name, document: 1, Root: &yaml.Node{Kind: yaml.MappingNode}, Parsed: parsed}}, nil
+		case root != nil:
+			return c.collect(nil, f.Name, 1, root), nil
+		}
+	}
+	return nil, nil
 }
 
 // walk spends a document's values, aliases written out: whoever looks into it
@@ -220,11 +248,24 @@ type Reader struct {
 }
 
 func (r Reader) Fail(node *yaml.Node, what, remedy string) {
-	source := r.Object.String()
-	if r.Part != "" {
-		source = strings.TrimSpace(source + " " + r.Part)
-	}
+	source := r.place()
 	r.Problem(r.Object.At(node), source, what, remedy)
+}
+
+// place names the object and the part.
+func (r Reader) place() string {
+	name := r.Object.String()
+	return strings.TrimSpace(name + " " + r.Part)
+}
+
+// Leave refuses a part of a policy, or leaves it out with a comment.
+func (r Reader) Leave(p *Policy, at Place, what, remedy string) {
+	source := r.place()
+	if r.Options.Partial {
+		p.Comments = append(p.Comments, Comment{at, Printable(source + ": " + what)})
+		return
+	}
+	r.Problem(at, source, what, remedy+", or leave it out with -partial")
 }
 
 // Inside is the reader of a part.
@@ -309,9 +350,14 @@ func (r Reader) Commas(node *yaml.Node, name string) (values []Value) {
 		r.Fail(node, name+" is no string", "write one string with commas")
 		return nil
 	}
-	for _, part := range strings.Split(node.Value, ",") {
+	return Words(node.Value, r.Object.At(node))
+}
+
+// Words are the elements between commas.
+func Words(list string, at Place) (values []Value) {
+	for part := range strings.SplitSeq(list, ",") {
 		if part = strings.TrimSpace(part); part != "" {
-			values = append(values, Value{part, r.Object.At(node)})
+			values = append(values, Value{part, at})
 		}
 	}
 	return values

@@ -20,7 +20,7 @@ type Manner struct {
 	// Reflects says that any origin is answered with the origin itself.
 	Reflects bool
 	// Unmatched says what becomes of a preflight from an origin that is not allowed,
-	// where the policy does not say it: "goes upstream".
+	// where the policy does not say it: "goes upstream". Empty: 403, as here.
 	Unmatched string
 	// Answers says that the proxy answers such a preflight by itself, without
 	// CORS headers.
@@ -145,7 +145,7 @@ func (p *Policy) behave(m Manner) {
 		return
 	}
 	anyOrigin := p.anyOrigin()
-	if !anyOrigin && !bool(p.ForwardUnmatched) {
+	if !anyOrigin && !bool(p.ForwardUnmatched) && m.Unmatched != "" {
 		p.Change(DeniedPreflight, "a preflight from an origin that is not allowed is answered with 403; "+m.Unmatched)
 	}
 	if m.Status != "204" {
@@ -160,5 +160,19 @@ func (p *Policy) behave(m Manner) {
 		p.Change(AnyOriginIsStar, "any origin is answered with `*`, on every response, so that caches serve everyone the same; "+m.Project+" sends the request's own origin")
 	case !m.Varies:
 		p.Change(VaryIsSet, "Vary names Origin on every response; "+m.Project+" does not set it")
+	}
+}
+
+// Unlisted says which methods need no preflight, and are not among those that a source
+// sends CORS headers for.
+func (p *Policy) Unlisted(project string) {
+	var unlisted []string
+	for _, name := range []string{"GET", "HEAD", "POST"} {
+		if !slices.Contains(p.AllowMethods, Star) && !slices.Contains(p.AllowMethods, config.Name{Value: name}) {
+			unlisted = append(unlisted, name)
+		}
+	}
+	if len(unlisted) > 0 {
+		p.Change(MoreAllowed, strings.Join(unlisted, " and ")+" may be read without being listed, as browsers have it; "+project+" sends no CORS headers for a method that is not listed")
 	}
 }

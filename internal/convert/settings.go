@@ -15,14 +15,26 @@ type Settings struct {
 	// Of says whose they are: "Envoy's CorsPolicy". Typo is what to say of others, after
 	// the advice to look for a typing mistake.
 	Of, Typo string
-	// Keys are all that there are. Proto says that those may be written in lowerCamelCase
-	// as well.
-	Keys  []string
+	// Rows are all that there are. Lists says that a string of names is none but a list.
+	Rows  []Setting
+	Lists bool
+	// Proto says that keys may be written in lowerCamelCase as well.
 	Proto bool
 	// Internal is how keys begin that are none of the policy's.
 	Internal string
 	// MaxAge is how the source writes it.
 	MaxAge Unit
+}
+
+// Setting is a row of the table.
+type Setting struct {
+	// Key is how the source calls it, and Becomes what it is here: "" where nothing here is
+	// the same.
+	Key, Becomes string
+	// Default is what the source takes where nothing is written; "" is nothing.
+	Default string
+	// Note says, for the source's page, what is otherwise here.
+	Note string
 }
 
 // Unit is how a number of seconds is written.
@@ -47,8 +59,44 @@ func (s Settings) Check(r Reader, node *yaml.Node) {
 		if s.Internal != "" && strings.HasPrefix(key, s.Internal) {
 			continue
 		}
-		if !slices.Contains(s.Keys, key) && !(s.Proto && slices.Contains(s.Keys, Snake(key))) {
+		if !slices.ContainsFunc(s.Rows, func(row Setting) bool { return row.Key == key || s.Proto && row.Key == Snake(key) }) {
 			r.Fail(m.Key, fmt.Sprintf("%q is no setting of %s", Shortened(key), s.Of), "look for a typing mistake"+s.Typo)
+		}
+	}
+}
+
+// Default is what the source takes where a key is not written.
+func (s Settings) Default(key string) string {
+	for _, row := range s.Rows {
+		if row.Key == key {
+			return row.Default
+		}
+	}
+	return ""
+}
+
+// Read reads what needs no eye of its own: lists of names, credentials and max_age, with
+// their defaults.
+func (s Settings) Read(r Reader, p *Policy, node *yaml.Node) {
+	s.Check(r, node)
+	for _, row := range s.Rows {
+		value := Child(node, row.Key)
+		given, at := value != nil, r.Object.At(value)
+		if !given {
+			at, value = r.Object.At(node), &yaml.Node{Kind: yaml.ScalarNode, Value: row.Default, Line: node.Line, Column: node.Column}
+		}
+		switch {
+		case !given && row.Default == "":
+		case slices.Contains(NameLists, row.Becomes):
+			read := r.Commas
+			if s.Lists && given {
+				read = r.List
+			}
+			p.SetList(row.Becomes, at, read(value, row.Key))
+		case row.Becomes == "allow_credentials" && given:
+			p.Credentials, _ = r.Boolean(value, row.Key)
+		case row.Becomes == MaxAge:
+			s.MaxAge.Read(r, p, value)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"corsfilter/config"
@@ -169,12 +170,30 @@ func (p *Policy) advise(origin string, requests []question) (advice, error) {
 		default:
 			one.Says = "The policy does not let this page read the response: " + stage.Browser.Message + "."
 		}
-		for _, change := range report.Changes {
-			one.Lines = append(one.Lines, change.Line)
+		for _, d := range report.Engines {
+			one.Says += " Browsers differ: " + d.Says + "."
+		}
+		if !waives(report.Changes) {
+			for _, change := range report.Changes {
+				one.Lines = append(one.Lines, change.Line)
+			}
 		}
 		a.Answers = append(a.Answers, one)
 	}
 	return a, nil
+}
+
+// instead is what to try before the policy is changed, as a sentence.
+func instead(report *explain.Report) string {
+	if report.Instead == "" {
+		return ""
+	}
+	return " " + strings.ToUpper(report.Instead[:1]) + report.Instead[1:] + "."
+}
+
+// waives reports whether the changes take a waiver: lines to copy are no place for one.
+func waives(changes []explain.Change) bool {
+	return slices.ContainsFunc(changes, func(c explain.Change) bool { return c.Setting == "dangerously_tolerate" })
 }
 
 // blocking is the exchange that the browser stopped at.
@@ -202,9 +221,9 @@ func (p *Policy) says(origin, path string) (allowed bool, words string, err erro
 	case report.UpstreamDecides:
 		return false, which + " is in mode " + policy.Mode.String() + ": the filter leaves this page's requests to upstream.", nil
 	case !report.Allowed && bool(policy.Reject):
-		return false, which + " does not allow this page's origin: the filter rejects its requests.", nil
+		return false, which + " does not allow this page's origin: the filter rejects its requests." + instead(report), nil
 	case !report.Allowed:
-		return false, which + " does not allow this page's origin: the browser keeps every response from this page.", nil
+		return false, which + " does not allow this page's origin: the browser keeps every response from this page." + instead(report), nil
 	}
 	return true, which + " allows this page's origin. " + uses(policy), nil
 }

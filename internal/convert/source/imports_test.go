@@ -11,7 +11,7 @@ import (
 // TestSourcesStandAlone: a source imports the converter, and nothing of another source.
 func TestSourcesStandAlone(t *testing.T) {
 	files, err := filepath.Glob("*/*.go")
-	if err != nil || len(files) < len(all) {
+	if err != nil || len(files) < len(All) {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
 	for _, name := range files {

@@ -20,9 +20,11 @@ import (
 
 // Source is its line in the list of sources.
 var Source = convert.Source{
-	Files:  "an envoy.yaml or its route configuration",
-	Reads:  func(o *convert.Object) bool { return o.Kind == "" && convert.Mentions(o.Root, "virtual_hosts") },
-	Tables: envoyTables,
+	Name:     "Envoy",
+	Files:    "envoy.filters.http.cors, in an envoy.yaml, a route configuration or a config_dump",
+	Settings: []convert.Settings{envoySettings},
+	Reads:    func(o *convert.Object) bool { return o.Kind == "" && convert.Mentions(o.Root, "virtual_hosts") },
+	Tables:   envoyTables,
 }
 
 // envoyManager is an HTTP connection manager, or what is assumed of one where a
@@ -399,10 +401,21 @@ func (s *envoyScope) policy(r convert.Reader, levels []*yaml.Node, action, vhost
 // envoySettings are the fields of CorsPolicy, those of API v2 included.
 var envoySettings = convert.Settings{
 	Of: "Envoy's CorsPolicy", Proto: true,
-	Keys: []string{
-		"@type", "allow_origin_string_match", "allow_methods", "allow_headers", "expose_headers", "max_age", "allow_credentials",
-		"filter_enabled", "shadow_enabled", "allow_private_network_access", "forward_not_matching_preflights",
-		"allow_origin", "allow_origin_regex", "enabled",
+	Rows: []convert.Setting{
+		{Key: "allow_origin_string_match", Becomes: convert.AllowOrigins, Note: "each matcher as it is; `prefix`, `suffix` and `contains` need a waiver"},
+		{Key: "allow_methods", Becomes: "allow_methods", Note: "`*` is any"},
+		{Key: "allow_headers", Becomes: "allow_headers", Note: "`*` without credentials is written with `authorization` beside, which Envoy sends back as well"},
+		{Key: "expose_headers", Becomes: "expose_headers"},
+		{Key: "max_age", Becomes: convert.MaxAge, Note: "whole seconds alone, as browsers read it"},
+		{Key: "allow_credentials", Becomes: "allow_credentials", Default: "false"},
+		{Key: "allow_private_network_access", Becomes: convert.PrivateNetwork, Default: "false"},
+		{Key: "forward_not_matching_preflights", Becomes: "unmatched_preflights", Default: "true", Note: "where it is not written, 403 is answered here, and that is listed"},
+		{Key: "filter_enabled", Becomes: "mode", Default: "100 %", Note: "0 or 100 % alone"},
+		{Key: "shadow_enabled", Becomes: "mode", Default: "0 %", Note: "0 or 100 % alone"},
+		{Key: "allow_origin", Becomes: convert.AllowOrigins, Note: "of API v2"},
+		{Key: "allow_origin_regex", Becomes: convert.AllowOrigins, Note: "of API v2"},
+		{Key: "enabled", Becomes: "mode", Note: "of API v2"},
+		{Key: "@type", Note: "not read"},
 	},
 	MaxAge: convert.Unit{Seconds: convert.Seconds, What: "max_age %q is sent as it stands, and browsers read whole seconds alone", Remedy: `write seconds, such as "600"`},
 }

@@ -22,7 +22,9 @@ const envoyGatewayGroup = "gateway.envoyproxy.io"
 
 // Source is its line in the list of sources.
 var Source = convert.Source{
-	Files: "Envoy Gateway's SecurityPolicies beside them",
+	Name:     "Envoy Gateway",
+	Files:    "Envoy Gateway's SecurityPolicies beside those routes",
+	Settings: []convert.Settings{securitySettings},
 	Attacher: &convert.Attacher{
 		Project: "Envoy Gateway",
 		Reads:   isSecurityPolicy,
@@ -242,15 +244,21 @@ func (s *securityScope) setting(from [2]*convert.Object, name string) (convert.R
 }
 
 // securitySettings are those of a SecurityPolicy's cors.
-var securitySettings = []string{"allowOrigins", "allowMethods", "allowHeaders", "exposeHeaders", "maxAge", "allowCredentials"}
+var securitySettings = convert.Settings{
+	Of: "a SecurityPolicy's cors",
+	Rows: []convert.Setting{
+		{Key: "allowOrigins", Becomes: convert.AllowOrigins, Note: "a star stands for any letters, so that `https://*` is any host and port"},
+		{Key: "allowMethods", Becomes: "allow_methods", Note: "`*` is sent alone"},
+		{Key: "allowHeaders", Becomes: "allow_headers", Note: "`*` is sent alone; without credentials it is written with `authorization` beside"},
+		{Key: "exposeHeaders", Becomes: "expose_headers"},
+		{Key: "maxAge", Becomes: convert.MaxAge, Note: "a duration"},
+		{Key: "allowCredentials", Becomes: "allow_credentials", Default: "false"},
+	},
+}
 
 func (s *securityScope) translate(from [2]*convert.Object) *convert.Policy {
 	for _, o := range from {
-		for _, m := range convert.Members(securityCORS(o)) {
-			if !slices.Contains(securitySettings, m.Key.Value) {
-				convert.Reader{Conversion: s.Conversion, Object: o, Part: "cors"}.Fail(m.Key, fmt.Sprintf("%q is no setting of a SecurityPolicy's cors", convert.Shortened(m.Key.Value)), "look for a typing mistake")
-			}
-		}
+		securitySettings.Check(convert.Reader{Conversion: s.Conversion, Object: o, Part: "cors"}, securityCORS(o))
 	}
 	p := &convert.Policy{By: from[0].String()}
 	if securityCORS(from[1]) != nil {

@@ -23,7 +23,9 @@ const defaultMaxAge = 5
 
 // Source is its line in the list of sources.
 var Source = convert.Source{
-	Files:    "HTTPRoutes and GRPCRoutes of the Gateway API",
+	Name:     "the Gateway API",
+	Files:    "HTTPRoutes and GRPCRoutes of the Gateway API, with the Gateways that they name",
+	Settings: []convert.Settings{gatewaySettings},
 	Reads:    func(o *convert.Object) bool { return o.Is(convert.GatewayGroup, "HTTPRoute", "GRPCRoute", "Gateway") },
 	Tables:   gatewayTables,
 	Attached: true,
@@ -350,8 +352,15 @@ func grpcMatch(r convert.Reader, m *gatewayMatch, node *yaml.Node) {
 }
 
 var gatewaySettings = convert.Settings{
-	Of:     "the CORS filter",
-	Keys:   []string{"allowOrigins", "allowMethods", "allowHeaders", "exposeHeaders", "maxAge", "allowCredentials"},
+	Of: "the CORS filter",
+	Rows: []convert.Setting{
+		{Key: "allowOrigins", Becomes: convert.AllowOrigins, Note: "`https://*.example.com` is the same; `https://*` is written with any port"},
+		{Key: "allowMethods", Becomes: "allow_methods"},
+		{Key: "allowHeaders", Becomes: "allow_headers"},
+		{Key: "exposeHeaders", Becomes: "expose_headers", Note: "`*` is left out with credentials"},
+		{Key: "maxAge", Becomes: convert.MaxAge, Default: "5"},
+		{Key: "allowCredentials", Becomes: "allow_credentials", Default: "false"},
+	},
 	MaxAge: convert.Unit{Seconds: convert.Seconds, What: "maxAge %q is no number of seconds", Remedy: "write one such as 600"},
 }
 

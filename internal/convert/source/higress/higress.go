@@ -22,9 +22,11 @@ import (
 
 // Source is its line in the list of sources.
 var Source = convert.Source{
-	Files:  "Higress' cors WasmPlugin",
-	Reads:  func(o *convert.Object) bool { return isHigressCors(o) || convert.IsIngress(o) },
-	Tables: higressTables,
+	Name:     "Higress",
+	Files:    "the cors WasmPlugin of Higress, with the Ingresses that its rules name",
+	Settings: []convert.Settings{higressSettings},
+	Reads:    func(o *convert.Object) bool { return isHigressCors(o) || convert.IsIngress(o) },
+	Tables:   higressTables,
 }
 
 // isHigressCors recognises the plugin by its image, its name, or its settings.
@@ -424,13 +426,15 @@ func higressDomain(node *yaml.Node) (domain string, whole bool) {
 // higressSettings are those of the plugin, which takes those that begin with "_" out.
 var higressSettings = convert.Settings{
 	Of: "Higress' cors plugin", Typo: "; the plugin would ignore it", Internal: "_",
-	Keys: []string{"allow_origins", "allow_origin_patterns", "allow_methods", "allow_headers", "expose_headers", "allow_credentials", "max_age"},
-}
-
-// higressDefaults are what the plugin takes where nothing is written.
-var higressDefaults = map[string][]string{
-	"allow_methods": {"GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"},
-	"allow_headers": {"DNT", "X-CustomHeader", "Keep-Alive", "User-Agent", "X-Requested-With", "If-Modified-Since", "Cache-Control", "Content-Type", "Authorization"},
+	Rows: []convert.Setting{
+		{Key: "allow_origins", Becomes: convert.AllowOrigins, Default: "*", Note: "`*` beside credentials leaves these out, as Higress does"},
+		{Key: "allow_origin_patterns", Becomes: convert.AllowOrigins, Note: "a pattern, or a regex where a pattern here says less"},
+		{Key: "allow_methods", Becomes: "allow_methods", Default: "GET,PUT,POST,DELETE,PATCH,OPTIONS"},
+		{Key: "allow_headers", Becomes: "allow_headers", Default: "DNT,X-CustomHeader,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Authorization"},
+		{Key: "expose_headers", Becomes: "expose_headers"},
+		{Key: "allow_credentials", Becomes: "allow_credentials", Default: "false"},
+		{Key: "max_age", Becomes: convert.MaxAge, Default: "86400", Note: "0 is the default"},
+	},
 }
 
 const higressMaxAge = 86400
@@ -484,10 +488,8 @@ func (p *higressPlugin) policy(rule *higressRule) {
 			}
 		}
 		values = convert.StarAlone(values)
-		if otherwise := higressDefaults[name]; len(values) == 0 && otherwise != nil {
-			for _, text := range otherwise {
-				values = append(values, convert.Value{Text: text, At: at})
-			}
+		if otherwise := higressSettings.Default(name); len(values) == 0 && otherwise != "" {
+			values = convert.Words(otherwise, at)
 			if before202(p.tag) {
 				made.Change(convert.MoreAllowed, name+" are those that Higress documents where none are written; plugin "+p.tag+" lets nothing through then")
 			}
@@ -514,17 +516,7 @@ func (p *higressPlugin) policy(rule *higressRule) {
 func (p *higressPlugin) manner(made *convert.Policy) {
 	m := convert.Manner{Project: "Higress", Echoes: true, Authorization: true, Reflects: true, Unmatched: "Higress answers it with 204 and no CORS headers", Status: "204", Varies: true}
 	anyOrigin := made.AllowsAny()
-	if methods := made.AllowMethods; len(methods) > 0 && !slices.Contains(methods, convert.Star) {
-		var unlisted []string
-		for _, name := range []string{"GET", "HEAD", "POST"} {
-			if !slices.Contains(methods, config.Name{Value: name}) {
-				unlisted = append(unlisted, name)
-			}
-		}
-		if len(unlisted) > 0 {
-			made.Change(convert.MoreAllowed, strings.Join(unlisted, " and ")+" may be read without being listed, as browsers have it; Higress sends no CORS headers for a method that is not listed")
-		}
-	}
+	made.Unlisted("Higress")
 	if before202(p.tag) {
 		m.Status = "200"
 		made.Reject = config.Reject(!anyOrigin)

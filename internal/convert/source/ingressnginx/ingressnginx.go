@@ -19,7 +19,9 @@ import (
 
 // Source is its line in the list of sources.
 var Source = convert.Source{
-	Files: "Ingresses of ingress-nginx",
+	Name:     "ingress-nginx",
+	Files:    "Ingresses with the annotations of ingress-nginx",
+	Settings: []convert.Settings{nginxSettings},
 	Reads: func(o *convert.Object) bool {
 		return convert.IsIngress(o) || o.Is("networking.k8s.io", "IngressClass")
 	},

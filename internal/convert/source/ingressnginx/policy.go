@@ -16,11 +16,20 @@ import (
 // internal/ingress/annotations/cors/main.go: a value that it does not take counts as
 // if it were not there, so that origins that are spelled wrong become any origin.
 
-const (
-	nginxMethods = "GET, PUT, POST, DELETE, PATCH, OPTIONS"
-	nginxHeaders = "DNT,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization"
-	nginxMaxAge  = 1728000
-)
+const nginxMaxAge = 1728000
+
+var nginxSettings = convert.Settings{
+	Of: "ingress-nginx",
+	Rows: []convert.Setting{
+		{Key: "enable-cors", Default: "false", Note: "a rule's policy, or none"},
+		{Key: "cors-allow-origin", Becomes: convert.AllowOrigins, Default: "*", Note: "`https://*.example.com` is a regex: the star is one label there"},
+		{Key: "cors-allow-methods", Becomes: "allow_methods", Default: "GET, PUT, POST, DELETE, PATCH, OPTIONS"},
+		{Key: "cors-allow-headers", Becomes: "allow_headers", Default: "DNT,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization"},
+		{Key: "cors-expose-headers", Becomes: "expose_headers"},
+		{Key: "cors-allow-credentials", Becomes: "allow_credentials", Default: "true", Note: "left out beside `*`, which browsers refuse with it"},
+		{Key: "cors-max-age", Becomes: convert.MaxAge, Default: "1728000"},
+	},
+}
 
 var (
 	// validNginxOrigins is the annotation as a whole, without its spaces: pieces of
@@ -58,9 +67,9 @@ func (n *nginxIngress) readPolicy() {
 		n.comments = append(n.comments, convert.Comment{Place: n.Object.At(n.node("cors-allow-origin")), Text: n.Object.String() + ": the policy, of which no origin is left"})
 		return
 	}
-	n.list(p, "allow_methods", "cors-allow-methods", nginxMethods, validNginxMethods)
-	n.list(p, "allow_headers", "cors-allow-headers", nginxHeaders, validNginxHeaders)
-	n.list(p, "expose_headers", "cors-expose-headers", "", validNginxExposed)
+	n.list(p, "allow_methods", "cors-allow-methods", validNginxMethods)
+	n.list(p, "allow_headers", "cors-allow-headers", validNginxHeaders)
+	n.list(p, "expose_headers", "cors-expose-headers", validNginxExposed)
 	n.credentials(p)
 	n.maxAge(p)
 	p.Finish(nginxManner)
@@ -111,8 +120,8 @@ func (n *nginxIngress) given(name string) string {
 
 // list reads an annotation with a list of names, which goes into the header as it
 // stands.
-func (n *nginxIngress) list(p *convert.Policy, name, annotation, otherwise string, valid *regexp.Regexp) {
-	given := n.given(annotation)
+func (n *nginxIngress) list(p *convert.Policy, name, annotation string, valid *regexp.Regexp) {
+	given, otherwise := n.given(annotation), nginxSettings.Default(annotation)
 	if given != "" && !valid.MatchString(given) {
 		instead := "sends no such header"
 		if otherwise != "" {
@@ -125,13 +134,7 @@ func (n *nginxIngress) list(p *convert.Policy, name, annotation, otherwise strin
 		given = otherwise
 	}
 	at := n.place(annotation)
-	var values []convert.Value
-	for part := range strings.SplitSeq(given, ",") {
-		if part = strings.TrimSpace(part); part != "" {
-			values = append(values, convert.Value{Text: part, At: at})
-		}
-	}
-	p.SetList(name, at, values)
+	p.SetList(name, at, convert.Words(given, at))
 }
 
 // origins reads cors-allow-origin. Each is a regex of its own in nginx, without case

@@ -16,7 +16,9 @@ import (
 
 // Source is its line in the list of sources.
 var Source = convert.Source{
-	Files: "Istio VirtualServices",
+	Name:     "Istio",
+	Files:    "Istio VirtualServices, with the Gateways that they name",
+	Settings: []convert.Settings{istioSettings},
 	Reads: func(o *convert.Object) bool {
 		return o.Is("networking.istio.io", "VirtualService", "Gateway") || o.Is("networking.istio.io", "EnvoyFilter") && convert.Mentions(o.Root, "allow_origin_string_match")
 	},
@@ -257,7 +259,16 @@ func (s istioScope) match(r convert.Reader, v *istioService, made convert.Route,
 
 var istioSettings = convert.Settings{
 	Of: "Istio's corsPolicy", Proto: true,
-	Keys:   []string{"allow_origins", "allow_origin", "allow_methods", "allow_headers", "expose_headers", "max_age", "allow_credentials", "unmatched_preflights"},
+	Rows: []convert.Setting{
+		{Key: "allow_origins", Becomes: convert.AllowOrigins, Note: "each matcher as it is; `prefix` needs a waiver"},
+		{Key: "allow_origin", Becomes: convert.AllowOrigins, Note: "counts where `allowOrigins` is not there"},
+		{Key: "allow_methods", Becomes: "allow_methods"},
+		{Key: "allow_headers", Becomes: "allow_headers", Note: "`*` without credentials is written with `authorization` beside, which Istio sends back as well"},
+		{Key: "expose_headers", Becomes: "expose_headers"},
+		{Key: "max_age", Becomes: convert.MaxAge, Note: "a duration"},
+		{Key: "allow_credentials", Becomes: "allow_credentials", Default: "false"},
+		{Key: "unmatched_preflights", Becomes: "unmatched_preflights", Default: "FORWARD", Note: "where it is not written, 403 is answered here, and that is listed"},
+	},
 	MaxAge: convert.Unit{Seconds: convert.Duration, What: "maxAge %q is no duration", Remedy: `write one such as "24h"`},
 }
 

@@ -23,7 +23,9 @@ import (
 
 // Source is its line in the list of sources.
 var Source = convert.Source{
-	Files: "Kong's configuration or KongPlugins",
+	Name:     "Kong",
+	Files:    "the cors plugin of Kong, in a kong.yaml, or with the Ingresses, HTTPRoutes and Services that name it",
+	Settings: []convert.Settings{kongSettings},
 	Reads: func(o *convert.Object) bool {
 		return isKongFile(o) || isKongPlugin(o) || convert.IsIngress(o) || convert.IsService(o) || convert.IsHTTPRoute(o)
 	},
@@ -123,7 +125,7 @@ func kongOrder(c *convert.Conversion, name string, routes []kongRoute, global *c
 	}
 	starts = append(starts, len(made.Routes))
 	for i := range routes {
-		methods(made.Routes[starts[i]:starts[i+1]], made.Routes[starts[i+1]:], routes[i].methods)
+		convert.Methods(made.Routes[starts[i]:starts[i+1]], made.Routes[starts[i+1]:], routes[i].methods, "Kong")
 	}
 	if len(made.Routes) <= convert.MaxCompared {
 		made.Ties(starts, func(i, j int) bool { return routes[i].compare(routes[j]) == 0 }, "Kong", "give one of them another host, or a longer path, or regex_priority")
@@ -133,29 +135,6 @@ func kongOrder(c *convert.Conversion, name string, routes []kongRoute, global *c
 	}
 	convert.Dotted(made.Routes, "Kong")
 	return made
-}
-
-// methods sees to a route that asks for methods: where OPTIONS is among them, and
-// nothing else takes the other ones, it is as good as one that does not.
-func methods(routes, behind []convert.Route, methods []convert.Value) {
-	if len(methods) == 0 {
-		return
-	}
-	options := slices.ContainsFunc(methods, func(v convert.Value) bool { return strings.EqualFold(v.Text, "OPTIONS") })
-	for i := range routes {
-		made := &routes[i]
-		others := slices.ContainsFunc(behind, made.Differs)
-		switch {
-		case options && !others && made.Policy != nil:
-			made.Changes = append(slices.Clone(made.Changes), convert.Change{Kind: convert.MoreResponses, Text: "Kong's own 404 for a method that no route takes carries CORS headers as well"})
-		case options || others || made.Policy != nil:
-			what := "methods"
-			if !options {
-				what = "methods, and OPTIONS, which a preflight is, is not among them"
-			}
-			made.When = append(made.When, convert.Condition{What: what, At: methods[0].At, Remedy: "take them out, or give the routes that take the same hosts and paths the same policy"})
-		}
-	}
 }
 
 // routes translates one route.
@@ -435,7 +414,17 @@ var (
 // kongSettings are those of the plugin.
 var kongSettings = convert.Settings{
 	Of: "Kong's cors plugin", Typo: ": Kong refuses it",
-	Keys: []string{"origins", "headers", "exposed_headers", "methods", "max_age", "credentials", "private_network", "preflight_continue", "allow_origin_absent"},
+	Rows: []convert.Setting{
+		{Key: "origins", Becomes: convert.AllowOrigins, Default: "*", Note: "flat ones as they are; others are regexes, from the origin's beginning"},
+		{Key: "methods", Becomes: "allow_methods", Default: "GET,HEAD,PUT,PATCH,POST,DELETE,OPTIONS", Note: "TRACE and CONNECT, which are default as well, are sent by no browser"},
+		{Key: "headers", Becomes: "allow_headers", Note: "none is any: what the preflight asks for comes back"},
+		{Key: "exposed_headers", Becomes: "expose_headers"},
+		{Key: "credentials", Becomes: "allow_credentials", Default: "false"},
+		{Key: "max_age", Becomes: convert.MaxAge},
+		{Key: "private_network", Becomes: convert.PrivateNetwork, Default: "false"},
+		{Key: "preflight_continue", Default: "false", Note: "refused: preflights are answered here"},
+		{Key: "allow_origin_absent", Default: "true", Note: "`Vary` names Origin on every response"},
+	},
 	MaxAge: convert.Unit{
 		Seconds: func(text string) (int64, error) {
 			seconds, err := strconv.ParseFloat(text, 64)
@@ -447,10 +436,6 @@ var kongSettings = convert.Settings{
 		What: "max_age %q is sent as it stands, and browsers read whole seconds alone", Remedy: "write seconds, such as 600",
 	},
 }
-
-// kongMethods is what the plugin allows where no methods are written, but for
-// TRACE and CONNECT, which no browser sends.
-var kongMethods = []string{"GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS"}
 
 // kongPolicy translates a configuration of the plugin.
 func kongPolicy(r convert.Reader, node *yaml.Node, at convert.Place) *convert.Policy {
@@ -470,9 +455,7 @@ func kongPolicy(r convert.Reader, node *yaml.Node, at convert.Place) *convert.Po
 	m := convert.Manner{Project: "Kong", Reflects: credentials, Unmatched: "Kong answers it with 200 and no access-control-allow-origin", Status: "200", Varies: true}
 	methods, headers := list("methods"), list("headers")
 	if convert.Child(node, "methods") == nil {
-		for _, method := range kongMethods {
-			methods = append(methods, convert.Value{Text: method, At: at})
-		}
+		methods = convert.Words(kongSettings.Default("methods"), at)
 	}
 	if len(headers) == 0 { // what the preflight asks for comes back
 		headers = []convert.Value{{Text: "*", At: where("headers")}}

@@ -10,13 +10,21 @@ import (
 	"corsfilter/internal/convert"
 )
 
-// traefikHeaders are the settings of the headers middleware that are about CORS.
-var traefikHeaders = []string{
-	"accessControlAllowCredentials", "accessControlAllowHeaders", "accessControlAllowMethods", "accessControlAllowOriginList",
-	"accessControlAllowOriginListRegex", "accessControlExposeHeaders", "accessControlMaxAge", "addVaryHeader",
+// traefikSettings are those of the headers middleware that are about CORS.
+var traefikSettings = convert.Settings{
+	Of: "Traefik's headers middleware",
+	Rows: []convert.Setting{
+		{Key: "accessControlAllowOriginList", Becomes: convert.AllowOrigins},
+		{Key: "accessControlAllowOriginListRegex", Becomes: convert.AllowOrigins, Note: "a regex with what stands around it: Traefik looks for it anywhere"},
+		{Key: "accessControlAllowMethods", Becomes: "allow_methods"},
+		{Key: "accessControlAllowHeaders", Becomes: "allow_headers"},
+		{Key: "accessControlExposeHeaders", Becomes: "expose_headers", Note: "left out with credentials and a `*`, as Traefik does"},
+		{Key: "accessControlAllowCredentials", Becomes: "allow_credentials", Default: "false"},
+		{Key: "accessControlMaxAge", Becomes: convert.MaxAge},
+		{Key: "addVaryHeader", Default: "false", Note: "`Vary` names Origin wherever the response depends on it"},
+	},
+	MaxAge: convert.Unit{Seconds: convert.Seconds, What: "accessControlMaxAge is no whole number", Remedy: "write seconds, such as 600"},
 }
-
-var seconds = convert.Unit{Seconds: convert.Seconds, What: "accessControlMaxAge is no whole number", Remedy: "write seconds, such as 600"}
 
 // traefikPolicy translates a headers middleware; cors says whether it has to do with
 // CORS at all.
@@ -28,7 +36,7 @@ func traefikPolicy(r convert.Reader, node *yaml.Node) (p *convert.Policy, cors b
 		return on
 	}
 	for _, m := range convert.Members(node) {
-		known := slices.ContainsFunc(traefikHeaders, func(name string) bool { return strings.EqualFold(name, m.Key.Value) })
+		known := slices.ContainsFunc(traefikSettings.Rows, func(row convert.Setting) bool { return strings.EqualFold(row.Key, m.Key.Value) })
 		switch key := strings.ToLower(m.Key.Value); {
 		case known || !strings.HasPrefix(key, "accesscontrol"):
 		case key == "accesscontrolalloworigin":
@@ -80,7 +88,7 @@ func traefikPolicy(r convert.Reader, node *yaml.Node) (p *convert.Policy, cors b
 		}
 	}
 	p.Credentials = credentials
-	seconds.Read(r, p, age)
+	traefikSettings.MaxAge.Read(r, p, age)
 	m.Reflects = any < 0
 	p.Finish(m)
 	return p, true

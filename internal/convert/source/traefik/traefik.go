@@ -20,7 +20,9 @@ import (
 
 // Source is its line in the list of sources.
 var Source = convert.Source{
-	Files: "Traefik's Middlewares with their routers",
+	Name:     "Traefik",
+	Files:    "the headers middleware of Traefik, with the IngressRoutes and Ingresses that name it, or in a file of its dynamic configuration",
+	Settings: []convert.Settings{traefikSettings},
 	Reads: func(o *convert.Object) bool {
 		return isTraefik(o) || isTraefikFile(o) || convert.IsIngress(o) || convert.IsService(o)
 	},
