@@ -47,8 +47,8 @@ Each waiver in use gets a note with what it lets in; with -forbid-waivers that i
 an error.
 
 With -explain-matcher REGEX it prints what a regex in allow_origins lets in: the
-registrable domains, or the shortest strangers where there are too many. The exit
-code is 1 where the module refuses it together with credentials.`,
+registrable domains, or the shortest unintended origins where there are too many.
+The exit code is 1 where the module refuses it together with credentials.`,
 	examples: []example{
 		{"One file, or all of a repository:", "corsctl check policy.json"},
 		{"In a pipeline, where warnings fail as well, for a program to read:", "corsctl check -strict -o json ."},

@@ -46,12 +46,12 @@ type exit struct {
 // files is a command.words: names of files.
 func files() []string { return []string{anyFile} }
 
-// errTold is a mistake in the command line that the user knows of already; the
+// errReported is a mistake in the command line that the user knows of already; the
 // command ends with exitUsage.
-var errTold = errors.New("told")
+var errReported = errors.New("reported")
 
 // parse reads a command's flags, and answers -h. The error is flag.ErrHelp or
-// errTold where there is nothing left to do.
+// errReported where there is nothing left to do.
 func (c command) parse(flags *flag.FlagSet, args []string, std stdio) error {
 	flags.SetOutput(io.Discard)
 	flags.Usage = func() {}
@@ -62,7 +62,7 @@ func (c command) parse(flags *flag.FlagSet, args []string, std stdio) error {
 	case err != nil:
 		fmt.Fprintf(std.err, "corsctl %s: %v\n", c.name, err)
 		c.hint(std.err)
-		return errTold
+		return errReported
 	}
 	return nil
 }
@@ -73,7 +73,7 @@ func (c command) mistake(err error, std stdio) int {
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return exitOK
-	case !errors.Is(err, errTold):
+	case !errors.Is(err, errReported):
 		fmt.Fprintf(std.err, "corsctl %s: %v\n", c.name, err)
 	}
 	return exitUsage

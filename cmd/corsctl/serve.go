@@ -81,11 +81,11 @@ type serveFlags struct {
 func newServeFlags() *serveFlags { return &serveFlags{ports: demo.DefaultPorts} }
 
 func (f *serveFlags) declare(flags *flag.FlagSet) {
-	flags.StringVar(&f.file, "c", "", "Envoy bootstrap to run, in YAML or JSON (`file`); unless told, envoy.yaml in this folder")
+	flags.StringVar(&f.file, "c", "", "Envoy bootstrap to run, in YAML or JSON (`file`); default: envoy.yaml in this folder")
 	f.policy.declare(flags, "policy", "policy to serve in place of a bootstrap (`file`); - is standard input")
 	flags.StringVar(&f.upstream, "upstream", "", "`URL` of the server that a policy is put in front of, such as http://127.0.0.1:3000")
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:10000", "`address` that a policy is served on")
-	flags.StringVar(&f.envoy, "envoy", "", "Envoy to run a bootstrap in (`file`); unless told, the one that the variable ENVOY names, or on PATH")
+	flags.StringVar(&f.envoy, "envoy", "", "Envoy to run a bootstrap in (`file`); default: the one that the variable ENVOY names, or on PATH")
 	flags.StringVar(&f.module, "module", "", "module to run (`file`) in place of those that the bootstrap names; for a policy, unless told, cors.wasm in this folder, in dist, or beside corsctl")
 	flags.BoolVar(&f.watch, "watch", false, "take the files anew when they change")
 	flags.IntVar(&f.workers, "workers", 1, "worker threads, each with its own VM of the module (`number`)")
@@ -369,7 +369,7 @@ func localURL(address string) string {
 }
 
 // announce says what there is to see. What it says of the policy follows from the
-// one in force.
+// one in effect.
 func announce(w io.Writer, policy *demo.Policy, d *demo.Demo, base string) {
 	stands := func(page string) string {
 		if policy == nil {

@@ -67,7 +67,7 @@ func TestTheDemo(t *testing.T) {
 		first, stands string
 		passed        string // what the event says
 	}{
-		{"in Envoy", []string{"-c", write(t, plain), "-envoy", envoytest.Program(t)}, "starting .*, which compiles the module first: some seconds", "no policy of the filter is in force", "No configuration of the CORS filter is in force here."},
+		{"in Envoy", []string{"-c", write(t, plain), "-envoy", envoytest.Program(t)}, "starting .*, which compiles the module first: some seconds", "no policy of the filter is in effect", "No configuration of the CORS filter is in effect here."},
 		{"a policy", []string{"-policy", policy, "-listen", "127.0.0.1:0", "-module", modulePath(t)}, "This is a development and test tool; in production the module runs in Envoy\\.", "by the policy, this origin is not allowed", "Upstream answered, and no CORS headers went with it: this page's origin is not in the policy."},
 	} {
 		t.Run(c.name, func(t *testing.T) {
