@@ -110,6 +110,10 @@ type configurationFlags struct {
 // declare declares them; which is the flag for the file, and usage its meaning.
 func (f *configurationFlags) declare(flags *flag.FlagSet, which, usage string) {
 	flags.StringVar(&f.file, which, "", usage)
+	f.declareName(flags)
+}
+
+func (f *configurationFlags) declareName(flags *flag.FlagSet) {
 	flags.StringVar(&f.name, "name", "", "which configuration, where the file has several, by the `place` where it stands, such as spec.pluginConfig")
 	pluginFlag(flags, &f.plugins)
 }

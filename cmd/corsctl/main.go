@@ -43,6 +43,7 @@ func init() {
 		run(testCommand, testPolicy),
 		run(verifyCommand, verifyServer),
 		run(convertCommand, convertPolicies),
+		run(diffCommand, compare),
 		run(completionCommand, completion),
 		run(versionCommand, sayVersion),
 	}
