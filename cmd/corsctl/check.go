@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -240,7 +241,14 @@ func readInput(stdin io.Reader, file string, readFile func(string) ([]byte, erro
 		data, err = io.ReadAll(stdin)
 		return "<stdin>", data, err
 	}
-	data, err = readFile(file)
+	if data, err = readFile(file); errors.Is(err, fs.ErrNotExist) {
+		beside, _ := os.ReadDir(filepath.Dir(file))
+		var names []string
+		for _, entry := range beside {
+			names = append(names, entry.Name())
+		}
+		err = fmt.Errorf("%w%s", err, didYouMean(filepath.Base(file), names))
+	}
 	return file, data, err
 }
 
