@@ -82,7 +82,7 @@ func corsctl(t *testing.T) string {
 func folder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"envoy.yaml", "istio.yaml", "deploy", "dist"} {
+	for _, name := range []string{"envoy.yaml", "istio.yaml", "deploy", "dist", "examples"} {
 		if err := os.Symlink(filepath.Join(wasmtest.Root(), name), filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
