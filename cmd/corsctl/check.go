@@ -80,7 +80,7 @@ func (f *checkFlags) declare(flags *flag.FlagSet) {
 	outputFlag(flags, &f.output, "junit", "github")
 	flags.BoolVar(&f.strict, "strict", false, "warnings count as errors, and so does having nothing to check")
 	flags.BoolVar(&f.forbidWaivers, "forbid-waivers", false, "a waiver in use is an error: dangerously_tolerate lets in what is refused otherwise")
-	flags.BoolFunc("require", "a file without a configuration of the filter is an error, and so is having nothing to check; unless told, where it is the only one", func(value string) error {
+	flags.BoolFunc("require", "a file without a configuration of the filter is an error, and so is having nothing to check; the default where it is the only one", func(value string) error {
 		require, err := strconv.ParseBool(value)
 		f.require = &require
 		return err

@@ -48,7 +48,7 @@ made by ` + "`go test ./cmd/corsctl -update`" + `.
 			b.WriteString("```\n")
 		}
 		if rows := flagRows(c); rows != "" {
-			b.WriteString("\n| flag | unless told | meaning |\n|---|---|---|\n" + rows)
+			b.WriteString("\n| flag | default | meaning |\n|---|---|---|\n" + rows)
 		}
 		b.WriteString("\n| exit code | meaning |\n|---|---|\n")
 		for _, e := range c.exits {

@@ -147,10 +147,10 @@ func (c *comparer) beside(old, new *config.Config) {
 	}
 }
 
-// fails notes that something can not be decided, if that is so.
-func (c *comparer) fails(err error) bool {
+// fails notes that an entry can not be decided, if that is so.
+func (c *comparer) fails(entry string, err error) bool {
 	if err != nil {
-		c.undecided("origins or paths: " + err.Error())
+		c.undecided(entry + ": " + err.Error())
 	}
 	return err != nil
 }

@@ -45,7 +45,7 @@ func (c *comparer) originsOf(list []config.SourceOrigin, compiled *config.Origin
 	c.lists[key.String()] = o
 	if compiled.Any {
 		a, err := c.builder.Regex(everyone, false)
-		if c.fails(err) {
+		if c.fails("*", err) {
 			return o
 		}
 		o.wide = []wide{{"*", a}}
@@ -60,7 +60,7 @@ func (c *comparer) originsOf(list []config.SourceOrigin, compiled *config.Origin
 		switch e.Kind {
 		case config.Pattern, config.Exact:
 			p, err := parser.Parse(e.Value)
-			if c.fails(err) {
+			if c.fails(e.Value, err) {
 				continue
 			}
 			if texts := single(p); texts != nil {
@@ -77,7 +77,7 @@ func (c *comparer) originsOf(list []config.SourceOrigin, compiled *config.Origin
 		if part {
 			a, err = c.builder.Part(e.Value, e.Kind != config.Prefix, e.Kind != config.Suffix, e.IgnoreCase)
 		}
-		if !c.fails(err) {
+		if !c.fails(Written(e), err) {
 			o.wide = append(o.wide, wide{Written(e), a})
 		}
 	}
@@ -177,16 +177,9 @@ func (c *comparer) without(a, b *origins) (p part) {
 		if rest == nil {
 			continue
 		}
-		found, err := c.explorer.Explore(rest, none)
-		if c.fails(err) {
-			continue
-		}
-		witness := found.Stranger
+		found, witness := c.explore(w.written, rest)
 		for _, d := range found.Domains {
 			domains[d.Name] = true
-			if witness == "" || better(d.Example, witness) {
-				witness = d.Example
-			}
 		}
 		// Numbers below 0 are of more than can be counted, the largest of most.
 		if n := found.Count; n < 0 && (most >= 0 || n > most) || most >= 0 && n > max(most, reach.MaxDomains) {
@@ -210,7 +203,21 @@ func (c *comparer) without(a, b *origins) (p part) {
 	return p
 }
 
-func none(string) bool { return false }
+// explore says what an automaton accepts, and the shortest origin of that; "" where
+// there is none.
+func (c *comparer) explore(entry string, a *automaton.Automaton) (found reach.Reach, witness string) {
+	found, err := c.explorer.Explore(a, func(string) bool { return false })
+	if c.fails(entry, err) {
+		return found, ""
+	}
+	witness = found.Stranger
+	for _, d := range found.Domains {
+		if better(d.Example, witness) {
+			witness = d.Example
+		}
+	}
+	return found, witness
+}
 
 // better reports whether an origin says more than another one: it is of https, or
 // shorter.
@@ -226,7 +233,7 @@ func better(x, y string) bool {
 		}
 		return 2
 	}
-	return y == "" || cmp.Or(cmp.Compare(rank(x), rank(y)), cmp.Compare(len(x), len(y)), cmp.Compare(x, y)) < 0
+	return x != "" && (y == "" || cmp.Or(cmp.Compare(rank(x), rank(y)), cmp.Compare(len(x), len(y)), cmp.Compare(x, y)) < 0)
 }
 
 // subtract returns what is left of an entry that a list does not allow; nil where
@@ -242,7 +249,7 @@ func (c *comparer) subtract(w *wide, b *origins) *automaton.Automaton {
 		if err == nil {
 			a, err = c.builder.Difference(rest, a)
 		}
-		if c.fails(err) {
+		if c.fails(w.written, err) {
 			return false
 		}
 		rest = a
@@ -280,16 +287,10 @@ func (c *comparer) shared(a, b *origins) (witness string) {
 	for i := 0; i < len(a.wide) && witness == ""; i++ {
 		for j := 0; j < len(b.wide) && witness == ""; j++ {
 			both, err := c.builder.Intersection(a.wide[i].automaton, b.wide[j].automaton)
-			if c.fails(err) || both.Start() == automaton.Dead {
+			if c.fails(a.wide[i].written, err) || both.Start() == automaton.Dead {
 				continue
 			}
-			found, err := c.explorer.Explore(both, none)
-			if c.fails(err) {
-				continue
-			}
-			if witness = found.Stranger; witness == "" && len(found.Domains) > 0 {
-				witness = found.Domains[0].Example
-			}
+			_, witness = c.explore(a.wide[i].written, both)
 		}
 	}
 	if witness == "" && a.Match("null") == config.Matches && b.Match("null") == config.Matches {

@@ -95,7 +95,7 @@ func (c *comparer) pathsOf(p config.SourcePath) *paths {
 	made := &paths{number: len(c.paths)}
 	c.paths[regex] = made
 	a, err := c.builder.Regex(regex, false)
-	if c.fails(err) {
+	if c.fails(p.Value, err) {
 		a = &automaton.Automaton{}
 	}
 	made.Automaton, made.live = a, make([]string, a.Len())
