@@ -135,9 +135,6 @@ func verifyServer(ctx context.Context, args []string, std stdio) int {
 	if err != nil {
 		return c.mistake(err, std)
 	}
-	meter := progress.Start(std.err, "requests", int64(f.options.Max))
-	defer meter.Stop()
-	f.options.Asked = func() { meter.Add(1) }
 	client, err := verify.NewClient(f.url, f.options)
 	if err != nil {
 		return c.mistake(err, std)
@@ -159,6 +156,11 @@ func verifyServer(ctx context.Context, args []string, std stdio) int {
 
 // ask sends what the flags say.
 func (f *verifyFlags) ask(ctx context.Context, client *verify.Client, std stdio) (results []verify.Result, leftOut []string, err error) {
+	show := func(total int) (stop func()) {
+		meter := progress.Start(std.err, "requests", int64(total))
+		client.Asked = func() { meter.Add(1) }
+		return meter.Stop
+	}
 	switch {
 	case f.file != "":
 		configuration, err := f.configuration(verifyCommand.name, std, os.ReadFile)
@@ -169,12 +171,14 @@ func (f *verifyFlags) ask(ctx context.Context, client *verify.Client, std stdio)
 		if err != nil {
 			return nil, nil, err
 		}
+		defer show(len(plan.Requests))()
 		return client.Run(ctx, plan), plan.LeftOut, nil
 	case f.cases != "":
 		cases, err := readCases(std.in, f.cases)
 		if err != nil {
 			return nil, nil, err
 		}
+		defer show(min(2*len(cases), f.options.Max))() // a preflight and the request itself
 		results, leftOut = client.Cases(ctx, cases)
 		return results, leftOut, nil
 	case f.origin != "":
@@ -190,6 +194,7 @@ func (f *verifyFlags) ask(ctx context.Context, client *verify.Client, std stdio)
 			return results, nil, nil
 		}
 	}
+	defer show(verify.ProbeRequests)()
 	return append(results, client.Probe(ctx, f.origin)...), nil, nil
 }
 
@@ -266,6 +271,11 @@ func indented(text string) string {
 // detail is what there is to see of a result beside its message.
 func detail(r verify.Result) string {
 	var b strings.Builder
+	for _, x := range r.Exchanges {
+		if x.Status != 0 {
+			fmt.Fprintf(&b, "%s %s: %d\n", x.Method, x.URL, x.Status)
+		}
+	}
 	for _, d := range r.Differences {
 		fmt.Fprintf(&b, "%s: expected %s, and it is %s\n", d.Header, d.Want, d.Got)
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -56,7 +57,7 @@ func ReadCases(file string, data []byte) (cases []Case, err error) {
 	}
 	err = document.Read(data, func(_ int, root *yaml.Node) error {
 		list := document.Child(root, "cases")
-		if list == nil || list.Kind != yaml.SequenceNode {
+		if list == nil || list.Kind != yaml.SequenceNode || len(list.Content) == 0 {
 			fail(cmp.Or(root, &yaml.Node{Line: 1}), "no list of cases; write cases: and a list of origin, url, method and expect")
 			return nil
 		}
@@ -73,6 +74,9 @@ func ReadCases(file string, data []byte) (cases []Case, err error) {
 				fail(node, "%s: %s", path, strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "yaml: unmarshal errors: "))
 				continue
 			}
+			if origin := document.Child(node, "origin"); origin != nil && origin.ShortTag() == "!!null" {
+				c.Origin = "null" // as everybody writes it at first
+			}
 			if err := c.complete(); err != nil {
 				fail(node, "%s: %v", path, err)
 				continue
@@ -88,7 +92,7 @@ func ReadCases(file string, data []byte) (cases []Case, err error) {
 }
 
 // complete fills in what a case leaves out, and says what is wrong with it.
-func (c *Case) complete() (err error) {
+func (c *Case) complete() error {
 	c.request = browser.Request{Origin: c.Origin, Method: cmp.Or(c.Method, "GET"), Credentials: c.Credentials == "include"}
 	for _, entry := range c.Headers {
 		name, value, ok := strings.Cut(entry, ":")
@@ -113,13 +117,15 @@ func (c *Case) complete() (err error) {
 		return err
 	}
 	c.scheme, c.path = "https", "/"
-	switch {
+	switch u, err := url.Parse(c.URL); {
+	case err != nil:
+		return fmt.Errorf("url: %w", err)
 	case strings.HasPrefix(c.URL, "/"):
-		c.path = c.URL
+		c.path = u.RequestURI()
+	case c.URL != "" && (u.Scheme != "http" && u.Scheme != "https" || u.Host == ""):
+		return fmt.Errorf("url: %q; write one such as https://api.example.com/v1/orders", c.URL)
 	case c.URL != "":
-		if c.scheme, c.host, c.path, err = explain.Target(c.URL); err != nil {
-			return fmt.Errorf("url: %w", err)
-		}
+		c.scheme, c.host, c.path = u.Scheme, strings.ToLower(u.Host), u.RequestURI()
 	}
 	c.request.SameOrigin = c.host != "" && filter.IsSameOrigin(c.Origin, c.scheme, c.host)
 	return nil
@@ -186,7 +192,7 @@ func (c *Client) Cases(ctx context.Context, cases []Case) (results []Result, lef
 	for i, k := range cases {
 		host := cmp.Or(k.host, c.base.Host)
 		switch {
-		case ctx.Err() != nil:
+		case c.gone() || ctx.Err() != nil:
 			return results, leftOut
 		case host != c.base.Host && !c.AnyHost:
 			elsewhere++
@@ -245,11 +251,11 @@ func Init(configuration explain.Found, t Target) ([]byte, error) {
 			return nil
 		}
 		allowed := witnesses(p.policy, p.source.AllowOrigins)
-		for i, from := range append(allowed[:min(len(allowed), maxListed)], unlistedOrigin) {
+		for i, from := range slices.Concat(allowed[:min(len(allowed), maxListed)], []string{unlistedOrigin}) {
 			if err := add(method, from, true); err != nil {
 				return nil, err
 			}
-			if i >= min(len(allowed), maxWitnesses) {
+			if i >= min(len(allowed), maxDomains) {
 				continue
 			}
 			for _, n := range Neighbours(from) {
@@ -258,6 +264,9 @@ func Init(configuration explain.Found, t Target) ([]byte, error) {
 				}
 			}
 		}
+	}
+	if len(cases) == 0 {
+		return nil, fmt.Errorf("no case can be made of the policy: %s", strings.Join(leftOut, "; "))
 	}
 	var b bytes.Buffer
 	for _, why := range leftOut {

@@ -25,6 +25,7 @@ const cases = `cases:
   expect: deny
 - {origin: https://x.admin.example.com, url: /v1, method: patch, expect: deny}
 - {origin: https://api.example.com, url: https://api.example.com, method: PATCH, expect: allow}
+- {origin: null, expect: deny}
 `
 
 func readCases(t *testing.T, text string) []Case {
@@ -38,7 +39,7 @@ func readCases(t *testing.T, text string) []Case {
 
 func TestCasesHoldForAPolicyAndForAServer(t *testing.T) {
 	all := readCases(t, cases)
-	if len(all) != 4 || all[1].Name != "GET of the page https://shop.example.com:8443 to /" || all[2].line != 12 {
+	if len(all) != 5 || all[4].Origin != "null" || all[1].Name != "GET of the page https://shop.example.com:8443 to /" || all[2].line != 12 {
 		t.Errorf("%+v", all)
 	}
 	for _, k := range all {
@@ -47,10 +48,11 @@ func TestCasesHoldForAPolicyAndForAServer(t *testing.T) {
 		}
 	}
 	results, leftOut := client(t, filtered(t, policy), "", Options{}).Cases(t.Context(), all)
-	if len(results) != 4 || codes(results) != "" || leftOut != nil {
+	if len(results) != 5 || codes(results) != "" || leftOut != nil {
 		t.Errorf("%+v, left out %q", results, leftOut)
 	}
-	if results, leftOut := client(t, filtered(t, policy), "", Options{Max: 3}).Cases(t.Context(), all); len(results) != 1 || leftOut[0] != "3 of 4 cases: -max is 3 requests" {
+	results, leftOut = client(t, filtered(t, policy), "", Options{Max: 3}).Cases(t.Context(), all)
+	if len(results) != 1 || leftOut[0] != "4 of 5 cases: -max is 3 requests" {
 		t.Errorf("%+v, left out %q", results, leftOut)
 	}
 }
@@ -60,11 +62,14 @@ func TestCasesThatDoNotHoldSayWhy(t *testing.T) {
 		"denied": {"method: PUT", "method: PATCH",
 			"expected allow: blocked: the preflight fails, and the request is not sent: the method PATCH is not in Access-Control-Allow-Methods",
 			"expected allow: the preflight fails, and the request is not sent: the method PATCH is not in Access-Control-Allow-Methods"},
-		"allowed":       {"expect: allow", "expect: deny", "expected deny: allowed: the script gets the response", "expected deny: the page gets the response"},
+		"allowed": {"expect: allow", "expect: deny", "expected deny: allowed: the script gets the response",
+			"expected deny: the page gets the response"},
 		"another value": {`"600"`, `5`, "access-control-max-age: expected 5, and it is 600", "access-control-max-age: expected 5, and it is 600"},
 		"a value where none is": {`Private-Network: null`, `Private-Network: true`,
-			"access-control-allow-private-network: expected true, and it is none", "access-control-allow-private-network: expected true, and it is none"},
-		"none where a value is": {`"600"`, `null`, "access-control-max-age: expected none, and it is 600", "access-control-max-age: expected none, and it is 600"},
+			"access-control-allow-private-network: expected true, and it is none",
+			"access-control-allow-private-network: expected true, and it is none"},
+		"none where a value is": {`"600"`, `null`, "access-control-max-age: expected none, and it is 600",
+			"access-control-max-age: expected none, and it is 600"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			all := readCases(t, strings.Replace(cases, c.replace, c.with, 1))
@@ -79,7 +84,8 @@ func TestCasesThatDoNotHoldSayWhy(t *testing.T) {
 		})
 	}
 	shadow := explain.Found{JSON: []byte(strings.Replace(policy, "{", `{"mode": "shadow", `, 1))}
-	if r, err := readCases(t, cases)[1].Test(shadow); err != nil || r.Message != "expected deny: upstream decides: the filter leaves its CORS headers as they are" {
+	const want = "expected deny: upstream decides: the filter leaves its CORS headers as they are"
+	if r, err := readCases(t, cases)[1].Test(shadow); err != nil || r.Message != want {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
@@ -88,7 +94,8 @@ func TestCasesOfOtherHostsAreLeftOut(t *testing.T) {
 	all := readCases(t, cases)
 	c := client(t, filtered(t, policy), "", Options{})
 	c.AnyHost = false
-	if results, leftOut := c.Cases(t.Context(), all); len(results) != 2 || len(leftOut) != 1 || !strings.HasPrefix(leftOut[0], "2 of 4 cases: they are for other hosts") {
+	results, leftOut := c.Cases(t.Context(), all)
+	if len(results) != 3 || len(leftOut) != 1 || !strings.HasPrefix(leftOut[0], "2 of 5 cases: they are for other hosts") {
 		t.Errorf("%d, left out %q", len(results), leftOut)
 	}
 }
@@ -139,20 +146,26 @@ func TestMistakesInCasesAreNamedWithTheirLines(t *testing.T) {
 	}{
 		{"cases: 1", `cases.yaml:1: no list of cases; write cases: and a list of origin, url, method and expect`, false},
 		{"case: []", `cases.yaml:1: no list of cases`, false},
-		{"cases: []\nmore: 1", `cases.yaml:2: more: unknown key; known here: cases`, false},
+		{"cases: [{origin: null, expect: deny}]\nmore: 1", `cases.yaml:2: more: unknown key; known here: cases`, false},
 		{"cases:\n- 1", `cases.yaml:2: cases[0]: no case; write its keys: origin, url, method, expect`, false},
 		{"cases:\n- origin: https://a.example\n  expct: allow", `cases.yaml:3: cases[0].expct: unknown key; did you mean "expect"?`, false},
 		{"cases:\n- expect: allow", `cases.yaml:2: cases[0]: origin is missing; write that of the page, such as https://shop.example.com`, false},
 		{"cases:\n- origin: https://a.example", `cases.yaml:2: cases[0]: expect: ""; write allow or deny`, false},
 		{"cases:\n- {origin: https://a.example, expect: yes}", `cases.yaml:2: cases[0]: expect: "yes"; write allow or deny`, false},
-		{"cases:\n- {origin: https://a.example/, expect: deny}", `cases[0]: origin: "https://a.example/" is not what a browser sends as Origin; write "https://a.example"`, false},
-		{"cases:\n- {origin: null, expect: deny}", `cases.yaml:2: cases[0]: origin is missing`, false},
-		{"cases:\n- {origin: https://a.example, expect: deny, url: api.example.com}", `cases[0]: url: "api.example.com" is no URL of http or https`, false},
+		{"cases:\n- {origin: https://a.example/, expect: deny}",
+			`cases[0]: origin: "https://a.example/" is not what a browser sends as Origin; write "https://a.example"`, false},
+		{"cases: []", `cases.yaml:1: no list of cases`, false},
+		{"cases:\n- {origin: '', expect: deny}", `cases.yaml:2: cases[0]: origin is missing`, false},
+		{"cases:\n- {origin: https://a.example, expect: deny, url: api.example.com}",
+			`cases[0]: url: "api.example.com"; write one such as https://api.example.com/v1/orders`, false},
 		{"cases:\n- {origin: https://a.example, expect: deny, method: TRACE}", `cases[0]: scripts can not send TRACE`, true},
 		{"cases:\n- {origin: https://a.example, expect: deny, headers: [cookie]}", `cases[0]: scripts can not set the header cookie`, true},
-		{"cases:\n- {origin: https://a.example, expect: deny, headers: cookie}", "cases[0]: line 2: cannot unmarshal !!str `cookie` into []string", false},
-		{"cases:\n- {origin: https://a.example, expect: deny, credentials: same-origin}", `cases[0]: credentials: "same-origin"; write include or omit`, false},
-		{"cases:\n- {origin: https://a.example, origin: https://b.example, expect: deny}", `mapping key "origin" already defined at line 2`, true},
+		{"cases:\n- {origin: https://a.example, expect: deny, headers: cookie}",
+			"cases[0]: line 2: cannot unmarshal !!str `cookie` into []string", false},
+		{"cases:\n- {origin: https://a.example, expect: deny, credentials: same-origin}",
+			`cases[0]: credentials: "same-origin"; write include or omit`, false},
+		{"cases:\n- {origin: https://a.example, origin: https://b.example, expect: deny}",
+			`mapping key "origin" already defined at line 2`, true},
 		{"cases: [", `cases.yaml: document 1 is not YAML`, false},
 	} {
 		_, err := ReadCases("cases.yaml", []byte(c.text))
@@ -189,14 +202,22 @@ func TestCasesMadeOfAPolicyHold(t *testing.T) {
 			}
 		})
 	}
+	if text, err := Init(explain.Found{JSON: []byte(`{"mode": "off"}`)}, Target{Host: "api.example.com"}); err == nil ||
+		err.Error() != "no case can be made of the policy: the top level: the mode is off, and upstream decides" {
+		t.Errorf("%s, %v", text, err)
+	}
 	text, err := Init(explain.Found{JSON: []byte(byHost)}, Target{Scheme: "https", Host: "api.example.com", AnyHost: true})
-	if err != nil || !strings.HasPrefix(string(text), "# left out: rule shadow: the mode is shadow, and upstream decides\n") || !strings.Contains(string(text), "https://www.example.org/") {
+	const leftOut = "# left out: rule shadow: the mode is shadow, and upstream decides\n"
+	if err != nil || !strings.HasPrefix(string(text), leftOut) || !strings.Contains(string(text), "https://www.example.org/") {
 		t.Errorf("%s, %v", text, err)
 	}
 }
 
 func TestACaseIsSentWithItsOwnHost(t *testing.T) {
-	all := readCases(t, "cases:\n- {origin: https://other.example.com, url: https://a.example.org/x, expect: allow}\n- {origin: https://other.example.com, url: https://api.example.com/x, expect: deny}")
+	all := readCases(t, `cases:
+- {origin: https://other.example.com, url: https://a.example.org/x, expect: allow}
+- {origin: https://other.example.com, url: https://api.example.com/x, expect: deny}
+`)
 	results, _ := client(t, filtered(t, byHost), "", Options{}).Cases(t.Context(), all)
 	if len(results) != 2 || codes(results) != "" {
 		t.Errorf("%+v", results)

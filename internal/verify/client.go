@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -35,19 +36,22 @@ type Options struct {
 	Timeout  time.Duration // of one request
 	Rate     float64       // requests per second
 	Max      int           // requests in all
-	// Asked is called after each request; nil: nobody counts.
-	Asked func()
 }
 
 // Client asks one server, a request at a time, and follows no redirect.
 type Client struct {
 	Options
-	base *url.URL
-	path string // what the URL says; "" where it names the host alone
-	http *http.Client
-	dial sync.Map // what is dialed in place of a host:port; connections are made beside
-	next time.Time
-	sent int
+	// Asked is called after each request; nil: nobody counts.
+	Asked func()
+
+	base  *url.URL
+	path  string // what the URL says; "" where it names the host alone
+	http  *http.Client
+	dial  sync.Map // what is dialed in place of a host:port; connections are made beside
+	next  time.Time
+	sent  int // requests
+	lost  int // since the last answer
+	heard bool
 }
 
 // NewClient returns a client for the server at a URL. The error says what is wrong with
@@ -62,7 +66,7 @@ func NewClient(text string, o Options) (*Client, error) {
 	case base.User != nil || base.Fragment != "":
 		return nil, fmt.Errorf("%q: leave out what stands before @ and behind #; -header has room for credentials", text)
 	}
-	base.Host = strings.ToLower(base.Host)
+	base.Host = strings.TrimSuffix(strings.ToLower(base.Host), map[string]string{"http": ":80", "https": ":443"}[base.Scheme])
 	c := &Client{Options: o, base: base}
 	if c.path = base.RequestURI(); c.path == "/" {
 		c.path = ""
@@ -111,6 +115,11 @@ type Exchange struct {
 // ask sends a request to a host and a path and waits for the head of the answer.
 func (c *Client) ask(ctx context.Context, method, host, path string, headers []browser.Header) Exchange {
 	x := Exchange{Method: method, URL: c.base.Scheme + "://" + host + path, Request: headers}
+	if c.gone() {
+		x.Err = "not asked, since the requests before got no answer"
+		return x
+	}
+	c.lost++
 	if err := c.send(ctx, &x, host); err != nil {
 		var in *url.Error
 		if errors.As(err, &in) {
@@ -123,6 +132,9 @@ func (c *Client) ask(ctx context.Context, method, host, path string, headers []b
 	}
 	return x
 }
+
+// gone reports whether the server is not there, or not there any more.
+func (c *Client) gone() bool { return c.lost > 2 || c.lost > 0 && !c.heard }
 
 func (c *Client) send(ctx context.Context, x *Exchange, host string) error {
 	select {
@@ -154,7 +166,11 @@ func (c *Client) send(ctx context.Context, x *Exchange, host string) error {
 	if err != nil {
 		return err
 	}
-	response.Body.Close() // which may have no end
+	if response.ContentLength >= 0 && response.ContentLength < 1<<16 { // else it may have no end
+		io.Copy(io.Discard, response.Body) // so that the connection is used again
+	}
+	response.Body.Close()
+	c.lost, c.heard = 0, true
 	x.Status = response.StatusCode
 	for name, values := range response.Header {
 		for _, value := range values {

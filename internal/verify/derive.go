@@ -50,25 +50,31 @@ func Neighbours(value string) (all []Neighbour) {
 			add("a name that ends alike", scheme, "not"+host, port)
 			add("a name that begins alike", scheme, host+".unlisted.example", port)
 			if strings.Contains(host, ".") {
-				add("a letter for the dot", scheme, strings.Replace(host, ".", "x", 1), port)
+				add("a letter in place of the dot", scheme, strings.Replace(host, ".", "x", 1), port)
 			}
 		}
 	}
 	return append(all, Neighbour{"the opaque origin", "null"})
 }
 
-// maxWitnesses is how many origins are shown of one matcher.
-const maxWitnesses = 3
+// Bounds of what is derived from one policy: so many entries of allow_origins are looked
+// at, and of a matcher so many domains.
+const (
+	maxEntries = 1000
+	maxDomains = 3
+)
 
 // witnesses are origins that entries of allow_origins let in, for each entry one or a
 // few.
 func witnesses(p *config.Policy, entries []config.SourceOrigin) (all []string) {
-	for _, e := range entries {
+	seen := map[string]bool{}
+	for _, e := range entries[:min(len(entries), maxEntries)] {
 		for _, o := range ofEntry(e) {
 			lets := p.Wildcard() || p.Origins.Match(o) == config.Matches
-			if lets && !slices.Contains(all, o) && explain.CheckOrigin(o) == nil {
+			if lets && !seen[o] && explain.CheckOrigin(o) == nil {
 				all = append(all, o)
 			}
+			seen[o] = true
 		}
 	}
 	return all
@@ -80,7 +86,7 @@ func ofEntry(e config.SourceOrigin) []string {
 	var err error
 	switch e.Kind {
 	case config.Pattern, config.Exact:
-		return ofPattern(e.Value)
+		return []string{ofPattern(e.Value)}
 	case config.Regex:
 		a, err = builder.Regex(e.Value, e.IgnoreCase)
 	default:
@@ -96,7 +102,7 @@ func ofEntry(e config.SourceOrigin) []string {
 	}
 	var all []string
 	slices.SortFunc(found.Domains, func(x, y reach.Domain) int { return strings.Compare(x.Name, y.Name) })
-	for _, d := range found.Domains[:min(len(found.Domains), maxWitnesses)] {
+	for _, d := range found.Domains[:min(len(found.Domains), maxDomains)] {
 		all = append(all, d.Example)
 	}
 	if found.Stranger != "" {
@@ -108,14 +114,14 @@ func ofEntry(e config.SourceOrigin) []string {
 	return all
 }
 
-func ofPattern(value string) []string {
+func ofPattern(value string) string {
 	var parser origin.PatternParser
 	p, err := parser.Parse(value)
 	switch {
 	case value == "*":
-		return []string{unlistedOrigin}
+		return unlistedOrigin
 	case err != nil: // null, and what is no pattern
-		return []string{value}
+		return value
 	case p.AnyHost() && p.Web():
 		p.Host = "any.example"
 	case p.AnyHost():
@@ -123,14 +129,10 @@ func ofPattern(value string) []string {
 	case p.Subdomains:
 		p.Host = "www." + p.Host
 	}
-	o := p.Scheme + "://" + p.Host
-	switch {
-	case p.AnyPort:
-		return []string{o, o + ":8443"}
-	case p.Ports[0] != 0:
-		o += fmt.Sprintf(":%d", p.Ports[0])
+	if o := p.Scheme + "://" + p.Host; p.AnyPort || p.Ports[0] == 0 {
+		return o
 	}
-	return []string{o}
+	return fmt.Sprintf("%s://%s:%d", p.Scheme, p.Host, p.Ports[0])
 }
 
 // Place is a host and a path where a policy decides.
@@ -309,6 +311,9 @@ func Derive(configuration []byte, t Target, max int) (*Plan, error) {
 	var levels [4][]Request
 	for _, p := range all {
 		p.derive(&levels)
+		if more := len(p.source.AllowOrigins) - maxEntries; more > 0 {
+			leftOut = append(leftOut, fmt.Sprintf("%s%d entries of allow_origins behind the first %d", p.name(), more, maxEntries))
+		}
 	}
 	plan := &Plan{Requests: slices.Concat(levels[:]...), LeftOut: leftOut}
 	if rest := len(plan.Requests) - max; rest > 0 {
@@ -341,65 +346,53 @@ const privateNetwork = "into a private network"
 const maxListed = 8
 
 func (p *Place) derive(levels *[4][]Request) {
-	get := func(level int, what, method, from string, more ...browser.Header) {
-		headers, name := more, p.name()+method+" without Origin"
-		if from != "" {
-			headers = append([]browser.Header{{Name: "origin", Value: from}}, more...)
-			name = p.name() + method + " from " + from
-		}
+	add := func(level int, name, what, method string, headers []browser.Header) {
 		if what != "" {
 			name += ", " + what
 		}
-		levels[level] = append(levels[level], Request{p, name, method, headers})
+		levels[level] = append(levels[level], Request{p, p.name() + name, method, headers})
+	}
+	get := func(level int, what, from string) {
+		add(level, "GET from "+from, what, "GET", []browser.Header{{Name: "origin", Value: from}})
 	}
 	preflight := func(level int, what, from, method string, names ...string) {
 		r := browser.Request{Origin: from, Method: method, PrivateNetwork: what == privateNetwork}
-		for _, name := range names {
-			r.Headers = append(r.Headers, browser.Header{Name: name, Value: explain.ExampleValue(name)})
+		name := "preflight of " + method + " from " + from
+		for i, header := range names {
+			name += []string{" with ", ", "}[min(i, 1)] + header
+			r.Headers = append(r.Headers, browser.Header{Name: header, Value: explain.ExampleValue(header)})
 		}
-		name := p.name() + "preflight of " + method + " from " + from
-		if len(names) > 0 {
-			name += " with " + strings.Join(names, ", ")
-		}
-		if what != "" {
-			name += ", " + what
-		}
-		levels[level] = append(levels[level], Request{p, name, "OPTIONS", r.PreflightHeaders()})
+		add(level, name, what, "OPTIONS", r.PreflightHeaders())
 	}
 	allowed := witnesses(p.policy, p.source.AllowOrigins)
 	methods, headers := p.asked()
-	method := "PUT"
-	if len(methods) > 0 {
-		method = methods[0]
-	}
+	method := append(methods, "PUT")[0]
 	for i, from := range allowed {
-		essential, beside := 2, 3
-		if i == 0 {
-			essential, beside = 0, 1
-		}
-		get(essential, "", "GET", from)
-		preflight(essential, "", from, method, headers...)
+		level := 2 * min(i, 1)
+		get(level, "", from)
+		preflight(level, "", from, method, headers...)
 		for _, n := range Neighbours(from) {
-			if !slices.Contains(allowed, n.Origin) {
-				get(beside, n.What, "GET", n.Origin)
-				preflight(beside, n.What, n.Origin, method)
+			if !p.policy.Wildcard() && !slices.Contains(allowed, n.Origin) {
+				get(level+1, n.What, n.Origin)
+				preflight(level+1, n.What, n.Origin, method)
 			}
 		}
 	}
-	get(0, "", "GET", "")
-	get(0, "an unlisted origin", "GET", unlistedOrigin)
-	preflight(0, "an unlisted origin", unlistedOrigin, method)
+	add(0, "GET without Origin", "", "GET", nil)
+	if !slices.Contains(allowed, unlistedOrigin) {
+		get(0, anyone, unlistedOrigin)
+		preflight(0, anyone, unlistedOrigin, method)
+	}
 	if len(allowed) == 0 {
 		return
 	}
 	from := allowed[0]
-	get(1, "", "HEAD", from)
-	get(1, "with a cookie", "GET", from, browser.Header{Name: "cookie", Value: madeUp + "=1"})
+	add(1, "HEAD from "+from, "", "HEAD", []browser.Header{{Name: "origin", Value: from}})
+	add(1, "GET from "+from, "with a cookie", "GET", []browser.Header{{Name: "origin", Value: from}, {Name: "cookie", Value: madeUp + "=1"}})
 	for _, m := range methods[min(1, len(methods)):min(len(methods), maxListed)] {
 		preflight(1, "", from, m)
 	}
 	preflight(1, "an unlisted method", from, unlistedMethod)
 	preflight(1, "an unlisted header", from, method, unlistedHeader)
-	preflight(1, "", from, method, "authorization")
 	preflight(1, privateNetwork, from, method)
 }

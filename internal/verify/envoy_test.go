@@ -11,11 +11,11 @@ import (
 	"corsfilter/internal/explain"
 )
 
-// native is a policy of Envoy's own filter, in a route configuration.
-const native = `{name: main, virtual_hosts: [{name: all, domains: ["*"], typed_per_filter_config: {envoy.filters.http.cors: {
+// native is a policy of Envoy's own filter for a virtual host.
+const native = `{typed_per_filter_config: {envoy.filters.http.cors: {
 	"@type": type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy,
-	allow_origin_string_match: [{exact: "https://shop.example.com"}], allow_methods: "PUT,DELETE", allow_headers: content-type, allow_credentials: true, max_age: "600"}},
-	routes: [{match: {prefix: /}, route: {cluster: upstream}}]}]}`
+	allow_origin_string_match: [{exact: "https://shop.example.com"}], allow_methods: "PUT,DELETE",
+	allow_headers: content-type, allow_credentials: true, max_age: "600"}}}`
 
 // TestEnvoyIsVerified asks a real Envoy: with the module, with another policy, with
 // Envoy's own filter, with a redirect and with authentication in front of the module.
@@ -34,7 +34,7 @@ func TestEnvoyIsVerified(t *testing.T) {
 		{Name: "rules", Policy: byHost},
 		{Name: "another", Policy: strings.Replace(policy, "shop.", "other.", 1)},
 		{Name: "added", Policy: policy, RouteConfig: `{response_headers_to_add: [{header: {key: access-control-allow-origin, value: "*"}}]}`},
-		{Name: "native", Front: own, VirtualHost: strings.TrimSuffix(strings.SplitN(native, `"*"], `, 2)[1], ",\n\troutes: [{match: {prefix: /}, route: {cluster: upstream}}]}]}")},
+		{Name: "native", Front: own, VirtualHost: native},
 		{Name: "none"},
 		{Name: "login", Front: login, Policy: policy},
 		{Name: "escaped", Policy: policy, Manager: `{path_with_escaped_slashes_action: UNESCAPE_AND_REDIRECT}`},
@@ -51,7 +51,8 @@ func TestEnvoyIsVerified(t *testing.T) {
 		}
 		return codes(run(t, c, policy))
 	}
-	converted, err := explain.Configuration("routes.yaml", []byte(native), "")
+	const routes = `{name: main, virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: upstream}}], `
+	converted, err := explain.Configuration("routes.yaml", []byte(routes+strings.TrimPrefix(native, "{")+"]}"), "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -81,14 +81,25 @@ func (c *Client) Page(ctx context.Context, r browser.Request) Result {
 	return result
 }
 
-// probe is an origin that a server should not let in.
-type probe struct {
-	name, origin string
-	code         Code
-	// what follows where it is let in, and severity how bad that is without credentials.
-	what     string
+// danger is what it means that a server lets an origin in.
+type danger struct {
+	code Code
+	what string
+	// severity is how bad it is without credentials; with them it is an error.
 	severity lint.Severity
 }
+
+// dangers are by the origin's name in Neighbours.
+var dangers = map[string]danger{
+	anyone:                         {EchoesAny, "any origin is let in", lint.Warning},
+	"the opaque origin":            {EchoesNull, "the origin null is let in, which any page can have in a sandboxed frame", lint.Warning},
+	"a name that ends alike":       {EndsAlike, "names are let in that only end alike, and anybody can have one", lint.Warning},
+	"a name that begins alike":     {BeginsAlike, "names are let in that only begin alike, and anybody can have one", lint.Warning},
+	"a letter in place of the dot": {AnyLetter, "a name is let in that has a letter in place of a dot, and anybody can have it", lint.Warning},
+	"another scheme":               {PlainHTTP, "plain http is let in, and whoever is on the network path can write such a page", ""},
+}
+
+const anyone = "an unlisted origin"
 
 // ProbeRequests is how many requests Probe sends at most.
 const ProbeRequests = 15
@@ -118,53 +129,33 @@ func (c *Client) Probe(ctx context.Context, page string) (results []Result) {
 	get, preflight := ask(base)
 	results = append(results, answered(base, get, preflight))
 
-	any := probe{"an unlisted origin", unlistedOrigin, EchoesAny, "any origin is let in", lint.Warning}
-	probes := []probe{any, {"the opaque origin", "null", EchoesNull, "the origin null is let in, which any page can have in a sandboxed frame", lint.Warning}}
-	for _, n := range Neighbours(base) {
-		p := probe{name: n.What, origin: n.Origin, severity: lint.Warning}
-		switch n.What {
-		case "a name that ends alike":
-			p.code, p.what = EndsAlike, "names are let in that only end alike, and anybody can have one"
-		case "a name that begins alike":
-			p.code, p.what = BeginsAlike, "names are let in that only begin alike, and anybody can have one"
-		case "a letter for the dot":
-			p.code, p.what = AnyLetter, "a name is let in that has a letter in place of a dot, and anybody can have it"
-		case "another scheme":
-			if !strings.HasPrefix(n.Origin, "http:") {
-				continue
-			}
-			p.code, p.what, p.severity = PlainHTTP, "plain http is let in, and whoever is on the network path can write such a page", ""
-		default:
-			continue
-		}
-		probes = append(probes, p)
-	}
 	everyone := false
-	for _, p := range probes {
-		if everyone && p.code != EchoesNull {
-			continue // which says no more than the first
+	for _, n := range append([]Neighbour{{anyone, unlistedOrigin}}, Neighbours(base)...) {
+		d, ok := dangers[n.What]
+		if !ok || d.code == PlainHTTP && strings.HasPrefix(n.Origin, "https:") || everyone && d.code != EchoesNull {
+			continue // where everyone is let in, the others say no more
 		}
-		get, preflight := ask(p.origin)
-		r := p.judge(get, preflight)
-		everyone = everyone || p.code == EchoesAny && r.Code == EchoesAny
+		get, preflight := ask(n.Origin)
+		r := d.judge(n, get, preflight)
+		everyone = everyone || r.Code == EchoesAny
 		results = append(results, r)
 	}
 	return append(results, cached(gets))
 }
 
-// judge says whether the origin of a probe is let in.
-func (p *probe) judge(all ...Exchange) Result {
-	r := Result{Name: p.name + ", " + p.origin, Exchanges: all}
+// judge says whether an origin is let in.
+func (d *danger) judge(n Neighbour, all ...Exchange) Result {
+	r := Result{Name: n.What + ", " + n.Origin, Exchanges: all}
 	for _, x := range all {
 		credentials := joined(x.Response, acac) == "true"
 		switch got := joined(x.Response, acao); {
-		case got == p.origin && credentials:
-			r.fail(p.code, p.what+", with credentials: such a page reads what the visitor may", "list the origins that are meant, compared as a whole")
+		case got == n.Origin && credentials:
+			r.fail(d.code, d.what+", with credentials: such a page reads what the visitor may", "list the origins that are meant, compared as a whole")
 			return r
-		case got == p.origin && p.severity != "":
-			r.fail(p.code, p.what+", without credentials", `where everybody is meant, "*" says so; else list the origins`)
-			r.Severity = p.severity
-		case got == "*" && credentials && p.code == EchoesAny:
+		case got == n.Origin && d.severity != "":
+			r.fail(d.code, d.what+", without credentials", `where everybody is meant, "*" says so; else list the origins`)
+			r.Severity = d.severity
+		case got == "*" && credentials && d.code == EchoesAny:
 			r.fail(Contradiction, `"*" with Access-Control-Allow-Credentials, which browsers refuse where credentials are sent`, "list the origins, or send no credentials")
 			r.Severity = lint.Warning
 		}

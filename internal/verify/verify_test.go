@@ -31,7 +31,10 @@ func filtered(t *testing.T, policy string, upstream ...browser.Header) http.Hand
 		t.Fatal(err)
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
-		sent := []browser.Header{{Name: ":method", Value: r.Method}, {Name: ":scheme", Value: "http"}, {Name: ":authority", Value: r.Host}, {Name: ":path", Value: r.URL.RequestURI()}}
+		sent := []browser.Header{
+			{Name: ":method", Value: r.Method}, {Name: ":scheme", Value: "http"},
+			{Name: ":authority", Value: r.Host}, {Name: ":path", Value: r.URL.RequestURI()},
+		}
 		for name, values := range r.Header {
 			sent = append(sent, browser.Header{Name: name, Value: values[0]})
 		}
@@ -89,11 +92,13 @@ func isPreflight(r *http.Request) bool {
 
 // policies are some in which every setting is used that an answer depends on.
 var policies = map[string]string{
-	"of lists":           policy,
-	"of everybody":       `{"allow_origins": ["*"], "allow_methods": ["*"], "allow_headers": ["*", "authorization"]}`,
-	"of nobody":          `{"allow_origins": []}`,
-	"of echoes":          `{"allow_origins": ["https://shop.example.com:8443"], "allow_methods": ["*"], "allow_headers": ["*"], "allow_credentials": true, "debug": true}`,
-	"of matchers":        `{"allow_origins": [{"regex": "https://[a-z]+\\.partner\\.(example|test)"}, {"suffix": ".shop.example", "dangerously_tolerate": ["loose-origin-match"]}]}`,
+	"of lists":     policy,
+	"of everybody": `{"allow_origins": ["*"], "allow_methods": ["*"], "allow_headers": ["*", "authorization"]}`,
+	"of nobody":    `{"allow_origins": []}`,
+	"of echoes": `{"allow_origins": ["https://shop.example.com:8443"], "allow_methods": ["*"], "allow_headers": ["*"],
+		"allow_credentials": true, "debug": true}`,
+	"of matchers": `{"allow_origins": [{"regex": "https://[a-z]+\\.partner\\.(example|test)"},
+		{"suffix": ".shop.example", "dangerously_tolerate": ["loose-origin-match"]}]}`,
 	"of other schemes":   `{"allow_origins": ["chrome-extension://*", "app://.", "http://localhost:3000"]}`,
 	"of null":            `{"allow_origins": ["null"], "dangerously_tolerate": ["null-origin"]}`,
 	"that rejects":       `{"allow_origins": ["https://shop.example.com"], "disallowed_requests": "reject", "timing_allow_origins": ["*"]}`,
@@ -104,8 +109,10 @@ var policies = map[string]string{
 
 func TestAServerWithThePolicyAnswersAsExpected(t *testing.T) {
 	upstreams := map[string][]browser.Header{
-		"a plain upstream":              nil,
-		"an upstream with CORS headers": {{Name: acao, Value: "*"}, {Name: acac, Value: "true"}, {Name: aceh, Value: "x-upstream"}, {Name: vary, Value: "accept-encoding"}},
+		"a plain upstream": nil,
+		"an upstream with CORS headers": {
+			{Name: acao, Value: "*"}, {Name: acac, Value: "true"}, {Name: aceh, Value: "x-upstream"}, {Name: vary, Value: "accept-encoding"},
+		},
 	}
 	for name, policy := range policies {
 		for of, upstream := range upstreams {
@@ -139,8 +146,38 @@ func TestAnotherPolicyIsSeen(t *testing.T) {
 	}
 }
 
+// headersOnly leaves the status to somebody else.
+type headersOnly struct{ http.ResponseWriter }
+
+func (headersOnly) WriteHeader(int) {}
+
+// TestWhatUpstreamMayDecideIsThereAtLeast asks a filter that preserves upstream's headers,
+// and answers preflights alone.
+func TestWhatUpstreamMayDecideIsThereAtLeast(t *testing.T) {
+	preserves := policies["that preserves"]
+	c := client(t, func(w http.ResponseWriter, r *http.Request) {
+		if isPreflight(r) {
+			filtered(t, preserves)(w, r)
+		}
+		w.Header().Set("Vary", "Origin")
+	}, "", Options{})
+	if got := codes(run(t, c, preserves)); got != "error another-policy" {
+		t.Error(got)
+	}
+}
+
+// TestAnEchoedMethodIsNotAList serves a policy of any method, with credentials.
+func TestAnEchoedMethodIsNotAList(t *testing.T) {
+	const listed = `{"allow_origins": ["https://shop.example.com"], "allow_methods": ["PUT"], "allow_credentials": true}`
+	c := client(t, filtered(t, strings.Replace(listed, "PUT", "*", 1)), "", Options{})
+	if got := codes(run(t, c, listed)); got != "error another-policy" {
+		t.Error(got)
+	}
+}
+
 func TestCausesAreNamed(t *testing.T) {
 	good := filtered(t, policy)
+	const anyOrigin = `{"regex": ".*", "dangerously_tolerate": ["any-origin-with-credentials", "insecure-origin", "null-origin"]}`
 	for name, c := range map[string]struct {
 		handler http.HandlerFunc
 		want    string
@@ -152,7 +189,15 @@ func TestCausesAreNamed(t *testing.T) {
 				good(w, r)
 			}
 		}, "error bypassed"},
-		"any origin":     {filtered(t, strings.Replace(policy, `"https://shop.example.com"`, `{"regex": ".*", "dangerously_tolerate": ["any-origin-with-credentials", "insecure-origin", "null-origin"]}`, 1)), "error another-policy"},
+		"any origin": {filtered(t, strings.Replace(policy, `"https://shop.example.com"`, anyOrigin, 1)), "error another-policy"},
+		"what is asked for, beside the lists": {func(w http.ResponseWriter, r *http.Request) {
+			if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {
+				defer func() { w.Header().Set(acah, "content-type, "+asked); w.WriteHeader(http.StatusNoContent) }()
+				good(headersOnly{w}, r)
+				return
+			}
+			good(w, r)
+		}, "error another-policy"},
 		"fewer origins":  {filtered(t, strings.Replace(policy, "shop.", "other.", 1)), "error another-policy"},
 		"other lists":    {filtered(t, strings.Replace(policy, `"DELETE"`, `"PATCH"`, 1)), "error another-policy"},
 		"another status": {filtered(t, strings.Replace(policy, `"max_age"`, `"preflight_status": 200, "max_age"`, 1)), "warning other-status"},
@@ -207,27 +252,33 @@ func echo(lets func(origin string) bool, more ...browser.Header) http.HandlerFun
 var credentials = browser.Header{Name: acac, Value: "true"}
 
 func TestDangerousServersAreNamed(t *testing.T) {
-	onlyShop := func(origin string) bool { return origin == shop }
+	shopAnd := func(other string) func(string) bool { return func(o string) bool { return o == shop || o == other } }
+	everybody := func(string) bool { return true }
+	https := func(o string) bool { return strings.HasPrefix(o, "https:") }
+	token := Options{Headers: []browser.Header{{Name: "authorization", Value: "Bearer x"}}}
+	noStore := []browser.Header{{Name: "vary", Value: "accept"}, {Name: "cache-control", Value: "no-store"}}
 	for name, c := range map[string]struct {
 		handler http.HandlerFunc
 		want    string
 	}{
-		"one origin":                  {echo(onlyShop, credentials), ""},
-		"the filter":                  {filtered(t, policy), ""},
-		"no CORS at all":              {func(http.ResponseWriter, *http.Request) {}, ""},
-		"everybody":                   {filtered(t, `{"allow_origins": ["*"]}`), ""},
-		"any origin, credentials":     {echo(func(string) bool { return true }, credentials), "error any-origin, error null-origin"},
-		"any origin":                  {echo(func(string) bool { return true }), "warning any-origin, warning null-origin"},
-		"null":                        {echo(func(o string) bool { return o == shop || o == "null" }, credentials), "error null-origin"},
-		"a suffix":                    {echo(func(o string) bool { return strings.HasSuffix(o, "shop.example.com") && strings.HasPrefix(o, "https:") }, credentials), "error suffix-match"},
-		"a suffix, no credentials":    {echo(func(o string) bool { return strings.HasSuffix(o, "shop.example.com") }), "warning suffix-match"},
-		"a prefix":                    {echo(func(o string) bool { return strings.HasPrefix(o, shop) }, credentials), "error prefix-match"},
-		"an unescaped dot":            {echo(func(o string) bool { return o == shop || o == "https://shopxexample.com" }, credentials), "error unescaped-dot"},
-		"plain http":                  {echo(func(o string) bool { return o == shop || o == "http://shop.example.com" }, credentials), "error plain-http"},
-		"plain http, no credentials":  {echo(func(o string) bool { return o == shop || o == "http://shop.example.com" }), ""},
-		"a star with credentials":     {echo(func(string) bool { return true }, browser.Header{Name: acao, Value: "*"}, credentials), "warning wildcard-with-credentials"},
-		"no Vary":                     {echo(onlyShop, browser.Header{Name: "vary", Value: "accept-encoding"}), "error vary-missing"},
-		"no Vary, and nothing stored": {echo(onlyShop, browser.Header{Name: "vary", Value: "accept"}, browser.Header{Name: "cache-control", Value: "no-store"}), ""},
+		"one origin":              {echo(shopAnd(""), credentials), ""},
+		"the filter":              {filtered(t, policy), ""},
+		"no CORS at all":          {func(http.ResponseWriter, *http.Request) {}, ""},
+		"everybody":               {filtered(t, `{"allow_origins": ["*"]}`), ""},
+		"any origin, credentials": {echo(everybody, credentials), "error any-origin, error null-origin"},
+		"any origin":              {echo(everybody), "warning any-origin, warning null-origin"},
+		"null":                    {echo(shopAnd("null"), credentials), "error null-origin"},
+		"a suffix": {echo(func(o string) bool { return https(o) && strings.HasSuffix(o, "shop.example.com") }, credentials),
+			"error suffix-match"},
+		"a suffix, no credentials":   {echo(func(o string) bool { return strings.HasSuffix(o, "shop.example.com") }), "warning suffix-match"},
+		"a prefix":                   {echo(func(o string) bool { return strings.HasPrefix(o, shop) }, credentials), "error prefix-match"},
+		"an unescaped dot":           {echo(shopAnd("https://shopxexample.com"), credentials), "error unescaped-dot"},
+		"plain http":                 {echo(shopAnd("http://shop.example.com"), credentials), "error plain-http"},
+		"plain http, no credentials": {echo(shopAnd("http://shop.example.com")), ""},
+		"a star with credentials": {echo(everybody, browser.Header{Name: acao, Value: "*"}, credentials),
+			"warning wildcard-with-credentials"},
+		"no Vary":                     {echo(shopAnd(""), browser.Header{Name: "vary", Value: "accept-encoding"}), "error vary-missing"},
+		"no Vary, and nothing stored": {echo(shopAnd(""), noStore...), ""},
 		"two places that add headers": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Add(acao, "https://a.example")
 			w.Header().Add(acao, "https://b.example")
@@ -242,7 +293,7 @@ func TestDangerousServersAreNamed(t *testing.T) {
 		}, "error asked-for-credentials"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			results := client(t, c.handler, "", Options{Headers: []browser.Header{{Name: "authorization", Value: "Bearer x"}}}).Probe(t.Context(), shop)
+			results := client(t, c.handler, "", token).Probe(t.Context(), shop)
 			if got := codes(results); got != c.want {
 				t.Errorf("%s, want %s: %+v", got, c.want, results)
 			}
@@ -254,6 +305,13 @@ func TestDangerousServersAreNamed(t *testing.T) {
 				t.Errorf("%d requests", asked)
 			}
 		})
+	}
+}
+
+func TestTLSBesidePlainHTTPIsNoDanger(t *testing.T) {
+	both := func(o string) bool { return strings.HasSuffix(o, "://localhost:3000") }
+	if got := codes(client(t, echo(both, credentials), "", Options{}).Probe(t.Context(), "http://localhost:3000")); got != "" {
+		t.Error(got)
 	}
 }
 
@@ -290,10 +348,14 @@ func TestThePageIsToldWhatItGets(t *testing.T) {
 		code    Code
 		message string
 	}{
-		"allowed":    {filtered(t, policy, browser.Header{Name: "x-total", Value: "1"}), browser.Request{Origin: shop, Method: "PUT"}, "", "the page gets the response (status 200), and may read its headers content-length, x-total (of a GET: -unsafe-methods sends PUT)"},
-		"no method":  {filtered(t, policy), browser.Request{Origin: shop, Method: "PATCH"}, OtherOutcome, "the preflight fails, and the request is not sent: the method PATCH is not in Access-Control-Allow-Methods"},
-		"no origin":  {filtered(t, policy), browser.Request{Origin: unlistedOrigin, Method: "GET"}, OtherOutcome, "the request is sent, and the page does not get the response: the response has no Access-Control-Allow-Origin header"},
-		"redirected": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/b", http.StatusPermanentRedirect) }, browser.Request{Origin: shop, Method: "PUT"}, Redirected, "the preflight is redirected (308 to /b), and browsers follow none"},
+		"allowed": {filtered(t, policy, browser.Header{Name: "x-total", Value: "1"}), browser.Request{Origin: shop, Method: "PUT"}, "",
+			"the page gets the response (status 200), and may read its headers content-length, x-total (of a GET: -unsafe-methods sends PUT)"},
+		"no method": {filtered(t, policy), browser.Request{Origin: shop, Method: "PATCH"}, OtherOutcome,
+			"the preflight fails, and the request is not sent: the method PATCH is not in Access-Control-Allow-Methods"},
+		"no origin": {filtered(t, policy), browser.Request{Origin: unlistedOrigin, Method: "GET"}, OtherOutcome,
+			"the request is sent, and the page does not get the response: the response has no Access-Control-Allow-Origin header"},
+		"redirected": {http.RedirectHandler("/b", http.StatusPermanentRedirect).ServeHTTP, browser.Request{Origin: shop, Method: "PUT"},
+			Redirected, "the preflight is redirected (308 to /b), and browsers follow none"},
 		"a redirect that is allowed": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set(acao, "*")
 			http.Redirect(w, r, "/b", http.StatusFound)
@@ -308,25 +370,40 @@ func TestThePageIsToldWhatItGets(t *testing.T) {
 	}
 }
 
-func TestAServerThatIsNotThereStopsTheRun(t *testing.T) {
-	server := httptest.NewServer(nil)
-	server.Close()
-	c, err := NewClient(server.URL, Options{Timeout: time.Second, Rate: 1e6, Max: 100})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, results := range map[string][]Result{
-		"a policy": run(t, c, policy), "probes": c.Probe(t.Context(), ""), "a page": {c.Page(t.Context(), browser.Request{Origin: shop, Method: "GET"})},
+func TestAServerThatDoesNotAnswerStopsTheRun(t *testing.T) {
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	for name, ask := range map[string]func(c *Client) []Result{
+		"a policy": func(c *Client) []Result { return run(t, c, policy) },
+		"probes":   func(c *Client) []Result { return c.Probe(t.Context(), "") },
+		"a page": func(c *Client) []Result {
+			return []Result{c.Page(t.Context(), browser.Request{Origin: shop, Method: "PUT"})}
+		},
 	} {
-		if len(results) != 1 || results[0].Code != NoAnswer || !strings.Contains(results[0].Message, "refused") {
+		c, err := NewClient(gone.URL, Options{Timeout: time.Second, Rate: 1e6, Max: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if results := ask(c); len(results) != 1 || results[0].Code != NoAnswer || !strings.Contains(results[0].Message, "refused") {
 			t.Errorf("%s: %+v", name, results)
 		}
+	}
+	asked := 0
+	c := client(t, func(w http.ResponseWriter, r *http.Request) {
+		if asked++; asked > 5 {
+			panic(http.ErrAbortHandler)
+		}
+		filtered(t, policy)(w, r)
+	}, "", Options{})
+	if results := run(t, c, policy); len(results) != 8 || codes(results) != "error no-answer" {
+		t.Errorf("%d results: %s", len(results), codes(results))
 	}
 }
 
 const byHost = `{"rules": [
 	{"name": "public", "paths": ["/public/*"], "policy": {"allow_origins": ["*"]}},
-	{"name": "orders", "hosts": ["api.example.com"], "paths": [{"regex": "/v[0-9]+/orders"}, "/orders*"], "policy": {"allow_origins": ["https://shop.example.com"]}},
+	{"name": "orders", "hosts": ["api.example.com"], "paths": [{"regex": "/v[0-9]+/orders"}, "/orders*"],
+		"policy": {"allow_origins": ["https://shop.example.com"]}},
 	{"name": "others", "hosts": ["*.example.org"], "policy": {"allow_origins": ["https://other.example.com"]}},
 	{"name": "shadow", "paths": ["/shadow"], "policy": {"allow_origins": ["*"], "mode": "shadow"}}],
 	"allow_origins": ["https://www.example.com"]}`
@@ -344,7 +421,8 @@ func TestRulesAreAskedWhereTheyDecide(t *testing.T) {
 			map[string]string{"public": "localhost:8080/public/", "": "localhost:8080/"},
 			[]string{"rule shadow: the mode is shadow, and upstream decides", "rule orders, rule others: no request to localhost:8080 gets there"}},
 		"any host": {Target{"http", "localhost:8080", "", true},
-			map[string]string{"public": "localhost:8080/public/", "orders": "api.example.com/v0/orders", "others": "www.example.org/", "": "localhost:8080/"},
+			map[string]string{"public": "localhost:8080/public/", "orders": "api.example.com/v0/orders", "others": "www.example.org/",
+				"": "localhost:8080/"},
 			[]string{"rule shadow: the mode is shadow, and upstream decides"}},
 		"a path": {Target{"https", "api.example.com", "/orders/7?x=1", false},
 			map[string]string{"orders": "api.example.com/orders/7?x=1"},
@@ -383,7 +461,8 @@ func TestWhatMattersMostIsAskedFirst(t *testing.T) {
 	}
 	want := []string{
 		"GET from https://shop.example.com", "preflight of PUT from https://shop.example.com with content-type", "GET without Origin",
-		"GET from https://unlisted.example, an unlisted origin", "preflight of PUT from https://unlisted.example, an unlisted origin", "GET from http://shop.example.com, another scheme",
+		"GET from https://unlisted.example, an unlisted origin", "preflight of PUT from https://unlisted.example, an unlisted origin",
+		"GET from http://shop.example.com, another scheme",
 	}
 	if !slices.Equal(got, want) || len(plan.LeftOut) != 1 || !strings.HasSuffix(plan.LeftOut[0], "requests: -max is 6") {
 		t.Errorf("%q\n%q", got, plan.LeftOut)
@@ -394,7 +473,8 @@ func TestNeighboursDifferInOneThing(t *testing.T) {
 	for value, want := range map[string][]string{
 		shop: {"http://shop.example.com", "https://shop.example.com:8443", "https://below.shop.example.com", "https://example.com",
 			"https://notshop.example.com", "https://shop.example.com.unlisted.example", "https://shopxexample.com", "null"},
-		"http://localhost:3000":   {"https://localhost:3000", "http://localhost", "http://below.localhost:3000", "http://notlocalhost:3000", "http://localhost.unlisted.example:3000", "null"},
+		"http://localhost:3000": {"https://localhost:3000", "http://localhost", "http://below.localhost:3000",
+			"http://notlocalhost:3000", "http://localhost.unlisted.example:3000", "null"},
 		"https://127.0.0.1:8443":  {"http://127.0.0.1:8443", "https://127.0.0.1", "null"},
 		"https://[::1]":           {"http://[::1]", "https://[::1]:8443", "null"},
 		"chrome-extension://abcd": {"null"},
@@ -427,7 +507,8 @@ func TestResolve(t *testing.T) {
 	defer server.Close()
 	address := server.Listener.Addr().String()
 	for insecure, want := range map[bool]string{true: "", false: "error no-answer"} {
-		c, err := NewClient("https://api.example.com", Options{Insecure: insecure, Timeout: 5 * time.Second, Rate: 1e6, Max: 20, Resolve: map[string]string{"api.example.com:443": address}})
+		o := Options{Insecure: insecure, Timeout: 5 * time.Second, Rate: 1e6, Max: 20, Resolve: map[string]string{"api.example.com:443": address}}
+		c, err := NewClient("https://api.example.com", o)
 		if err != nil {
 			t.Fatal(err)
 		}
