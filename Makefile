@@ -97,6 +97,7 @@ small: $(SMALL) ## builds dist/cors-small.wasm by TinyGo, which has to be on PAT
 
 $(SMALL): FORCE
 	@mkdir -p dist
+	$(first)
 	$(by_tinygo)
 
 $(CORSCTL): FORCE

@@ -83,7 +83,7 @@ func newServeFlags() *serveFlags { return &serveFlags{ports: demo.DefaultPorts} 
 
 func (f *serveFlags) declare(flags *flag.FlagSet) {
 	f.policy.declare(flags, "c", "policy to serve, or Envoy bootstrap to run (`file`); - is standard input; the default is envoy.yaml in this folder")
-	flags.Func("policy", "-c `FILE` -envoy none in one", func(file string) error {
+	flags.Func("policy", "-c `file` -envoy none in one", func(file string) error {
 		f.policy.file, f.envoy = file, noEnvoy
 		return nil
 	})

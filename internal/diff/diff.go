@@ -58,6 +58,10 @@ type comparer struct {
 	report   Report
 }
 
+func newComparer() *comparer {
+	return &comparer{lists: map[string]*origins{}, paths: map[string]*paths{}, parts: map[[2]*origins]part{}, both: map[[2]*origins]string{}}
+}
+
 // Compare compares two configurations, both of which Compile.
 func Compare(old, new *config.Source) (*Report, error) {
 	compiled, _, err := old.Compile()
@@ -68,7 +72,7 @@ func Compare(old, new *config.Source) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &comparer{lists: map[string]*origins{}, paths: map[string]*paths{}, parts: map[[2]*origins]part{}, both: map[[2]*origins]string{}}
+	c := newComparer()
 	x, y := c.side(old, compiled), c.side(new, after)
 	for _, a := range c.areas(x, y) {
 		region := Region{Rules: []string{label(x, y, a)}, Paths: []string{pathOf(y, a.new)}, areas: []area{a}}

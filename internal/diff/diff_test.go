@@ -108,8 +108,8 @@ A page in a sandboxed frame, whose origin is null, can now read responses.
 waiver in use now: "null": let in by the waiver "null-origin": any page can make its origin null, in a sandboxed frame`},
 		{`{"allow_origins": []}`,
 			`{"allow_origins": ["https://a.example", "https://b.example", "https://c.example", "http://d", "app://x", "https://b.example:81"]}`, `
-opens origins: ` + `app://x, http://d, https://a.example, https://b.example, https://b.example:81 and 1 more; the shortest is https://a.example ` +
-				`(5 registrable domains)
+opens origins: app://x, http://d, https://a.example, https://b.example, https://b.example:81 and 1 more; ` +
+				`the shortest is https://a.example (5 registrable domains)
 A page of https://a.example can now read responses.`},
 		{`{` + a + `}`, `{` + a + `, "upstream_headers": "preserve", "debug": true, "preflight_status": 200, "stat_prefix": "x"}`, `
 opens upstream's own CORS headers, where it sends any
@@ -204,18 +204,14 @@ var (
 	}
 	authorities = []string{"a.example", "b.example:8080", "c.example", "x.a.example", "x.y.b.example", "other", ""}
 	hostNames   = []any{"a.example", "b.example", "*.example", "*.a.example", "*"}
-	pathNames   = []any{"/a", "/a/*", "/a*", "/ab*", "/*",
+	pathNames   = []any{"/a", "/a/*", "/a*", "/ab*", "/*", "/", "/a/x", "/b/x",
 		map[string]any{"regex": `/[ab]`}, map[string]any{"regex": `/.*/x`}, map[string]any{"regex": `(/a|\*)`}}
 	targets = []string{"/", "/a", "/b", "/a/", "/a/b", "/ab", "/abc", "/a/x", "/b/x", "/a?x=/b", "*", "/c/x/y"}
 )
 
-func configurationOf(t *rapid.T) string {
-	c := map[string]any{}
-	if rapid.Bool().Draw(t, "default") {
-		c = policyOf(t)
-	}
-	rules := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) any {
-		r := map[string]any{"policy": policyOf(t)}
+func rulesOf(t *rapid.T, policy func(t *rapid.T) map[string]any) []any {
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) any {
+		r := map[string]any{"policy": policy(t)}
 		some := func(name string, of []any) {
 			if list := rapid.SliceOfN(rapid.SampledFrom(of), 0, 2).Draw(t, name); len(list) > 0 {
 				r[name] = list
@@ -225,6 +221,14 @@ func configurationOf(t *rapid.T) string {
 		some("paths", pathNames)
 		return r
 	}), 0, 3).Draw(t, "rules")
+}
+
+func configurationOf(t *rapid.T) string {
+	c := map[string]any{}
+	if rapid.Bool().Draw(t, "default") {
+		c = policyOf(t)
+	}
+	rules := rulesOf(t, policyOf)
 	if len(rules) > 0 {
 		c["rules"] = rules
 	}
@@ -327,24 +331,11 @@ func TestEveryDifferenceIsNamed(t *testing.T) {
 		if len(report.Undecided) > 0 {
 			t.Fatal(report.Undecided)
 		}
-		selected := func(host, path string) (pair [2]int, policies [2]*config.Policy) {
-			for i, c := range c {
-				policy, rule := c.Select(host, path)
-				pair[i], policies[i] = len(c.Policies()), policy
-				if c.Default != nil {
-					pair[i]--
-				}
-				if rule != nil {
-					pair[i] = rule.Index
-				}
-			}
-			return pair, policies
-		}
 		named := map[[2]int]*Region{}
 		for i := range report.Regions {
 			region := &report.Regions[i]
 			for _, a := range region.areas {
-				pair, policies := selected(a.host, a.path)
+				pair, policies := selected(c, a.host, a.path)
 				if pair != [2]int{a.old, a.new} {
 					t.Fatalf("%s%s meets rules %v, and not %+v", a.host, a.path, pair, a)
 				}
@@ -363,7 +354,7 @@ func TestEveryDifferenceIsNamed(t *testing.T) {
 				r.RequestMethod = rapid.SampledFrom([]string{"GET", "PUT", "DELETE", "PATCH"}).Draw(t, "method")
 				r.RequestHeaders = rapid.SampledFrom([]string{"", "x-a", "authorization", "x-c", "x-a,x-c"}).Draw(t, "headers")
 			}
-			pair, policies := selected(r.Authority, path)
+			pair, policies := selected(c, r.Authority, path)
 			before, was := seen(policies[0], r)
 			now, is := seen(policies[1], r)
 			var settings []string
@@ -396,6 +387,65 @@ func TestEveryDifferenceIsNamed(t *testing.T) {
 	if differ < 100 || alike < 100 {
 		t.Errorf("%d decisions differ and %d are alike; that tests nothing", differ, alike)
 	}
+}
+
+// selected are the rules that a request meets, and their policies.
+func selected(c [2]*config.Config, host, path string) (pair [2]int, policies [2]*config.Policy) {
+	for i, c := range c {
+		policy, rule := c.Select(host, path)
+		pair[i], policies[i] = len(c.Policies()), policy
+		if c.Default != nil {
+			pair[i]--
+		}
+		if rule != nil {
+			pair[i] = rule.Index
+		}
+	}
+	return pair, policies
+}
+
+// TestEveryPairOfRulesIsFound compares with all short paths on some hosts.
+func TestEveryPairOfRulesIsFound(t *testing.T) {
+	paths := []string{"/"}
+	for i := 0; len(paths[i]) < 4; i++ {
+		for _, letter := range "abx/" {
+			paths = append(paths, paths[i]+string(letter))
+		}
+	}
+	paths = append(paths, "*")
+	off := func(*rapid.T) map[string]any { return map[string]any{"mode": "off"} }
+	rapid.Check(t, func(t *rapid.T) {
+		c := newComparer()
+		var sides [2]*side
+		var compiled [2]*config.Config
+		for i := range sides {
+			text, _ := json.Marshal(map[string]any{"rules": rulesOf(t, off), "mode": "off"})
+			s := source(t, string(text))
+			var err error
+			if compiled[i], _, err = s.Compile(); err != nil {
+				t.Skip(err)
+			}
+			sides[i] = c.side(s, compiled[i])
+		}
+		want, got := map[[2]int]bool{}, map[[2]int]bool{}
+		for _, host := range authorities {
+			for _, path := range paths {
+				pair, _ := selected(compiled, host, path)
+				want[pair] = true
+			}
+		}
+		for _, a := range c.areas(sides[0], sides[1]) {
+			got[[2]int{a.old, a.new}] = true
+			if pair, _ := selected(compiled, a.host, a.path); pair != [2]int{a.old, a.new} {
+				t.Fatalf("%s%s meets rules %v, and not %+v", a.host, a.path, pair, a)
+			}
+		}
+		for pair := range want {
+			if !got[pair] {
+				t.Fatalf("rules %v are met together, and not found", pair)
+			}
+		}
+	})
 }
 
 // checkWitnesses looks whether what is named is so.
@@ -456,10 +506,13 @@ func TestLargeConfigurations(t *testing.T) {
 	paths := many(1_500, func(i int) string {
 		return fmt.Sprintf(`{"paths": ["/service%d/*"], "policy": {"allow_origins": []}}`, i)
 	})
+	const rest = `{"hosts": ["*.example"], "policy": {"allow_origins": [`
+	const waived = `"allow_methods": ["PUT"], "dangerously_tolerate": ["null-origin"]`
 	for name, pair := range map[string][2]string{
 		"origins": {`{"allow_origins": [` + origins + `]}`, `{"allow_origins": [` + origins + `, "https://*.shop7.example"]}`},
 		"wild":    {`{"allow_origins": [` + wild + `]}`, `{"allow_origins": [` + wild + `, "https://*.example"]}`},
 		"rules":   {`{"rules": [` + rules + `]}`, `{"rules": [` + strings.Replace(rules, "https://a7.", "https://b7.", 1) + `]}`},
+		"all":     {`{"rules": [` + paths + `, ` + rest + `"*"]}}]}`, `{"rules": [` + paths + `, ` + rest + `"*", "null"], ` + waived + `}}]}`},
 		"paths":   {`{"rules": [` + paths + `]}`, `{"rules": [` + paths + `], "allow_origins": ["https://a.example"]}`},
 	} {
 		start := time.Now()

@@ -24,7 +24,7 @@ type side struct {
 type paths struct {
 	*automaton.Automaton
 	number int      // of their own
-	live   []string // by state: the letters that lead on
+	others []string // by state: the letters that lead elsewhere than most do
 }
 
 // area is a pair of rules, of the old configuration and of the new one, which some
@@ -98,11 +98,19 @@ func (c *comparer) pathsOf(p config.SourcePath) *paths {
 	if c.fails(p.Value, err) {
 		a = &automaton.Automaton{}
 	}
-	made.Automaton, made.live = a, make([]string, a.Len())
-	for s := range made.live {
+	made.Automaton, made.others = a, make([]string, a.Len())
+	for i := range made.others {
+		count := map[automaton.State]int{}
+		most := automaton.Dead
 		for _, c := range letters {
-			if a.Next(automaton.State(s), c) != automaton.Dead {
-				made.live[s] += string(c)
+			next := a.Next(automaton.State(i), c)
+			if count[next]++; count[next] > count[most] {
+				most = next
+			}
+		}
+		for _, c := range letters {
+			if a.Next(automaton.State(i), c) != most {
+				made.others[i] += string(c)
 			}
 		}
 	}
@@ -240,16 +248,15 @@ func (c *comparer) walk(sides [2]*side, rules [2][]int, found func(old, new int,
 	queue := []state{step(root, '/')}
 	for i := 0; i < len(queue); i++ {
 		s := queue[i]
-		// The letters that lead no entry on do the same; one stands for all of them.
-		live, others := [256]bool{}, false
+		// Of the letters that lead each entry where most do, one stands for all.
+		others, most := [256]bool{}, false
 		key = key[:0]
 		for _, items := range s.items {
 			key = binary.AppendUvarint(key, uint64(len(items)))
 			for _, it := range items {
-				key = binary.AppendUvarint(binary.AppendUvarint(key, uint64(it.rule)), uint64(it.entry.number))
-				key = binary.AppendUvarint(key, uint64(it.state))
-				for _, letter := range []byte(it.entry.live[it.state]) {
-					live[letter] = true
+				key = binary.AppendUvarint(binary.AppendUvarint(key, uint64(it.entry.number)), uint64(it.state))
+				for _, letter := range []byte(it.entry.others[it.state]) {
+					others[letter] = true
 				}
 			}
 		}
@@ -259,10 +266,10 @@ func (c *comparer) walk(sides [2]*side, rules [2][]int, found func(old, new int,
 		seen[string(key)] = true
 		meet(s)
 		for _, letter := range letters {
-			if !live[letter] && others {
+			if !others[letter] && most {
 				continue
 			}
-			others = others || !live[letter]
+			most = most || !others[letter]
 			if c.steps += 1 + len(s.items[0]) + len(s.items[1]); c.steps > maxSteps {
 				c.undecided("the paths of the rules: they take more than 30,000,000 steps to compare")
 				return
