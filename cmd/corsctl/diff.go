@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -70,7 +71,7 @@ func compare(_ context.Context, args []string, std stdio) int {
 	f.declare(flags)
 	err := diffCommand.parse(flags, args, std)
 	if err == nil && flags.NArg() != 2 {
-		err = fmt.Errorf("%d files are named; write corsctl diff OLD NEW", flags.NArg())
+		err = errors.New("name two files, behind the flags: corsctl diff [flags] OLD NEW")
 	}
 	if err != nil {
 		return diffCommand.mistake(err, std)

@@ -118,7 +118,10 @@ func (c *comparer) add(r Region) {
 	}
 	for i := range c.report.Regions {
 		if known := &c.report.Regions[i]; slices.EqualFunc(known.Changes, r.Changes, alike) && known.Now == r.Now && known.Gone == r.Gone {
-			known.Rules, known.Paths, known.areas = append(known.Rules, r.Rules...), append(known.Paths, r.Paths...), append(known.areas, r.areas...)
+			known.Rules, known.areas = append(known.Rules, r.Rules...), append(known.areas, r.areas...)
+			if !slices.Contains(known.Paths, r.Paths[0]) {
+				known.Paths = append(known.Paths, r.Paths[0])
+			}
 			return
 		}
 	}
