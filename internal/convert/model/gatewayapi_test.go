@@ -69,6 +69,8 @@ type gatewayChoices struct {
 	Echo bool
 	// Dot: a host that ends in a dot is another one than that without.
 	Dot bool
+	// Preflight: a rule with a filter takes preflights for requests of its methods, too.
+	Preflight bool
 }
 
 // gatewayPlace is where one match of a rule stands among all that apply.
@@ -110,6 +112,8 @@ func (a gatewayPlace) before(b gatewayPlace) int {
 	}
 	for _, pair := range [][2]int{
 		{flag(a.match.Kind == "Exact"), flag(b.match.Kind == "Exact")},
+		// The API leaves open where regexes stand; here as in Envoy Gateway.
+		{flag(a.match.Kind == "RegularExpression"), flag(b.match.Kind == "RegularExpression")},
 		{length(a.match), length(b.match)},
 		{flag(a.match.Method != ""), flag(b.match.Method != "")},
 		{len(a.match.Headers), len(b.match.Headers)},
@@ -172,6 +176,9 @@ func (g gatewayAPI) rule(r request, choices gatewayChoices) *gatewayRule {
 				}
 				for _, m := range matches {
 					order++
+					if choices.Preflight && route.Rules[j].CORS != nil && m.Method != "" && r.preflight() {
+						m.Method = "OPTIONS"
+					}
 					if m.matches(r) {
 						places = append(places, gatewayPlace{h, m, &route.Rules[j], route, order})
 					}

@@ -92,7 +92,7 @@ func TestTraefikDecidesTheSame(t *testing.T) {
 		{name: "refused: entry points that do not agree", file: traefikFileOf("rule: 'Host(`x.org`)', entryPoints: [web] => a", "rule: 'Host(`x.org`)', entryPoints: [inner] => b"), refused: `-only "Traefik entry point inner"`},
 		{name: "refused: one entry point, with TLS and without", file: traefikFileOf("rule: 'Host(`x.org`)', entryPoints: [web] => a", "rule: 'Host(`x.org`)', entryPoints: [web], tls: {} => b"), refused: `-only "Traefik entry point web with TLS"`},
 		{name: "a prefix by letters", file: traefikFileOf("PathPrefix(`/v`) => a", "PathPrefix(`/`) => b"), want: map[string]string{"x /v": "a", "x /vx": "a", "x /": "b"}},
-		{name: "refused: the method", file: traefikFileOf("Method(`GET`) => a"), refused: "a preflight is OPTIONS"},
+		{name: "refused: the method", file: traefikFileOf("Method(`GET`) => a"), refused: "which a preflight is, is not among them"},
 		{name: "refused: a header", file: traefikFileOf("Header(`x-v`, `1`) => a"), refused: `the header "x-v"`},
 		{name: "refused: a query", file: traefikFileOf("Query(`q`, `1`) => a"), refused: `the query parameter "q"`},
 		{name: "refused: an address", file: traefikFileOf("ClientIP(`10.0.0.0/8`) => a"), refused: "the client's address"},

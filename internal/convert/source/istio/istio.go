@@ -183,12 +183,12 @@ func (s istioScope) virtualHost(group []convert.Domain, services []*istioService
 
 // takesAll reports whether a route takes every request.
 func takesAll(r convert.Route) bool {
-	return len(r.When) == 0 && (len(r.Paths) == 0 || convert.Normal(r.Paths[0]).Kind == convert.AnyPath)
+	return len(r.When)+len(r.Methods) == 0 && (len(r.Paths) == 0 || convert.Normal(r.Paths[0]).Kind == convert.AnyPath)
 }
 
 var istioConditions = map[string]string{
-	"method": convert.Method, "authority": "the authority; write it among the hosts",
-	"scheme": "the scheme", "port": "the port", "source_labels": "the labels of the caller", "source_namespace": "the namespace of the caller",
+	"authority": "the authority; write it among the hosts",
+	"scheme":    "the scheme", "port": "the port", "source_labels": "the labels of the caller", "source_namespace": "the namespace of the caller",
 	"stat_prefix": "", "name": "", "gateways": "", "ignore_uri_case": "", "uri": "",
 }
 
@@ -252,7 +252,20 @@ func (s istioScope) match(r convert.Reader, v *istioService, made convert.Route,
 		}
 	}
 	for _, key := range convert.Members(node) {
-		m.Key(key, istioConditions)
+		if convert.Snake(key.Key.Value) != "method" {
+			m.Key(key, istioConditions)
+			continue
+		}
+		for _, by := range convert.Members(key.Value) {
+			switch text := convert.Text(by.Value); by.Key.Value {
+			case "exact":
+				m.Method(by.Value, text)
+			case "regex":
+				m.Method(by.Value, convert.RegexMethods(text)...)
+			default:
+				m.Method(by.Value)
+			}
+		}
 	}
 	return made, true
 }

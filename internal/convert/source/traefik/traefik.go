@@ -471,7 +471,7 @@ func (a traefikRouter) routes() (all []convert.Route, matches []traefikMatch) {
 		if !ok {
 			continue
 		}
-		made := convert.Route{From: a.from, Hosts: patterns(m.hosts), Paths: m.paths, When: m.when, Changes: slices.Clone(a.changes)}
+		made := convert.Route{From: a.from, Hosts: patterns(m.hosts), Paths: m.paths, Methods: m.methods, When: m.when, Changes: slices.Clone(a.changes)}
 		if a.cors != nil {
 			made.Policy = a.cors.policy
 		}
