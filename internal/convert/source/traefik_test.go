@@ -73,6 +73,9 @@ func TestTraefikDecidesTheSame(t *testing.T) {
 		{name: "entry points that agree", file: traefikFileOf("rule: 'Host(`x.org`)', entryPoints: [web] => a", "rule: 'Host(`x.org`)', entryPoints: [websecure], tls: {} => a"), want: map[string]string{"x.org /": "a"}},
 		{name: "entry points for other hosts", file: traefikFileOf("rule: 'Host(`x.org`)', entryPoints: [web] => a", "rule: 'Host(`y.org`)', entryPoints: [inner] => b"), want: map[string]string{"x.org /": "a", "y.org /": "b"}},
 		{name: "a middleware of a service", file: strings.Replace(traefikFileOf("rule: 'Host(`x.org`)', service: s", "Host(`y.org`) => a")+"  services: {s: {middlewares: [a]}}\n", "\n  routers", "\n  routers", 1), want: map[string]string{"x.org /": "a"}},
+		{name: "scalars for lists", file: "http:\n  middlewares:\n    a: {headers: {accessControlAllowOriginList: https://a.example}}\n    c: {chain: {middlewares: a}}\n  routers:\n" +
+			"    r: {rule: 'Host(`x.org`)', entryPoints: \"web, websecure\", middlewares: c, priority: \"100\"}\n    s: {rule: 'PathPrefix(`/`) && Host(`x.org`)', entryPoints: web}\n" +
+			"    t: {rule: 'PathPrefix(`/`) && Host(`x.org`)', entryPoints: websecure, tls: \"false\"}\n", want: map[string]string{"x.org /": "a"}},
 		{name: "an IngressRoute", file: kubernetes(a, b, ingressRoute("traefik.io", "", "Host(`x.org`) && PathPrefix(`/v/`) => {name: a}", "Host(`x.org`) => {name: s-b@kubernetescrd}")),
 			want: map[string]string{"x.org /v/": "a", "x.org /": "b"}},
 		{name: "another namespace, and the old group", file: kubernetes(strings.Replace(traefikMiddlewareOf("t/a"), "traefik.io", "traefik.containo.us", 1), ingressRoute("traefik.containo.us", "", "Host(`x.org`, `y.org`) => {name: a, namespace: t}")),
@@ -120,6 +123,8 @@ func TestTraefikPolicy(t *testing.T) {
 			`{"allow_origins":["https://a.example"],"allow_methods":["PUT"],"allow_headers":["*"],"expose_headers":["*"],"max_age":0}`, "denied-preflight forbidden-method preflight-status upstream-headers"},
 		{`accessControlAllowOriginList: ["https://a.example"], accessControlAllowMethods: ["*", PUT], accessControlAllowHeaders: [x, "*"], accessControlExposeHeaders: ["*", x], accessControlAllowCredentials: true, addVaryHeader: true`,
 			`{"allow_origins":["https://a.example"],"allow_methods":["*"],"allow_headers":["*"],"allow_credentials":true}`, "denied-preflight literal-star preflight-status upstream-headers"},
+		{`accessControlAllowOriginList: "https://a.example, https://b.example", accessControlAllowMethods: PUT, accessControlAllowCredentials: "true", accessControlMaxAge: "600", addVaryHeader: "1"`,
+			`{"allow_origins":["https://a.example","https://b.example"],"allow_methods":["PUT"],"max_age":600,"allow_credentials":true}`, "denied-preflight preflight-status upstream-headers"},
 		{`accessControlAllowMethods: [PUT]`, `{"allow_origins":[],"upstream_headers":"preserve"}`, "denied-preflight no-origins vary"},
 	} {
 		file := traefikFileOf("Host(`y.org`) => b") + "    r: {rule: 'Host(`x.org`)', middlewares: [m]}\n"
@@ -158,7 +163,8 @@ func TestTraefikPolicy(t *testing.T) {
 		`accessControlAllowOriginListRegex: ['(']`:                                                       "missing closing )",
 		`accessControlAllowOriginList: ["https://a.example/"]`:                                           "no trailing slash",
 		`accessControlAllowOrigin: "*"`:                                                                  "accessControlAllowOrigin is of Traefik 2.0",
-		`accessControlAllowOriginList: "*"`:                                                              "is no list",
+		`accessControlAllowOriginList: {a: b}`:                                                           "is no list",
+		`accessControlAllowOriginList: ["*"], addVaryHeader: "yes"`:                                      "addVaryHeader is no boolean",
 		`accessControlAllowOriginList: ["*"], accessControlMaxAge: 1.5`:                                  "no whole number",
 		`customResponseHeaders: {access-control-allow-origin: "*"}`:                                      "customResponseHeaders sends",
 	} {

@@ -54,6 +54,22 @@ func field(node *yaml.Node, keys ...string) *yaml.Node {
 	return node
 }
 
+// listed are the elements of a list. The file provider takes a scalar for one, with commas
+// between its elements (github.com/traefik/paerser, parser/element_fill.go).
+func listed(node *yaml.Node) (all []*yaml.Node) {
+	if node == nil || node.Kind != yaml.ScalarNode {
+		return convert.Elements(node)
+	}
+	for text := range strings.SplitSeq(node.Value, ",") {
+		if text = strings.TrimSpace(text); text != "" {
+			one := *node
+			one.Value = text
+			all = append(all, &one)
+		}
+	}
+	return all
+}
+
 // traefik is the whole in translation.
 type traefik struct {
 	*convert.Conversion
@@ -186,12 +202,13 @@ func (t *traefik) file(o *convert.Object) {
 	for _, m := range convert.Members(field(o.Root, "http", "routers")) {
 		part := "router " + m.Key.Value
 		made := t.router(convert.From{Source: part, Place: o.At(m.Key)}, o, part, field(m.Value, "rule"), field(m.Value, "priority"), field(m.Value, "parentRefs"))
-		made.tls, made.v2 = field(m.Value, "tls") != nil, convert.Text(field(m.Value, "ruleSyntax")) == "v2"
-		for _, e := range convert.Elements(field(m.Value, "entryPoints")) {
+		made.tls = field(m.Value, "tls") != nil && convert.Text(field(m.Value, "tls")) != "false"
+		made.v2 = convert.Text(field(m.Value, "ruleSyntax")) == "v2"
+		for _, e := range listed(field(m.Value, "entryPoints")) {
 			made.entryPoints = append(made.entryPoints, convert.Text(e))
 		}
-		names := convert.Elements(field(m.Value, "middlewares"))
-		names = append(names, convert.Elements(field(o.Root, "http", "services", convert.Text(field(m.Value, "service")), "middlewares"))...)
+		names := listed(field(m.Value, "middlewares"))
+		names = append(names, listed(field(o.Root, "http", "services", convert.Text(field(m.Value, "service")), "middlewares"))...)
 		for _, e := range names {
 			made.middlewares = append(made.middlewares, traefikName(convert.Text(e), traefikInFile))
 		}
@@ -301,7 +318,7 @@ func (t *traefik) chain(a *traefikRouter) {
 			seen[name] = true
 			if chained := field(m.node, "chain", "middlewares"); chained != nil {
 				var inner []string
-				for _, e := range convert.Elements(chained) {
+				for _, e := range listed(chained) {
 					if e.Kind == yaml.ScalarNode {
 						inner = append(inner, traefikName(e.Value, traefikInFile))
 					} else {
