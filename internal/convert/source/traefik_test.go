@@ -45,6 +45,15 @@ func ingressRoute(group, spec string, routes ...string) string {
 	return text + spec
 }
 
+// httpRouteWith has rules "matches => middleware".
+func httpRouteWith(rules ...string) string {
+	text := httpRouteOf(rules...)
+	for _, name := range []string{"a", "b", "c", "z"} {
+		text = strings.Replace(text, `{type: CORS, cors: {allowOrigins: ["https://`+name+`.example"]}}`, "{type: ExtensionRef, extensionRef: {group: traefik.io, kind: Middleware, name: "+name+"}}", 1)
+	}
+	return text
+}
+
 func TestTraefikDecidesTheSame(t *testing.T) {
 	a, b := traefikMiddlewareOf("s/a"), traefikMiddlewareOf("s/b")
 	for _, d := range []decision{
@@ -88,6 +97,9 @@ func TestTraefikDecidesTheSame(t *testing.T) {
 			want: map[string]string{"x.org /longer/path/": "a"}},
 		{name: "a path matcher", file: kubernetes(a, ingress("s/i", `traefik.ingress.kubernetes.io/router.middlewares: s-a@kubernetescrd, traefik.ingress.kubernetes.io/router.pathmatcher: PathRegexp`, "x.org ImplementationSpecific ^/(v|w)$ t")),
 			want: map[string]string{"x.org /v": "a", "x.org /v/": ""}},
+		{name: "an HTTPRoute", file: kubernetes(a, b, httpRouteWith("{path: {value: /v}} => a", "{path: {value: /w}} => b", "{path: {value: /}} => ")), want: map[string]string{"x /v/w": "a", "x /w": "b", "x /": ""}},
+		{name: "an HTTPRoute, by a chain", file: kubernetes(a, "apiVersion: traefik.io/v1alpha1\nkind: Middleware\nmetadata: {name: c, namespace: s}\nspec: {chain: {middlewares: [{name: a}]}}\n", httpRouteWith("{path: {value: /v}} => c")), want: map[string]string{"x /v/w": "a", "x /": ""}},
+		{name: "refused: an HTTPRoute's is missing", file: kubernetes(a, httpRouteWith("{path: {value: /v}} => a", "{path: {value: /w}} => z")), refused: `HTTPRoute s/r filters: the middleware "s-z@kubernetescrd" is not in the files`},
 		{name: "refused: entry points of Ingresses", file: kubernetes(a, b, ingress("s/i", `traefik.ingress.kubernetes.io/router.middlewares: s-a@kubernetescrd, traefik.ingress.kubernetes.io/router.entrypoints: "web,inner"`, "x.org Prefix / t"), ingress("s/j", `traefik.ingress.kubernetes.io/router.middlewares: s-b@kubernetescrd, traefik.ingress.kubernetes.io/router.entrypoints: outer`, "x.org Prefix / t")), refused: `-only "Traefik entry point outer"`},
 		{name: "refused: the same length", file: traefikFileOf("PathPrefix(`/v/`) => a", "PathPrefix(`/v/`) => b"), refused: "its place before router r1, of the same priority"},
 		{name: "refused: a wildcard of one label, and names below", file: traefikFileOf("Host(`*.x.org`) && PathPrefix(`/`) => a", "Host(`p.q.x.org`) => b"), refused: "with one label for the star"},

@@ -1,6 +1,6 @@
 // Package traefik reads Traefik's headers middleware, with the routers that use it:
-// IngressRoutes, Ingresses with the annotation router.middlewares, and the dynamic
-// configuration of the file provider. What it does stands in
+// IngressRoutes, Ingresses with the annotation router.middlewares, routes of the Gateway API
+// whose filters name it, and the dynamic configuration of the file provider. What it does stands in
 // pkg/middlewares/headers/header.go, in which order routers are asked in
 // pkg/muxer/http/mux.go, what an Ingress becomes in pkg/provider/kubernetes/ingress:
 // read at release 3.7.9.
@@ -21,12 +21,13 @@ import (
 // Source is its line in the list of sources.
 var Source = convert.Source{
 	Name:     "Traefik",
-	Files:    "the headers middleware of Traefik, with the IngressRoutes and Ingresses that name it, or in a file of its dynamic configuration",
+	Files:    "the headers middleware of Traefik, with the IngressRoutes, Ingresses and HTTPRoutes that name it, or in a file of its dynamic configuration",
 	Settings: []convert.Settings{traefikSettings},
 	Reads: func(o *convert.Object) bool {
-		return isTraefik(o) || isTraefikFile(o) || convert.IsIngress(o) || convert.IsService(o)
+		return isTraefik(o) || isTraefikFile(o) || isGatewayRoute(o) || convert.IsIngress(o) || convert.IsService(o)
 	},
-	Tables: traefikTables,
+	Tables:   traefikTables,
+	Attacher: traefikAttacher,
 }
 
 func isTraefik(o *convert.Object) bool {
@@ -110,7 +111,8 @@ const (
 	traefikInFile = "@file"
 )
 
-func traefikTables(c *convert.Conversion, objects []*convert.Object) (tables []convert.Table) {
+// middlewaresOf reads those of all objects.
+func middlewaresOf(c *convert.Conversion, objects []*convert.Object) *traefik {
 	t := &traefik{Conversion: c, objects: objects, middlewares: map[string]*traefikMiddleware{}}
 	for _, o := range objects {
 		switch {
@@ -122,11 +124,20 @@ func traefikTables(c *convert.Conversion, objects []*convert.Object) (tables []c
 			}
 		}
 	}
+	return t
+}
+
+func traefikTables(c *convert.Conversion, objects []*convert.Object) (tables []convert.Table) {
+	t := middlewaresOf(c, objects)
 	if !t.cors {
 		return nil
 	}
 	for _, o := range objects {
 		switch {
+		case isGatewayRoute(o): // whose table is another source's
+			for _, rule := range convert.Elements(o.Spec("rules")) {
+				t.gatewayRule(o, rule)
+			}
 		case isTraefik(o) && o.Kind == "IngressRoute":
 			t.ingressRoute(o)
 		case isTraefikFile(o):
@@ -140,7 +151,7 @@ func traefikTables(c *convert.Conversion, objects []*convert.Object) (tables []c
 	}
 	for _, m := range t.middlewares {
 		if m.cors && !m.used {
-			m.r.Fail(m.node, "no router in the files uses the middleware", "add the IngressRoutes, Ingresses or routers that name it")
+			m.r.Fail(m.node, "no router in the files uses the middleware", "add the IngressRoutes, Ingresses, HTTPRoutes or routers that name it")
 		}
 	}
 	return t.tables()
