@@ -1,7 +1,7 @@
 // Package caddy reads the CORS headers that Caddy sets by its header directive, in the JSON
 // that `caddy adapt` makes of a Caddyfile: routes with matchers by host, path, method and
 // Origin. What they do stands in Caddy's documentation of its JSON (modules http.handlers
-// and http.matchers), read at release 2.10.
+// and http.matchers), and was tried in Caddy 2.11.9.
 package caddy
 
 import (
@@ -22,7 +22,7 @@ import (
 var Source = convert.Source{
 	Name:  "Caddy",
 	Files: "the header directive of Caddy with Access-Control-…, in the JSON that caddy adapt prints",
-	Settings: []convert.Settings{{Rows: []convert.Setting{
+	Settings: []convert.Settings{{Of: "Caddy's header", Rows: []convert.Setting{
 		{Key: "Access-Control-Allow-Origin", Becomes: convert.AllowOrigins, Note: "the origins that get it: those that matchers tell by the header Origin"},
 		{Key: "Access-Control-Allow-Methods", Becomes: "allow_methods", Note: "of a preflight"},
 		{Key: "Access-Control-Allow-Headers", Becomes: "allow_headers", Note: "of a preflight; `{header.Access-Control-Request-Headers}` is `*`"},
@@ -123,8 +123,7 @@ func (s *server) table(node *yaml.Node) (all []convert.Route) {
 			x := &convert.Observer{Reader: here, At: at, Project: "Caddy", Keeps: "Caddy sets its own in front of them, where header is not deferred, and browsers refuse two"}
 			x.Run = func(method string, o convert.Origin) convert.Sent {
 				r := &request{Reader: s.Reader, observer: x, method: method, origin: o, host: host, path: path, set: map[string]string{}}
-				r.run(s.routes)
-				return r.sent()
+				return r.sent(r.run(s.routes))
 			}
 			made.Policy = x.Policy()
 			made.Replies = made.Policy == nil && x.Run("GET", convert.Origin{}).Status != 0
@@ -415,7 +414,12 @@ func (r *request) put(key *yaml.Node, values []*yaml.Node) {
 	}
 }
 
-func (r *request) sent() convert.Sent {
+// sent is what leaves Caddy. A request that nothing answers gets 200, to which nothing is
+// deferred.
+func (r *request) sent(answered bool) convert.Sent {
+	if !answered {
+		r.status, r.deferred = 200, nil
+	}
 	for _, operations := range r.deferred {
 		r.change(operations)
 	}

@@ -25,7 +25,7 @@ import (
 var Source = convert.Source{
 	Name:  "nginx",
 	Files: "add_header Access-Control-… in a configuration of nginx, with if, set, return and map, best as `nginx -T` prints it",
-	Settings: []convert.Settings{{Rows: []convert.Setting{
+	Settings: []convert.Settings{{Of: "nginx' add_header", Rows: []convert.Setting{
 		{Key: "Access-Control-Allow-Origin", Becomes: convert.AllowOrigins, Note: "the origins that get it: those that `if` and `map` tell by `$http_origin`"},
 		{Key: "Access-Control-Allow-Methods", Becomes: "allow_methods", Note: "of a preflight; `$http_access_control_request_method` is `*`"},
 		{Key: "Access-Control-Allow-Headers", Becomes: "allow_headers", Note: "of a preflight; `$http_access_control_request_headers` is `*`"},
