@@ -87,8 +87,10 @@ func TestGatewayAPI(t *testing.T) {
 		for _, echo := range []bool{false, true} {
 			for _, dot := range []bool{false, true} {
 				for _, preflight := range []bool{false, true} {
-					c := gatewayChoices{echo, dot, preflight}
-					ways = append(ways, way{g.serve(c), g.bare(c)})
+					for _, regex := range []bool{false, true} {
+						c := gatewayChoices{echo, dot, preflight, regex}
+						ways = append(ways, way{g.serve(c), g.bare(c)})
+					}
 				}
 			}
 		}

@@ -71,6 +71,8 @@ type gatewayChoices struct {
 	Dot bool
 	// Preflight: a rule with a filter takes preflights for requests of its methods, too.
 	Preflight bool
+	// Regex: a regex comes before a prefix, whatever the lengths.
+	Regex bool
 }
 
 // gatewayPlace is where one match of a rule stands among all that apply.
@@ -80,6 +82,7 @@ type gatewayPlace struct {
 	rule     *gatewayRule
 	route    *httpRoute
 	order    int
+	regex    bool // comes before a prefix
 }
 
 // hostMatches: "*." stands for one or more labels.
@@ -112,8 +115,7 @@ func (a gatewayPlace) before(b gatewayPlace) int {
 	}
 	for _, pair := range [][2]int{
 		{flag(a.match.Kind == "Exact"), flag(b.match.Kind == "Exact")},
-		// The API leaves open where regexes stand; here as in Envoy Gateway.
-		{flag(a.match.Kind == "RegularExpression"), flag(b.match.Kind == "RegularExpression")},
+		{flag(a.regex), flag(b.regex)},
 		{length(a.match), length(b.match)},
 		{flag(a.match.Method != ""), flag(b.match.Method != "")},
 		{len(a.match.Headers), len(b.match.Headers)},
@@ -180,7 +182,7 @@ func (g gatewayAPI) rule(r request, choices gatewayChoices) *gatewayRule {
 						m.Method = "OPTIONS"
 					}
 					if m.matches(r) {
-						places = append(places, gatewayPlace{h, m, &route.Rules[j], route, order})
+						places = append(places, gatewayPlace{h, m, &route.Rules[j], route, order, choices.Regex && m.Kind == "RegularExpression"})
 					}
 				}
 			}

@@ -41,13 +41,14 @@ func policyText(result *convert.Result, rule int) string {
 	return gjson.GetBytes(text, fmt.Sprintf("rules.%d.policy", rule)).Raw
 }
 
-// waiversOf are those of a policy.
-func waiversOf(p *config.SourcePolicy) string {
-	var names []string
-	for _, w := range p.Tolerate {
-		names = append(names, string(w.Code))
+// waiversOf are those of a policy's origins, and its own, of which there are none.
+func waiversOf(p *config.SourcePolicy) (names []string) {
+	for _, o := range append([]config.SourceOrigin{{Value: "all", Tolerate: p.Tolerate}}, p.AllowOrigins...) {
+		for _, w := range o.Tolerate {
+			names = append(names, o.Value+" "+string(w.Code))
+		}
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 // TestGolden converts each file of testdata, whole and with Partial.
@@ -506,17 +507,18 @@ func TestAnInertPolicyIsNotBroughtToLife(t *testing.T) {
 	}
 }
 
-// TestWaivers are written into the policies that need them, and into no other.
+// TestWaivers are written into the origins that need them, and into no other; what
+// matches null does not lose it in silence.
 func TestWaivers(t *testing.T) {
 	text := envoyFile("            - {name: v, domains: ['*'], routes: [{match: {path: /a}, route: {cluster: x}, " + envoyCors(`allow_origin_string_match: [{exact: "*"}], allow_credentials: true`) + "}," +
-		"{match: {path: /b}, route: {cluster: x}, " + envoyCors(`allow_origin_string_match: [{prefix: "https://a."}, {exact: "null"}]`) + "}, {match: {path: /c}, route: {cluster: x}, " + envoyCors(origin("a")) + "}]}\n")
+		"{match: {path: /b}, route: {cluster: x}, " + envoyCors(`allow_origin_string_match: [{prefix: "https://a."}, {exact: "null"}, {safe_regex: {regex: "null|https://b\\.example"}}, {exact: "https://c.example"}, {suffix: "ull"}]`) + "}, {match: {path: /c}, route: {cluster: x}, " + envoyCors(origin("a")) + "}]}\n")
 	f := []convert.File{{Name: "envoy.yaml", Data: []byte(text)}}
 	_, problems := Convert(f, convert.Options{Partial: true})
 	var waivers []string
 	for _, p := range problems {
 		waivers = append(waivers, string(p.Waiver))
 	}
-	if slices.Sort(waivers); !slices.Equal(waivers, []string{"any-origin-with-credentials", "loose-origin-match", "null-origin"}) {
+	if slices.Sort(waivers); !slices.Equal(waivers, []string{"any-origin-with-credentials", "loose-origin-match", "loose-origin-match", "null-origin", "null-origin"}) {
 		t.Errorf("%v", problems)
 	}
 	result, problems := Convert(f, convert.Options{Tolerate: waivers})
@@ -526,10 +528,18 @@ func TestWaivers(t *testing.T) {
 	accepted(t, result)
 	var got []string
 	for _, r := range result.Source.Rules {
-		got = append(got, waiversOf(r.Policy))
+		got = append(got, waiversOf(r.Policy)...)
 	}
-	if want := "[any-origin-with-credentials loose-origin-match, null-origin ]"; fmt.Sprint(got) != want {
-		t.Errorf("%v, want %s", got, want)
+	want := []string{
+		"* any-origin-with-credentials", "https://a. loose-origin-match", "null null-origin", `null|https://b\.example null-origin`,
+		"ull loose-origin-match", "ull null-origin",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	var said strings.Builder
+	if err := result.WriteChanges(&said); err != nil || !strings.Contains(said.String(), `tolerates null-origin: {"suffix":"ull"}`) {
+		t.Errorf("%v %s", err, said.String())
 	}
 }
 

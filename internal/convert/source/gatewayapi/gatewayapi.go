@@ -222,6 +222,15 @@ func (s *gatewayScope) virtualHost(p gatewayParent, group []convert.Domain, obje
 		m.route.Hosts = convert.HostsOf(group)
 		routes = append(routes, m.route)
 	}
+	for i, m := range matches {
+		for j, n := range matches[i:] {
+			if m.kind == 1 && n.kind == 2 && len(m.route.When) == 0 && routes[i].Differs(routes[i+j]) {
+				open := convert.Change{Kind: convert.GatewayDecides, Text: fmt.Sprintf("the regex of %s comes before %s, as in Envoy Gateway; the Gateway API leaves that to the gateway, and Istio asks prefixes first", m.route.From, n.route.From)}
+				convert.WithChanges(routes[i:i+1], open)
+				convert.WithChanges(routes[i+j:i+j+1], open)
+			}
+		}
+	}
 	return routes
 }
 
