@@ -191,6 +191,8 @@ type Policy struct {
 	Changes []Change
 	// Comments are what was left out of it, with Options.Partial.
 	Comments []Comment
+	// Spelling is how the source writes origins; nil: as they are written here.
+	Spelling *Spelling
 	// By is the object that gives it, where the route is another.
 	By    string
 	known string // key, once it was asked for

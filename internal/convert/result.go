@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -177,11 +178,11 @@ func (c *Conversion) repair(rules []*rule, index index, problems config.Problems
 		if at.Setting != "" {
 			what = at.Setting + ": " + what
 		}
-		problem := Problem{Place: at.place, Source: from, What: what, Remedy: p.Remedy}
+		problem := Problem{Place: at.place, Source: from, What: what, Remedy: cmp.Or(r.policy.remedy(at.Entry, p.Code), p.Remedy)}
 		switch {
 		case waivable:
 			problem.Waiver = p.Code
-			before, _, _ := strings.Cut(p.Remedy, ", or add \"")
+			before, _, _ := strings.Cut(problem.Remedy, ", or add \"")
 			problem.Remedy = before + ", or convert with -tolerate " + string(p.Code)
 		case c.Options.Partial && at.Element != nil:
 			if !slices.Contains(drop[r], at.Entry) {
@@ -200,6 +201,19 @@ func (c *Conversion) repair(rules []*rule, index index, problems config.Problems
 		}
 	}
 	return !refused
+}
+
+// remedy says in the source's words what to do about an origin that is refused.
+func (p *Policy) remedy(entry Entry, code config.Code) string {
+	if p == nil {
+		return ""
+	}
+	for _, o := range p.AllowOrigins {
+		if written(o) == entry.Element {
+			return p.Spelling.remedy(o, code)
+		}
+	}
+	return ""
 }
 
 // waive gives an origin a waiver.

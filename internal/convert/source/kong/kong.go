@@ -434,9 +434,14 @@ var kongSettings = convert.Settings{
 	},
 }
 
+var kongSpelling = &convert.Spelling{
+	Exact: func(text string) string { return `"` + text + `"` },
+	Regex: func(text string) string { return `'` + text + `'` },
+}
+
 // kongPolicy translates a configuration of the plugin.
 func kongPolicy(r convert.Reader, node *yaml.Node, at convert.Place) *convert.Policy {
-	p := &convert.Policy{}
+	p := &convert.Policy{Spelling: kongSpelling}
 	kongSettings.Check(r, node)
 	where := func(name string) convert.Place {
 		if v := convert.Child(node, name); v != nil {
@@ -500,6 +505,7 @@ func kongOrigins(r convert.Reader, p *convert.Policy, node *yaml.Node, at conver
 			p.Allow(convert.ExactOrigin(p, entry, false), v.At)
 			continue
 		}
+		p.LooksLikePattern(entry, "Kong")
 		regex := entry
 		if !strings.HasSuffix(regex, "$") {
 			regex += "$"

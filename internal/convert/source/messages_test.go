@@ -1,0 +1,68 @@
+package source
+
+import (
+	"strings"
+	"testing"
+
+	"corsfilter/internal/convert"
+)
+
+// TestRemediesAreInTheWordsOfTheFile: what is said can be done in the file that is read,
+// with the values that stand there.
+func TestRemediesAreInTheWordsOfTheFile(t *testing.T) {
+	istio := func(matcher string) string {
+		return "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: v}\nspec:\n  hosts: [x.org]\n  http:\n  - corsPolicy: {allowCredentials: true, allowOrigins: [" + matcher + "]}\n"
+	}
+	envoy := func(matcher string) string {
+		return envoyFile("            - {name: v, domains: [\"*\"], routes: [{match: {prefix: /}, route: {cluster: x}, " + envoyCors("allow_credentials: true, allow_origin_string_match: ["+matcher+"]") + "}]}\n")
+	}
+	kong := func(config string) string {
+		return "_format_version: \"3.0\"\nservices:\n- {name: s, plugins: [{name: cors, config: {" + config + "}}], routes: [{name: r, hosts: [x.org]}]}\n"
+	}
+	traefik := func(headers string) string {
+		return "http:\n  middlewares: {m: {headers: {accessControlAllowCredentials: true, " + headers + "}}}\n  routers: {r: {rule: 'Host(`x.org`)', middlewares: [m]}}\n"
+	}
+	for _, c := range []struct{ name, file, want string }{
+		{"Istio: a prefix that is an origin", istio(`{prefix: "https://app.example.net"}`), `write {exact: "https://app.example.net"} where that origin alone is meant, or {regex: 'https://app\.example\.net(:[0-9]+)?'} for any port`},
+		{"Istio: what the remedy says is taken", istio(`{exact: "https://app.example.net"}, {regex: 'https://app\.example\.net(:[0-9]+)?'}`), ""},
+		{"Istio: a star where it is a letter", istio(`{exact: "https://*.example.net"}`), `a star stands for itself there; write {regex: 'https://[a-z0-9.-]+\.example\.net'}`},
+		{"Istio: a prefix with a star", istio(`{prefix: "https://*.example.net"}`), `write {regex: 'https://[a-z0-9.-]+\.example\.net'}`},
+		{"Istio: a prefix of names", istio(`{prefix: "https://app"}`), `each as {exact: "https://example.com"}`},
+		{"Envoy: a suffix", envoy(`{suffix: ".example.net"}`), `write {safe_regex: {regex: 'https://[a-z0-9.-]+\.example\.net'}}, with its scheme`},
+		{"Envoy: a suffix with a star and a port", envoy(`{suffix: "*.example.net:8080"}`), `write {safe_regex: {regex: 'https://[a-z0-9.-]+\.example\.net:8080'}}`},
+		{"Envoy: dots that are any letter", envoy(`{safe_regex: {regex: "https://.*.example.net"}}`), `write the dots of names as \., and a whole label in front, such as {safe_regex: {regex: 'https://[a-z0-9.-]+\.example\.net'}}`},
+		{"Envoy: nothing to go by", envoy(`{safe_regex: {regex: "https://.*"}}`), `write a regex that ends in a name of yours`},
+		{"Kong: a pattern that is a regex", kong(`origins: ["https://*.example.app", "https://b.example"], credentials: true`), `it is a regex, and does not match https://pr-1.example.app; write 'https://[a-z0-9.-]+\.example\.app'`},
+		{"Kong: what the remedy says is taken", kong(`origins: ['https://[a-z0-9.-]+\.example\.app'], credentials: true`), ""},
+		{"Traefik: a pattern in the list", traefik(`accessControlAllowOriginList: ["https://*.example.app"]`), `write '^https://[a-z0-9.-]+\.example\.app$' in accessControlAllowOriginListRegex`},
+		{"Traefik: a regex without an end", traefik(`accessControlAllowOriginListRegex: ['https://a\.example']`), `write ^ in front and $ behind, as '^https://a\.example$' in accessControlAllowOriginListRegex`},
+		{"ingress-nginx: spaces", nginxFile("i", "enable-cors=true; cors-allow-origin=https://a.example https://b.example", "x /"), `commas go between origins, not spaces; write "https://a.example, https://b.example"`},
+		{"Envoy: a policy on a route that answers by itself", envoyFile("            - {name: v, domains: [\"*\"], routes: [{match: {prefix: /}, direct_response: {status: 200}, " + envoyCors(origin("a")) + "}]}\n"), "envoy.yaml:14:154: virtual host v routes[0]: the policy has no effect: the proxy answers these requests by itself (direct_response), and Envoy's filter does nothing there"},
+		{"Envoy: a policy on a host that redirects", envoyFile("            - {name: v, domains: [\"*\"], " + envoyCors(origin("a")) + ", routes: [{match: {prefix: /}, redirect: {https_redirect: true}}]}\n"), "by itself (redirect)"},
+		{"Istio: a policy on a route that answers by itself", strings.Replace(istio("{exact: \"https://a.example\"}"), "  - cors", "  - directResponse: {status: 200}\n    cors", 1), "VirtualService v http[0]: the policy has no effect"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			result, problems := Convert([]convert.File{{Name: "envoy.yaml", Data: []byte(c.file)}}, convert.Options{})
+			switch {
+			case c.want == "" && problems != nil:
+				t.Error(problems)
+			case c.want != "" && (result != nil || len(problems) != 1 || !strings.Contains(problems.Error(), c.want)):
+				t.Errorf("%v\nwant %s", problems, c.want)
+			}
+		})
+	}
+}
+
+// TestARegexThatLooksLikeAPatternIsSaid, without credentials as well.
+func TestARegexThatLooksLikeAPatternIsSaid(t *testing.T) {
+	for origins, want := range map[string]bool{`"https://*.example.app"`: true, `'https://[a-z]+\.example\.app'`: false, `"*"`: false, `'https://.*\.example\.app'`: false} {
+		file := "_format_version: \"3.0\"\nservices:\n- {name: s, plugins: [{name: cors, config: {origins: [" + origins + "]}}], routes: [{name: r, hosts: [x.org]}]}\n"
+		result, problems := Convert([]convert.File{{Name: "kong.yaml", Data: []byte(file)}}, convert.Options{})
+		if problems != nil {
+			t.Fatal(problems)
+		}
+		if got := hasChange(result, convert.ReadAsRegex); got != want {
+			t.Errorf("%s: %v, %s", origins, got, shown(result, nil))
+		}
+	}
+}
