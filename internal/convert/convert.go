@@ -115,6 +115,9 @@ func Convert(sources []Source, files []File, o Options) (*Result, Problems) {
 			for _, p := range c.idle {
 				c.add(p)
 			}
+			for _, f := range files {
+				c.refuseUnread(f, true)
+			}
 		}
 		if len(c.problems) == 0 {
 			c.Problem(Place{File: nameOf(files), Line: 1, Column: 1, Document: 1}, "", c.nothing(recognised), c.whatIsRead())

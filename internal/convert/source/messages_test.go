@@ -66,3 +66,40 @@ func TestARegexThatLooksLikeAPatternIsSaid(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatIsNotReadIsNamed, with where to go instead.
+func TestWhatIsNotReadIsNamed(t *testing.T) {
+	const (
+		labels = "services:\n  api:\n    labels:\n"
+		spring = "spring:\n  cloud:\n    gateway:\n      globalcors:\n        cors-configurations: {'[/**]': {allowedOrigins: '*'}}\n"
+		toml   = "[http.middlewares]\n  [http.middlewares.cors.headers]\n    accessControlAllowMethods = [\"GET\"]\n"
+		script = "const cors = require('cors');\napp.use(cors({origin: '*'}));\n"
+	)
+	for _, c := range []struct{ name, text, want string }{
+		{"compose.yaml", labels + "      - traefik.http.middlewares.c.headers.accesscontrolalloworiginlist=*\n", "compose.yaml:4:1: Traefik's labels of containers are not read"},
+		{"compose.yaml", labels + "      \"traefik.http.middlewares.c.headers.accessControlMaxAge\": 5\n", "docs/migrate/traefik.md"},
+		{"application.yaml", spring, "application.yaml:4:1: Spring's configuration is not read"},
+		{"application.properties", "management.endpoints.web.cors.allowed-origins=*\n", "docs/migrate/code.md"},
+		{"traefik.toml", "a = 1\n", "traefik.toml:1:1: TOML is not read"},
+		{"<stdin>", toml, "<stdin>:1:1: TOML is not read"},
+		{"server.js", script, "server.js:1:1: program code is not read"},
+		{"<stdin>", script, "program code is not read"},
+		{"main.py", "from fastapi.middleware.cors import CORSMiddleware\n", "docs/migrate/code.md"},
+		{"a.yaml", "a: b\n", "nothing that can be converted is in the file"},
+		{"a.yaml", "a: b: c\n", "is not YAML"},
+	} {
+		result, problems := Convert([]convert.File{{Name: c.name, Data: []byte(c.text)}}, convert.Options{})
+		if result != nil || len(problems) != 1 || !strings.Contains(problems.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", c.name, problems, c.want)
+		}
+		// Beside a policy that is read it is no less said.
+		result, problems = Convert([]convert.File{{Name: c.name, Data: []byte(c.text)}, {Name: "b", Data: []byte(virtualServiceOf(" => a"))}}, convert.Options{})
+		if (result == nil) != (c.name != "a.yaml" || strings.Contains(c.want, "YAML")) && c.name != "<stdin>" {
+			t.Errorf("%s beside another file: %v", c.name, problems)
+		}
+	}
+	// Labels about something else are nobody's policy.
+	if _, problems := Convert([]convert.File{{Name: "compose.yaml", Data: []byte(labels + "      - traefik.enable=true\n")}, {Name: "b", Data: []byte(virtualServiceOf(" => a"))}}, convert.Options{}); problems != nil {
+		t.Error(problems)
+	}
+}
