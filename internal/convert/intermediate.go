@@ -43,6 +43,8 @@ func (f From) String() string {
 type Comment struct {
 	Place
 	Text string `json:"text"`
+	// of is what it was a part of, or the whole; the text says it by the rules that are kept.
+	of string
 }
 
 func (c Comment) String() string { return fmt.Sprintf("left out: %s:%d: %s", c.File, c.Line, c.Text) }

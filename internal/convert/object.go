@@ -265,7 +265,7 @@ func (r Reader) place() string {
 func (r Reader) Leave(p *Policy, at Place, what, remedy string) {
 	source := r.place()
 	if r.Options.Partial {
-		p.Comments = append(p.Comments, Comment{at, Printable(source + ": " + what)})
+		p.Comments = append(p.Comments, Comment{at, Printable(what), source})
 		return
 	}
 	r.Problem(at, source, what, remedy+", or leave it out with -partial")

@@ -103,3 +103,26 @@ func TestWhatIsNotReadIsNamed(t *testing.T) {
 		t.Error(problems)
 	}
 }
+
+// TestWhatIsKeptIsNotLeftOut: a rule that is there is not said to be left out, in no form.
+func TestWhatIsKeptIsNotLeftOut(t *testing.T) {
+	file := strings.Replace(httpRouteOf(`{path: {value: /v}}, {path: {value: /w}, headers: [{name: x-v, value: "1"}]} => a`, `{headers: [{name: x-v, value: "1"}]} => b`),
+		"https://a.example", `https://a.example", "https://c.example/`, 1)
+	result, problems := Convert([]convert.File{{Name: "f", Data: []byte(file)}}, convert.Options{Partial: true})
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	said := shown(result, nil)
+	for _, want := range []string{
+		"left out: f:7: a part of HTTPRoute s/r rules[0]: asks for the header", "left out: f:8: a part of HTTPRoute s/r rules[0]: allow_origins: \"https://c.example/\"",
+		"left out: f:9: HTTPRoute s/r rules[1]: asks for the header", `"name": "HTTPRoute s/r rules[0] (without f:`,
+	} {
+		if !strings.Contains(said, want) {
+			t.Errorf("%s\nwant %s", said, want)
+		}
+	}
+	yaml, err := result.Format("yaml")
+	if err != nil || strings.Contains(string(yaml), "7: HTTPRoute") || !strings.Contains(string(yaml), "name: HTTPRoute s/r rules[0]\n") {
+		t.Errorf("%v\n%s", err, yaml)
+	}
+}

@@ -95,7 +95,7 @@ func (n *nginxIngress) place(name string) convert.Place {
 // leave refuses something, or leaves it out with a comment.
 func (n *nginxIngress) leave(node *yaml.Node, what, remedy string) {
 	if n.Options.Partial {
-		n.comments = append(n.comments, convert.Comment{Place: n.Object.At(node), Text: convert.Printable(n.Object.String() + ": " + what)})
+		n.comments = append(n.comments, convert.Comment{Place: n.Object.At(node), Text: convert.Printable("an annotation of " + n.Object.String() + ": " + what)})
 		return
 	}
 	n.Fail(node, what, remedy+", or leave it out with -partial")

@@ -467,7 +467,7 @@ func kongPolicy(r convert.Reader, node *yaml.Node, at convert.Place) *convert.Po
 		const what = "preflight_continue leaves preflights to upstream, and this filter answers them"
 		if v := convert.Child(node, "preflight_continue"); r.Options.Partial {
 			at, name := r.Object.At(v), r.Object.String()
-			p.Comments = append(p.Comments, convert.Comment{Place: at, Text: name + " " + r.Part + ": " + what + ": no methods and headers are allowed, beyond what needs no preflight"})
+			p.Comments = append(p.Comments, convert.Comment{Place: at, Text: "a setting of " + strings.TrimSpace(name+" "+r.Part) + ": " + what + ": no methods and headers are allowed, beyond what needs no preflight"})
 		} else {
 			r.Fail(v, what, "take it out, and write the methods and headers that upstream allows, or leave those out with -partial")
 		}
