@@ -126,3 +126,30 @@ func TestWhatIsKeptIsNotLeftOut(t *testing.T) {
 		t.Errorf("%v\n%s", err, yaml)
 	}
 }
+
+// TestTextsThatAreTaken: what proxies take, and what is refused by name alone.
+func TestTextsThatAreTaken(t *testing.T) {
+	envoy := func(fields string) string {
+		return envoyFile("            - {name: v, domains: [\"*\"], routes: [{match: {prefix: /}, route: {cluster: x}, " + envoyCors(fields) + "}]}\n")
+	}
+	const file = `"allow_origins":[{"origin":"file://","dangerously_tolerate":["null-origin"]}`
+	for _, c := range []struct{ name, text, want string }{
+		{"any host of an HTTPRoute", strings.Replace(httpRouteOf("{path: {value: /}} => a"), "https://a.example", "https://*", 1), `{"allow_origins":["https://*:*"],"max_age":5}`},
+		{"spaces around seconds", envoy(origin("a") + `, max_age: " 600"`), `{"allow_origins":["https://a.example"],"max_age":600}`},
+		{"file:// in Envoy", envoy(`allow_origin_string_match: [{exact: "file://"}]`), file},
+		{"file:// in an HTTPRoute", strings.Replace(httpRouteOf("{path: {value: /}} => a"), "https://a.example", "file://", 1), file},
+		{"file:// in Istio", strings.Replace(virtualServiceOf(" => a"), "https://a.example", "file://", 1), file},
+		{"file:// in Kong", strings.Replace(kongFileOf("hosts: [x] => a"), "https://a.example", "file://", 1), file},
+		{"file:// in Traefik", strings.Replace(traefikFileOf("Host(`x`) => a"), "https://a.example", "file://", 1), file},
+		{"file:// in ingress-nginx", nginxFile("i", "enable-cors=true; cors-allow-origin=file://", "x /"), file},
+	} {
+		input := []convert.File{{Name: "f", Data: []byte(c.text)}}
+		result, problems := Convert(input, convert.Options{Tolerate: []string{"null-origin"}})
+		if problems != nil || !strings.Contains(policyText(result, 0), c.want) {
+			t.Errorf("%s: %v %s\nwant %s", c.name, problems, shown(result, nil), c.want)
+		}
+		if _, problems := Convert(input, convert.Options{}); (problems != nil) != (c.want == file) || problems != nil && !strings.Contains(problems.Error(), "convert with -tolerate null-origin") {
+			t.Errorf("%s: %v", c.name, problems)
+		}
+	}
+}
