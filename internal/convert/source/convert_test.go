@@ -312,7 +312,7 @@ func TestEnvoyMergesSettingBySetting(t *testing.T) {
 		{"what preflights ask for", "", envoyCors(`allow_origin_string_match: [{exact: "*"}], allow_headers: "*", allow_methods: "*", expose_headers: "*"`), "route: {cluster: x}",
 			`{"allow_origins":["*"],"allow_methods":["*"],"allow_headers":["*","authorization"],"expose_headers":["*"]}`},
 		{"what preflights ask for, with credentials", "", envoyCors(origin("a") + `, allow_credentials: true, allow_headers: "*", allow_methods: "GET, *, TRACE", expose_headers: "*, x-a"`), "route: {cluster: x}",
-			`{"allow_origins":["https://a.example"],"allow_methods":["GET"],"allow_headers":["*"],"expose_headers":["*","x-a"],"allow_credentials":true}`},
+			`{"allow_origins":["https://a.example"],"allow_methods":["GET","*"],"allow_headers":["*"],"expose_headers":["*","x-a"],"allow_credentials":true}`},
 		{"forwarded by name", "", envoyCors(origin("a") + ", forward_not_matching_preflights: true, allow_private_network_access: true"), "route: {cluster: x}",
 			`{"allow_origins":["https://a.example"],"allow_private_network_access":true,"unmatched_preflights":"forward"}`},
 		{"weighted clusters that agree", "", envoyCors(origin("a")), `route: {weighted_clusters: {clusters: [{name: x, weight: 1, ` + envoyCors(`max_age: "1"`) + `}, {name: y, weight: 1, ` + envoyCors(`max_age: "1"`) + `}, {name: z, weight: 0}]}}`,
@@ -504,6 +504,37 @@ func TestAnInertPolicyIsNotBroughtToLife(t *testing.T) {
 	result, problems := Convert([]convert.File{{Name: "envoy.yaml", Data: []byte(text)}}, convert.Options{Partial: true})
 	if result != nil || len(problems) != 1 || !strings.Contains(problems[0].What, "has no effect") || problems[0].Line != 13 {
 		t.Errorf("%v %v", shown(result, nil), problems)
+	}
+}
+
+// TestWhatIsMorePermissiveIsNamed: browsers do not take Envoy's answer for what the
+// filter's says.
+func TestWhatIsMorePermissiveIsNamed(t *testing.T) {
+	for _, c := range []struct {
+		policy string
+		want   []string
+	}{
+		{"allow_methods: 'get, put, Delete, DELETE, PATCH'", []string{"PUT is allowed here: Envoy sends put as written, which browsers do not take for PUT"}},
+		{"allow_methods: 'put, *'", nil},
+		{"allow_methods: 'PUT, *', allow_credentials: true", []string{"requests with credentials may use any method here: Envoy sends the `*` of allow_methods as written, and they read it as a name"}},
+		{"allow_headers: '*, x-a', allow_credentials: true", []string{"requests with credentials may send any header here, authorization included: Envoy sends the `*` of allow_headers as written, and they read it as a name"}},
+		{"allow_methods: '*', allow_headers: '*', expose_headers: '*', allow_credentials: true", nil},
+	} {
+		text := envoyFile("            - {name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: x}, " + envoyCors(origin("a")+", "+c.policy) + "}]}\n")
+		result, problems := Convert([]convert.File{{Name: "envoy.yaml", Data: []byte(text)}}, convert.Options{})
+		if problems != nil {
+			t.Fatal(problems)
+		}
+		accepted(t, result)
+		var got []string
+		for _, change := range result.Rules[0].Changes {
+			if change.Kind == convert.MethodCase || change.Kind == convert.LiteralStar {
+				got = append(got, change.Text)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.policy, got, c.want)
+		}
 	}
 }
 
