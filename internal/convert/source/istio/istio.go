@@ -277,7 +277,8 @@ func matchOf(m convert.Match, node, but *yaml.Node) {
 				case "prefix":
 					m.Path(convert.PrefixPath, text, uri.Value)
 				case "regex":
-					m.Regex(text, m.Object.At(uri.Value))
+					at := m.Object.At(uri.Value)
+					m.Regex(text, at)
 				default:
 					m.Fail(uri.Key, uri.Key.Value+" is no match of a uri", "write exact, prefix or regex")
 				}
