@@ -62,7 +62,7 @@ func (t Table) hasPolicy() bool {
 }
 
 // idle reports whether a table passes no request on: a listener that redirects to
-// https is none of CORS' business.
+// https is not a CORS request.
 func (t Table) idle() bool {
 	return !slices.ContainsFunc(t.Routes, func(r Route) bool { return !r.Replies })
 }
