@@ -58,7 +58,8 @@ func drawGRPCRoute(t *rapid.T) httpRoute {
 	for j := range 1 + die(t, "gRPC rules", 2) {
 		rule := gatewayRule{Name: "rule-" + string(rune('a'+j))}
 		for range die(t, "gRPC matches", 3) {
-			rule.Matches = append(rule.Matches, gatewayMatch{Kind: "GRPC", Value: pick(t, "gRPC method", []string{"/v1", "/v1/orders", "/v2", "/v2/a"})})
+			rule.Matches = append(rule.Matches, gatewayMatch{Kind: "GRPC", Value: pick(t, "gRPC method", []string{"/v1", "/v1/orders", "/v2",
+				"/v2/a"})})
 		}
 		route.Rules = append(route.Rules, rule)
 	}

@@ -60,9 +60,11 @@ func TestKongInKubernetes(t *testing.T) {
 		}}
 		taken := map[string]bool{}
 		for i := range 1 + die(rt, "ingresses", 3) {
-			one := kongIngress{Name: "i" + string(rune('0'+i)), Host: pick(rt, "host", append([]string{"", "*.example.com"}, hostNames[:4]...)), CORS: maybe(rt, "on the ingress", 2, drawKongCORS)}
+			one := kongIngress{Name: "i" + string(rune('0'+i)), Host: pick(rt, "host", append([]string{"", "*.example.com"}, hostNames[:4]...)),
+				CORS: maybe(rt, "on the ingress", 2, drawKongCORS)}
 			for range 1 + die(rt, "paths", 3) {
-				p := kongIngressPath{pick(rt, "kind", []string{"Prefix", "Exact", "ImplementationSpecific"}), pick(rt, "path", pathTexts), pick(rt, "service", []string{"a", "b"})}
+				p := kongIngressPath{pick(rt, "kind", []string{"Prefix", "Exact", "ImplementationSpecific"}), pick(rt, "path", pathTexts), pick(rt,
+					"service", []string{"a", "b"})}
 				if key := one.Host + strings.TrimSuffix(p.Path, "/"); !taken[key] { // which of two comes first, their age says
 					taken[key] = true
 					one.Paths = append(one.Paths, p)
@@ -105,7 +107,8 @@ func (k kongKubernetes) written() (all []object) {
 		all = append(all, o)
 	}
 	for _, name := range []string{"a", "b"} {
-		all = append(all, named(resource("v1", "Service", "shop", name, object{"ports": []any{object{"port": 80}}}), "KongClusterPlugin", "of-"+name, k.Services[name]))
+		all = append(all, named(resource("v1", "Service", "shop", name, object{"ports": []any{object{"port": 80}}}), "KongClusterPlugin",
+			"of-"+name, k.Services[name]))
 	}
 	for _, i := range k.Ingresses {
 		rule := object{"http": object{"paths": list(i.Paths, func(p kongIngressPath) any {
