@@ -43,6 +43,8 @@ func (f From) String() string {
 type Comment struct {
 	Place
 	Text string `json:"text"`
+	// of is what it was a part of, or the whole; the text says it by the rules that are kept.
+	of string
 }
 
 func (c Comment) String() string { return fmt.Sprintf("left out: %s:%d: %s", c.File, c.Line, c.Text) }
@@ -73,6 +75,8 @@ type Route struct {
 	Hosts []string
 	// Paths are what the path may be; nil is any path.
 	Paths []Path
+	// Methods are those that the route takes, as they go over the wire; nil is any.
+	Methods []Value
 	// When is what a request must have beyond that. Where there is such a thing,
 	// hosts and paths need only hold every request that the route takes: they may
 	// hold more.
@@ -191,6 +195,8 @@ type Policy struct {
 	Changes []Change
 	// Comments are what was left out of it, with Options.Partial.
 	Comments []Comment
+	// Spelling is how the source writes origins; nil: as they are written here.
+	Spelling *Spelling
 	// By is the object that gives it, where the route is another.
 	By    string
 	known string // key, once it was asked for

@@ -2,6 +2,7 @@ package model
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -26,7 +27,7 @@ func drawGatewayMatch(t *rapid.T) gatewayMatch {
 	m := gatewayMatch{Kind: pick(t, "type", []string{"PathPrefix", "PathPrefix", "Exact"}), Value: pick(t, "path", pathTexts)}
 	switch die(t, "hard match", 40) {
 	case 0:
-		m.Method = pick(t, "of method", []string{"GET", "OPTIONS", "PUT"})
+		m.Method = pick(t, "of method", []string{"GET", "GET", "OPTIONS", "PUT"})
 	case 1:
 		m.Headers = []envoyHeader{{Name: "x-version", Exact: "2"}}
 	case 2:
@@ -86,9 +87,11 @@ func TestGatewayAPI(t *testing.T) {
 		var ways []way
 		for _, echo := range []bool{false, true} {
 			for _, dot := range []bool{false, true} {
-				for _, regex := range []bool{false, true} {
-					c := gatewayChoices{echo, dot, regex}
-					ways = append(ways, way{g.serve(c), g.bare(c)})
+				for _, preflight := range []bool{false, true} {
+					for _, regex := range []bool{false, true} {
+						c := gatewayChoices{echo, dot, preflight, regex}
+						ways = append(ways, way{g.serve(c), g.bare(c)})
+					}
 				}
 			}
 		}
@@ -122,7 +125,7 @@ func (route httpRoute) written() object {
 	})
 	spec := object{"parentRefs": []any{object{"name": "public"}}, "rules": rules}
 	given(spec, "hostnames", route.Hosts)
-	out := resource("gateway.networking.k8s.io/v1", "HTTPRoute", route.Namespace, route.Name, spec)
+	out := resource("gateway.networking.k8s.io/v1", route.kind(), route.Namespace, route.Name, spec)
 	if route.Age > 0 {
 		out["metadata"].(object)["creationTimestamp"] = created(route.Age)
 	}
@@ -136,7 +139,12 @@ func created(age int) string {
 
 func (m gatewayMatch) written() any {
 	o := object{}
-	if m.Kind != "" {
+	if m.Kind == "GRPC" {
+		service, method, _ := strings.Cut(m.Value[1:], "/")
+		grpc := object{"service": service}
+		given(grpc, "method", method)
+		o["method"] = grpc
+	} else if m.Kind != "" {
 		o["path"] = object{"type": m.Kind, "value": m.Value}
 	}
 	given(o, "method", m.Method)

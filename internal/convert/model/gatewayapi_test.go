@@ -11,7 +11,9 @@ import (
 // and GEP-1767, which leave some answers to the gateway: gatewayChoices.
 
 type gatewayMatch struct {
-	Kind, Value string // "" (no path), Exact, PathPrefix, RegularExpression
+	// "" (no path), Exact, PathPrefix, RegularExpression; or GRPC, of which the value is the
+	// path of a service's method, or of the service.
+	Kind, Value string
 	Method      string
 	Headers     []envoyHeader
 }
@@ -51,8 +53,9 @@ type gatewayRule struct {
 	CORS    *gatewayCORS
 }
 
-// httpRoute is an HTTPRoute.
+// httpRoute is an HTTPRoute or a GRPCRoute.
 type httpRoute struct {
+	GRPC            bool // a GRPCRoute, of which no rule has a filter
 	Namespace, Name string
 	Age             int // creationTimestamp, in days
 	Hosts           []string
@@ -69,6 +72,8 @@ type gatewayChoices struct {
 	Echo bool
 	// Dot: a host that ends in a dot is another one than that without.
 	Dot bool
+	// Preflight: a rule with a filter takes preflights for requests of its methods, too.
+	Preflight bool
 	// Regex: a regex comes before a prefix, whatever the lengths.
 	Regex bool
 }
@@ -176,6 +181,9 @@ func (g gatewayAPI) rule(r request, choices gatewayChoices) *gatewayRule {
 				}
 				for _, m := range matches {
 					order++
+					if choices.Preflight && route.Rules[j].CORS != nil && m.Method != "" && r.preflight() {
+						m.Method = "OPTIONS"
+					}
 					if m.matches(r) {
 						places = append(places, gatewayPlace{h, m, &route.Rules[j], route, order, choices.Regex && m.Kind == "RegularExpression"})
 					}

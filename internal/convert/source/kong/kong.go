@@ -124,9 +124,6 @@ func kongOrder(c *convert.Conversion, name string, routes []kongRoute, global *c
 		made.Routes = append(made.Routes, r.routes()...)
 	}
 	starts = append(starts, len(made.Routes))
-	for i := range routes {
-		convert.Methods(made.Routes[starts[i]:starts[i+1]], made.Routes[starts[i+1]:], routes[i].methods, "Kong")
-	}
 	if len(made.Routes) <= convert.MaxCompared {
 		made.Ties(starts, func(i, j int) bool { return routes[i].compare(routes[j]) == 0 }, "Kong", "give one of them another host, or a longer path, or regex_priority")
 	}
@@ -139,7 +136,7 @@ func kongOrder(c *convert.Conversion, name string, routes []kongRoute, global *c
 
 // routes translates one route.
 func (a kongRoute) routes() (all []convert.Route) {
-	base := convert.Route{From: a.from, Policy: a.policy, Changes: a.changes}
+	base := convert.Route{From: a.from, Policy: a.policy, Methods: a.methods, Changes: a.changes}
 	when := func(list []convert.Value, what string) {
 		if len(list) > 0 {
 			base.When = append(base.When, convert.Condition{What: what, At: list[0].At})
@@ -437,9 +434,14 @@ var kongSettings = convert.Settings{
 	},
 }
 
+var kongSpelling = &convert.Spelling{
+	Exact: func(text string) string { return `"` + text + `"` },
+	Regex: func(text string) string { return `'` + text + `'` },
+}
+
 // kongPolicy translates a configuration of the plugin.
 func kongPolicy(r convert.Reader, node *yaml.Node, at convert.Place) *convert.Policy {
-	p := &convert.Policy{}
+	p := &convert.Policy{Spelling: kongSpelling}
 	kongSettings.Check(r, node)
 	where := func(name string) convert.Place {
 		if v := convert.Child(node, name); v != nil {
@@ -465,7 +467,7 @@ func kongPolicy(r convert.Reader, node *yaml.Node, at convert.Place) *convert.Po
 		const what = "preflight_continue leaves preflights to upstream, and this filter answers them"
 		if v := convert.Child(node, "preflight_continue"); r.Options.Partial {
 			at, name := r.Object.At(v), r.Object.String()
-			p.Comments = append(p.Comments, convert.Comment{Place: at, Text: name + " " + r.Part + ": " + what + ": no methods and headers are allowed, beyond what needs no preflight"})
+			p.Comments = append(p.Comments, convert.Comment{Place: at, Text: "a setting of " + strings.TrimSpace(name+" "+r.Part) + ": " + what + ": no methods and headers are allowed, beyond what needs no preflight"})
 		} else {
 			r.Fail(v, what, "take it out, and write the methods and headers that upstream allows, or leave those out with -partial")
 		}
@@ -503,6 +505,7 @@ func kongOrigins(r convert.Reader, p *convert.Policy, node *yaml.Node, at conver
 			p.Allow(convert.ExactOrigin(p, entry, false), v.At)
 			continue
 		}
+		p.LooksLikePattern(entry, "Kong")
 		regex := entry
 		if !strings.HasSuffix(regex, "$") {
 			regex += "$"

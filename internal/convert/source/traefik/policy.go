@@ -3,6 +3,7 @@ package traefik
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -26,13 +27,34 @@ var traefikSettings = convert.Settings{
 	MaxAge: convert.Unit{Seconds: convert.Seconds, What: "accessControlMaxAge is no whole number", Remedy: "write seconds, such as 600"},
 }
 
+var traefikSpelling = &convert.Spelling{
+	Exact:  func(text string) string { return `"` + text + `" in accessControlAllowOriginList` },
+	Regex:  func(text string) string { return `'^` + text + `$' in accessControlAllowOriginListRegex` },
+	Search: true,
+}
+
 // traefikPolicy translates a headers middleware; cors says whether it has to do with
 // CORS at all.
 func traefikPolicy(r convert.Reader, node *yaml.Node) (p *convert.Policy, cors bool) {
-	p = &convert.Policy{}
-	list := func(name string) []convert.Value { return r.List(field(node, name), name) }
+	p = &convert.Policy{Spelling: traefikSpelling}
+	inFile := r.Object.Kind == ""
+	list := func(name string) []convert.Value {
+		value := field(node, name)
+		if inFile && value != nil && value.Kind == yaml.ScalarNode {
+			value = &yaml.Node{Kind: yaml.SequenceNode, Content: listed(value), Line: value.Line, Column: value.Column}
+		}
+		return r.List(value, name)
+	}
 	flag := func(name string) bool {
-		on, _ := r.Boolean(field(node, name), name)
+		value := field(node, name)
+		if !inFile {
+			on, _ := r.Boolean(value, name)
+			return on
+		}
+		on, err := strconv.ParseBool(convert.Text(value)) // a string as well
+		if value != nil && err != nil {
+			r.Fail(value, name+" is no boolean", "write true or false")
+		}
 		return on
 	}
 	for _, m := range convert.Members(node) {
@@ -72,6 +94,7 @@ func traefikPolicy(r convert.Reader, node *yaml.Node) (p *convert.Policy, cors b
 	} else {
 		p.AllowExact(origins)
 		for _, v := range regexes { // which are looked for anywhere in the origin
+			p.LooksLikePattern(v.Text, "Traefik")
 			p.Allow(convert.WholeOrigin(p, convert.WholeRegex(v.Text, false)), v.At)
 		}
 	}
