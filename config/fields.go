@@ -9,7 +9,7 @@ import (
 )
 
 // Field is one key of a policy, or of the top level: all that is known of it
-// stands in its row. The reference in the README and config/schema.json are
+// stands in its row. The reference in docs/configuration.md and config/schema.json are
 // made of the rows.
 type Field struct {
 	// Name is the key in snake_case; its lowerCamelCase form is accepted too.
@@ -51,7 +51,7 @@ var Fields = []Field{
 		read: func(p *parser, s *SourcePolicy, v value) { s.Credentials = p.boolean(v) }},
 	{Name: "max_age", Type: "seconds as number or string, or a duration such as `10m`", Default: "not sent", Meaning: "Access-Control-Max-Age; 0 or -1 sends `0`, do not cache",
 		read: func(p *parser, s *SourcePolicy, v value) { s.MaxAge = p.maxAge(v) }},
-	{Name: privateNetwork, Type: flagType, Default: "`false`", Meaning: "answers Access-Control-Request-Private-Network: true with Access-Control-Allow-Private-Network: true",
+	{Name: privateNetwork, Type: flagType, Default: "`false`", Meaning: "answers Access-Control-Request-Private-Network: true with Access-Control-Allow-Private-Network: true (Private Network Access). Current browsers ask their user instead (Local Network Access), and no header helps there",
 		read: func(p *parser, s *SourcePolicy, v value) { s.PrivateNetwork = p.boolean(v) }},
 	{Name: "preflight_status", Type: "200 to 299", Default: "`204`", Meaning: "status of an answered preflight",
 		read: func(p *parser, s *SourcePolicy, v value) { s.PreflightStatus = p.status(v) }},
@@ -69,7 +69,7 @@ var Fields = []Field{
 		read: func(p *parser, s *SourcePolicy, v value) { s.Mode = p.mode(v) }},
 	{Name: "debug", Type: flagType, Default: "`false`", Meaning: "adds the decision as the response header x-cors-decision",
 		read: func(p *parser, s *SourcePolicy, v value) { s.Debug = p.boolean(v) }},
-	{Name: "timing_allow_origins", Type: "as `allow_origins`", Default: "none", Meaning: "stamps Timing-Allow-Origin for those origins",
+	{Name: "timing_allow_origins", Type: "as `allow_origins`", Default: "none", Meaning: "sets Timing-Allow-Origin for those origins",
 		read: func(p *parser, s *SourcePolicy, v value) { s.TimingAllowOrigins = p.origins(s.TimingAllowOrigins, v) }},
 	{Name: tolerate, Type: "list of waivers", Default: "none", Meaning: "lets through a setting that is refused otherwise; the refusal names the waiver; an entry of allow_origins can have its own",
 		read: func(p *parser, s *SourcePolicy, v value) { s.Tolerate = p.waivers(s.Tolerate, v) }},

@@ -135,7 +135,7 @@ func TestNearestWords(t *testing.T) {
 		if c.want != "" {
 			want = `did you mean "` + c.want + `"?`
 		}
-		if got := nearest(c.word, strings.Fields(c.known)); got != want {
+		if got := Nearest(c.word, strings.Fields(c.known)); got != want {
 			t.Errorf("nearest to %q of %q: %s, want %s", c.word, c.known, got, want)
 		}
 	}

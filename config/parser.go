@@ -34,7 +34,7 @@ func (r *Parser) Recycle(c *Config) { r.spare = append(r.spare, c) }
 // text of that size, else the largest one, else a new one.
 func (r *Parser) take(size int) *Config {
 	if len(r.spare) == 0 {
-		return &Config{StatPrefix: defaultStatPrefix}
+		return &Config{StatPrefix: DefaultStatPrefix}
 	}
 	best := 0
 	for i, c := range r.spare {
@@ -51,12 +51,13 @@ func (r *Parser) take(size int) *Config {
 	return c
 }
 
-const defaultStatPrefix = "cors"
+// DefaultStatPrefix is that of a configuration which says nothing of it.
+const DefaultStatPrefix = "cors"
 
 // reset empties the configuration and keeps its memory.
 func (c *Config) reset() {
 	c.index.Reset(0, 0, 0)
-	*c = Config{StatPrefix: defaultStatPrefix, rules: c.rules[:0], index: c.index, text: c.text, policies: c.policies}
+	*c = Config{StatPrefix: DefaultStatPrefix, rules: c.rules[:0], index: c.index, text: c.text, policies: c.policies}
 }
 
 // keep copies the text of the configuration.

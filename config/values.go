@@ -104,7 +104,7 @@ next:
 		k, ok := set.keys[v.name]
 		if !ok {
 			if !p.mistakes.skip(v.at) {
-				p.fail(v.at, "", UnknownKey, "unknown key", nearest(v.name, set.names))
+				p.fail(v.at, "", UnknownKey, "unknown key", Nearest(v.name, set.names))
 			}
 			continue
 		}
@@ -257,20 +257,25 @@ func whole(raw string) (n int64, ok bool) {
 	return int64(f), true
 }
 
-// nearest is the remedy for an unknown word: the known one that is the fewest
+// Nearest is the remedy for an unknown word: the known one that is the fewest
 // edits away, or all of them where none is near.
-func nearest(word string, known []string) string {
-	best, distance := "", len(word)/2+1
+func Nearest(word string, known []string) string {
+	if best := Within(len(word)/2, word, known); best != "" {
+		return "did you mean " + quote(best) + "?"
+	}
+	return "known here: " + strings.Join(known, ", ")
+}
+
+// Within is the known word that is the fewest edits away, and no more than so many; ""
+// where there is none.
+func Within(most int, word string, known []string) (best string) {
 	word = strings.ToLower(word)
 	for _, k := range known {
-		if d := edits(word, strings.ToLower(k)); d < distance {
-			best, distance = k, d
+		if d := edits(word, strings.ToLower(k)); d <= most {
+			best, most = k, d-1
 		}
 	}
-	if best == "" {
-		return "known here: " + strings.Join(known, ", ")
-	}
-	return "did you mean " + quote(best) + "?"
+	return best
 }
 
 // edits is the Levenshtein distance of a and b.

@@ -82,7 +82,7 @@ func corsctl(t *testing.T) string {
 func folder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"envoy.yaml", "istio.yaml", "deploy", "dist"} {
+	for _, name := range []string{"envoy.yaml", "istio.yaml", "deploy", "dist", "docs", "examples"} {
 		if err := os.Symlink(filepath.Join(wasmtest.Root(), name), filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +91,10 @@ func folder(t *testing.T) string {
 	const routes = `{"virtual_hosts": [{"name": "shop", "domains": ["*"], "cors": {"allow_origin_string_match": [{"exact": "https://shop.example.com"}]}, "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "shop"}}]}]}`
 	if err := errors.Join(
 		os.WriteFile(filepath.Join(dir, "policy.json"), []byte(policy), 0o600),
+		os.WriteFile(filepath.Join(dir, "old.json"), []byte(`{"allow_origins": []}`), 0o600),
+		os.WriteFile(filepath.Join(dir, "new.json"), []byte(policy), 0o600),
 		os.WriteFile(filepath.Join(dir, "routes.yaml"), []byte(routes), 0o600),
+		os.WriteFile(filepath.Join(dir, "cases.yaml"), []byte("cases:\n- {origin: https://shop.example.com, method: PUT, expect: allow}\n"), 0o600),
 		os.Mkdir(filepath.Join(dir, "policies"), 0o700),
 		os.WriteFile(filepath.Join(dir, "policies", "shop.json"), []byte(policy), 0o600),
 	); err != nil {
@@ -118,7 +121,12 @@ func bash(t *testing.T, dir, command string, env ...string) (stdout, stderr stri
 
 func TestEveryCommandOnThePagesWorks(t *testing.T) {
 	kinds := map[string]int{}
+	server := httptest.NewServer(http.NotFoundHandler()) // in place of those that corsctl verify asks
+	defer server.Close()
+	asked := regexp.MustCompile(`(corsctl verify .*)https?://\S+`)
 	for _, l := range commands(t) {
+		// The one of the tree, which need not be built in dist.
+		l.command = strings.TrimPrefix(l.command, "dist/")
 		words := strings.Fields(l.command)
 		kinds[words[0]]++
 		switch words[0] {
@@ -131,6 +139,7 @@ func TestEveryCommandOnThePagesWorks(t *testing.T) {
 				if strings.Contains(command, "completion") { // for whichever shell
 					command = regexp.MustCompile(`corsctl completion \w+`).FindString(command)
 				}
+				command = asked.ReplaceAllString(command, "${1}"+server.URL)
 				if _, errs, code := bash(t, folder(t), command); code > 1 {
 					t.Errorf("%s: exit code %d: %s", l.page, code, errs)
 				}
@@ -208,9 +217,11 @@ func TestEveryCommandInTheTextIsThere(t *testing.T) {
 }
 
 // TestEveryDialogueOnThePagesIsWhatHappens runs the console blocks: of "cat" what
-// is shown is written to the file, of corsctl it is compared. The transcript has a
-// test of its own.
+// is shown is written to the file, of corsctl it is compared; at localhost:10000 is
+// Envoy with envoy.yaml. The transcript has a test of its own.
 func TestEveryDialogueOnThePagesIsWhatHappens(t *testing.T) {
+	const shownAs = "localhost:10000"
+	served := sync.OnceValue(func() string { return serveEnvoy(t) })
 	ran := 0
 	for _, page := range pages(t) {
 		text := read(t, page)
@@ -228,7 +239,12 @@ func TestEveryDialogueOnThePagesIsWhatHappens(t *testing.T) {
 					}
 					continue
 				}
-				out, errs, _ := bash(t, dir, command)
+				address := shownAs
+				if strings.Contains(command, shownAs) {
+					address = served()
+				}
+				out, errs, _ := bash(t, dir, strings.ReplaceAll(command, shownAs, address))
+				out = strings.ReplaceAll(out, address, shownAs)
 				switch got, shown := strings.TrimRight(out+errs, "\n"), strings.TrimRight(shown, "\n"); {
 				case got == shown:
 				case *update:
@@ -259,10 +275,10 @@ func TestTheOneLinerForPipelines(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("no curl, which the line begins with; scripts/setup installs it with the browser")
 	}
-	_, rest, _ := strings.Cut(read(t, readme), "<!-- one-liner: run by the tests -->\n```sh\n")
+	_, rest, _ := strings.Cut(read(t, "ci.md"), "<!-- one-liner: run by the tests -->\n```sh\n")
 	command, _, found := strings.Cut(rest, "\n```")
 	if !found {
-		t.Fatal("the README has lost its one-liner")
+		t.Fatal("the page has lost its one-liner")
 	}
 	program, err := os.ReadFile(corsctl(t))
 	if err != nil {

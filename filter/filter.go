@@ -47,7 +47,7 @@ func (v *VM) NewPlugin() *Plugin {
 	return c
 }
 
-// Plugin is one configuration in force. Several live in one VM, so that nothing of
+// Plugin is one configuration in effect. Several live in one VM, so that nothing of
 // it is global. What every request needs comes first: it is large, and between two
 // requests the proxy has used the processor's cache for its own.
 type Plugin struct {
@@ -77,7 +77,7 @@ type Plugin struct {
 }
 
 // OnPluginStart reads the configuration. With a mistake in it the plugin does
-// not start, and the proxy keeps what it had.
+// not start, and the proxy keeps what it had, unless closed has another.
 func (c *Plugin) OnPluginStart(int) (status types.OnPluginStartStatus) {
 	status = types.OnPluginStartStatusFailed // unless it returns
 	defer Rescue(c.host, "proxy_on_configure")
@@ -94,8 +94,12 @@ func (c *Plugin) OnPluginStart(int) (status types.OnPluginStartStatus) {
 		for _, p := range problems {
 			c.host.Log(LogError, "configuration: "+p.Error())
 		}
-		c.host.Log(LogError, "configuration refused: "+strconv.Itoa(problems.Count())+" to fix; nothing of it takes effect")
-		return types.OnPluginStartStatusFailed
+		refused := "configuration refused: " + strconv.Itoa(problems.Count()) + " to fix; nothing of it takes effect"
+		if parsed = c.closed(); parsed == nil {
+			c.host.Log(LogError, refused)
+			return types.OnPluginStartStatusFailed
+		}
+		c.host.Log(LogError, refused+", and since "+refusedVariable+"="+refusedCloses+" no origin is allowed until it is right")
 	}
 	c.handOver() // under the names of the configuration before, if there was one
 	if err := c.defineCounters(parsed); err != nil {
@@ -108,8 +112,32 @@ func (c *Plugin) OnPluginStart(int) (status types.OnPluginStartStatus) {
 	*c.cache = cache{}
 	c.level = c.host.LogLevel()
 	c.ticking = c.host.TickEvery(tickPeriod)
-	c.host.Log(LogInfo, "version "+version.String()+", in force: "+parsed.Summary())
+	c.host.Log(LogInfo, "version "+version.String()+", in effect: "+parsed.Summary())
 	return types.OnPluginStartStatusOK
+}
+
+// The variable of the VM's environment that says what becomes of a refused
+// configuration, and its value for one that is closed. It stands outside of the
+// configuration, since of a refused one nothing can be believed.
+const (
+	refusedVariable = "CORSFILTER_REFUSED"
+	refusedCloses   = "closed"
+)
+
+// closed is the configuration that allows nobody, where the variable asks for that in
+// place of a refused one; else nil. Each such start counts. It is the same for a push to
+// a proxy that serves: that keeps a good configuration only where the plugin fails to
+// start, and whether there is one the plugin can not know, since Envoy tries each
+// configuration in a VM of its own first.
+func (c *Plugin) closed() *config.Config {
+	if c.host.Environment(refusedVariable) != refusedCloses {
+		return nil
+	}
+	if id, err := c.host.DefineCounter(config.DefaultStatPrefix + ".config_refused"); err == nil {
+		c.host.Increment(id, 1)
+	}
+	nobody, _, _ := c.vm.parser.Parse([]byte(`{"allow_origins": []}`))
+	return nobody
 }
 
 // NewHttpContext implements types.PluginContext.

@@ -28,15 +28,15 @@ func TestStart(t *testing.T) {
 		logs   []string // HASH stands for the configuration's
 	}{
 		{
-			"one line says what is in force", Host{Config: credentialed}, types.OnPluginStartStatusOK,
-			[]string{"2 version " + version.String() + ", in force: mode enforce, 1 origin, with credentials, methods PUT, headers *, exposes x-e, max-age 600; hash HASH"},
+			"one line says what is in effect", Host{Config: credentialed}, types.OnPluginStartStatusOK,
+			[]string{"2 version " + version.String() + ", in effect: mode enforce, 1 origin, with credentials, methods PUT, headers *, exposes x-e, max-age 600; hash HASH"},
 		},
 		{
 			"warnings come once, before it", Host{Config: `{"allow_origins":["https://A.example"],"max_age":100000}`}, types.OnPluginStartStatusOK,
 			[]string{
 				"3 configuration: max_age: 100000: no browser caches a preflight for more than 24 hours; write 86400 or less",
 				`3 configuration: allow_origins[0]: "https://A.example": browsers send origins in lower case; write "https://a.example"`,
-				"2 version " + version.String() + ", in force: mode enforce, 1 origin, max-age 100000; hash HASH",
+				"2 version " + version.String() + ", in effect: mode enforce, 1 origin, max-age 100000; hash HASH",
 			},
 		},
 		{
@@ -49,7 +49,7 @@ func TestStart(t *testing.T) {
 		},
 		{
 			"where a policy from elsewhere does otherwise here is no warning", Host{Config: `{"allow_origin":["https://a.example"]}`}, types.OnPluginStartStatusOK,
-			[]string{"2 version " + version.String() + ", in force: mode enforce, 1 origin; hash HASH"},
+			[]string{"2 version " + version.String() + ", in effect: mode enforce, 1 origin; hash HASH"},
 		},
 		{
 			"a hundred mistakes are enough", Host{Config: `{"mode":"off","allow_headers":[` + strings.Repeat("1,", 499_999) + `1]}`}, types.OnPluginStartStatusFailed,
@@ -379,4 +379,38 @@ func hashOf(t *testing.T, text string) string {
 		t.Fatal(err)
 	}
 	return c.Hash
+}
+
+// TestARefusedConfigurationCloses where the VM's environment asks for that.
+func TestARefusedConfigurationCloses(t *testing.T) {
+	h := &Host{Variables: map[string]string{"CORSFILTER_REFUSED": "closed"}}
+	plugin := filter.New(h).NewPluginContext(1)
+	h.Plugin, h.Config, h.Level = plugin, `{"allow_orgins":[]}`, filter.LogInfo
+	if status := plugin.OnPluginStart(0); status != types.OnPluginStartStatusOK {
+		t.Fatalf("status %v, logged %q", status, h.Logs)
+	}
+	if want := "4 configuration refused: 2 to fix; nothing of it takes effect, and since CORSFILTER_REFUSED=closed no origin is allowed until it is right"; !slices.Contains(h.Logs, want) {
+		t.Errorf("logged %q", h.Logs)
+	}
+	if n := h.Counted()["cors.config_refused"]; n != 1 {
+		t.Errorf("counted %d refused starts, not 1", n)
+	}
+	preflight := Serve(plugin, h, List{{":method", "OPTIONS"}, {"origin", "https://a.example"}, {"access-control-request-method", "PUT"}})
+	if h.Status != 403 || strings.Contains(preflight.Response, "allow-origin") {
+		t.Errorf("a preflight gets %d\n%s", h.Status, preflight.Response)
+	}
+	request := Serve(plugin, h, List{{":method", "GET"}, {"origin", "https://a.example"}}, filter.Header{Name: "access-control-allow-origin", Value: "*"})
+	if request.Action != types.ActionContinue || strings.Contains(request.Response, "allow-origin") {
+		t.Errorf("a request gets\n%s", request.Response)
+	}
+	// The next one is right.
+	h.Config = credentialed
+	if status := plugin.OnPluginStart(0); status != types.OnPluginStartStatusOK || h.Counted()["cors.config_refused"] != 1 {
+		t.Errorf("status %v, counted %v", status, h.Counted())
+	}
+	// Any other value is Envoy's own way.
+	h.Variables["CORSFILTER_REFUSED"], h.Config = "open", "{}"
+	if status := plugin.OnPluginStart(0); status != types.OnPluginStartStatusFailed {
+		t.Errorf("status %v", status)
+	}
 }

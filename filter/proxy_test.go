@@ -22,6 +22,7 @@ type Host struct {
 	// What the proxy is like.
 	Config     string
 	ConfigErr  error
+	Variables  map[string]string
 	Level      filter.LogLevel
 	ReplyErr   error
 	NoRequest  bool   // the request headers can be read one by one alone
@@ -183,6 +184,12 @@ func (h *Host) together(first, second []filter.Header) []filter.Header {
 func (h *Host) Configuration() ([]byte, error) {
 	h.call("Configuration")
 	return []byte(h.Config), h.ConfigErr
+}
+
+// Environment implements filter.Host.
+func (h *Host) Environment(name string) string {
+	h.call("Environment", name)
+	return h.Variables[name]
 }
 
 // DefineCounter implements filter.Host.

@@ -64,6 +64,7 @@ type row struct {
 	unit, beyond string
 	scale        float64
 	format       string
+	readme       bool // it stands in the README as well
 }
 
 func rows() (all []row) {
@@ -71,24 +72,24 @@ func rows() (all []row) {
 	for _, p := range []struct{ what, benchmark string }{
 		{"start", "Start/workers=1/origins=1"}, {"start with 10,000 origins", "Start/workers=1/origins=10000"},
 	} {
-		all = append(all, row{p.what + ": processor time", p.benchmark, "processor-ns/op", "beyond-ns/op", s, "%.2f s"})
+		all = append(all, row{p.what + ": processor time", p.benchmark, "processor-ns/op", "beyond-ns/op", s, "%.2f s", p.what == "start"})
 	}
 	for _, p := range []struct{ what, benchmark string }{
 		{"1 worker", "Start/workers=1/origins=1"}, {"4 workers", "Start/workers=4/origins=1"}, {"4 workers and 10,000 origins", "Start/workers=4/origins=10000"},
 	} {
-		all = append(all, row{"resident memory with " + p.what, p.benchmark, "resident-B", "beyond-B", mib, "%.0f MiB"})
+		all = append(all, row{"resident memory with " + p.what, p.benchmark, "resident-B", "beyond-B", mib, "%.0f MiB", !strings.Contains(p.what, "origins")})
 	}
 	for _, policy := range []struct{ origins, what string }{{"1", ""}, {"10000", ", 10,000 origins"}} {
 		for _, c := range []struct{ name, what string }{
-			{"no-origin", "request without Origin"}, {"actual", "cross-origin request"}, {"denied", "a stranger's request"}, {"preflight", "preflight"},
+			{"no-origin", "request without Origin"}, {"actual", "cross-origin request"}, {"denied", "request of an unlisted origin"}, {"preflight", "preflight"},
 		} {
-			all = append(all, row{c.what + policy.what, "Request/case=" + c.name + "/origins=" + policy.origins, "worker-ns/op", "beyond-ns/op", us, "%.1f µs"})
+			all = append(all, row{c.what + policy.what, "Request/case=" + c.name + "/origins=" + policy.origins, "worker-ns/op", "beyond-ns/op", us, "%.1f µs", policy.what == ""})
 		}
 	}
 	for _, p := range []struct{ origins, what string }{{"1", "push of another policy"}, {"10000", "push of other 10,000 origins"}} {
 		all = append(all,
-			row{p.what + ": until it is in force", "Push/origins=" + p.origins, "in-force-ns/op", "", ms, "%.0f ms"},
-			row{p.what + ": longest wait of a request", "Push/origins=" + p.origins, "longest-wait-ns/op", "", ms, "%.0f ms"})
+			row{p.what + ": until it is in effect", "Push/origins=" + p.origins, "in-force-ns/op", "", ms, "%.0f ms", p.origins == "1"},
+			row{p.what + ": longest wait of a request", "Push/origins=" + p.origins, "longest-wait-ns/op", "", ms, "%.0f ms", false})
 	}
 	return all
 }
@@ -115,8 +116,9 @@ func (f figures) quantile(r row, filter string, q float64) (float64, bool) {
 	return stats.Sample{Xs: values}.Quantile(q) / r.scale, true
 }
 
-// table has the medians, and where there is room the quartiles.
-func (f figures) table(columns []column, quartiles bool) string {
+// table has the medians; on the page it has all rows, and quartiles, for which the README
+// has no room.
+func (f figures) table(columns []column, page bool) string {
 	var b strings.Builder
 	b.WriteString("| |")
 	for _, c := range columns {
@@ -124,6 +126,9 @@ func (f figures) table(columns []column, quartiles bool) string {
 	}
 	b.WriteString("\n|---" + strings.Repeat("|---:", len(columns)) + "|\n")
 	for _, r := range rows() {
+		if !page && !r.readme {
+			continue
+		}
 		b.WriteString("| " + r.what + " |")
 		for _, c := range columns {
 			median, ok := f.quantile(r, c.filter, 0.5)
@@ -137,7 +142,7 @@ func (f figures) table(columns []column, quartiles bool) string {
 				sign = "+"
 			}
 			b.WriteString(" " + sign + rounded(number, median) + " " + unit)
-			if quartiles {
+			if page {
 				low, _ := f.quantile(r, c.filter, 0.25)
 				high, _ := f.quantile(r, c.filter, 0.75)
 				b.WriteString(" (" + rounded(number, low) + " to " + rounded(number, high) + ")")
@@ -183,19 +188,19 @@ func (f figures) readme(t testing.TB) string {
 	}
 	start, one, four := ours("start: processor time"), ours("resident memory with 1 worker"), ours("resident memory with 4 workers")
 	var b strings.Builder
-	fmt.Fprintf(&b, `Measured by %s in Envoy %s on %s (%s).
-Each figure is a median, and %s what Envoy takes more than without a filter; [docs/benchmarks.md](docs/benchmarks.md)
-says what is compared, and how, and has the spreads.
+	fmt.Fprintf(&b, `Measured by %s in Envoy %s on %s (%s). Each figure is a median, and %s what Envoy
+takes more than without a filter; [docs/benchmarks.md](docs/benchmarks.md) says what is compared, and how, and has the
+rest.
 
 `, "`make bench`", f.about["envoy"], f.about["date"], f.about["machine"], "`+`")
 	b.WriteString(f.table(columns, false))
 	fmt.Fprintf(&b, `
-**The start is what to plan for.** V8 compiles the whole module before Envoy listens, once per process: %.1f s of
-processor time, which under a CPU limit of %s are %.0f s, and under %s %.0f s. Give such a container a
-%s that waits several times as long; without one, a liveness probe ends it before it listens. Loaded
-into an Envoy that runs, the module keeps the main thread busy for as long: requests are served, but
-the admin listener, and a probe that asks it, wait. Allow the container %.0f MiB more memory, and %.0f MiB more
-per worker: where it may use two cores of a machine of 64, say %s (Istio: %s).
+**Plan for the start.** V8 compiles the whole module before Envoy listens, once per process: %.1f s of processor time,
+which under a CPU limit of %s are %.0f s, and under %s %.0f s. Give such a container a %s that waits
+several times as long, or a liveness probe ends it before it listens. Loaded into an Envoy that runs, the module keeps
+the main thread busy for as long: requests are served, but the admin listener waits. Allow %.0f MiB more memory, and
+%.0f MiB more per worker (%s; in Istio %s). [The small build](docs/install.md#which-build) starts in a
+fraction of that.
 `, start, "`500m`", 2*start, "`100m`", 10*start, "`startupProbe`", one, (four-one)/3, "`--concurrency 2`", "`concurrency: 2`")
 	return b.String()
 }

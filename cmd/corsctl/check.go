@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -48,8 +48,8 @@ Each waiver in use gets a note with what it lets in; with -forbid-waivers that i
 an error.
 
 With -explain-matcher REGEX it prints what a regex in allow_origins lets in: the
-registrable domains, or the shortest strangers where there are too many. The exit
-code is 1 where the module refuses it together with credentials.`,
+registrable domains, or the shortest unintended origins where there are too many.
+The exit code is 1 where the module refuses it together with credentials.`,
 	examples: []example{
 		{"One file, or all of a repository:", "corsctl check policy.json"},
 		{"In a pipeline, where warnings fail as well, for a program to read:", "corsctl check -strict -o json ."},
@@ -77,10 +77,10 @@ type checkFlags struct {
 }
 
 func (f *checkFlags) declare(flags *flag.FlagSet) {
-	outputFlag(flags, &f.output, "github")
+	outputFlag(flags, &f.output, "junit", "github")
 	flags.BoolVar(&f.strict, "strict", false, "warnings count as errors, and so does having nothing to check")
 	flags.BoolVar(&f.forbidWaivers, "forbid-waivers", false, "a waiver in use is an error: dangerously_tolerate lets in what is refused otherwise")
-	flags.BoolFunc("require", "a file without a configuration of the filter is an error, and so is having nothing to check; unless told, where it is the only one", func(value string) error {
+	flags.BoolFunc("require", "a file without a configuration of the filter is an error, and so is having nothing to check; the default where it is the only one", func(value string) error {
 		require, err := strconv.ParseBool(value)
 		f.require = &require
 		return err
@@ -211,7 +211,7 @@ func explainMatcher(regex string, std stdio) int {
 func walk(name string) (files []string, err error) {
 	info, err := os.Stat(name)
 	if name == stdinName || err != nil || !info.IsDir() {
-		return []string{name}, nil // a file that is not there is told when it is read
+		return []string{name}, nil // a file that is not there is reported when it is read
 	}
 	err = filepath.WalkDir(name, func(path string, entry fs.DirEntry, err error) error {
 		switch {
@@ -241,19 +241,28 @@ func readInput(stdin io.Reader, file string, readFile func(string) ([]byte, erro
 		data, err = io.ReadAll(stdin)
 		return "<stdin>", data, err
 	}
-	data, err = readFile(file)
+	if data, err = readFile(file); errors.Is(err, fs.ErrNotExist) {
+		beside, _ := os.ReadDir(filepath.Dir(file))
+		var names []string
+		for _, entry := range beside {
+			names = append(names, entry.Name())
+		}
+		err = fmt.Errorf("%w%s", err, didYouMean(filepath.Base(file), names))
+	}
 	return file, data, err
 }
 
 func print(w io.Writer, findings []lint.Finding, f *checkFlags, checked, skipped int, hash string) error {
-	switch f.output {
-	case "github":
-		return printGitHub(w, findings)
-	case "json":
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		return e.Encode(findings)
+	if f.output != "text" {
+		rows := []outcome{{name: plural(checked, "file") + " checked"}}
+		for _, of := range findings {
+			message, severity := finding(of, false), of.Severity
+			if f.strict && severity == lint.Warning && f.output == "junit" { // which knows no warnings
+				severity = lint.Error
+			}
+			rows = append(rows, outcome{"", severity, string(of.Code), of.File, of.Line, of.Column, message, message})
+		}
+		return writeOutcomes(w, f.output, "corsctl check", rows, findings)
 	}
 	colour := f.colour == "always" || f.colour == "auto" && isTerminal(w)
 	var b strings.Builder
@@ -268,21 +277,6 @@ func print(w io.Writer, findings []lint.Finding, f *checkFlags, checked, skipped
 		b.WriteString("; hash " + hash)
 	}
 	b.WriteByte('\n')
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-// printGitHub prints commands that show findings in the lines of a change, in the
-// form of GitHub's runners, which others read as well.
-func printGitHub(w io.Writer, findings []lint.Finding) error {
-	commands := map[lint.Severity]string{lint.Error: "error", lint.Warning: "warning", lint.Note: "notice"}
-	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
-	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
-	var b strings.Builder
-	for _, f := range findings {
-		fmt.Fprintf(&b, "::%s file=%s,line=%d,col=%d,title=%s::%s\n", commands[f.Severity], property.Replace(f.File), f.Line, f.Column,
-			property.Replace("corsctl: "+string(f.Code)), data.Replace(finding(f, false)))
-	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -16,18 +16,19 @@ import (
 
 var explainCommand = command{
 	name:    "explain",
-	summary: "tell what one request of a browser gets, and why",
+	summary: "explain what one request of a browser gets, and why",
 	usage: []string{
 		"explain -c FILE -origin ORIGIN [flags]",
 		"explain -c FILE -curl 'curl …'",
 		"explain -c FILE -console 'Access to fetch at …'",
 	},
-	text: `Tells what one request of a browser would get under a configuration: which rule
+	text: `Explains what one request of a browser would get under a configuration: which rule
 and policy, step by step what the filter decides, the exact response headers, and
 what the browser does with them. FILE is anything that corsctl check reads; in an
-envoy.yaml it tells of what Envoy answers before the filter, too. The request is
-told by flags, by a request copied from a browser's network panel (Copy as cURL),
-or by the message in its console; flags come on top of what was pasted.`,
+envoy.yaml it also says what Envoy answers before the filter. The request is
+given by flags, by a request copied from a browser's network panel (Copy as cURL),
+or by the message in its console; flags come on top of what was pasted. Where the
+console says what this policy would not cause, explain says so, with the causes.`,
 	examples: []example{
 		{"May this page send a PUT?", "corsctl explain -c policy.json -origin https://shop.example.com -method PUT"},
 		{"Why does the console complain?", `corsctl explain -c policy.json -console "Access to fetch at 'https://api.example.com/' from origin 'https://shop.example.com' has been blocked by CORS policy: Request header field x-foo is not allowed by Access-Control-Allow-Headers in preflight response."`},
@@ -35,7 +36,7 @@ or by the message in its console; flags come on top of what was pasted.`,
 	},
 	exits: []exit{
 		{exitOK, "the browser lets the script read the response, or upstream decides"},
-		{exitError, "it does not"},
+		{exitError, "it does not, or the console says something else"},
 		{exitUsage, "the command or the configuration is wrong"},
 	},
 	flags: func(flags *flag.FlagSet) { (&explainFlags{}).declare(flags) },
@@ -78,12 +79,7 @@ func explainRequest(_ context.Context, args []string, std stdio) int {
 	if err != nil {
 		return fail(err)
 	}
-	request, err := f.request()
-	if err != nil {
-		return fail(err)
-	}
-	request.EscapedSlashes = configuration.EscapedSlashes
-	report, err := explain.Explain(configuration.JSON, request)
+	report, err := f.report(configuration)
 	if err != nil {
 		return fail(err)
 	}
@@ -94,11 +90,34 @@ func explainRequest(_ context.Context, args []string, std stdio) int {
 	} else if err := report.Text(std.out); err != nil {
 		return fail(err)
 	}
-	switch {
-	case !report.Allowed && !report.UpstreamDecides:
+	if !report.Allowed && (!report.UpstreamDecides || report.Console != nil) {
 		return exitError
 	}
 	return exitOK
+}
+
+// report explains the request, and holds what was pasted of a console to it.
+func (f *explainFlags) report(configuration explain.Found) (*explain.Report, error) {
+	pasted, err := f.pasted()
+	if err != nil {
+		return nil, err
+	}
+	if report := explain.ByNoPolicy(pasted.Said); report != nil {
+		return report, nil
+	}
+	request, err := f.request(pasted)
+	if err != nil {
+		return nil, err
+	}
+	request.EscapedSlashes = configuration.EscapedSlashes
+	report, err := explain.Explain(configuration.JSON, request)
+	switch {
+	case errors.Is(err, explain.ErrNoHost):
+		return nil, fmt.Errorf("%w: add -url https://api.example.com/v1/orders, for example", err)
+	case err == nil && pasted.Said != nil:
+		report.Compare(pasted.Said)
+	}
+	return report, err
 }
 
 // configurationFlags name one configuration in a file.
@@ -110,12 +129,16 @@ type configurationFlags struct {
 // declare declares them; which is the flag for the file, and usage its meaning.
 func (f *configurationFlags) declare(flags *flag.FlagSet, which, usage string) {
 	flags.StringVar(&f.file, which, "", usage)
+	f.declareName(flags)
+}
+
+func (f *configurationFlags) declareName(flags *flag.FlagSet) {
 	flags.StringVar(&f.name, "name", "", "which configuration, where the file has several, by the `place` where it stands, such as spec.pluginConfig")
 	pluginFlag(flags, &f.plugins)
 }
 
 // configuration reads the file with readFile, and returns the configuration in it.
-// One with mistakes is an error that tells them all. One that was made of another
+// One with mistakes is an error that lists them all. One that was made of another
 // proxy's policies is said to be.
 func (f *configurationFlags) configuration(command string, std stdio, readFile func(string) ([]byte, error)) (explain.Found, error) {
 	name, data, err := readInput(std.in, f.file, readFile)
@@ -147,10 +170,10 @@ func (f *configurationFlags) configuration(command string, std stdio, readFile f
 
 func (f *explainFlags) declare(flags *flag.FlagSet) {
 	f.configurationFlags.declare(flags, "c", "configuration (`file`); - is standard input")
-	flags.StringVar(&f.curl, "curl", "", "a `command` of curl as a browser's network panel copies it")
-	flags.StringVar(&f.console, "console", "", "the `message` of Chromium's, Firefox's or Safari's console")
+	flags.StringVar(&f.curl, "curl", "", "a `command` of curl as a browser's network panel copies it, for bash or for Windows' cmd")
+	flags.StringVar(&f.console, "console", "", "the `message` of Chromium's, Firefox's or Safari's console, one line or several")
 	flags.StringVar(&f.origin, "origin", "", "`origin` of the page, such as https://shop.example.com")
-	flags.StringVar(&f.url, "url", "", "`URL` that the request goes to; an origin equal to its own is same-origin")
+	flags.StringVar(&f.url, "url", "", "`URL` that the request goes to, of http, https, ws or wss; an origin equal to its own is same-origin")
 	flags.StringVar(&f.method, "method", "GET", "`method` of the request")
 	flags.StringVar(&f.headers, "headers", "", "header `names` that the script sets, separated by commas; \"name: value\" for a value")
 	flags.StringVar(&f.host, "host", "", "`host` that the request goes to, where rules ask for it")
@@ -182,18 +205,19 @@ func parseExplainFlags(args []string, std stdio) (*explainFlags, error) {
 	return f, nil
 }
 
-// request puts together what was pasted and what the flags say.
-func (f *explainFlags) request() (r explain.Request, err error) {
-	var pasted explain.Pasted
+// pasted reads what was pasted.
+func (f *explainFlags) pasted() (explain.Pasted, error) {
 	switch {
 	case f.given["curl"]:
-		pasted, err = explain.FromCurl(f.curl)
+		return explain.FromCurl(f.curl)
 	case f.given["console"]:
-		pasted, err = explain.FromConsole(f.console)
+		return explain.FromConsole(f.console)
 	}
-	if err != nil {
-		return r, err
-	}
+	return explain.Pasted{}, nil
+}
+
+// request puts together what was pasted and what the flags say.
+func (f *explainFlags) request(pasted explain.Pasted) (r explain.Request, err error) {
 	r.Origin, r.Method, r.Headers = pasted.Origin, pasted.Method, pasted.Headers
 	r.Credentials = pasted.Credentials || f.credentials
 	r.PrivateNetwork = f.private
@@ -224,12 +248,16 @@ func (f *explainFlags) request() (r explain.Request, err error) {
 		target = pasted.URL
 	}
 	if target != "" {
-		if r.Scheme, r.Host, r.Path, err = explain.Target(target); err != nil {
+		if err := r.Target(target); err != nil {
 			return r, err
 		}
 	}
-	if needed, _ := r.NeedsPreflight(); pasted.Preflight && !needed && !r.PrivateNetwork {
-		return r, errors.New("the message is about a preflight, and does not say what the request would be: add -method PUT, for example, or -headers content-type")
+	switch needed, _ := r.NeedsPreflight(); {
+	case !pasted.Preflight || needed:
+	case pasted.Said.Kind == browser.MethodNotAllowed:
+		return r, errors.New("the message does not name the method: add -method PUT, for example")
+	default:
+		r.Forced = "the console speaks of one"
 	}
 	return r, nil
 }

@@ -40,7 +40,10 @@ func init() {
 		run(serveCommand, runServe),
 		run(checkCommand, check),
 		run(explainCommand, explainRequest),
+		run(testCommand, testPolicy),
+		run(verifyCommand, verifyServer),
 		run(convertCommand, convertPolicies),
+		run(diffCommand, compare),
 		run(completionCommand, completion),
 		run(versionCommand, sayVersion),
 	}
@@ -65,6 +68,8 @@ func run(ctx context.Context, args []string, std stdio) int {
 	switch args[0] {
 	case "help", "-h", "-help", "--help":
 		return help(args[1:], std)
+	case "-version", "--version":
+		args = append([]string{versionCommand.name}, args[1:]...)
 	case "complete":
 		return complete(args[1:], std)
 	}
@@ -77,7 +82,15 @@ func run(ctx context.Context, args []string, std stdio) int {
 }
 
 func unknown(name string, std stdio) int {
-	fmt.Fprintf(std.err, "corsctl: unknown command %q\n\n", name)
+	names := []string{"help"}
+	for _, c := range commands {
+		names = append(names, c.name)
+	}
+	hint := didYouMean(name, names)
+	if _, err := os.Stat(name); err == nil {
+		hint = "; that is a file: corsctl check " + name
+	}
+	fmt.Fprintf(std.err, "corsctl: unknown command %q%s\n\n", name, hint)
 	usage(std.err)
 	return exitUsage
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -46,7 +48,7 @@ made by ` + "`go test ./cmd/corsctl -update`" + `.
 			b.WriteString("```\n")
 		}
 		if rows := flagRows(c); rows != "" {
-			b.WriteString("\n| flag | unless told | meaning |\n|---|---|---|\n" + rows)
+			b.WriteString("\n| flag | default | meaning |\n|---|---|---|\n" + rows)
 		}
 		b.WriteString("\n| exit code | meaning |\n|---|---|\n")
 		for _, e := range c.exits {
@@ -144,6 +146,8 @@ var corsctlLine = regexp.MustCompile(`corsctl [^|)]+`)
 // TestEveryExampleRuns types what the help says, in a folder with a policy.
 func TestEveryExampleRuns(t *testing.T) {
 	ran := 0
+	server := httptest.NewServer(http.NotFoundHandler()) // in place of those that examples ask
+	defer server.Close()
 	for _, c := range commands {
 		for _, e := range c.examples {
 			t.Run(e.purpose, func(t *testing.T) {
@@ -151,8 +155,11 @@ func TestEveryExampleRuns(t *testing.T) {
 				t.Chdir(t.TempDir())
 				for name, text := range map[string]string{
 					"policy.json": `{"allow_origins": ["https://shop.example.com"], "allow_methods": ["PUT"]}`,
+					"old.json":    `{"allow_origins": []}`,
+					"new.json":    `{"allow_origins": ["https://shop.example.com"]}`,
 					"envoy.yaml":  plain,
 					"routes.yaml": nativeRoutes,
+					"cases.yaml":  "cases:\n- {origin: https://shop.example.com, method: PUT, expect: allow}\n",
 				} {
 					if err := os.WriteFile(filepath.FromSlash(name), []byte(text), 0o600); err != nil {
 						t.Fatal(err)
@@ -162,6 +169,7 @@ func TestEveryExampleRuns(t *testing.T) {
 				if strings.Contains(line, "completion") {
 					line = corsctlLine.FindString(line)
 				}
+				line = strings.NewReplacer("https://api.example.com", server.URL, "http://localhost:10000", server.URL).Replace(line)
 				words, err := shell.Fields(line, nil)
 				if err != nil || words[0] != "corsctl" || words[1] != c.name {
 					t.Fatalf("%q: %v", words, err)

@@ -30,7 +30,11 @@ func TestScripts(t *testing.T) {
 			const blocked = "Access to fetch at 'https://api.example.com/' from origin 'https://shop.example.com' has been blocked by CORS policy: "
 			e.Setenv("CHROMIUM", blocked+"Request header field x-foo is not allowed by Access-Control-Allow-Headers in preflight response.")
 			e.Setenv("PREFLIGHT", blocked+"Response to preflight request doesn't pass access control check: It does not have HTTP ok status.")
-			e.Setenv("FIREFOX", "Cross-Origin Request Blocked: The Same Origin Policy disallows reading the remote resource at https://api.example.com/. (Reason: CORS header ‘Access-Control-Allow-Origin’ missing).")
+			e.Setenv("LOCAL", blocked+"Permission was denied for this request to access the `loopback` address space.")
+			const firefox = "Cross-Origin Request Blocked: The Same Origin Policy disallows reading the remote resource at " +
+				"https://api.example.com/. (Reason: "
+			e.Setenv("FIREFOX", firefox+"CORS header ‘Access-Control-Allow-Origin’ missing).")
+			e.Setenv("METHOD", firefox+"Did not find method in CORS header ‘Access-Control-Allow-Methods’).")
 			return nil
 		},
 	})

@@ -157,7 +157,8 @@ func TestTheDemoTellsWhatTheBrowserDoesAndWhy(t *testing.T) {
 				{"Preflight cached", "yes once for both", "yes 2 times", "yes yes", lets, readable, goAhead + "PUT 200" + mayRead + "\nPUT 200" + mayRead},
 			}},
 		{"the page that is not allowed", disallowed, "Done: this page could read 0 of 10 responses.",
-			"The policy does not allow this page's origin: the browser keeps every response from this page.",
+			"The policy does not allow this page's origin: the browser keeps every response from this page. The policy has " + allowed +
+				"; this differs in its port: open the page at port " + allowed[strings.LastIndexByte(allowed, ':')+1:] + ".",
 			[]string{
 				origins + " lets it read: Simple GET, Text POST, PUT, Custom header, With credentials, Redirect, 401 from upstream, Preflight cached",
 				origins + ` "allow_headers": ["x-demo", "content-type"] lets it read: JSON POST`,
@@ -266,8 +267,8 @@ func TestTheDemoFollowsThePolicy(t *testing.T) {
 	}
 }
 
-// A request's headers are a stranger's data, and the page shows them.
-func TestTheDemoShowsAStrangersDataAsText(t *testing.T) {
+// A request's headers come from anywhere, and the page shows them.
+func TestTheDemoShowsForeignDataAsText(t *testing.T) {
 	ctx := chromium(t)
 	allowed := serveDemo(t).allowed
 	do(t, ctx, chromedp.Navigate(allowed), chromedp.WaitVisible(chromedp.CSS("#matrix > li")))

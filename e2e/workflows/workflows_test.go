@@ -62,7 +62,7 @@ jobs:
 	}{
 		"every input":                {fmt.Sprintf(all, ""), 0},
 		"one that is none":           {fmt.Sprintf(all, ", colour: red"), 1},
-		"the workflow of the README": {ours.ReplaceAllString(readmeWorkflow(t), "uses: ./"), 0},
+		"the workflow of docs/ci.md": {ours.ReplaceAllString(pagesWorkflow(t), "uses: ./"), 0},
 	} {
 		file := filepath.Join(root, ".github", "workflows", "check.yml")
 		if err := os.WriteFile(file, []byte(use.workflow), 0o600); err != nil {
@@ -85,17 +85,17 @@ jobs:
 // ours is how other repositories use the action.
 var ours = regexp.MustCompile(`uses: OWNER/corsfilter@v[0-9.]+`)
 
-// readmeWorkflow returns the workflow that the README shows.
-func readmeWorkflow(t *testing.T) string {
+// pagesWorkflow returns the workflow that docs/ci.md shows.
+func pagesWorkflow(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile("../../docs/ci.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, _ := strings.Cut(string(text), "<!-- workflow: read by actionlint in the tests -->\n```yaml\n")
 	workflow, _, found := strings.Cut(rest, "```\n")
 	if !found || !ours.MatchString(workflow) {
-		t.Fatal("the README has lost its workflow")
+		t.Fatal("docs/ci.md has lost its workflow")
 	}
 	return workflow
 }

@@ -4,6 +4,7 @@ package abi
 
 import (
 	"errors"
+	"os"
 
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm"
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
@@ -78,6 +79,9 @@ func (Host) Configuration() ([]byte, error) {
 	}
 	return data, err
 }
+
+// Environment implements filter.Host.
+func (Host) Environment(name string) string { return os.Getenv(name) }
 
 // DefineCounter implements filter.Host.
 func (Host) DefineCounter(name string) (uint32, error) {

@@ -13,8 +13,7 @@ type Header struct {
 	Value string `json:"value"`
 }
 
-// Request is a script's fetch() with mode "cors". Streamed bodies and upload
-// listeners, which force a preflight, are left out.
+// Request is a script's fetch() with mode "cors".
 type Request struct {
 	// Origin is the serialized origin of the page, or "null".
 	Origin string
@@ -27,6 +26,9 @@ type Request struct {
 	// PrivateNetwork says that the target is in a more private network than the
 	// page (Private Network Access).
 	PrivateNetwork bool
+	// Forced says why there is a preflight whatever the method and the headers, as
+	// with a streamed body or a listener to an upload; "" where nothing forces one.
+	Forced string
 	// SameOrigin says that the target is of the page's own origin.
 	SameOrigin bool
 }
@@ -100,6 +102,9 @@ func (r Request) NeedsPreflight() (needed bool, why []string) {
 	}
 	if r.PrivateNetwork {
 		why = append(why, "the target is in a more private network")
+	}
+	if r.Forced != "" {
+		why = append(why, r.Forced)
 	}
 	return len(why) > 0, why
 }

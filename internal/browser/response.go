@@ -334,19 +334,25 @@ func (o Outcome) Allowed() bool { return o.Response != nil && o.Response.Allowed
 
 // Fetch runs a whole fetch against a server: the preflight where one is needed,
 // then the request.
-func Fetch(r Request, server func(method string, headers []Header) Response) (o Outcome) {
-	if needed, _ := r.NeedsPreflight(); needed {
-		v := CheckPreflight(r, server("OPTIONS", r.PreflightHeaders()))
+func Fetch(r Request, server func(method string, headers []Header) Response) Outcome {
+	return fetch(r, r, func(preflight Response) Response { return preflight }, server)
+}
+
+// fetch is a fetch whose preflight asks for another request than is sent, and whose
+// answer is read as understood says.
+func fetch(asks, sends Request, understood func(Response) Response, server func(method string, headers []Header) Response) (o Outcome) {
+	if needed, _ := asks.NeedsPreflight(); needed {
+		v := CheckPreflight(asks, understood(server("OPTIONS", asks.PreflightHeaders())))
 		o.Preflight = &v
 		if !v.Allowed {
 			return o
 		}
 	}
-	resp := server(r.NormalizedMethod(), r.ActualHeaders())
-	v := CheckResponse(r, resp)
+	resp := server(sends.NormalizedMethod(), sends.ActualHeaders())
+	v := CheckResponse(sends, resp)
 	o.Response = &v
 	if v.Allowed {
-		o.Readable = ExposedHeaderNames(r, resp)
+		o.Readable = ExposedHeaderNames(sends, resp)
 	}
 	return o
 }

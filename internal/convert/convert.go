@@ -15,11 +15,10 @@
 //     policy decides as well: it applies none. Policies are in this filter's own
 //     settings, each value with its place, so that a mistake which package config
 //     finds in the result is told with the line of the source.
-//   - plan.go makes rules of a table. It proves each step on sets of hosts and
-//     paths (region.go): a route that asks for more than host and path may go only
-//     where everything that would take its requests instead decides the same; what
-//     a prefix takes beyond whole segments may go only where that closes and does
-//     not open. Everything else is a problem, or a comment with Options.Partial.
+//   - plan.go makes rules of a table, in the same order: rules have the same sets of
+//     hosts and paths (region.go). A route that asks for more than host and path may go
+//     only where everything that would take its requests instead decides the same.
+//     Everything else is a problem, or a comment with Options.Partial.
 //
 // The result is what config.Parse accepts, or there is none. The package imports
 // config, document and the YAML parser, and nothing of the proxies.
@@ -45,7 +44,7 @@ type Options struct {
 	// Partial leaves out what can not be carried over, with a comment beside the
 	// rule, in place of refusing all of it.
 	Partial bool
-	// Tolerate names the waivers that a policy of the result may have, where it
+	// Tolerate names the waivers that an origin of the result may have, where it
 	// needs them.
 	Tolerate []string
 	// Only restricts the conversion to the tables of these names; messages give

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"corsfilter/config"
+	"corsfilter/internal/automaton"
+	"corsfilter/internal/route"
 )
 
 // Place is where something stands; lines and columns count from 1.
@@ -109,23 +113,73 @@ const (
 	ExactPath           // the text itself
 	BelowPath           // the text, and everything below it by segment
 	PrefixPath          // everything that begins with the text
-	besidePath          // what begins with the text and goes on in the same segment
+	RegexPath           // what the regex takes as a whole
 )
 
+// Path is a set of paths; one by a regex is made by RegexOf.
 type Path struct {
 	Kind PathKind
 	Text string
-	// AnyCase says that letters match in both cases.
-	AnyCase bool
-	At      Place
+	At   Place
+	// set is of a regex, and literal what all its paths begin with.
+	set     *automaton.Automaton
+	literal string
 }
 
-// pattern is how a rule writes the path; only exactPath and belowPath have one.
-func (p Path) pattern() string {
-	if p.Kind == BelowPath {
-		return p.Text + "/*"
+// RegexOf is the set of paths that a regex takes as a whole, without one where that says
+// the same.
+func RegexOf(regex string, at Place) (Path, error) {
+	var b automaton.Builder
+	set, err := b.Regex(regex, false)
+	if err != nil {
+		return Path{}, err
 	}
-	return p.Text
+	p := Path{Kind: RegexPath, Text: regex, At: at, set: set, literal: route.Literal(set)}
+	if PathCovers(p, Path{Kind: PrefixPath, Text: "/"}) {
+		p = Path{At: at}
+	} else if kind, text, plain := route.Pattern(set); plain || kind == route.Letters {
+		p.Kind, p.Text, p.set, p.literal = [...]PathKind{route.Exact: ExactPath, route.Below: BelowPath, route.Letters: PrefixPath}[kind], text, nil, ""
+	}
+	return p, nil
+}
+
+// AnyCase is a set of paths with their letters in both cases.
+func AnyCase(p Path) Path {
+	if strings.ToUpper(p.Text) == strings.ToLower(p.Text) {
+		return p
+	}
+	either, err := RegexOf("(?i)"+p.regex(), p.At)
+	if err != nil { // of a text so long that nobody has it
+		return p
+	}
+	return either
+}
+
+// regex takes the paths of a set.
+func (p Path) regex() string {
+	end := ""
+	switch p.Kind {
+	case RegexPath:
+		return p.Text
+	case BelowPath:
+		end = "(/.*)?"
+	case PrefixPath, AnyPath:
+		end = ".*"
+	}
+	return regexp.QuoteMeta(p.Text) + end
+}
+
+// source is how a rule writes the set.
+func (p Path) source() config.SourcePath {
+	switch {
+	case p.Kind == RegexPath || strings.Contains(p.Text, "*") || p.Kind == PrefixPath && strings.HasSuffix(p.Text, "/"):
+		return config.SourcePath{Regex: true, Value: p.regex()}
+	case p.Kind == BelowPath:
+		return config.SourcePath{Value: p.Text + "/*"}
+	case p.Kind == PrefixPath:
+		return config.SourcePath{Value: p.Text + "*"}
+	}
+	return config.SourcePath{Value: p.Text}
 }
 
 // Policy is a policy in this filter's settings.
@@ -180,8 +234,9 @@ func (p *Policy) Allow(o config.SourceOrigin, at Place) {
 	p.AllowOrigins = append(p.AllowOrigins, o)
 }
 
-// written is the JSON of an origin.
+// written is the JSON of an origin without its waivers.
 func written(o config.SourceOrigin) string {
+	o.Tolerate = nil
 	text, _ := o.MarshalJSON() // which never fails
 	return string(text)
 }
@@ -217,10 +272,6 @@ func (p *Policy) SetMaxAge(at Place, seconds int64) {
 	p.MaxAge = config.Age(strconv.FormatInt(seconds, 10))
 }
 
-func (p *Policy) tolerates(code config.Code) bool {
-	return slices.ContainsFunc(p.Tolerate, func(w config.Waiver) bool { return w.Code == code })
-}
-
 // Change adds a change in behaviour.
 func (p *Policy) Change(kind ChangeKind, text string) {
 	if !slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Kind == kind && c.Text == text }) {
@@ -249,35 +300,6 @@ func compact(v any) []byte {
 		panic(err)
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-}
-
-// within reports whether a policy gives nothing that the other one does not give.
-// How long a page need not ask does not count.
-func (p *Policy) within(other *Policy) bool {
-	switch {
-	case p == nil || p.Key() == other.Key():
-		return true
-	case other == nil:
-		return false
-	}
-	a, b := p.Settings, other.Settings
-	for _, one := range [][2]bool{
-		{a.Credentials, b.Credentials}, {a.PrivateNetwork, b.PrivateNetwork}, {bool(a.ForwardUnmatched), bool(b.ForwardUnmatched)},
-		{bool(a.Reject), bool(b.Reject)}, {bool(a.Preserve), bool(b.Preserve)},
-	} {
-		if one[0] && !one[1] {
-			return false
-		}
-	}
-	return a.Mode == b.Mode && !slices.ContainsFunc(p.AllowOrigins, func(o config.SourceOrigin) bool {
-		return !slices.ContainsFunc(other.AllowOrigins, o.Same) && !slices.ContainsFunc(other.AllowOrigins, Anyone.Same)
-	}) && !slices.ContainsFunc(NameLists, func(setting string) bool {
-		return slices.ContainsFunc(*p.list(setting), func(n config.Name) bool {
-			all := *other.list(setting)
-			// `*` stands for any request header but this one.
-			return !slices.Contains(all, n) && (!slices.Contains(all, Star) || setting == "allow_headers" && n.Value == "authorization")
-		})
-	})
 }
 
 // What stands for every name, and for every origin.

@@ -26,8 +26,11 @@ func (m Match) Asks(node *yaml.Node, what, remedy string) {
 
 // Path is the path that the match asks for.
 func (m Match) Path(kind PathKind, text string, node *yaml.Node) {
-	at := m.Object.At(node)
-	m.Paths = []Path{{kind, text, m.AnyCase, at}}
+	p := Path{Kind: kind, Text: text, At: m.Object.At(node)}
+	if m.AnyCase {
+		p = AnyCase(p)
+	}
+	m.Paths = []Path{p}
 }
 
 // Key adds what a key asks for: headers, parameters of the query, or what the source's
@@ -91,20 +94,14 @@ func Methods(routes, behind []Route, methods []Value, project string) {
 	}
 }
 
-// Regex reads a regex of the path as paths, or as a condition.
+// Regex is the regex that the match asks for, of the whole path and in its own letter case.
 func (m Match) Regex(regex string, at Place) {
-	paths, ok := RegexPaths(regex)
-	if !ok {
-		m.When = append(m.When, Condition{fmt.Sprintf("the regex %q of the path", regex), at, "write the paths, or a prefix"})
-		region := RegexRegion(regex)
-		region.AnyCase = m.AnyCase
-		m.Paths = []Path{region}
+	p, err := RegexOf(regex, at)
+	if err != nil {
+		m.When = append(m.When, Condition{fmt.Sprintf("the regex %q of the path, which can not be converted (%v)", Shortened(regex), err), at, "write the paths, or a prefix"})
 		return
 	}
-	for i := range paths {
-		paths[i].At, paths[i].AnyCase = at, m.AnyCase
-	}
-	m.Paths = paths
+	m.Paths = []Path{p}
 }
 
 // Ties sees to neighbours that the source asks in either order: groups of routes, each

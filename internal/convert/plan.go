@@ -2,13 +2,12 @@ package convert
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
 
 // rule is a rule of the result in the making: a route that asks for nothing but
-// hosts and whole segments.
+// hosts and paths.
 type rule struct {
 	hosts    []string
 	paths    []Path
@@ -16,6 +15,8 @@ type rule struct {
 	from     []From
 	changes  []Change
 	comments []Comment
+	// unreachable says that the rules before take all of its requests.
+	unreachable bool
 }
 
 // maxSteps bounds how often routes and rules are compared.
@@ -115,12 +116,15 @@ func (p *planner) outOfReach() {
 				continue
 			}
 			first := &p.table.Routes[j]
-			first.Changes = append(slices.Clone(first.Changes), Change{OutOfReach, fmt.Sprintf(
-				"the policy of %s (%s:%d) is in no rule: %s takes its requests first, in the source as here; write the policy there where it is meant", from, from.File, from.Line, first.From)})
+			first.Changes = append(slices.Clone(first.Changes), outOfReach(from, first.From.String()+" takes its requests first"))
 			told[from] = true
 			break
 		}
 	}
+}
+
+func outOfReach(from From, why string) Change {
+	return Change{OutOfReach, fmt.Sprintf("the policy of %s (%s:%d) is in no rule: %s, in the source as here; write the policy there where it is meant", from, from.File, from.Line, why)}
 }
 
 // taker is the step before another one that takes all of a cell; -1: none does.
@@ -217,146 +221,33 @@ func (p *planner) instead(all []verdict, policy *Policy) string {
 	return gets + "the policy of " + p.table.Routes[v.by].From.String()
 }
 
-// unconditional makes the rules of a route that asks for host and path alone.
+// unconditional makes the rule of a route that asks for host and path alone.
 func (p *planner) unconditional(i int) {
 	r := &p.table.Routes[i]
-	made := &rule{hosts: r.Hosts, policy: r.Policy, from: []From{r.From}, changes: slices.Clone(r.Changes)}
-	for _, at := range PathsOf(r.Paths) {
-		if at.Kind == AnyPath {
-			break
-		}
-		if strings.Contains(at.Text, "*") {
-			p.lost(r.From, at.At, fmt.Sprintf("the path %q has a star in it, which rules read as a wildcard", at.Text), "write the path without it")
-			continue
-		}
-		own := at
-		if at.AnyCase && strings.ToUpper(at.Text) != strings.ToLower(at.Text) {
-			p.residue(i, made, own, Path{Kind: at.Kind, Text: at.Text, AnyCase: true}, LetterCase, fmt.Sprintf("the path %q in other letter case", at.Text))
-		}
-		at.AnyCase = false
-		switch {
-		case at.Kind != PrefixPath:
-			made.paths = append(made.paths, at)
-		case strings.HasSuffix(at.Text, "/"):
-			at.Kind, at.Text = BelowPath, strings.TrimSuffix(at.Text, "/")
-			p.hole(i, at)
-			made.paths = append(made.paths, at)
-		default:
-			at.Kind = BelowPath
-			made.paths = append(made.paths, at)
-			p.residue(i, made, own, Path{Kind: besidePath, Text: at.Text}, WholeSegments, fmt.Sprintf("a path such as %q, which the prefix %q takes as well,", at.Text+"x", at.Text))
-		}
+	made := &rule{hosts: r.Hosts, policy: r.Policy, from: []From{r.From}, changes: slices.Clone(r.Changes), comments: p.waiting}
+	p.waiting = nil
+	for _, at := range r.Paths {
+		made.paths = append(made.paths, p.segments(i, at))
 	}
 	made.paths = once(made.paths, anywhere)
-	if len(r.Paths) > 0 && len(made.paths) == 0 {
-		return
-	}
-	made.comments, p.waiting = p.waiting, nil
 	p.rules = append(p.rules, made)
 }
 
-// hole puts the path that a prefix with a slash at its end does not take in front
-// of the rule, which takes it, with what decides about it in the source.
-func (p *planner) hole(i int, below Path) {
-	r := &p.table.Routes[i]
-	exact := Path{Kind: ExactPath, Text: below.Text, At: below.At}
-	if slices.ContainsFunc(PathsOf(r.Paths), func(p Path) bool { return PathCovers(p, exact) }) {
-		return
+// segments writes a prefix with a slash at its end by segment, which is easier to read,
+// where it is all the same what decides about the path without the slash.
+func (p *planner) segments(i int, at Path) Path {
+	stem, slash := strings.CutSuffix(at.Text, "/")
+	if at.Kind != PrefixPath || !slash {
+		return at
 	}
-	for _, host := range ListOf(r.Hosts) {
-		at := cell{host, exact}
-		others := p.after(p.seq, i, at)
-		if agree(others, r.Policy) {
-			continue
-		}
-		for _, v := range others {
-			made := &rule{hosts: HostList(host), paths: []Path{exact}, from: []From{r.From}}
-			if v.by >= 0 {
-				s, other := &p.seq.steps[v.by], &p.table.Routes[v.by]
-				if s.conditional {
-					continue // it is told, or needless, where it stands itself
-				}
-				made.policy, made.from = s.policy, []From{other.From}
-				if made.policy != nil {
-					made.changes = slices.Clone(other.Changes)
-				}
-				if host != "" || len(s.hosts) > 0 {
-					made.hosts = Intersect(made.hosts, s.hosts)
-				}
-			}
-			p.rules = append(p.rules, made)
-		}
-	}
-}
-
-// named returns the paths within some that steps behind one name: the rule can take
-// these one by one.
-func (p *planner) named(i int, within Path, have []Path) (paths []Path) {
-	behind := map[int]bool{}
 	for _, host := range ListOf(p.seq.steps[i].hosts) {
-		p.seq.from(i+1, host, func(j int) bool {
-			if p.seq.steps[j].set.overlaps(host) {
-				behind[j] = true
-			}
-			return p.spend()
-		})
-	}
-	for _, j := range slices.Sorted(maps.Keys(behind)) {
-		s := &p.seq.steps[j]
-		if s.policy.Key() == p.seq.steps[i].policy.Key() && !s.gone {
-			continue
-		}
-		for _, own := range s.paths {
-			if own.AnyCase || own.Kind == besidePath || strings.Contains(own.Text, "*") || !PathCovers(within, own) {
-				continue
-			}
-			if own.Kind == PrefixPath {
-				own.Kind, own.Text = BelowPath, strings.TrimSuffix(own.Text, "/")
-			}
-			if !slices.ContainsFunc(append(paths, have...), func(p Path) bool { return PathCovers(p, own) }) {
-				paths = append(paths, own)
-			}
+		exact := cell{host, Path{Kind: ExactPath, Text: stem}}
+		if p.taker(p.seq, i, exact) < 0 && !agree(p.after(p.seq, i, exact), p.seq.steps[i].policy) {
+			return at
 		}
 	}
-	return paths
-}
-
-// residue sees to paths that the route takes and its rule does not. Single paths
-// that have a route of their own behind it are added to the rule. The rest goes to
-// whatever comes next, where that gives no more.
-func (p *planner) residue(i int, made *rule, at, rest Path, kind ChangeKind, what string) {
-	r := &p.table.Routes[i]
-	if slices.ContainsFunc(r.Paths, func(p Path) bool {
-		return (p.Kind != at.Kind || p.Text != at.Text || p.AnyCase != at.AnyCase) && PathCovers(p, rest)
-	}) {
-		return
-	}
-	if kind == WholeSegments {
-		made.paths = append(made.paths, p.named(i, rest, made.paths)...)
-	}
-	var others []verdict
-	for _, host := range ListOf(r.Hosts) {
-		for _, v := range p.after(p.seq, i, cell{host, rest}) {
-			// What takes none but paths that the rule has now is out of its reach.
-			if v.by < 0 || len(p.seq.steps[v.by].paths) == 0 || slices.ContainsFunc(p.seq.steps[v.by].paths, func(own Path) bool {
-				return PathsOverlap(own, rest) && !slices.ContainsFunc(made.paths, func(p Path) bool { return PathCovers(p, own) && own.Kind != PrefixPath })
-			}) {
-				others = append(others, v)
-			}
-		}
-	}
-	if agree(others, r.Policy) {
-		return
-	}
-	if !slices.ContainsFunc(others, func(v verdict) bool { return !v.policy.within(r.Policy) }) {
-		made.changes = append(made.changes, Change{kind, what + " gets less: " + p.instead(others, r.Policy)})
-		return
-	}
-	remedy := fmt.Sprintf("write the path %q and the prefix %q where whole segments are meant", at.Text, at.Text+"/")
-	if kind == LetterCase {
-		remedy = "give what takes them the same policy"
-	}
-	p.lost(r.From, at.At, what+" is none of the rule's, which takes whole segments in the letter case written: "+p.instead(others, r.Policy), remedy)
+	at.Kind, at.Text = BelowPath, stem
+	return at
 }
 
 // simplify takes out rules that change nothing: what would decide instead decides
@@ -475,8 +366,7 @@ func subset(some, all []Change) bool {
 
 // anywhere is a path wherever it stands.
 func anywhere(p Path) Path {
-	p.At = Place{}
-	return p
+	return Path{Kind: p.Kind, Text: p.Text}
 }
 
 func samePaths(a, b []Path) bool {

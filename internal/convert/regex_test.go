@@ -16,18 +16,21 @@ func TestWholeRegex(t *testing.T) {
 		{`^https://a\.example$`, false, `https://a\.example`},
 		{`https://a\.example`, false, `.*https://a\.example.*`},
 		{`https://a\.example`, true, `https://a\.example.*`},
-		{`^a|b$`, false, `a.*|.*b`},
+		{`^a|b$`, false, `.*(?:^a|b$).*`},
 		{`^(a|b)$`, false, `(a|b)`},
 		{`^a\|b$`, false, `a\|b`},
 		{`a\$`, true, `a\$.*`},
 		{`a\\$`, true, `a\\`},
 		{`[|]$`, true, `[|]`},
-		{`[]|]$|b`, true, `[]|]|b.*`},
+		{`[]|]$|b`, true, `[]|]$|b.*`},
 		{`[[:alpha:]|]$`, true, `[[:alpha:]|]`},
 		{`\Qa|b\E$`, true, `\Qa|b\E`},
 		{`.*a.*`, false, `.*a.*`},
 		{`a\.*`, true, `a\.*.*`},
-		{`(?i)^a$`, false, `.*(?:(?i)^a$).*`},
+		{`a)(b`, false, `a)(b`}, // which is none
+		{`/a(/|$)(.*)`, true, `/a(/|$)(.*)`},
+		{`(a|\(.*)`, true, `(a|\(.*).*`},
+		{`(?i)^a$`, false, `(?i)^a`},
 		{`(?i)a|b`, true, `(?:(?i)a|b).*`},
 		{`^(?:a|b)$`, false, `(?:a|b)`},
 		{`^(?P<x>a)$`, false, `(?P<x>a)`},
@@ -40,7 +43,7 @@ func TestWholeRegex(t *testing.T) {
 
 // TestWholeRegexMatchesTheSame draws regexes and texts.
 func TestWholeRegexMatchesTheSame(t *testing.T) {
-	pieces := []string{"a", "b", "|", "^", "$", ".*", "(a|b)", "(?:^a|b$)", "[a|]", "[^]b]", `\|`, `\$`, "(?i)", "(?i:A)", `\Q|\E`, "a?", "(b$)", "(^a)"}
+	pieces := []string{"a", "b", "|", "^", "$", ".*", "(a|b)", "(?:^a|b$)", "[a|]", "[^]b]", `\|`, `\$`, "(?i)", "(?i:A)", `\Q|\E`, "a?", "(b$)", "(^a)", "(.*)"}
 	rapid.Check(t, func(t *rapid.T) {
 		regex := ""
 		for _, p := range rapid.SliceOfN(rapid.SampledFrom(pieces), 1, 6).Draw(t, "pieces") {

@@ -3,6 +3,8 @@ package convert
 import (
 	"slices"
 	"strings"
+
+	"corsfilter/internal/automaton"
 )
 
 // Sets of hosts and paths. Each overlap may say yes where there is none, and each
@@ -36,82 +38,102 @@ func PathsOf(paths []Path) []Path {
 	return paths
 }
 
-// within reports whether text goes on behind stem in the same segment.
-func beside(text, stem string) bool {
-	rest, ok := strings.CutPrefix(text, stem)
-	return ok && rest != "" && rest[0] != '/'
-}
-
-func isBelow(text, stem string) bool {
-	rest, ok := strings.CutPrefix(text, stem)
-	return ok && (rest == "" || rest[0] == '/')
-}
-
-// PathsOverlap reports whether two paths have one in common.
-func PathsOverlap(a, b Path) bool {
-	if a.AnyCase || b.AnyCase {
-		a.Text, b.Text = strings.ToLower(a.Text), strings.ToLower(b.Text)
+// holds reports whether a path is in a set.
+func (p Path) holds(path string) bool {
+	switch p.Kind {
+	case ExactPath:
+		return path == p.Text
+	case BelowPath:
+		rest, ok := strings.CutPrefix(path, p.Text)
+		return ok && (rest == "" || rest[0] == '/')
+	case PrefixPath:
+		return strings.HasPrefix(path, p.Text)
+	case RegexPath:
+		return p.set.Match(path)
 	}
-	if a.Kind > b.Kind {
+	return true
+}
+
+// stem is how the paths of a set begin, but for the text of a BelowPath itself; all that
+// begin so are in it, where it is no ExactPath and no RegexPath.
+func (p Path) stem() string {
+	switch p.Kind {
+	case BelowPath:
+		return p.Text + "/"
+	case RegexPath:
+		return p.literal
+	}
+	return p.Text
+}
+
+// PathsOverlap reports whether two sets have a path in common.
+func PathsOverlap(a, b Path) bool {
+	if a.Kind == ExactPath || b.Kind == RegexPath && a.Kind != RegexPath {
 		a, b = b, a
 	}
 	switch {
-	case a.Kind == AnyPath:
-		return true
-	case a.Kind == ExactPath:
-		return holds(b, a.Text)
-	case a.Kind == BelowPath && b.Kind == BelowPath:
-		return isBelow(a.Text, b.Text) || isBelow(b.Text, a.Text)
-	case a.Kind == BelowPath && b.Kind == PrefixPath:
-		return strings.HasPrefix(a.Text+"/", b.Text) || strings.HasPrefix(b.Text, a.Text+"/")
-	case a.Kind == BelowPath: // and besidePath
-		return beside(a.Text, b.Text) || strings.HasPrefix(b.Text, a.Text+"/")
-	case a.Kind == PrefixPath && b.Kind == PrefixPath:
-		return strings.HasPrefix(a.Text, b.Text) || strings.HasPrefix(b.Text, a.Text)
-	case a.Kind == PrefixPath: // and besidePath
-		return strings.HasPrefix(b.Text, a.Text) || beside(a.Text, b.Text)
-	}
-	return a.Text == b.Text || beside(a.Text, b.Text) || beside(b.Text, a.Text)
-}
-
-// holds reports whether a path is among those that p stands for.
-func holds(p Path, text string) bool {
-	switch p.Kind {
-	case ExactPath:
-		return text == p.Text
-	case BelowPath:
-		return isBelow(text, p.Text)
-	case PrefixPath:
-		return strings.HasPrefix(text, p.Text)
-	case besidePath:
-		return beside(text, p.Text)
+	case b.Kind == ExactPath:
+		return a.holds(b.Text)
+	case !strings.HasPrefix(a.stem(), b.stem()) && !strings.HasPrefix(b.stem(), a.stem()):
+		return false
+	case a.Kind == RegexPath && b.Kind == RegexPath:
+		return finds(a.set, b.set, "/", func(a, b bool) bool { return a && b })
+	case a.Kind == RegexPath:
+		return a.set.After(a.set.Start(), b.stem()) != automaton.Dead || b.Kind == BelowPath && a.holds(b.Text)
 	}
 	return true
 }
 
 // PathCovers reports whether every path of b is one of a.
 func PathCovers(a, b Path) bool {
-	if a.AnyCase != b.AnyCase && b.AnyCase {
-		return a.Kind == AnyPath
-	}
-	if a.AnyCase {
-		a.Text, b.Text = strings.ToLower(a.Text), strings.ToLower(b.Text)
-	}
 	switch {
 	case a.Kind == AnyPath:
 		return true
-	case b.Kind == AnyPath || a.Kind == ExactPath && b.Kind != ExactPath:
+	case b.Kind == ExactPath:
+		return a.holds(b.Text)
+	case a.Kind == ExactPath || b.Kind == AnyPath || !strings.HasPrefix(b.stem(), a.stem()) || b.Kind == BelowPath && !a.holds(b.Text):
 		return false
-	case b.Kind == ExactPath || b.Kind == BelowPath && a.Kind != ExactPath:
-		return holds(a, b.Text)
-	case a.Kind == BelowPath: // and prefixPath or besidePath
-		return strings.HasPrefix(b.Text, a.Text+"/")
-	case a.Kind == PrefixPath:
-		return strings.HasPrefix(b.Text, a.Text)
-	case b.Kind == PrefixPath: // within besidePath
-		return beside(b.Text, a.Text)
+	case a.Kind == RegexPath && b.Kind == RegexPath:
+		return a.Text == b.Text || !finds(a.set, b.set, "/", func(a, b bool) bool { return b && !a })
+	case a.Kind == RegexPath:
+		return !finds(a.set, nil, b.stem(), func(a, _ bool) bool { return !a })
 	}
-	return a.Text == b.Text || beside(b.Text, a.Text)
+	return true
+}
+
+// maxPairs bounds how many pairs of states two automata have.
+const maxPairs = 1 << 20
+
+// finds reports whether there is a path behind some text of which two automata say what
+// is looked for, or may be one. Where b is dead, or is none and accepts all, it has
+// nothing to say.
+func finds(a, b *automaton.Automaton, behind string, what func(a, b bool) bool) bool {
+	type states struct{ a, b automaton.State }
+	at, width := states{a: a.After(a.Start(), behind)}, 1
+	if b != nil {
+		at.b, width = b.After(b.Start(), behind), b.Len()
+	}
+	if a.Len()*width > maxPairs {
+		return true
+	}
+	seen, open := make([]bool, a.Len()*width), []states{at}
+	for len(open) > 0 {
+		at, open = open[len(open)-1], open[:len(open)-1]
+		if what(a.Accepts(at.a), b == nil || b.Accepts(at.b)) {
+			return true
+		}
+		for c := byte('!'); c <= '~'; c++ { // what proxies accept in a path
+			next := states{a: a.Next(at.a, c)}
+			if b != nil {
+				next.b = b.Next(at.b, c)
+			}
+			if known := &seen[int(next.a)*width+int(next.b)]; !*known && c != '?' && c != '#' && (b == nil || next.b != automaton.Dead) {
+				*known = true
+				open = append(open, next)
+			}
+		}
+	}
+	return false
 }
 
 // cell is one host pattern with one path.

@@ -119,7 +119,7 @@ func (c *Conversion) result(rules []*rule) *Result {
 	for _, r := range rules {
 		if r.policy != nil {
 			own := *r.policy // a waiver, or what is left out, is one rule's
-			own.known = ""
+			own.known, own.AllowOrigins = "", slices.Clone(own.AllowOrigins)
 			r.policy = &own
 		}
 	}
@@ -134,6 +134,7 @@ func (c *Conversion) result(rules []*rule) *Result {
 		if !c.repair(rules, result.index, problems) {
 			return nil
 		}
+		rules = slices.DeleteFunc(rules, func(r *rule) bool { return r.unreachable })
 	}
 	return nil
 }
@@ -157,11 +158,16 @@ func (c *Conversion) repair(rules []*rule, index index, problems config.Problems
 			continue
 		}
 		r, from := at.rule, at.rule.from[0].String()
-		waivable := slices.Contains(config.Waivers, p.Code)
-		if waivable && c.tolerates(p.Code) && r.policy != nil {
-			if !r.policy.tolerates(p.Code) { // of several that need it, the first asks for it
-				r.policy.Tolerate = append(r.policy.Tolerate, config.Waiver{Code: p.Code})
+		if p.Code == config.Unreachable { // several rules take together what none of them takes alone
+			r.unreachable = true
+			if r.policy != nil {
+				rules[0].changes = append(rules[0].changes, outOfReach(r.from[0], "the routes before it take its requests"))
 			}
+			continue
+		}
+		waivable := slices.Contains(config.Waivers, p.Code)
+		if waivable && c.tolerates(p.Code) {
+			r.policy.waive(at.Entry, p.Code)
 			continue
 		}
 		what := p.Reason
@@ -194,6 +200,15 @@ func (c *Conversion) repair(rules []*rule, index index, problems config.Problems
 		}
 	}
 	return !refused
+}
+
+// waive gives an origin a waiver.
+func (p *Policy) waive(entry Entry, code config.Code) {
+	for i := range p.AllowOrigins {
+		if o := &p.AllowOrigins[i]; written(*o) == entry.Element {
+			o.Tolerate = append(slices.Clone(o.Tolerate), config.Waiver{Code: code})
+		}
+	}
 }
 
 // drop takes elements out of the lists.
@@ -234,11 +249,14 @@ func (r *rule) source(name string) config.SourceRule {
 		made.Hosts = append(made.Hosts, config.Name{Value: h})
 	}
 	for _, p := range r.paths {
-		made.Paths = append(made.Paths, config.SourcePath{Value: p.pattern()})
+		made.Paths = append(made.Paths, p.source())
 	}
 	if r.policy != nil {
 		own := *r.policy
-		own.AllowOrigins, own.Tolerate = slices.Clone(own.AllowOrigins), slices.Clone(own.Tolerate)
+		own.AllowOrigins = slices.Clone(own.AllowOrigins)
+		for i, o := range own.AllowOrigins {
+			own.AllowOrigins[i].Tolerate = slices.Clone(o.Tolerate)
+		}
 		for _, setting := range NameLists {
 			*own.list(setting) = slices.Clone(*own.list(setting))
 		}

@@ -24,7 +24,7 @@ func TestFind(t *testing.T) {
 	if p := FindPolicy(nil, "://", page); p != nil {
 		t.Error("a gateway without a URL has a policy")
 	}
-	if got := find(t).Standing(page); got != "no policy of the filter is in force" {
+	if got := find(t).Standing(page); got != "no policy of the filter is in effect" {
 		t.Error(got)
 	}
 	p := find(t, `{"greeting": "hello"}`, `{"allow_origins": ["http://localhost:8000"]}`)
@@ -70,10 +70,30 @@ func TestAdvise(t *testing.T) {
 	}
 }
 
+// TestAdviceBeginsWithThePage: the nearest origin of the policy and what the engines do
+// are said, and lines to copy hold no waiver.
+func TestAdviceBeginsWithThePage(t *testing.T) {
+	p := find(t, `{"allow_origins":["http://localhost:8000"],"allow_headers":"*"}`)
+	got, err := p.advise("http://127.0.0.1:8000", []question{{Method: "GET", Path: "/"}})
+	const near = " The policy has http://localhost:8000; this differs in its host: open the page at localhost."
+	if err != nil || !strings.HasSuffix(got.Says, near) || len(got.Answers[0].Lines) != 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	got, err = p.advise("null", []question{{Method: "GET", Path: "/"}})
+	if err != nil || !strings.Contains(got.Says, " Give the page an origin: ") || len(got.Answers[0].Lines) != 0 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	got, err = p.advise(page, []question{{Method: "GET", Path: "/", Headers: [][2]string{{"authorization", "t"}}}})
+	if err != nil || got.Answers[0].Allowed || !strings.Contains(got.Answers[0].Says, "Browsers differ: ") ||
+		!strings.HasSuffix(got.Answers[0].Says, "there the script gets the response.") {
+		t.Errorf("%+v, %v", got.Answers, err)
+	}
+}
+
 func TestDescribe(t *testing.T) {
 	e := Event{Method: "OPTIONS", Authority: "localhost:10000", Path: "/", Status: 204, Request: [][2]string{{"origin", page}, {"access-control-request-method", "PUT"}}}
 	var none *Policy
-	if got := none.describe(e); !got.Passed || got.Says != "No configuration of the CORS filter is in force here." || len(got.Counters) != 0 {
+	if got := none.describe(e); !got.Passed || got.Says != "No configuration of the CORS filter is in effect here." || len(got.Counters) != 0 {
 		t.Errorf("%+v", got)
 	}
 	for configuration, want := range map[string]described{

@@ -3,6 +3,7 @@ package explain
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -20,17 +21,22 @@ type Pasted struct {
 	Credentials         bool
 	// Preflight says that the browser sent one, though nothing here says why.
 	Preflight bool
+	// Said is what the console says; nil for a command.
+	Said *Said
 }
 
 // FromCurl reads a request that a browser's network panel copied as a command of
-// curl, in the form for a POSIX shell.
+// curl, in the form for a POSIX shell or for Windows' cmd.
 func FromCurl(command string) (p Pasted, err error) {
-	words, err := shellWords(command)
+	words, err := cmdWords(command), error(nil)
+	if words == nil {
+		words, err = shellWords(command)
+	}
 	if err != nil {
 		return p, err
 	}
-	if len(words) == 0 || words[0] != "curl" {
-		return p, errors.New("that is no curl command; in the network panel choose Copy as cURL (bash)")
+	if len(words) == 0 || strings.TrimSuffix(words[0], ".exe") != "curl" {
+		return p, errors.New("that is no curl command; in the network panel choose Copy as cURL")
 	}
 	c := curl{}
 	for rest := words[1:]; len(rest) > 0; {
@@ -43,8 +49,6 @@ func FromCurl(command string) (p Pasted, err error) {
 
 // shellWords splits a command as a shell does; it runs nothing.
 func shellWords(command string) ([]string, error) {
-	// The panel's form for Windows breaks lines with a caret.
-	command = strings.ReplaceAll(command, "^\r\n", " ")
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(command), "")
 	if err != nil {
 		return nil, fmt.Errorf("the command can not be read: %w", err)
@@ -66,6 +70,76 @@ func shellWords(command string) ([]string, error) {
 		words = append(words, word)
 	}
 	return words, nil
+}
+
+// ofCmd finds what the panel writes for Windows' cmd and for no other shell: a quote
+// behind a caret as the first argument, or a caret at the end of a line.
+var ofCmd = regexp.MustCompile(`^\s*curl(?:\.exe)?\s+\^"|\^[ \t]*\r?\n`)
+
+// cmdWords splits a command as cmd.exe does, which takes the carets out, and then the
+// program it starts, for which a backslash escapes a quote; nil where it is none of cmd.
+func cmdWords(command string) (words []string) {
+	if !ofCmd.MatchString(command) {
+		return nil
+	}
+	command = strings.ReplaceAll(command, "\r\n", "\n")
+	var line strings.Builder
+	quoted := false
+	for i := 0; i < len(command); i++ {
+		switch c := command[i]; {
+		case c == '^' && !quoted:
+			if i++; i < len(command) && command[i] == '\n' { // the line goes on, with what follows as it is
+				i++
+			}
+			if i < len(command) {
+				line.WriteByte(command[i])
+			}
+		case c == '"':
+			quoted = !quoted
+			fallthrough
+		default:
+			line.WriteByte(c)
+		}
+	}
+	var word strings.Builder
+	text, begun := line.String(), false
+	quoted = false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case (c == ' ' || c == '\t' || c == '\n') && !quoted:
+			if begun {
+				words = append(words, word.String())
+			}
+			word.Reset()
+			begun = false
+			continue
+		case c == '\\':
+			rest := strings.TrimLeft(text[i:], `\`)
+			n := len(text) - i - len(rest)
+			if !strings.HasPrefix(rest, `"`) {
+				word.WriteString(text[i : i+n])
+				i += n - 1
+				break
+			}
+			word.WriteString(text[i : i+n/2])
+			if i += n - 1; n%2 == 1 {
+				word.WriteByte('"')
+				i++
+			}
+		case c == '"' && quoted && strings.HasPrefix(text[i+1:], `"`):
+			word.WriteByte('"')
+			i++
+		case c == '"':
+			quoted = !quoted
+		default:
+			word.WriteByte(c)
+		}
+		begun = true
+	}
+	if begun {
+		words = append(words, word.String())
+	}
+	return words
 }
 
 // curl is a command's options, as far as they matter.

@@ -26,22 +26,31 @@ type Exchange struct {
 func (x *explanation) stage(method string, headers []browser.Header, check func(browser.Request, browser.Response) browser.Verdict) *Stage {
 	r := x.request
 	sent := append([]browser.Header{{Name: ":method", Value: method}, {Name: ":scheme", Value: r.Scheme}, {Name: ":authority", Value: r.Host}, {Name: ":path", Value: r.Path}}, headers...)
-	if status := r.beforeTheFilter(); status != 0 {
-		e, steps := x.answered(Exchange{Method: method, Request: sent}, status)
-		return &Stage{Exchange: e, Filter: steps, Browser: check(r.Request, browser.Response{Status: e.Status, Headers: e.Response})}
+	if by := r.beforeTheFilter(method); by != nil {
+		e, steps := x.answered(Exchange{Method: method, Request: sent}, by)
+		return &Stage{Exchange: e, Filter: steps, Browser: check(r.Request, browser.Response{Status: e.Status, Headers: e.Response}), byTheManager: true}
 	}
+	e, steps := Ask(x.config, x.policy, sent, x.upstream())
+	return &Stage{Exchange: e, Filter: steps, Browser: check(r.Request, browser.Response{Status: e.Status, Headers: e.Response})}
+}
+
+// Ask returns what the filter makes of one request under a policy of c, with pseudo
+// headers, and says how it came to that; upstream are the headers that upstream answers
+// with if it is asked.
+func Ask(c *config.Config, policy *config.Policy, sent, upstream []browser.Header) (e Exchange, steps []string) {
 	var request filter.Request
 	for _, h := range sent {
 		request.VisitHeader(strings.ToLower(h.Name), h.Value)
 	}
 	var d filter.Decision
-	filter.Decide(x.policy, &request, &d)
-	e := Exchange{Method: method, Request: sent, Counters: d.CountedIn(x.config)}
+	filter.Decide(policy, &request, &d)
+	e = Exchange{Method: request.Method, Request: sent, Counters: d.CountedIn(c)}
 	var buffer filter.Buffer
+	enforced := policy != nil && policy.Mode == config.Enforce
 	switch {
-	case d.Policy == nil || d.Policy.Mode != config.Enforce || !d.Replies():
-		e.Forwarded, e.Status, e.Response = true, 200, x.upstream()
-		if x.enforced() {
+	case !enforced || !d.Replies():
+		e.Forwarded, e.Status, e.Response = true, 200, upstream
+		if enforced {
 			e.Response = edited(e.Response, &d, &buffer)
 		}
 	default:
@@ -51,9 +60,7 @@ func (x *explanation) stage(method string, headers []browser.Header, check func(
 			e.Response = append(e.Response, browser.Header{Name: h.Name, Value: strings.Clone(h.Value)})
 		}
 	}
-	stage := &Stage{Exchange: e, Filter: d.Steps(&request)}
-	stage.Browser = check(r.Request, browser.Response{Status: e.Status, Headers: e.Response})
-	return stage
+	return e, d.Steps(&request)
 }
 
 // upstream is what upstream answers.

@@ -7,7 +7,9 @@
 package explain
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"corsfilter/config"
@@ -24,6 +26,9 @@ type Request struct {
 	// Upstream are the headers that upstream answers with. Nil: they are not
 	// known, and upstream is taken to send none that concern CORS.
 	Upstream []browser.Header
+	// WebSocket says that the page opens one: the browser sends the handshake without
+	// a preflight, and looks at no CORS header.
+	WebSocket bool
 	// EscapedSlashes is the path_with_escaped_slashes_action of Envoy's connection
 	// manager around the filter; "" leaves them alone.
 	EscapedSlashes string
@@ -33,10 +38,12 @@ type Request struct {
 type Report struct {
 	// Rule names the rule that gives the policy; "" for the top level.
 	Rule string `json:"rule,omitempty"`
-	// Policy says which policy applies, in words.
-	Policy string `json:"policy"`
+	// Policy says which policy applies, in words; "" where none decides.
+	Policy string `json:"policy,omitempty"`
 	// SameOrigin says that the page calls its own origin.
 	SameOrigin bool `json:"same_origin,omitempty"`
+	// WebSocket says that the page opens one.
+	WebSocket bool `json:"websocket,omitempty"`
 	// Preflight is nil where the browser sends none.
 	Preflight *Stage `json:"preflight,omitempty"`
 	// PreflightSeconds is for how long the browser need not send another, before
@@ -53,6 +60,17 @@ type Report struct {
 	UpstreamDecides bool `json:"upstream_decides,omitempty"`
 	// Verdict is one sentence.
 	Verdict string `json:"verdict"`
+	// Engines are those that do otherwise than the standard here, and so than the
+	// verdict.
+	Engines []Deviation `json:"engines,omitempty"`
+	// Console is what the console said, where that was asked about; Otherwise says
+	// that it is not what the policy causes, and Causes are then the likely ones.
+	Console   *Said    `json:"console,omitempty"`
+	Otherwise string   `json:"otherwise,omitempty"`
+	Causes    []string `json:"causes,omitempty"`
+	// Instead is what to try before the policy is changed for an origin that it does
+	// not have; "" where there is nothing.
+	Instead string `json:"instead,omitempty"`
 	// Remedy says in words what to change; "" where nothing stands in the way.
 	Remedy string `json:"remedy,omitempty"`
 	// Changes are those of the policy that let the script get the response. All
@@ -75,7 +93,20 @@ type Stage struct {
 	// Unknown says that the response is upstream's, whose headers nobody named:
 	// what stands in Exchange of it is an example, and Browser is empty.
 	Unknown bool `json:"unknown,omitempty"`
+
+	byTheManager bool // Envoy's connection manager answers
 }
+
+// Deviation is what engines do otherwise than the standard with the request.
+type Deviation struct {
+	Engines []browser.Engine `json:"engines"`
+	// Allowed says whether the script gets the response there.
+	Allowed bool   `json:"allowed"`
+	Says    string `json:"says"`
+}
+
+// ErrNoHost is the error about a request without a host where the rules ask for one.
+var ErrNoHost = errors.New("rules ask for a host")
 
 // Explain explains the request under a configuration. The error is a
 // config.Problems where the configuration is refused, and says otherwise what a
@@ -91,16 +122,33 @@ func Explain(configuration []byte, r Request) (*Report, error) {
 	if r.Scheme == "" {
 		r.Scheme = "https"
 	}
+	if r.Host == "" && asksForHost(configuration) {
+		return nil, ErrNoHost
+	}
 	r.SameOrigin = r.Host != "" && filter.IsSameOrigin(r.Origin, r.Scheme, r.Host)
-	x := explanation{config: c, request: r, report: &Report{SameOrigin: r.SameOrigin}}
+	x := explanation{config: c, request: r, report: &Report{SameOrigin: r.SameOrigin, WebSocket: r.WebSocket}}
 	x.policy, x.rule = c.Select(r.Host, r.seen())
 	x.describePolicy()
 	x.run()
+	x.engines()
 	x.notes()
-	if !x.report.Allowed && !x.report.UpstreamDecides {
+	local := x.localNetwork()
+	switch {
+	case x.report.Allowed && local:
+		x.report.Verdict = "allowed, once the user of the browser agrees to the request (Local Network Access)"
+	case x.report.Allowed || x.report.UpstreamDecides:
+	case local:
+		x.report.Remedy = localRemedy
+	default:
 		x.report.Remedy, x.report.Changes = x.remedy(configuration)
 	}
 	return x.report, nil
+}
+
+// asksForHost reports whether a rule is for some hosts alone.
+func asksForHost(configuration []byte) bool {
+	source, err := config.Read(configuration)
+	return err == nil && slices.ContainsFunc(source.Rules, func(r config.SourceRule) bool { return len(r.Hosts) > 0 })
 }
 
 // explanation is one in the making.
@@ -115,7 +163,7 @@ type explanation struct {
 func (x *explanation) describePolicy() {
 	report := x.report
 	switch {
-	case x.request.beforeTheFilter() != 0:
+	case x.request.beforeTheFilter("OPTIONS") != nil: // whatever the method
 		x.policy, x.rule = nil, nil
 		report.Policy = "none is asked for: Envoy's connection manager answers before any filter"
 		return
@@ -136,7 +184,7 @@ func (x *explanation) describePolicy() {
 // run goes through the exchanges as the browser does.
 func (x *explanation) run() {
 	r, report := x.request, x.report
-	if needed, why := r.NeedsPreflight(); needed {
+	if needed, why := r.NeedsPreflight(); needed && !r.WebSocket {
 		report.WhyPreflight = why
 		stage := x.stage("OPTIONS", r.PreflightHeaders(), browser.CheckPreflight)
 		report.Preflight = stage
@@ -156,12 +204,23 @@ func (x *explanation) run() {
 			return
 		}
 	}
-	stage := x.stage(r.NormalizedMethod(), r.ActualHeaders(), browser.CheckResponse)
+	check := browser.CheckResponse
+	if r.WebSocket {
+		check = checkHandshake
+	}
+	stage := x.stage(r.NormalizedMethod(), r.ActualHeaders(), check)
 	report.Request = stage
 	switch v := stage.Browser; {
 	case r.SameOrigin:
 		report.Allowed = true
 		report.Verdict = "allowed: the page calls its own origin, where CORS stands in nobody's way"
+	case r.WebSocket:
+		report.Allowed = v.Allowed
+		report.Verdict = "allowed: the WebSocket is opened; that is not a CORS request, and the browser looks at no CORS header"
+		if !v.Allowed {
+			report.Verdict = "blocked: the handshake of the WebSocket is rejected"
+		}
+		return
 	case v.Allowed:
 		report.Allowed = true
 		report.Verdict = "allowed: the script gets the response"
@@ -170,7 +229,7 @@ func (x *explanation) run() {
 		report.UpstreamDecides = true
 		report.Verdict = "upstream decides: the filter leaves its CORS headers as they are"
 		return
-	case r.beforeTheFilter() != 0:
+	case stage.byTheManager:
 		report.Verdict = "blocked: Envoy's connection manager answers the request: " + v.Message
 		return
 	case !stage.Exchange.Forwarded:
@@ -196,6 +255,66 @@ func (x *explanation) unknown(s *Stage) bool {
 	return !x.enforced() || s.Exchange.Method == "OPTIONS" && s == x.report.Preflight || bool(x.policy.Preserve)
 }
 
+// engines looks for what engines do otherwise than the standard: with the same server,
+// the script gets the response or not, or there is a preflight or none.
+func (x *explanation) engines() {
+	report := x.report
+	if report.UpstreamDecides || x.request.WebSocket {
+		return
+	}
+	server := func(method string, headers []browser.Header) browser.Response {
+		e := x.stage(method, headers, browser.CheckResponse).Exchange
+		return browser.Response{Status: e.Status, Headers: e.Response}
+	}
+	for _, d := range browser.Deviations {
+		var found Deviation
+		for _, engine := range d.Engines {
+			o := d.Fetch(engine, x.request.Request, server)
+			if o.Allowed() != report.Allowed || (o.Preflight != nil) != (report.Preflight != nil) {
+				found.Engines, found.Allowed = append(found.Engines, engine), o.Allowed()
+			}
+		}
+		if len(found.Engines) == 0 {
+			continue
+		}
+		found.Says = fmt.Sprintf("%s, by the standard; in %s %s", d.Standard, listed(found.Engines), d.Instead)
+		switch {
+		case found.Allowed && !report.Allowed:
+			found.Says += ": there the script gets the response"
+		case !found.Allowed && report.Allowed:
+			found.Says += ": there the script does not get the response"
+		}
+		report.Engines = append(report.Engines, found)
+	}
+}
+
+// listed names engines in a sentence.
+func listed(engines []browser.Engine) string {
+	var b strings.Builder
+	for i, e := range engines {
+		switch {
+		case i > 0 && i == len(engines)-1:
+			b.WriteString(" and ")
+		case i > 0:
+			b.WriteString(", ")
+		}
+		b.WriteString(string(e))
+	}
+	return b.String()
+}
+
+// checkHandshake is what a browser makes of the answer to a WebSocket's handshake.
+func checkHandshake(_ browser.Request, resp browser.Response) (v browser.Verdict) {
+	const check = "WebSocket handshake"
+	if v.Allowed = resp.Status < 400; v.Allowed {
+		v.Steps = []browser.Step{{Check: check, Passed: true, Why: "no CORS header is looked at"}}
+		return v
+	}
+	v.Reason, v.Message = browser.OriginMissing, fmt.Sprintf("the handshake was answered with %d", resp.Status)
+	v.Steps = []browser.Step{{Check: check, Why: v.Message}}
+	return v
+}
+
 func (x *explanation) notes() {
 	report := x.report
 	add := func(format string, args ...any) { report.Notes = append(report.Notes, fmt.Sprintf(format, args...)) }
@@ -209,14 +328,28 @@ func (x *explanation) notes() {
 	switch o := x.request.Origin; {
 	case strings.HasPrefix(o, "moz-extension://"):
 		add(`Firefox gives an extension another id in each browser that has it: what lets it in everywhere is "moz-extension://*", which lets in all others as well`)
+	case o == "null" && !report.Allowed:
+		add("sandboxed frames, files and data: URLs have the origin null; and " + nullByRedirect)
 	case o == "file://":
 		add("WebViews, Electron and Chromium with --allow-file-access-from-files send file:// for pages opened from files, whichever; other browsers send null")
 	}
 	if seen := x.request.seen(); seen != x.request.Path {
 		add("the filter and upstream get the path %s: path_with_escaped_slashes_action is %s", seen, x.request.EscapedSlashes)
 	}
-	if x.request.PrivateNetwork {
-		add("Chromium no longer sends Access-Control-Request-Private-Network: since version 142 it asks the user instead (Local Network Access), and no header of the server can answer for the user")
+	switch private, from := private(x.request.Host), x.request.Origin; {
+	case x.localNetwork():
+		add("%s is on the public web, and %s is a private or loopback address: Chromium (since version 142) and Firefox ask their user before anything reaches the server, and a page that did not come over https may not ask at all (Local Network Access); %s", from, x.request.Host, noHeaderHelps)
+	case private && from == "null", x.request.PrivateNetwork:
+		add("where the page is on the public web, Chromium (since version 142) and Firefox ask their user before anything reaches a private or loopback address (Local Network Access); %s", noHeaderHelps)
+	}
+	if x.request.Scheme == "http" && strings.HasPrefix(x.request.Origin, "https:") && !private(x.request.Host) && !x.request.SameOrigin {
+		add("a page over https that calls http is mixed content: browsers stop it, or call https in its place, before they ask about CORS")
+	}
+	if words := x.request.overHTTP1(); words != "" {
+		add("%s", words)
+	}
+	if r := x.request; r.WebSocket && report.Allowed && !r.SameOrigin && x.enforced() && x.policy.Origins.Match(r.Origin) != config.Matches {
+		add(`the origin is not in allow_origins, and nobody but the server can refuse a WebSocket: "disallowed_requests": "reject" answers its handshake with 403`)
 	}
 	if x.policy != nil && x.policy.Mode == config.Shadow {
 		add("the policy is in shadow mode: the filter decides and counts, and what the browser gets is upstream's")

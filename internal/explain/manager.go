@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"corsfilter/internal/browser"
@@ -37,19 +38,50 @@ func (r Request) unescaped() (target string, escaped bool) {
 	return target, true
 }
 
-// beforeTheFilter is the status that the connection manager answers with, before any
-// filter is asked; 0: it does not.
-func (r Request) beforeTheFilter() int {
-	if _, escaped := r.unescaped(); !escaped {
-		return 0
+// early is an answer of the connection manager's, before any filter is asked.
+type early struct {
+	status        int
+	details, says string
+	remedy        string
+}
+
+// beforeTheFilter is what the connection manager answers to a request of the page, or
+// its preflight; nil: it does not.
+func (r Request) beforeTheFilter(method string) *early {
+	if _, escaped := r.unescaped(); escaped && (r.EscapedSlashes == redirects || r.EscapedSlashes == rejects) {
+		status := 400
+		if r.EscapedSlashes == redirects {
+			status = 307
+		}
+		return &early{status, "path_normalization_failed",
+			fmt.Sprintf("path_with_escaped_slashes_action is %s, and the path has an escaped slash", r.EscapedSlashes), remedyForSlashes}
 	}
-	switch r.EscapedSlashes {
-	case redirects:
-		return 307
-	case rejects:
-		return 400
+	// Without TLS browsers speak HTTP/1 alone.
+	if r.Scheme == "http" && !slices.Contains(http1Methods, method) {
+		remedy := "let the script use a method that Envoy knows, or set allow_custom_methods in the connection manager's http_protocol_options"
+		if upper := strings.ToUpper(method); slices.Contains(http1Methods, upper) {
+			remedy = remedyForCase(upper)
+		}
+		return &early{400, "http1.codec_error", fmt.Sprintf("Envoy's codec for HTTP/1 does not know the method %s", method), remedy}
 	}
-	return 0
+	return nil
+}
+
+// http1Methods are those that Envoy takes over HTTP/1. QUERY is one since 1.40.
+var http1Methods = strings.Fields("GET HEAD POST PUT DELETE OPTIONS PATCH QUERY TRACE CONNECT ACL BIND CHECKOUT COPY LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL " +
+	"MOVE NOTIFY PROPFIND PROPPATCH PURGE REBIND REPORT SEARCH SOURCE SUBSCRIBE UNBIND UNLINK UNLOCK UNSUBSCRIBE")
+
+// overHTTP1 says what Envoy answers to the method where a browser, or a load balancer in
+// front, speaks HTTP/1 to it; "" where it is no other than over HTTP/2.
+func (r Request) overHTTP1() string {
+	const so = "before the filter and without CORS headers"
+	switch method := r.NormalizedMethod(); {
+	case method == "QUERY":
+		return "Envoy answers QUERY without a content-type with 400 (query_missing_content_type), and before 1.40 every QUERY over HTTP/1 (http1.codec_error), " + so
+	case r.Scheme != "http" && !slices.Contains(http1Methods, method):
+		return fmt.Sprintf("over HTTP/1 Envoy answers the method %s with 400 (http1.codec_error), %s; over HTTP/2 it passes", method, so)
+	}
+	return ""
 }
 
 // seen is the path that the filter sees.
@@ -62,13 +94,17 @@ func (r Request) seen() string {
 }
 
 // answered is the exchange of which the filter sees nothing.
-func (x *explanation) answered(e Exchange, status int) (Exchange, []string) {
-	e.Status, e.Details, e.Counters = status, "path_normalization_failed", nil
-	if status == 307 {
+func (x *explanation) answered(e Exchange, by *early) (Exchange, []string) {
+	e.Status, e.Details, e.Counters = by.status, by.details, nil
+	if by.status == 307 {
 		target, _ := x.request.unescaped()
 		e.Response = []browser.Header{{Name: "location", Value: target}}
 	}
-	return e, []string{fmt.Sprintf("sees nothing of it: path_with_escaped_slashes_action is %s, and the path has an escaped slash", x.request.EscapedSlashes)}
+	return e, []string{"sees nothing of it: " + by.says}
+}
+
+func remedyForCase(method string) string {
+	return fmt.Sprintf("write %q in the script: methods are case-sensitive, and browsers upper-case only the common ones", method)
 }
 
 const remedyForSlashes = "take path_with_escaped_slashes_action out of the connection manager, or write UNESCAPE_AND_FORWARD, which keeps rules by path safe"

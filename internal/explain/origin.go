@@ -85,15 +85,19 @@ func browserForm(value string) string {
 	return form
 }
 
-// Target takes a URL apart into what a request has of it. The error says what is
-// missing.
-func Target(target string) (scheme, host, path string, err error) {
+// Target puts what a request has of a URL into it. The error says what is missing.
+func (r *Request) Target(target string) error {
 	u, err := url.Parse(target)
-	switch {
-	case err != nil:
-		return "", "", "", err
-	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return "", "", "", fmt.Errorf("%q is no URL of http or https; write one such as https://api.example.com/v1/orders", target)
+	if err != nil {
+		return err
 	}
-	return u.Scheme, strings.ToLower(u.Host), u.RequestURI(), nil
+	scheme, webSocket := map[string]string{"ws": "http", "wss": "https"}[u.Scheme]
+	if !webSocket {
+		scheme = u.Scheme
+	}
+	if scheme != "http" && scheme != "https" || u.Host == "" {
+		return fmt.Errorf("%q is not a URL of http, https, ws or wss; write one such as https://api.example.com/v1/orders", target)
+	}
+	r.Scheme, r.Host, r.Path, r.WebSocket = scheme, strings.ToLower(u.Host), u.RequestURI(), webSocket
+	return nil
 }

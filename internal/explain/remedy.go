@@ -30,9 +30,6 @@ const maxChanges = 16
 // remedy looks for the changes that let the script get the response. It changes
 // one thing at a time, as the browser names it, and asks again.
 func (x *explanation) remedy(configuration []byte) (words string, changes []Change) {
-	if x.request.beforeTheFilter() != 0 {
-		return remedyForSlashes, nil
-	}
 	e, err := newEditor(configuration, x.rule)
 	if err != nil {
 		return "", nil
@@ -46,8 +43,8 @@ func (x *explanation) remedy(configuration []byte) (words string, changes []Chan
 	}
 	for range maxChanges {
 		advice, edit := step(report, rest, x.request)
-		if advice != "" && edit == nil { // it is for the script, not for the policy
-			return advice, nil
+		if advice != "" && edit == nil { // it is for the script or for Envoy, not for the policy
+			return x.first(e) + strings.Join(append(e.advised, advice), "; then "), nil
 		}
 		if edit == nil {
 			return "", nil
@@ -61,18 +58,55 @@ func (x *explanation) remedy(configuration []byte) (words string, changes []Chan
 		again.policy, again.rule = c.Select(next.Host, next.seen())
 		again.run()
 		if report, rest = again.report, again.policy; report.Allowed {
-			return strings.Join(e.advised, "; then "), e.changes
+			return x.first(e) + strings.Join(e.advised, "; then "), e.changes
 		}
 	}
 	return "", nil
 }
 
+// first is what to try before the policy is changed: the origin that it has and the
+// page has not quite, and whatever makes a waiver needless.
+func (x *explanation) first(e *editor) string {
+	instead := ""
+	differs, advice := "", ""
+	if reason := failing(x.report).Browser.Reason; reason == browser.OriginMissing || reason == browser.OriginMismatch {
+		differs, advice = x.nearest(e.before)
+	}
+	switch {
+	case differs != "" && advice == "":
+		return differs + ": "
+	case differs != "":
+		instead = differs + ": " + advice
+	case e.waived:
+		switch scheme, host, _ := strings.Cut(x.request.Origin, "://"); scheme {
+		case "null":
+			instead = "give the page an origin: a server's, such as http://localhost:3000, in place of a file or a data: URL, and allow-same-origin in a sandboxed frame"
+		case "file":
+			instead = "let the app register a scheme of its own for its pages"
+		case "http":
+			instead = fmt.Sprintf("serve the page over https, and add %q to allow_origins", "https://"+host)
+		}
+	}
+	if x.report.Instead = instead; instead == "" {
+		return ""
+	}
+	return instead + "; otherwise "
+}
+
+// failing is the exchange that the browser stopped at.
+func failing(report *Report) *Stage {
+	if report.Request != nil {
+		return report.Request
+	}
+	return report.Preflight
+}
+
 // step says what to change next: in words, and in the policy. Without an edit the
 // advice is for the script.
 func step(report *Report, p *config.Policy, r Request) (advice string, edit func(*config.SourcePolicy)) {
-	stage := report.Request
-	if stage == nil {
-		stage = report.Preflight
+	stage := failing(report)
+	if stage.byTheManager {
+		return r.beforeTheFilter(stage.Exchange.Method).remedy, nil
 	}
 	v := stage.Browser
 	switch v.Reason {
@@ -89,7 +123,7 @@ func step(report *Report, p *config.Policy, r Request) (advice string, edit func
 		return `set "allow_credentials": true, or send the request without credentials`, func(p *config.SourcePolicy) { p.Credentials = true }
 	case browser.MethodNotAllowed:
 		if upper := strings.ToUpper(v.Detail); v.Detail == "patch" || p != nil && upper != v.Detail && p.AllowsMethod(upper) {
-			return fmt.Sprintf("write %q in the script: methods are case-sensitive, and browsers upper-case only the common ones", strings.ToUpper(v.Detail)), nil
+			return remedyForCase(upper), nil
 		}
 		return fmt.Sprintf("add %q to allow_methods", v.Detail), func(p *config.SourcePolicy) {
 			p.AllowMethods = append(p.AllowMethods, config.Name{Value: v.Detail})
@@ -99,7 +133,7 @@ func step(report *Report, p *config.Policy, r Request) (advice string, edit func
 			p.AllowHeaders = append(p.AllowHeaders, config.Name{Value: v.Detail})
 		}
 	case browser.PrivateNetworkDenied:
-		return `set "allow_private_network_access": true`, func(p *config.SourcePolicy) { p.PrivateNetwork = true }
+		return `set "allow_private_network_access": true, for browsers that still send this preflight`, func(p *config.SourcePolicy) { p.PrivateNetwork = true }
 	}
 	return "", nil
 }
@@ -109,8 +143,10 @@ type editor struct {
 	source  *config.Source
 	policy  *config.SourcePolicy
 	object  gjson.Result // the policy as it was
-	advised []string     // in words, in order
-	changes []Change     // by setting
+	before  []config.SourceOrigin
+	waived  bool     // it took a waiver
+	advised []string // in words, in order
+	changes []Change // by setting
 }
 
 func newEditor(configuration []byte, rule *config.Rule) (*editor, error) {
@@ -123,10 +159,11 @@ func newEditor(configuration []byte, rule *config.Rule) (*editor, error) {
 		if source.SourcePolicy == nil { // a remedy may give one to requests that have none
 			source.SourcePolicy = &config.SourcePolicy{}
 		}
-		return &editor{source: source, policy: source.SourcePolicy, object: gjson.Parse(text)}, nil
+		return &editor{source: source, policy: source.SourcePolicy, before: source.SourcePolicy.AllowOrigins, object: gjson.Parse(text)}, nil
 	}
 	object := gjson.Get(text, fmt.Sprintf("rules.%d.policy", rule.Index))
-	return &editor{source: source, policy: source.Rules[rule.Index].Policy, object: object}, nil
+	policy := source.Rules[rule.Index].Policy
+	return &editor{source: source, policy: policy, before: policy.AllowOrigins, object: object}, nil
 }
 
 // change makes a change, and notes the settings that are others now, each with the
@@ -197,7 +234,7 @@ func (e *editor) compile() (*config.Config, error) {
 				e.change(fmt.Sprintf("add %q to dangerously_tolerate: %s", p.Code, p.Reason), func(s *config.SourcePolicy) {
 					s.Tolerate = append(s.Tolerate, config.Waiver{Code: p.Code})
 				})
-				waived = true
+				waived, e.waived = true, true
 			}
 		}
 		if !waived {

@@ -11,23 +11,22 @@ import (
 // Text writes the report for people.
 func (report *Report) Text(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "policy: %s\n", report.Policy)
-	switch {
-	case report.Preflight != nil:
-		fmt.Fprintf(&b, "\nthe browser sends a preflight, since %s\n", strings.Join(report.WhyPreflight, ", and "))
-		report.Preflight.text(&b)
-	case report.SameOrigin:
-		b.WriteString("\nthe page calls its own origin: the browser sends the request without a preflight\n")
-	default:
-		b.WriteString("\nthe browser sends the request without a preflight\n")
+	if report.Policy != "" { // else no exchange was looked at
+		report.exchanges(&b)
 	}
-	if report.Request != nil {
-		if report.Preflight != nil {
-			fmt.Fprintf(&b, "\nthe browser sends the request, and no other preflight for %d seconds\n", report.PreflightSeconds)
+	fmt.Fprintf(&b, "%s\n", report.Verdict)
+	for _, d := range report.Engines {
+		fmt.Fprintf(&b, "browsers differ: %s\n", d.Says)
+	}
+	if report.Otherwise != "" {
+		fmt.Fprintf(&b, "%s\n", report.Otherwise)
+	}
+	if len(report.Causes) > 0 {
+		b.WriteString("likely causes:\n")
+		for _, cause := range report.Causes {
+			fmt.Fprintf(&b, "  - %s\n", cause)
 		}
-		report.Request.text(&b)
 	}
-	fmt.Fprintf(&b, "\n%s\n", report.Verdict)
 	if report.Remedy != "" {
 		fmt.Fprintf(&b, "remedy: %s\n", report.Remedy)
 	}
@@ -52,6 +51,28 @@ func (report *Report) Text(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func (report *Report) exchanges(b *strings.Builder) {
+	fmt.Fprintf(b, "policy: %s\n", report.Policy)
+	switch {
+	case report.Preflight != nil:
+		fmt.Fprintf(b, "\nthe browser sends a preflight, since %s\n", strings.Join(report.WhyPreflight, ", and "))
+		report.Preflight.text(b)
+	case report.WebSocket:
+		b.WriteString("\nthe browser sends the handshake of a WebSocket, without a preflight\n")
+	case report.SameOrigin:
+		b.WriteString("\nthe page calls its own origin: the browser sends the request without a preflight\n")
+	default:
+		b.WriteString("\nthe browser sends the request without a preflight\n")
+	}
+	if report.Request != nil {
+		if report.Preflight != nil {
+			fmt.Fprintf(b, "\nthe browser sends the request, and no other preflight for %d seconds\n", report.PreflightSeconds)
+		}
+		report.Request.text(b)
+	}
+	b.WriteString("\n")
 }
 
 func (s *Stage) text(b *strings.Builder) {

@@ -4,6 +4,7 @@ package hostcall
 
 import (
 	"errors"
+	"syscall"
 	"unsafe"
 
 	"corsfilter/internal/header"
@@ -145,6 +146,12 @@ func (Host) Configuration() ([]byte, error) {
 		return nil, nil
 	}
 	return memory.view(uintptr(memory.address), memory.size), check(status)
+}
+
+// Environment implements Calls.
+func (Host) Environment(name string) string {
+	value, _ := syscall.Getenv(name)
+	return value
 }
 
 // DefineCounter implements Calls.

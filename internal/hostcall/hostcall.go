@@ -33,6 +33,9 @@ type Calls interface {
 	SendReply(status uint32, details string, pairs []byte) error
 	// Configuration returns the plugin configuration, inside OnPluginStart only.
 	Configuration() ([]byte, error)
+	// Environment returns a variable of the environment that the proxy's configuration
+	// gives the VM; "" where it is not set.
+	Environment(name string) string
 	// DefineCounter returns the number under which Increment knows a counter.
 	DefineCounter(name string) (id uint32, err error)
 	// Increment adds to a counter.

@@ -216,9 +216,8 @@ func (x exchange) changes() (kinds []convert.ChangeKind) {
 	_, rule := x.config.Select(x.target.Host, x.target.Path)
 	for i, r := range x.result.Rules {
 		for _, c := range r.Changes {
-			// What a rule does not take any more, or what another spelling of the host
-			// comes to, falls under another rule, or none.
-			if rule == nil || rule.Index == i || c.Kind == convert.WholeSegments || c.Kind == convert.LetterCase || c.Kind == convert.DefaultBackend || c.Kind == convert.HostSpelling {
+			// What another spelling of the host comes to falls under another rule, or none.
+			if rule == nil || rule.Index == i || c.Kind == convert.DefaultBackend || c.Kind == convert.HostSpelling {
 				kinds = append(kinds, c.Kind)
 			}
 		}
@@ -281,9 +280,9 @@ func (x exchange) compare(t *rapid.T) bool {
 		// of upstream's own CORS headers where no policy is any more.
 		var excuses []convert.ChangeKind
 		if len(x.upstream) > 0 {
-			excuses = append(excuses, convert.GatewayDecides, convert.WholeSegments, convert.LetterCase)
+			excuses = append(excuses, convert.GatewayDecides)
 		}
-		elsewhere := []convert.ChangeKind{convert.WholeSegments}
+		var elsewhere []convert.ChangeKind
 		name, port, _ := strings.Cut(x.target.Host, ":")
 		if port != "" || strings.HasSuffix(name, ".") {
 			elsewhere = append(elsewhere, convert.HostSpelling)
@@ -291,8 +290,8 @@ func (x exchange) compare(t *rapid.T) bool {
 		if strings.Count(strings.TrimSuffix(name, "."), ".") > 2 {
 			elsewhere = append(elsewhere, convert.OneLabel)
 		}
-		excuses = append(excuses, elsewhere[1:]...)
-		narrower := append(slices.Clone(excuses), convert.WholeSegments, convert.LiteralStar)
+		excuses = append(excuses, elsewhere...)
+		narrower := slices.Clone(excuses)
 		if len(x.upstream) > 0 { // the filter takes them away, and answers for upstream
 			narrower = append(narrower, convert.UpstreamHeaders, convert.DeniedPreflight)
 		}
@@ -302,8 +301,8 @@ func (x exchange) compare(t *rapid.T) bool {
 		if x.sends("authorization") && x.says(convert.GatewayDecides, "authorization") {
 			narrower = append(narrower, convert.GatewayDecides)
 		}
-		if x.target.Path != strings.ToLower(x.target.Path) {
-			narrower = append(narrower, convert.LetterCase)
+		if x.says(convert.GatewayDecides, "expose_headers") {
+			narrower = append(narrower, convert.GatewayDecides)
 		}
 		switch {
 		case o.Allowed() && !some(func(s seen) bool { return s.Allowed() }):
@@ -313,6 +312,12 @@ func (x exchange) compare(t *rapid.T) bool {
 			}
 			if x.page.Credentials {
 				excuses = append(excuses, convert.AnyWithCredential)
+			}
+			if x.page.Credentials || x.sends("authorization") {
+				excuses = append(excuses, convert.LiteralStar)
+			}
+			if x.says(convert.MethodCase, x.page.NormalizedMethod()) {
+				excuses = append(excuses, convert.MethodCase)
 			}
 			if x.says(convert.MoreAllowed, x.page.NormalizedMethod()) {
 				excuses = append(excuses, convert.MoreAllowed)

@@ -60,14 +60,6 @@ func (e envoy) reasons() []reason {
 }
 
 func (m envoyMatch) reasons() (out []reason) {
-	switch {
-	case m.Kind == "safe_regex":
-		out = append(out, reason{"a regex path", `regex`})
-	case m.AnyCase:
-		out = append(out, reason{"a path in any case", `case`})
-	case m.Kind == "prefix" && m.Value != "/":
-		out = append(out, reason{"a prefix that is no segment", `segment|prefix`})
-	}
 	if len(m.Headers) > 0 {
 		out = append(out, reason{"a header match", `header|method|condition`})
 	}

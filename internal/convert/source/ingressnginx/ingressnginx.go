@@ -533,77 +533,15 @@ func (l *nginxLocation) regexRoute(all []*nginxLocation) convert.Route {
 	if l.path == "/" {
 		return r
 	}
-	lenient := nginxLenient(all, l)
 	regex := l.path
 	if !l.exact && !l.rewrites() && nginxExact(all, l.path) && !strings.HasSuffix(regex, "/") {
 		regex += "/"
 	}
-	paths, region, ok := nginxPaths(regex, lenient)
-	if ok {
-		r.Paths = paths
-	} else {
-		r.When = []convert.Condition{{What: fmt.Sprintf("the path %q, which is a regex in ingress-nginx", convert.Shortened(l.path)), At: l.at, Remedy: `write the path, or a prefix ("/api(/|$)(.*)" is one)`}}
-		r.Paths = []convert.Path{region}
+	p, err := convert.RegexOf("(?i)"+convert.WholeRegex(regex, true), l.at)
+	if err != nil {
+		r.When = []convert.Condition{{What: fmt.Sprintf("the path %q, which is a regex in ingress-nginx and can not be converted (%v)", convert.Shortened(l.path), err), At: l.at, Remedy: `write the path, or a prefix ("/api(/|$)(.*)" is one)`}}
+		return r
 	}
-	for i := range r.Paths {
-		r.Paths[i].At, r.Paths[i].AnyCase = l.at, true
-	}
-	if ok && lenient && nginxDots(regex) != regex {
-		r.Changes = append(r.Changes, convert.Change{Kind: convert.WholeSegments, Text: fmt.Sprintf("a dot in the path %q is a dot, and not any letter as in the regex that ingress-nginx makes of it", l.path)})
-	}
+	r.Paths = []convert.Path{p}
 	return r
-}
-
-// nginxLenient reports whether a dot of a location's path may be a dot: what the
-// regex takes beyond that goes to nobody who gives more.
-func nginxLenient(all []*nginxLocation, l *nginxLocation) bool {
-	own := l.policy()
-	return own != nil && !slices.ContainsFunc(all, func(o *nginxLocation) bool {
-		return o.policy() != nil && o.policy().Key() != own.Key()
-	})
-}
-
-// nginxPaths writes a location's regex as paths, where it is one in disguise, or
-// returns a path that holds all that it takes. Its end is open unless it has a "$".
-func nginxPaths(regex string, lenient bool) (paths []convert.Path, region convert.Path, ok bool) {
-	if lenient {
-		regex = nginxDots(regex)
-	}
-	stem, closed := strings.CutSuffix(regex, "$")
-	if closed && strings.HasSuffix(stem, `\`) {
-		stem, closed = regex, false
-	}
-	for _, anything := range []string{"(.*)", ".*"} {
-		if s, cut := strings.CutSuffix(stem, anything); cut && !strings.HasSuffix(s, `\`) {
-			stem, closed = s, false
-			break
-		}
-	}
-	whole := stem
-	for _, end := range []string{"(/|$)", "($|/)", "(?:/|$)"} {
-		if s, cut := strings.CutSuffix(stem, end); cut && !closed {
-			whole = s + "(/.*)?"
-		}
-	}
-	if whole == stem && !closed {
-		whole = stem + ".*"
-	}
-	paths, ok = convert.RegexPaths(whole)
-	return paths, convert.RegexRegion(whole), ok
-}
-
-// nginxDots escapes the dots that are no part of a repetition.
-func nginxDots(regex string) string {
-	var b strings.Builder
-	for i := 0; i < len(regex); i++ {
-		switch next := regex[min(i+1, len(regex)-1)]; {
-		case regex[i] == '\\' && i+1 < len(regex):
-			b.WriteByte(regex[i])
-			i++
-		case regex[i] == '.' && (i+1 == len(regex) || !strings.ContainsRune("*+?{", rune(next))):
-			b.WriteByte('\\')
-		}
-		b.WriteByte(regex[i])
-	}
-	return b.String()
 }

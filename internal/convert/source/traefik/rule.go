@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"corsfilter/internal/automaton"
 	"corsfilter/internal/convert"
 )
 
@@ -359,21 +360,24 @@ func traefikHosts(regex string) (hosts []traefikHost, ok bool) {
 	if err != nil || len(regex) > 1000 {
 		return nil, false
 	}
-	var parts []*syntax.Regexp
-	convert.Flatten(re, &parts)
 	wildcard, one := "", false
-	if len(parts) > 1 {
-		switch first := parts[0]; {
-		case convert.IsAnything(first) || first.Op == syntax.OpPlus && (first.Sub[0].Op == syntax.OpAnyChar || first.Sub[0].Op == syntax.OpAnyCharNotNL):
+	if re.Op == syntax.OpConcat {
+		first := re.Sub[0]
+		for first.Op == syntax.OpCapture {
+			first = first.Sub[0]
+		}
+		repeats := first.Op == syntax.OpPlus || first.Op == syntax.OpStar
+		switch {
+		case repeats && (first.Sub[0].Op == syntax.OpAnyChar || first.Sub[0].Op == syntax.OpAnyCharNotNL):
 			wildcard = "*"
-		case first.Op == syntax.OpPlus && first.Sub[0].String() == `[^.]`, first.Op == syntax.OpPlus && isLabel(first.Sub[0]):
+		case first.Op == syntax.OpPlus && (first.Sub[0].String() == `[^.]` || isLabel(first.Sub[0])):
 			wildcard, one = "*", true
 		}
 		if wildcard != "" {
-			parts = parts[1:]
+			re = &syntax.Regexp{Op: syntax.OpConcat, Sub: re.Sub[1:]}
 		}
 	}
-	texts, few := convert.Expand(parts)
+	texts, few := textsOf(re.String())
 	if !few {
 		return nil, false
 	}
@@ -401,4 +405,35 @@ func isLabel(re *syntax.Regexp) bool {
 		}
 	}
 	return true
+}
+
+// maxTexts is how many hosts a regex may stand for, to be written as such, and maxHost how
+// long they are.
+const (
+	maxTexts = 64
+	maxHost  = 253
+)
+
+// textsOf returns all texts that a regex matches as a whole; false where they are more
+// than a few.
+func textsOf(regex string) (all []string, few bool) {
+	var b automaton.Builder
+	a, err := b.Regex(regex, false)
+	few = err == nil
+	var add func(s automaton.State, text []byte)
+	add = func(s automaton.State, text []byte) {
+		if a.Accepts(s) {
+			all = append(all, string(text))
+		}
+		few = few && len(all) <= maxTexts && len(text) <= maxHost
+		for c := byte(0); few && c < 0x80; c++ {
+			if next := a.Next(s, c); next != automaton.Dead {
+				add(next, append(text, c))
+			}
+		}
+	}
+	if few {
+		add(a.Start(), nil)
+	}
+	return all, few
 }
