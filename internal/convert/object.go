@@ -332,15 +332,6 @@ func (r Reader) List(node *yaml.Node, name string) (values []Value) {
 	return values
 }
 
-// Lists reads the lists of names of a policy whose keys are ours in lowerCamelCase.
-func (r Reader) Lists(p *Policy, node *yaml.Node) {
-	for _, setting := range NameLists {
-		v := Child(node, setting)
-		list := r.List(v, document.Camel(setting))
-		p.SetList(setting, r.Object.At(v), list)
-	}
-}
-
 // Commas reads a string of elements between commas.
 func (r Reader) Commas(node *yaml.Node, name string) (values []Value) {
 	node = document.Resolve(node)

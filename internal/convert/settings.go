@@ -60,7 +60,7 @@ func (s Settings) Check(r Reader, node *yaml.Node) {
 		if s.Internal != "" && strings.HasPrefix(key, s.Internal) {
 			continue
 		}
-		if !slices.ContainsFunc(s.Rows, func(row Setting) bool { return row.Key == key || s.Proto && row.Key == Snake(key) }) {
+		if !slices.ContainsFunc(s.Rows, func(row Setting) bool { return row.Key == key || s.Proto && Snake(row.Key) == Snake(key) }) {
 			r.Fail(m.Key, fmt.Sprintf("%q is no setting of %s", Shortened(key), s.Of), "look for a typing mistake"+s.Typo)
 		}
 	}
@@ -76,15 +76,21 @@ func (s Settings) Default(key string) string {
 	return ""
 }
 
-// Read reads what needs no eye of its own: lists of names, credentials and max_age, with
-// their defaults.
+// Read reads what needs no eye of its own: lists of names, credentials, private networks
+// and max_age, with their defaults.
 func (s Settings) Read(r Reader, p *Policy, node *yaml.Node) {
 	s.Check(r, node)
 	for _, row := range s.Rows {
-		value := Child(node, row.Key)
-		given, at := value != nil, r.Object.At(value)
-		if !given {
-			at, value = r.Object.At(node), &yaml.Node{Kind: yaml.ScalarNode, Value: row.Default, Line: node.Line, Column: node.Column}
+		key := row.Key
+		if s.Proto {
+			key = Snake(key)
+		}
+		value := Child(node, key)
+		given, at := value != nil, r.Object.At(node)
+		if given {
+			at = r.Object.At(value)
+		} else {
+			value = &yaml.Node{Kind: yaml.ScalarNode, Value: row.Default, Line: at.Line, Column: at.Column}
 		}
 		switch {
 		case !given && row.Default == "":
@@ -96,6 +102,9 @@ func (s Settings) Read(r Reader, p *Policy, node *yaml.Node) {
 			p.SetList(row.Becomes, at, read(value, row.Key))
 		case row.Becomes == "allow_credentials" && given:
 			p.Credentials, _ = r.Boolean(value, row.Key)
+		case row.Becomes == PrivateNetwork && given:
+			p.Put(PrivateNetwork, nil, at)
+			p.PrivateNetwork, _ = r.Boolean(value, row.Key)
 		case row.Becomes == MaxAge:
 			s.MaxAge.Read(r, p, value)
 		}

@@ -18,9 +18,6 @@ import (
 	"corsfilter/internal/convert"
 )
 
-// defaultMaxAge is what a CORS filter without maxAge sends, in seconds.
-const defaultMaxAge = 5
-
 // Source is its line in the list of sources.
 var Source = convert.Source{
 	Name:     "the Gateway API",
@@ -385,7 +382,7 @@ func grpcMatch(r convert.Reader, m *gatewayMatch, node *yaml.Node) {
 }
 
 var gatewaySettings = convert.Settings{
-	Of: "the CORS filter",
+	Of: "the CORS filter", Lists: true,
 	Rows: []convert.Setting{
 		{Key: "allowOrigins", Becomes: convert.AllowOrigins, Note: "`https://*.example.com` is the same; `https://*` is written with any port"},
 		{Key: "allowMethods", Becomes: "allow_methods"},
@@ -409,7 +406,7 @@ func gatewayPolicy(r convert.Reader, node, filter *yaml.Node) (*convert.Policy, 
 		return nil, nil
 	}
 	p := &convert.Policy{}
-	gatewaySettings.Check(r, node)
+	gatewaySettings.Read(r, p, node)
 	origins := r.List(convert.Child(node, "allowOrigins"), "allowOrigins")
 	if len(origins) == 0 {
 		return convert.Nobody(r.Object.At(node), gatewayManner), nil
@@ -421,13 +418,6 @@ func gatewayPolicy(r convert.Reader, node, filter *yaml.Node) (*convert.Policy, 
 		}
 		p.Allow(o, v.At)
 	}
-	r.Lists(p, node)
-	age := convert.Child(node, "maxAge")
-	if age == nil {
-		p.SetMaxAge(r.Object.At(node), defaultMaxAge)
-	}
-	gatewaySettings.MaxAge.Read(r, p, age)
-	p.Credentials = r.Flag(node, "allowCredentials")
 	p.Finish(gatewayManner)
 	p.Change(convert.GatewayDecides, "an answered preflight has the status 204; the Gateway API leaves it to the gateway whether that is 200")
 	if convert.Alone(p.AllowHeaders) && !p.Credentials {

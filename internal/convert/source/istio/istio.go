@@ -302,16 +302,16 @@ func matchOf(m convert.Match, node, but *yaml.Node) {
 }
 
 var istioSettings = convert.Settings{
-	Of: "Istio's corsPolicy", Proto: true,
+	Of: "Istio's corsPolicy", Proto: true, Lists: true,
 	Rows: []convert.Setting{
-		{Key: "allow_origins", Becomes: convert.AllowOrigins, Note: "each matcher as it is; `prefix` needs a waiver"},
-		{Key: "allow_origin", Becomes: convert.AllowOrigins, Note: "counts where `allowOrigins` is not there"},
-		{Key: "allow_methods", Becomes: "allow_methods"},
-		{Key: "allow_headers", Becomes: "allow_headers", Note: "`*` without credentials is written with `authorization` beside, which Istio sends back as well"},
-		{Key: "expose_headers", Becomes: "expose_headers"},
-		{Key: "max_age", Becomes: convert.MaxAge, Note: "a duration"},
-		{Key: "allow_credentials", Becomes: "allow_credentials", Default: "false"},
-		{Key: "unmatched_preflights", Becomes: "unmatched_preflights", Default: "FORWARD", Note: "where it is not written, 403 is answered here, and that is listed"},
+		{Key: "allowOrigins", Becomes: convert.AllowOrigins, Note: "each matcher as it is; `prefix` needs a waiver"},
+		{Key: "allowOrigin", Becomes: convert.AllowOrigins, Note: "counts where `allowOrigins` is not there"},
+		{Key: "allowMethods", Becomes: "allow_methods"},
+		{Key: "allowHeaders", Becomes: "allow_headers", Note: "`*` without credentials is written with `authorization` beside, which Istio sends back as well"},
+		{Key: "exposeHeaders", Becomes: "expose_headers"},
+		{Key: "maxAge", Becomes: convert.MaxAge, Note: "a duration"},
+		{Key: "allowCredentials", Becomes: "allow_credentials", Default: "false"},
+		{Key: "unmatchedPreflights", Becomes: "unmatched_preflights", Default: "FORWARD", Note: "where it is not written, 403 is answered here, and that is listed"},
 	},
 	MaxAge: convert.Unit{Seconds: convert.Duration, What: "maxAge %q is no duration", Remedy: `write one such as "24h"`},
 }
@@ -324,7 +324,7 @@ var istioSpelling = &convert.Spelling{
 // istioPolicy reads a corsPolicy, which Istio makes a CorsPolicy of Envoy's.
 func istioPolicy(r convert.Reader, node *yaml.Node) (*convert.Policy, []convert.Change) {
 	p := &convert.Policy{Spelling: istioSpelling}
-	istioSettings.Check(r, node)
+	istioSettings.Read(r, p, node)
 	r.Origins(p, convert.Child(node, convert.AllowOrigins))
 	if convert.Child(node, convert.AllowOrigins) == nil {
 		p.AllowExact(r.List(convert.Child(node, "allow_origin"), "allowOrigin"))
@@ -345,9 +345,6 @@ func istioPolicy(r convert.Reader, node *yaml.Node) (*convert.Policy, []convert.
 	if len(p.AllowOrigins) == 0 {
 		return convert.WithoutOrigins(r.Object.At(node), m)
 	}
-	r.Lists(p, node)
-	istioSettings.MaxAge.Read(r, p, convert.Child(node, convert.MaxAge))
-	p.Credentials, _ = r.Boolean(convert.Child(node, "allow_credentials"), "allowCredentials")
 	p.Finish(m)
 	p.Change(convert.EarlierInChain, "in phase AUTHN the filter stands before authentication and authorization: preflights are answered, and 401 and 403 carry CORS headers")
 	return p, nil

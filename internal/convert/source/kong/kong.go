@@ -410,7 +410,7 @@ var (
 
 // kongSettings are those of the plugin.
 var kongSettings = convert.Settings{
-	Of: "Kong's cors plugin", Typo: ": Kong refuses it",
+	Of: "Kong's cors plugin", Typo: ": Kong refuses it", Lists: true,
 	Rows: []convert.Setting{
 		{Key: "origins", Becomes: convert.AllowOrigins, Default: "*", Note: "flat ones as they are; others are regexes, from the origin's beginning"},
 		{Key: "methods", Becomes: "allow_methods", Default: "GET,HEAD,PUT,PATCH,POST,DELETE,OPTIONS", Note: "TRACE and CONNECT, which are default as well, are sent by no browser"},
@@ -442,25 +442,20 @@ var kongSpelling = &convert.Spelling{
 // kongPolicy translates a configuration of the plugin.
 func kongPolicy(r convert.Reader, node *yaml.Node, at convert.Place) *convert.Policy {
 	p := &convert.Policy{Spelling: kongSpelling}
-	kongSettings.Check(r, node)
+	kongSettings.Read(r, p, node)
 	where := func(name string) convert.Place {
 		if v := convert.Child(node, name); v != nil {
 			return r.Object.At(v)
 		}
 		return at
 	}
-	list := func(name string) []convert.Value { return r.List(convert.Child(node, name), name) }
-	credentials := r.Flag(node, "credentials")
 	p.Put(convert.AllowOrigins, nil, where("origins"))
 	kongOrigins(r, p, convert.Child(node, "origins"), at)
 
-	m := convert.Manner{Project: "Kong", Reflects: credentials, Unmatched: "Kong answers it with 200 and no access-control-allow-origin", Status: "200", Varies: true}
-	methods, headers := list("methods"), list("headers")
-	if convert.Child(node, "methods") == nil {
-		methods = convert.Words(kongSettings.Default("methods"), at)
-	}
-	if len(headers) == 0 { // what the preflight asks for comes back
-		headers = []convert.Value{{Text: "*", At: where("headers")}}
+	m := convert.Manner{Project: "Kong", Reflects: p.Credentials, Unmatched: "Kong answers it with 200 and no access-control-allow-origin", Status: "200", Varies: true}
+	if len(p.AllowHeaders) == 0 { // what the preflight asks for comes back
+		headers := where("headers")
+		p.SetList("allow_headers", headers, []convert.Value{{Text: "*", At: headers}})
 		m.Echoes, m.Authorization = true, true
 	}
 	if r.Flag(node, "preflight_continue") {
@@ -471,15 +466,8 @@ func kongPolicy(r convert.Reader, node *yaml.Node, at convert.Place) *convert.Po
 		} else {
 			r.Fail(v, what, "take it out, and write the methods and headers that upstream allows, or leave those out with -partial")
 		}
-		methods, headers = nil, nil
+		p.AllowMethods, p.AllowHeaders = nil, nil
 	}
-	p.SetList("allow_methods", where("methods"), methods)
-	p.SetList("allow_headers", where("headers"), headers)
-	p.SetList("expose_headers", where("exposed_headers"), list("exposed_headers"))
-	p.Credentials = credentials
-	kongSettings.MaxAge.Read(r, p, convert.Child(node, convert.MaxAge))
-	p.PrivateNetwork = r.Flag(node, "private_network")
-	p.Put(convert.PrivateNetwork, nil, where("private_network"))
 	p.Change(convert.UpstreamHeaders, "access-control-allow-credentials and access-control-expose-headers that upstream sends itself are removed; Kong replaces them where it has some of its own, and lets them through elsewhere")
 	if convert.Child(node, "allow_origin_absent") != nil && !p.AllowsAny() && !r.Flag(node, "allow_origin_absent") {
 		p.Change(convert.VaryIsSet, "Vary names Origin on every response; Kong does not set it where the request has no Origin")
