@@ -66,7 +66,7 @@ func TestSettingOf(t *testing.T) {
 	}
 }
 
-// TestMatchersThatDoNotFitTogether are told beside what else is wrong.
+// TestMatchersThatDoNotFitTogether are reported beside what else is wrong.
 func TestMatchersThatDoNotFitTogether(t *testing.T) {
 	list := `"https://a.example/"`
 	for i := range 20 {

@@ -61,16 +61,16 @@ func readOrigins(p *parser, s *SourcePolicy, v value) {
 	s.AllowOrigins = p.origins(s.AllowOrigins, v)
 }
 
-// dialect is what tells in which project's words a policy is written.
+// dialect says in which project's words a policy is written.
 type dialect struct {
 	project string
-	place   place // of the key that tells
+	place   place // of the key that decides
 }
 
 var allowOriginsInCamel = camel(allowOrigins)
 
 // see looks at one member of a policy. Beside the keys that only one project
-// has, Istio's allowOrigins are told by their matcher objects: strings there may
+// has, Istio's allowOrigins are known by their matcher objects: strings there may
 // as well be the Gateway API's, or ours.
 func (d *dialect) see(f *Field, v value) {
 	if d.project != "" {

@@ -7,7 +7,7 @@ import (
 )
 
 // hashed is short for a configuration: the same for the same JSON, whatever its white
-// space and the order of keys, which control planes change. It tells configurations
+// space and the order of keys, which control planes change. It distinguishes configurations
 // apart and protects nothing.
 func hashed(v gjson.Result) string {
 	const digits = 12

@@ -231,7 +231,7 @@ func (p *parser) warnCoveredBy(m *matcher, before []matcher, patterns []placedPa
 	}
 }
 
-// SpelledIn tells which registrable domains stand in a matcher's text, and so were
+// SpelledIn says which registrable domains stand in a matcher's text, and so were
 // meant by its author.
 func SpelledIn(text string) func(domain string) bool {
 	text = strings.ToLower(strings.ReplaceAll(text, `\`, ""))

@@ -12,7 +12,7 @@ type Policy struct {
 	Settings
 	// EchoMethod and EchoHeaders say that the request's own method and header
 	// names are sent back: "*" is a name for a request with credentials (Fetch, section
-	// 3.3.3), and a preflight does not tell which one follows.
+	// 3.3.3), and a preflight does not say which one follows.
 	EchoMethod  bool
 	EchoHeaders bool
 	// ExposeHeaders, AllowMethods, AllowHeaders and MaxAge are the values of the

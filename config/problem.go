@@ -70,7 +70,7 @@ type Problem struct {
 	// of the value, or of the key where the key is the mistake.
 	Offset, Length int
 	// Value is the offending value as JSON, shortened; empty where the place
-	// alone tells.
+	// alone says.
 	Value  string
 	Code   Code
 	Reason string

@@ -21,7 +21,7 @@ func TestMethodsThatEnvoyDoesNotKnowInEnvoy(t *testing.T) {
 	for _, method := range strings.Fields("GET POST PUT DELETE OPTIONS PATCH ACL BIND CHECKOUT COPY LINK LOCK MERGE MKACTIVITY " +
 		"MKCALENDAR MKCOL MOVE NOTIFY PROPFIND " +
 		"PROPPATCH PURGE REBIND REPORT SEARCH SOURCE SUBSCRIBE UNBIND UNLINK UNLOCK UNSUBSCRIBE patch FOO M-SEARCH VIEW Purge PRI *") {
-		told, err := explain.Explain([]byte(policy), explain.Request{
+		explained, err := explain.Explain([]byte(policy), explain.Request{
 			Request: browser.Request{Origin: "http://localhost:3000", Method: method}, Scheme: "http", Host: "localhost", Path: "/",
 		})
 		if err != nil {
@@ -29,12 +29,12 @@ func TestMethodsThatEnvoyDoesNotKnowInEnvoy(t *testing.T) {
 		}
 		headers := "Origin: http://localhost:3000\r\n" + envoytest.Attempt + ": " + method + "\r\n"
 		got := askRaw(t, s, "", method, "/", headers)
-		if x := told.Request.Exchange; got.status != x.Status || (got.allowedOrigin == "*") != told.Allowed {
-			t.Errorf("%s: %+v, and explain says %d: %s", method, got, x.Status, told.Verdict)
+		if x := explained.Request.Exchange; got.status != x.Status || (got.allowedOrigin == "*") != explained.Allowed {
+			t.Errorf("%s: %+v, and explain says %d: %s", method, got, x.Status, explained.Verdict)
 		}
-		if !told.Allowed {
-			if details := s.Logged(t, "").Details; details != told.Request.Exchange.Details { // no header is read
-				t.Errorf("%s: logged %q, and explain says %q", method, details, told.Request.Exchange.Details)
+		if !explained.Allowed {
+			if details := s.Logged(t, "").Details; details != explained.Request.Exchange.Details { // no header is read
+				t.Errorf("%s: logged %q, and explain says %q", method, details, explained.Request.Exchange.Details)
 			}
 			if got := askRaw(t, s, custom, method, "/", headers); got.status != 200 && method != "PRI" {
 				t.Errorf("%s with allow_custom_methods: %+v", method, got)

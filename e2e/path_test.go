@@ -184,14 +184,14 @@ func TestAPreflightOfAPathWithAnEscapedSlashInEnvoy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		told, err := explain.Explain(found.JSON, explain.Request{
+		explained, err := explain.Explain(found.JSON, explain.Request{
 			Request: browser.Request{Origin: "https://shop.example.com", Method: "PUT"}, Path: "/api/public/a%2Fb", EscapedSlashes: found.EscapedSlashes,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if x := told.Preflight.Exchange; x.Status != want.status || x.Details != want.details || told.Allowed != (want.status == 204) {
-			t.Errorf("%s: explain says %+v, %s", listener, x, told.Verdict)
+		if x := explained.Preflight.Exchange; x.Status != want.status || x.Details != want.details || explained.Allowed != (want.status == 204) {
+			t.Errorf("%s: explain says %+v, %s", listener, x, explained.Verdict)
 		}
 	}
 }

@@ -181,7 +181,7 @@ func TestARefusedPolicyCloses(t *testing.T) {
 	envoytest.Eventually(t, "it is closed again", answers(403, ""))
 }
 
-// TestAPushThatEnvoyRefuses leaves the policy before in effect, and Envoy alone tells of
+// TestAPushThatEnvoyRefuses leaves the policy before in effect, and Envoy alone reports
 // it. A push back to a policy that Envoy has kept starts nothing and logs nothing.
 func TestAPushThatEnvoyRefuses(t *testing.T) {
 	pushes := envoytest.NewPushes(t)

@@ -41,7 +41,7 @@ var edges = append([]Scenario{
 	sameOrigin("a same-origin WebSocket handshake passes", true, "origin", "http://api.example.com", "connection", "upgrade", "upgrade", "websocket"),
 	// Behind TLS termination without x-forwarded-proto.
 	sameOrigin("an https origin of the request's own host is its own over http", true, "origin", "https://api.example.com"),
-	sameOrigin("so it is where x-forwarded-proto tells of the last hop", true, "origin", "https://api.example.com", "x-forwarded-proto", "http"),
+	sameOrigin("so it is where x-forwarded-proto is the last hop's", true, "origin", "https://api.example.com", "x-forwarded-proto", "http"),
 	sameOrigin("so is that of a WebSocket handshake, which has no sec-fetch-site", true, "origin", "https://api.example.com", "connection", "upgrade", "upgrade", "websocket"),
 	sameOrigin("an https origin of another host is an unlisted origin in a WebSocket handshake", false, "origin", "https://evil.example", "connection", "upgrade", "upgrade", "websocket"),
 	sameOrigin("the default port of https may be spelled out in the authority over http", true, "origin", "https://api.example.com", ":authority", "api.example.com:443"),

@@ -18,7 +18,7 @@ var requests = []Scenario{
 		Want:    Want{Headers: closed, Counters: requestDenied},
 	},
 	{
-		Name:    "a request without an origin is told apart by Vary",
+		Name:    "a request without an origin is distinguished by Vary",
 		Config:  standard,
 		Request: get(),
 		Want:    Want{Headers: closed},

@@ -94,7 +94,7 @@ var rules = []Scenario{
 	{Name: "a regex takes a path as a whole", Config: ruledByForm, Request: ask("api.example.com", "/v12/orders/7?x=/"), Want: orders},
 	{Name: "a regex before letters is asked first", Config: ruledByForm, Request: ask("api.example.com", "/v1/orders"), Want: orders},
 	{Name: "a regex takes no part of a path", Config: ruledByForm, Request: ask("api.example.com", "/v2/orders/7/x"), Want: rejected},
-	{Name: "a regex tells letters apart by case", Config: ruledByForm, Request: ask("api.example.com", "/V2/orders"), Want: rejected},
+	{Name: "a regex distinguishes letters by case", Config: ruledByForm, Request: ask("api.example.com", "/V2/orders"), Want: rejected},
 	{Name: "the second regex of a rule", Config: ruledByForm, Request: ask("api.example.com", "/a/b.json"), Want: orders},
 	{Name: "a query does not make a path match a regex", Config: ruledByForm, Request: ask("api.example.com", "/a?b=/x.json"), Want: rejected},
 }

@@ -18,7 +18,7 @@ const maxUnintended = 5
 
 // Matcher writes what a regex in allow_origins lets in: the registrable domains,
 // where there are few, else the shortest unintended origins; and what the module says of it
-// in a policy with credentials. refused tells whether the module refuses it there.
+// in a policy with credentials. refused reports whether the module refuses it there.
 // The error is that of writing, or of a regex that is none.
 func Matcher(w io.Writer, regex string) (refused bool, err error) {
 	var builder automaton.Builder

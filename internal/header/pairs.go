@@ -36,7 +36,7 @@ type Visitor interface {
 	VisitHeader(name, value string)
 }
 
-// Names are names of interest among many. They are told from nearly all others by
+// Names are names of interest among many. They are distinguished from nearly all others by
 // their length and their last byte, of which six bits each count: that costs less
 // than to look at them.
 type Names struct {

@@ -39,7 +39,7 @@ type Buffer [MaxLen]byte
 //
 // A default port that is spelled out is accepted here, since the comparison of
 // a request with its own origin needs it; no browser serializes an origin so, and
-// Serialized tells.
+// Serialized says.
 func Parse(s string, buf *Buffer) (o Origin, ok bool) {
 	if host := PlainHost(s); host > 0 {
 		return Origin{Scheme: s[:host-len("://")], Host: s[host:]}, true

@@ -168,7 +168,7 @@ func registrable(host string) (string, bool) {
 }
 
 // step goes one byte on from a tail, to tails of a length as longer does. owned is
-// told of each owner that has become certain; the tails that are returned may lead to
+// called with each owner that has become certain; the tails that are returned may lead to
 // others.
 func (e *Explorer) step(t *tail, length int, owned func(domain string, t *tail)) (open []tail, more int) {
 	exact := tail{text: t.text}

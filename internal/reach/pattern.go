@@ -44,7 +44,7 @@ func (e *Explorer) Pattern(r Reach) (origin.Pattern, bool) {
 	return origin.Pattern{}, false
 }
 
-// Compare tells whether all origins that the automaton accepts are the pattern's
+// Compare reports whether all origins that the automaton accepts are the pattern's
 // (within), and whether all of the pattern's are accepted (includes). It asks for
 // the automaton that was explored last. Of patterns for addresses, for any host, and
 // for schemes other than http and https it knows nothing.

@@ -251,7 +251,7 @@ func alike(domains []Domain) bool {
 
 func isLetterOrDigit(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }
 
-// isAddress tells addresses and their ranges from names: a name does not end in a
+// isAddress distinguishes addresses and their ranges from names: a name does not end in a
 // number.
 func isAddress(name string) bool {
 	return strings.HasSuffix(name, "]") || strings.Contains(name, "/") ||

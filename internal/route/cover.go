@@ -132,7 +132,7 @@ func (c *Cover) AnyPath() Verdict {
 	return Open
 }
 
-// butAsterisk tells whether "*" is taken as well, where every path is.
+// butAsterisk reports whether "*" is taken as well, where every path is.
 func (c *Cover) butAsterisk() Verdict {
 	rule := c.x.match("*", c.hosts, allKinds, c.before)
 	if rule == c.before {

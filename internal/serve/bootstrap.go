@@ -214,7 +214,7 @@ func (b *bootstrap) split(folder string, clusters []any) error {
 // eventKey marks the lines of the access log that are for the demo.
 const eventKey = "corsctl_demo"
 
-// eventLog is the access log that the demo is told of exchanges by.
+// eventLog is the access log by which the demo gets to know exchanges.
 var eventLog = func() object {
 	fields := func(operator string, names []string) object {
 		all := object{}

@@ -32,7 +32,7 @@ type EnvoyOptions struct {
 	// DemoUpstream is the address of the demo's upstream, for the clusters that name
 	// its usual one; "": they stay.
 	DemoUpstream string
-	// OnEvent is told of every exchange; nil: nobody is.
+	// OnEvent is called with every exchange; nil: nothing is.
 	OnEvent func(demo.Event)
 	// Workers and LogLevel are Envoy's --concurrency and --log-level. At "info" the
 	// modules' lines are shown from there on, and Envoy's own from "warning" on.

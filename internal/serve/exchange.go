@@ -231,7 +231,7 @@ func cause(err error) error {
 	return err
 }
 
-// finish ends the filter's context and tells of the exchange. It runs after a panic
+// finish ends the filter's context and reports the exchange. It runs after a panic
 // too, which is how a response that has begun is broken off.
 func (x *exchange) finish() {
 	x.filter.OnDone()

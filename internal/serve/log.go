@@ -25,7 +25,7 @@ func (l *lockedWriter) Write(p []byte) (int, error) {
 	return l.w.Write(p)
 }
 
-// logger writes lines in the manner of Envoy.
+// logger writes lines as Envoy does.
 type logger struct {
 	w     io.Writer
 	level host.LogLevel

@@ -34,7 +34,7 @@ type ProxyOptions struct {
 	// LogLevel on.
 	AccessLog, Log io.Writer
 	LogLevel       host.LogLevel
-	// OnEvent is told of every exchange that has ended, on its goroutine; nil:
+	// OnEvent is called with every exchange that has ended, on its goroutine; nil:
 	// nobody is.
 	OnEvent func(demo.Event)
 	// Drain bounds how long Close waits for requests in flight; 0: ten seconds.
@@ -259,7 +259,7 @@ func (g *generation) close() error {
 }
 
 // begin returns what serves a request, and keeps it from being closed until
-// generation.serving is told that the request is done.
+// generation.serving has to know that the request is done.
 func (p *Proxy) begin() *generation {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
