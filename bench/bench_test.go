@@ -21,7 +21,9 @@ func compile(t testing.TB) *host.Module {
 
 func newVM(t testing.TB, module *host.Module) *host.VM {
 	t.Helper()
-	vm, err := module.NewVM(t.Context(), host.VMConfig{Env: map[string]string{"GOGC": "off", "GOMEMLIMIT": "64MiB"}, LogLevel: host.LogError.Always})
+	vm, err := module.NewVM(
+		t.Context(), host.VMConfig{Env: map[string]string{"GOGC": "off", "GOMEMLIMIT": "64MiB"}, LogLevel: host.LogError.Always},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +35,8 @@ func newVM(t testing.TB, module *host.Module) *host.VM {
 func BenchmarkConfigure(b *testing.B) {
 	module := compile(b)
 	for name, data := range map[string][]byte{
-		"origins=1": workload.WithOrigins(1), "origins=1000": workload.WithOrigins(1_000), "origins=10000": workload.WithOrigins(10_000), "rules=1000": workload.WithRules(1_000),
+		"origins=1": workload.WithOrigins(1), "origins=1000": workload.WithOrigins(1_000), "origins=10000": workload.WithOrigins(10_000),
+		"rules=1000": workload.WithRules(1_000),
 	} {
 		b.Run(name, func(b *testing.B) {
 			memory := uint32(0)

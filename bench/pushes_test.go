@@ -44,7 +44,9 @@ func pushes(t testing.TB, module *host.Module, env map[string]string, n, times i
 		if _, err := vm.NewPlugin(t.Context(), host.PluginConfig{Name: "cors", Configuration: data[:len(data)-2]}); err == nil {
 			t.Fatal("a configuration that is cut off is accepted")
 		}
-		request := host.NewHeaderMap([2]string{":method", "GET"}, [2]string{":authority", "api.example"}, [2]string{":path", "/"}, [2]string{"origin", mine})
+		request := host.NewHeaderMap(
+			[2]string{":method", "GET"}, [2]string{":authority", "api.example"}, [2]string{":path", "/"}, [2]string{"origin", mine},
+		)
 		stream := plugin.NewStream()
 		stream.OnRequestHeaders(request, true)
 		if old != nil {

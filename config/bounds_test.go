@@ -22,7 +22,8 @@ func regexes(credentials bool, list ...string) []byte {
 func TestMatchersThatCostTooMuchToDecide(t *testing.T) {
 	_, _, err := Parse(regexes(false, `https://.*[0-9].{8}`))
 	problems, _ := err.(Problems)
-	if len(problems) != 1 || problems[0].Code != Costly || !strings.Contains(problems[0].Reason, "takes more than 1,000,000 steps to decide what it lets in") {
+	if len(problems) != 1 || problems[0].Code != Costly ||
+		!strings.Contains(problems[0].Reason, "takes more than 1,000,000 steps to decide what it lets in") {
 		t.Errorf("%v", err)
 	}
 	var many []string
@@ -59,7 +60,13 @@ func TestUnintendedOriginsThatAreAllWrittenDown(t *testing.T) {
 }
 
 func TestSettingOf(t *testing.T) {
-	for key, want := range map[string]string{"allow_origins": "allow_origins", "allowMethods": "allow_methods", "allow_origin_string_match": "allow_origins", "nonsense": "", "": ""} {
+	for key, want := range map[string]string{
+		"allow_origins":             "allow_origins",
+		"allowMethods":              "allow_methods",
+		"allow_origin_string_match": "allow_origins",
+		"nonsense":                  "",
+		"":                          "",
+	} {
 		if got := SettingOf(key); got != want {
 			t.Errorf("SettingOf(%q) is %q, want %q", key, got, want)
 		}

@@ -22,12 +22,24 @@ var carelessRegexes = []regexVerdict{
 	{"any country", `^https://shop\.example\.co\.[a-z]{2}$`, "example.co.uk", AnyOrigin, "https://shop.example.co.nz"},
 	{"any short top-level domain", `^https://www\.example\.[a-z]{2,3}$`, "example.com", AnyOrigin, "https://www.example.net"},
 	{"one letter of a top-level domain", `^https://example\.c[a-z]$`, "example.co", AnyOrigin, "https://example.ch"},
-	{"a list of countries", `^https://shop\.example\.(com|co\.uk|de|fr|it|es|nl|be|at|ch|pl|se|no|dk|fi)$`, "example.com example.co.uk example.de example.fr example.it example.es example.nl example.be example.at example.ch example.pl example.se example.no example.dk example.fi", "", "https://shop.example.co.uk"},
-	{"stages and countries", `^https://(dev|stage|prod)(-eu|-us)?\.example\.(com|de|fr)$`, "example.com example.de example.fr", "", "https://dev-eu.example.de"},
+	{
+		"a list of countries", `^https://shop\.example\.(com|co\.uk|de|fr|it|es|nl|be|at|ch|pl|se|no|dk|fi)$`,
+		"example.com example.co.uk example.de example.fr example.it example.es example.nl example.be example.at " +
+			"example.ch example.pl example.se example.no example.dk example.fi",
+		"", "https://shop.example.co.uk",
+	},
+	{
+		"stages and countries", `^https://(dev|stage|prod)(-eu|-us)?\.example\.(com|de|fr)$`, "example.com example.de example.fr", "",
+		"https://dev-eu.example.de",
+	},
 
 	{"a letter of the name", `^https://example-[a-z]\.com$`, "example-a.com", AnyOrigin, "https://example-x.com"},
 	{"a digit of the name", `^https://example[0-9]\.com$`, "example1.com", AnyOrigin, "https://example7.com"},
-	{"nine digits of the name", `^https://example[1-9]\.com$`, "example1.com example2.com example3.com example4.com example5.com example6.com example7.com example8.com example9.com", "", "https://example7.com"},
+	{
+		"nine digits of the name", `^https://example[1-9]\.com$`,
+		"example1.com example2.com example3.com example4.com example5.com example6.com example7.com example8.com example9.com", "",
+		"https://example7.com",
+	},
 	{"a digit of a label", `^https://node[0-9]\.example\.com$`, "example.com", "", "https://node7.example.com"},
 
 	{"nothing behind the name", `^https://example\.com.*`, "example.com", AnyOrigin, "https://example.com.evil.example"},
@@ -48,7 +60,10 @@ var carelessRegexes = []regexVerdict{
 	{"lines", `(?m)^https://example\.com$`, "example.com", "", "https://example.com"},
 	{"upper case", `(?i)^https://.*\.EXAMPLE\.com$`, "example.com", "", "https://a.example.com"},
 	{"a set of one", `^https://.*[.]example[.]com$`, "example.com", "", "https://a.example.com"},
-	{"a label as the standard has it", `^https://(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+example\.com$`, "example.com", "", "https://a.b-c.example.com"},
+	{
+		"a label as the standard has it", `^https://(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+example\.com$`, "example.com", "",
+		"https://a.b-c.example.com",
+	},
 	{"labels that are counted", `^https://([a-z0-9-]{1,63}\.){1,3}example\.com$`, "example.com", "", "https://a.b.example.com"},
 
 	{"all names of a suffix", `^https://.*\.co\.uk$`, "example.co.uk", AnyOrigin, "https://evil.co.uk"},
@@ -69,11 +84,17 @@ var carelessRegexes = []regexVerdict{
 
 	{"loopback and its neighbours in plain http", `^http://\[::[1-4]\]$`, "[::1] [::2] [::3] [::4]", InsecureOrigin, "http://[::2]"},
 	{"loopback and a neighbour in plain http", `^http://12[78]\.0\.0\.1$`, "127.0.0.0/8 128.0.0.1", InsecureOrigin, "http://128.0.0.1"},
-	{"loopback among others in plain http", `^http://(127\.0\.0\.1|198\.51\.100\.10|203\.0\.113\.30|51\.52\.53\.54)$`, "127.0.0.0/8 198.51.100.10 203.0.113.30 51.52.53.54", InsecureOrigin, "http://198.51.100.10"},
+	{
+		"loopback among others in plain http", `^http://(127\.0\.0\.1|198\.51\.100\.10|203\.0\.113\.30|51\.52\.53\.54)$`,
+		"127.0.0.0/8 198.51.100.10 203.0.113.30 51.52.53.54", InsecureOrigin, "http://198.51.100.10",
+	},
 
 	{"the scheme of an app", `^(capacitor|ionic|https)://localhost$`, "localhost", "", "capacitor://localhost"},
 	{"all of a scheme", `^moz-extension://.*$`, "", AnyOrigin, "moz-extension://0a1b2c3d-0000-4000-8000-000000000000"},
-	{"one extension", `^chrome-extension://abcdefghijklmnopabcdefghijklmnop$`, "abcdefghijklmnopabcdefghijklmnop", "", "chrome-extension://abcdefghijklmnopabcdefghijklmnop"},
+	{
+		"one extension", `^chrome-extension://abcdefghijklmnopabcdefghijklmnop$`, "abcdefghijklmnopabcdefghijklmnop", "",
+		"chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+	},
 	{"any scheme", `^[a-z]+://www\.example\.com$`, "example.com", InsecureOrigin, "http://www.example.com"},
 }
 

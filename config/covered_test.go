@@ -24,7 +24,8 @@ func TestWhatIsSaidOfRedundantEntries(t *testing.T) {
 		{`"*", "*", {"exact": "*"}`, []string{
 			`allow_origins[1]: "*": stands twice; keep one`,
 			`allow_origins[2]: {"exact": "*"}: allows every origin, as allow_origins[0] does; keep one`,
-			`allow_origins[2]: {"exact": "*"}: matches the text "*", and so stands for any origin, as in Envoy; write "*" if that is meant, or the origins`}},
+			`allow_origins[2]: {"exact": "*"}: matches the text "*", and so stands for any origin, as in ` +
+				`Envoy; write "*" if that is meant, or the origins`}},
 	} {
 		_, warnings, err := Parse(fmt.Appendf(nil, `{"allow_origins": [%s]}`, c.origins))
 		if err != nil {
@@ -47,6 +48,9 @@ func TestARegexDoesNotCoverEveryHostByItsText(t *testing.T) {
 		for i := range n {
 			list += fmt.Sprintf(`, "http://a%d.example"`, i)
 		}
-		checkRows(t, []row{{json: `{"allow_origins": [` + list + `]}`, warnings: "allow_origins[2] matches-any-origin, allow_origins[0] better-as-pattern"}})
+		checkRows(
+			t,
+			[]row{{json: `{"allow_origins": [` + list + `]}`, warnings: "allow_origins[2] matches-any-origin, allow_origins[0] better-as-pattern"}},
+		)
 	}
 }

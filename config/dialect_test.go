@@ -63,11 +63,15 @@ func TestEnvoyPolicies(t *testing.T) {
 	for _, c := range []published{
 		{
 			// The regex is a literal star, and Envoy asks for that first.
-			name:     "the example's virtual host",
-			json:     `{` + policyType + `,"allow_origin_string_match":[{"safe_regex":{"regex":"\\*"}}],"allow_methods":"GET","filter_enabled":{"default_value":{"numerator":100,"denominator":"HUNDRED"},"runtime_key":"cors.www.enabled"},"shadow_enabled":{"default_value":{"numerator":0,"denominator":"HUNDRED"},"runtime_key":"cors.www.shadow_enabled"}}`,
-			warnings: "filter_enabled.runtime_key runtime-key, shadow_enabled.runtime_key runtime-key, allow_origin_string_match[0] matches-any-origin, allow_methods no-effect",
-			want:     Policy{AllowMethods: "GET", Settings: Settings{PreflightStatus: 204}},
-			matches:  []string{"https://a.example", "null"},
+			name: "the example's virtual host",
+			json: `{` + policyType + `,"allow_origin_string_match":[{"safe_regex":{"regex":"\\*"}}],"allow_methods":"GET",` +
+				`"filter_enabled":{"default_value":{"numerator":100,"denominator":"HUNDRED"},` +
+				`"runtime_key":"cors.www.enabled"},"shadow_enabled":{"default_value":{"numerator":0,` +
+				`"denominator":"HUNDRED"},"runtime_key":"cors.www.shadow_enabled"}}`,
+			warnings: "filter_enabled.runtime_key runtime-key, shadow_enabled.runtime_key runtime-key, " +
+				"allow_origin_string_match[0] matches-any-origin, allow_methods no-effect",
+			want:    Policy{AllowMethods: "GET", Settings: Settings{PreflightStatus: 204}},
+			matches: []string{"https://a.example", "null"},
 		},
 		{
 			name: "the example's disabled route",
@@ -83,9 +87,19 @@ func TestEnvoyPolicies(t *testing.T) {
 			others:   []string{"https://envoyproxy.io", "https://evilenvoyproxy.io", "https://www.envoyproxy.io.evil.example"},
 		},
 		{
-			name:    "every field of the message, as protobuf writes its JSON",
-			json:    `{"allowOriginStringMatch":[{"exact":"https://a.example"},{"safeRegex":{"googleRe2":{},"regex":"https://[a-z]+\\.b\\.example"},"ignoreCase":false}],"allowMethods":"PUT, DELETE","allowHeaders":"Content-Type,X-Grpc-Web","exposeHeaders":"grpc-status,grpc-message","maxAge":"1728000","allowCredentials":true,"allowPrivateNetworkAccess":true,"forwardNotMatchingPreflights":true,"filterEnabled":{"defaultValue":{"numerator":1000000,"denominator":"MILLION"}}}`,
-			want:    Policy{AllowMethods: "PUT, DELETE", AllowHeaders: "content-type, x-grpc-web", ExposeHeaders: "grpc-status, grpc-message", MaxAge: "1728000", Settings: Settings{Credentials: true, PrivateNetwork: true, ForwardUnmatched: true, PreflightStatus: 204}},
+			name: "every field of the message, as protobuf writes its JSON",
+			json: `{"allowOriginStringMatch":[{"exact":"https://a.example"},{"safeRegex":{"googleRe2":{},` +
+				`"regex":"https://[a-z]+\\.b\\.example"},"ignoreCase":false}],"allowMethods":"PUT, DELETE",` +
+				`"allowHeaders":"Content-Type,X-Grpc-Web","exposeHeaders":"grpc-status,grpc-message",` +
+				`"maxAge":"1728000","allowCredentials":true,"allowPrivateNetworkAccess":true,` +
+				`"forwardNotMatchingPreflights":true,"filterEnabled":{"defaultValue":{"numerator":1000000,"denominator":"MILLION"}}}`,
+			want: Policy{
+				AllowMethods:  "PUT, DELETE",
+				AllowHeaders:  "content-type, x-grpc-web",
+				ExposeHeaders: "grpc-status, grpc-message",
+				MaxAge:        "1728000",
+				Settings:      Settings{Credentials: true, PrivateNetwork: true, ForwardUnmatched: true, PreflightStatus: 204},
+			},
 			matches: []string{"https://a.example", "https://x.b.example"}, others: []string{"https://b.example"},
 			warnings: "maxAge no-effect",
 		},
@@ -99,18 +113,21 @@ func TestEnvoyPolicies(t *testing.T) {
 		},
 		{
 			name: "shadow only",
-			json: `{"allow_origin_string_match":[{"exact":"https://a.example"}],"filter_enabled":{"default_value":{}},"shadow_enabled":{"default_value":{"numerator":10000,"denominator":"TEN_THOUSAND"}}}`,
+			json: `{"allow_origin_string_match":[{"exact":"https://a.example"}],"filter_enabled":{"default_value":{}},` +
+				`"shadow_enabled":{"default_value":{"numerator":10000,"denominator":"TEN_THOUSAND"}}}`,
 			want: Policy{Settings: Settings{Mode: Shadow, PreflightStatus: 204}}, matches: []string{"https://a.example"},
 		},
 		{
 			name: "filter_enabled takes precedence over shadow_enabled",
-			json: `{"allow_origin_string_match":[{"exact":"https://a.example"}],"filter_enabled":{"default_value":{"numerator":100}},"shadow_enabled":{"default_value":{"numerator":100}}}`,
+			json: `{"allow_origin_string_match":[{"exact":"https://a.example"}],` +
+				`"filter_enabled":{"default_value":{"numerator":100}},"shadow_enabled":{"default_value":{"numerator":100}}}`,
 			want: Policy{Settings: Settings{PreflightStatus: 204}}, matches: []string{"https://a.example"},
 		},
 		{
 			name: "shadow_enabled alone leaves the filter on",
 			json: `{"allow_origin_string_match":[{"exact":"*"}],"shadow_enabled":{"default_value":{"numerator":100}}}`,
-			want: Policy{Settings: Settings{PreflightStatus: 204}}, matches: []string{"https://a.example"}, warnings: "allow_origin_string_match[0] matches-any-origin",
+			want: Policy{Settings: Settings{PreflightStatus: 204}}, matches: []string{"https://a.example"},
+			warnings: "allow_origin_string_match[0] matches-any-origin",
 		},
 		{
 			name:     "credentials for everyone",
@@ -128,28 +145,39 @@ func TestEnvoyPolicies(t *testing.T) {
 func TestIstioPolicies(t *testing.T) {
 	for _, c := range []published{
 		{
-			name:     "the reference",
-			json:     `{"allowOrigins":[{"exact":"https://example.com"}],"allowMethods":["POST","GET"],"allowCredentials":false,"allowHeaders":["X-Foo-Bar"],"maxAge":"24h"}`,
+			name: "the reference",
+			json: `{"allowOrigins":[{"exact":"https://example.com"}],"allowMethods":["POST","GET"],` +
+				`"allowCredentials":false,"allowHeaders":["X-Foo-Bar"],"maxAge":"24h"}`,
 			warnings: "allowMethods no-effect",
 			want:     Policy{AllowMethods: "POST, GET", AllowHeaders: "x-foo-bar", MaxAge: "86400", Settings: Settings{PreflightStatus: 204}},
 			matches:  []string{"https://example.com"}, others: []string{"https://www.example.com"},
 		},
 		{
-			name:    "any origin",
-			json:    `{"allowOrigins":[{"exact":"*"}],"allowMethods":["POST","GET","OPTIONS"],"allowHeaders":["DNT","Keep-Alive","User-Agent","X-Requested-With","If-Modified-Since","Cache-Control","Content-Type","Authorization"],"allowCredentials":false,"maxAge":"24h"}`,
-			want:    Policy{AllowMethods: "POST, GET, OPTIONS", AllowHeaders: "dnt, keep-alive, user-agent, x-requested-with, if-modified-since, cache-control, content-type, authorization", MaxAge: "86400", Settings: Settings{PreflightStatus: 204}},
-			matches: []string{"https://a.example", "null"}, warnings: "allowOrigins[0] matches-any-origin, allowHeaders[0] no-effect, allowHeaders[1] no-effect",
+			name: "any origin",
+			json: `{"allowOrigins":[{"exact":"*"}],"allowMethods":["POST","GET","OPTIONS"],"allowHeaders":["DNT",` +
+				`"Keep-Alive","User-Agent","X-Requested-With","If-Modified-Since","Cache-Control","Content-Type",` +
+				`"Authorization"],"allowCredentials":false,"maxAge":"24h"}`,
+			want: Policy{
+				AllowMethods: "POST, GET, OPTIONS",
+				AllowHeaders: "dnt, keep-alive, user-agent, x-requested-with, if-modified-since, cache-control, content-type, authorization",
+				MaxAge:       "86400",
+				Settings:     Settings{PreflightStatus: 204},
+			},
+			matches:  []string{"https://a.example", "null"},
+			warnings: "allowOrigins[0] matches-any-origin, allowHeaders[0] no-effect, allowHeaders[1] no-effect",
 		},
 		{
-			name:     "the old list with credentials for everyone",
-			json:     `{"allowOrigin":["*"],"allowMethods":["POST","GET","OPTIONS"],"allowHeaders":["content-type","namespace","auth-token"],"maxAge":"300s","allowCredentials":true}`,
+			name: "the old list with credentials for everyone",
+			json: `{"allowOrigin":["*"],"allowMethods":["POST","GET","OPTIONS"],"allowHeaders":["content-type","namespace",` +
+				`"auth-token"],"maxAge":"300s","allowCredentials":true}`,
 			problems: "allowOrigin[0] any-origin-with-credentials",
 		},
 		{
-			name: "unmatched preflights forwarded",
-			json: `{"allowOrigins":[{"regex":"https://.*\\.a\\.example"}],"unmatchedPreflights":"FORWARD","exposeHeaders":["x-b"]}`,
-			want: Policy{ExposeHeaders: "x-b", Settings: Settings{ForwardUnmatched: true, PreflightStatus: 204}}, warnings: "allowOrigins[0] better-as-pattern",
-			matches: []string{"https://x.a.example"}, others: []string{"http://x.a.example"},
+			name:     "unmatched preflights forwarded",
+			json:     `{"allowOrigins":[{"regex":"https://.*\\.a\\.example"}],"unmatchedPreflights":"FORWARD","exposeHeaders":["x-b"]}`,
+			want:     Policy{ExposeHeaders: "x-b", Settings: Settings{ForwardUnmatched: true, PreflightStatus: 204}},
+			warnings: "allowOrigins[0] better-as-pattern",
+			matches:  []string{"https://x.a.example"}, others: []string{"http://x.a.example"},
 		},
 		{
 			name: "unmatched preflights ignored",
@@ -178,7 +206,8 @@ func TestGatewayPolicies(t *testing.T) {
 	for _, c := range []published{
 		{
 			name: "one origin", json: `{"allowOrigins":["https://app.example"],"allowCredentials":false}`,
-			want: Policy{Settings: Settings{PreflightStatus: 204}}, matches: []string{"https://app.example"}, others: []string{"https://x.app.example"},
+			want: Policy{Settings: Settings{PreflightStatus: 204}}, matches: []string{"https://app.example"},
+			others: []string{"https://x.app.example"},
 		},
 		{
 			name: "one origin with credentials", json: `{"allowOrigins":["https://app.example"],"allowCredentials":true}`,
@@ -190,16 +219,34 @@ func TestGatewayPolicies(t *testing.T) {
 		},
 		{
 			name: "wildcards", json: `{"allowOrigins":["https://www.baz.com","https://*.bar.com","https://*.foo.com"],"allowCredentials":false}`,
-			want: Policy{Settings: Settings{PreflightStatus: 204}}, matches: []string{"https://www.baz.com", "https://a.b.bar.com", "https://x.foo.com"}, others: []string{"https://bar.com", "https://xbar.com", "http://x.foo.com"},
+			want:    Policy{Settings: Settings{PreflightStatus: 204}},
+			matches: []string{"https://www.baz.com", "https://a.b.bar.com", "https://x.foo.com"},
+			others:  []string{"https://bar.com", "https://xbar.com", "http://x.foo.com"},
 		},
 		{
-			name: "all fields", json: `{"allowOrigins":["https://www.foo.com","https://*.bar.com"],"allowMethods":["GET","OPTIONS"],"allowHeaders":["*"],"exposeHeaders":["x-header-3","x-header-4"],"allowCredentials":true,"maxAge":3600}`,
-			want:    Policy{AllowMethods: "GET, OPTIONS", AllowHeaders: "*", EchoHeaders: true, ExposeHeaders: "x-header-3, x-header-4", MaxAge: "3600", Settings: Settings{Credentials: true, PreflightStatus: 204}},
+			name: "all fields",
+			json: `{"allowOrigins":["https://www.foo.com","https://*.bar.com"],"allowMethods":["GET","OPTIONS"],` +
+				`"allowHeaders":["*"],"exposeHeaders":["x-header-3","x-header-4"],"allowCredentials":true,"maxAge":3600}`,
+			want: Policy{
+				AllowMethods:  "GET, OPTIONS",
+				AllowHeaders:  "*",
+				EchoHeaders:   true,
+				ExposeHeaders: "x-header-3, x-header-4",
+				MaxAge:        "3600",
+				Settings:      Settings{Credentials: true, PreflightStatus: 204},
+			},
 			matches: []string{"https://www.foo.com", "https://x.bar.com"}, others: []string{"https://foo.com"},
 		},
 		{
-			name: "Envoy Gateway's task", json: `{"allowOrigins":["http://*.foo.com"],"allowMethods":["GET","POST"],"allowHeaders":["x-header-1","x-header-2"],"exposeHeaders":["x-header-3","x-header-4"]}`,
-			want:     Policy{AllowMethods: "GET, POST", AllowHeaders: "x-header-1, x-header-2", ExposeHeaders: "x-header-3, x-header-4", Settings: Settings{PreflightStatus: 204}},
+			name: "Envoy Gateway's task",
+			json: `{"allowOrigins":["http://*.foo.com"],"allowMethods":["GET","POST"],"allowHeaders":["x-header-1",` +
+				`"x-header-2"],"exposeHeaders":["x-header-3","x-header-4"]}`,
+			want: Policy{
+				AllowMethods:  "GET, POST",
+				AllowHeaders:  "x-header-1, x-header-2",
+				ExposeHeaders: "x-header-3, x-header-4",
+				Settings:      Settings{PreflightStatus: 204},
+			},
 			warnings: "allowMethods no-effect",
 			matches:  []string{"http://www.foo.com"}, others: []string{"http://www.bar.com", "http://www.foo.com:8080"},
 		},
@@ -212,25 +259,49 @@ func TestGatewayPolicies(t *testing.T) {
 func TestHigressPolicies(t *testing.T) {
 	for _, c := range []published{
 		{
-			name: "everyone without credentials", json: `{"allow_origins":["*"],"allow_methods":["*"],"allow_headers":["*"],"expose_headers":["*"],"allow_credentials":false,"max_age":7200}`,
-			want: Policy{AllowMethods: "*", AllowHeaders: "*", ExposeHeaders: "*", MaxAge: "7200", Settings: Settings{PreflightStatus: 204}}, matches: []string{"https://a.example", "null"},
+			name: "everyone without credentials",
+			json: `{"allow_origins":["*"],"allow_methods":["*"],"allow_headers":["*"],` +
+				`"expose_headers":["*"],"allow_credentials":false,"max_age":7200}`,
+			want:    Policy{AllowMethods: "*", AllowHeaders: "*", ExposeHeaders: "*", MaxAge: "7200", Settings: Settings{PreflightStatus: 204}},
+			matches: []string{"https://a.example", "null"},
 		},
 		{
-			name: "everyone with credentials", json: `{"allow_origin_patterns":["*"],"allow_methods":["*"],"allow_headers":["*"],"expose_headers":["*"],"allow_credentials":true,"max_age":7200}`,
+			name: "everyone with credentials",
+			json: `{"allow_origin_patterns":["*"],"allow_methods":["*"],"allow_headers":["*"],` +
+				`"expose_headers":["*"],"allow_credentials":true,"max_age":7200}`,
 			problems: "allow_origin_patterns[0] any-origin-with-credentials", warnings: "expose_headers[0] expose-any-with-credentials",
 		},
 		{
-			name: "some domains with credentials", json: `{"allow_origin_patterns":["http://*.example.com","http://*.example.org:[8080,9090]"],"allow_methods":["GET","PUT","POST","DELETE"],"allow_headers":["Token","Content-Type","Authorization"],"expose_headers":["*"],"allow_credentials":true,"max_age":7200}`,
-			problems: "allow_origin_patterns[0] insecure-origin, allow_origin_patterns[1] insecure-origin", warnings: "expose_headers[0] expose-any-with-credentials",
+			name: "some domains with credentials",
+			json: `{"allow_origin_patterns":["http://*.example.com","http://*.example.org:[8080,9090]"],` +
+				`"allow_methods":["GET","PUT","POST","DELETE"],"allow_headers":["Token","Content-Type",` +
+				`"Authorization"],"expose_headers":["*"],"allow_credentials":true,"max_age":7200}`,
+			problems: "allow_origin_patterns[0] insecure-origin, allow_origin_patterns[1] insecure-origin",
+			warnings: "expose_headers[0] expose-any-with-credentials",
 		},
 		{
-			name: "the test's plugin", json: `{"allow_origins":["http://httpbin.example.net"],"allow_origin_patterns":["http://*.example.com:[*]","http://*.example.org:[9090,8080]"],"allow_methods":["GET","POST","PATCH"],"allow_headers":["Content-Type","Token","Authorization"],"expose_headers":["X-Custom-Header","X-Env-UTM"],"allow_credentials":true,"max_age":3600}`,
+			name: "the test's plugin",
+			json: `{"allow_origins":["http://httpbin.example.net"],"allow_origin_patterns":["http://*.example.com:[*]",` +
+				`"http://*.example.org:[9090,8080]"],"allow_methods":["GET","POST","PATCH"],` +
+				`"allow_headers":["Content-Type","Token","Authorization"],"expose_headers":["X-Custom-Header",` +
+				`"X-Env-UTM"],"allow_credentials":true,"max_age":3600}`,
 			problems: "allow_origins[0] insecure-origin, allow_origin_patterns[0] insecure-origin, allow_origin_patterns[1] insecure-origin",
 		},
 		{
-			name: "the test's plugin with the waiver", json: `{"allow_origins":["http://httpbin.example.net"],"allow_origin_patterns":["http://*.example.com:[*]","http://*.example.org:[9090,8080]"],"allow_methods":["GET","POST","PATCH"],"allow_headers":["Content-Type","Token","Authorization"],"expose_headers":["X-Custom-Header","X-Env-UTM"],"allow_credentials":true,"max_age":3600,"dangerously_tolerate":["insecure-origin"]}`,
-			want:    Policy{AllowMethods: "GET, POST, PATCH", AllowHeaders: "content-type, token, authorization", ExposeHeaders: "x-custom-header, x-env-utm", MaxAge: "3600", Settings: Settings{Credentials: true, PreflightStatus: 204}},
-			matches: []string{"http://httpbin.example.net", "http://x.example.com:1234", "http://httpbin2.example.org:9090"}, others: []string{"http://httpbin2.example.org", "http://example.com"},
+			name: "the test's plugin with the waiver",
+			json: `{"allow_origins":["http://httpbin.example.net"],"allow_origin_patterns":["http://*.example.com:[*]",` +
+				`"http://*.example.org:[9090,8080]"],"allow_methods":["GET","POST","PATCH"],` +
+				`"allow_headers":["Content-Type","Token","Authorization"],"expose_headers":["X-Custom-Header",` +
+				`"X-Env-UTM"],"allow_credentials":true,"max_age":3600,"dangerously_tolerate":["insecure-origin"]}`,
+			want: Policy{
+				AllowMethods:  "GET, POST, PATCH",
+				AllowHeaders:  "content-type, token, authorization",
+				ExposeHeaders: "x-custom-header, x-env-utm",
+				MaxAge:        "3600",
+				Settings:      Settings{Credentials: true, PreflightStatus: 204},
+			},
+			matches: []string{"http://httpbin.example.net", "http://x.example.com:1234", "http://httpbin2.example.org:9090"},
+			others:  []string{"http://httpbin2.example.org", "http://example.com"},
 		},
 	} {
 		t.Run(c.name, c.check)
@@ -247,33 +318,58 @@ func TestDialectRefusals(t *testing.T) {
 			{json: with(origins), problems: "allow_origin_string_match duplicate-key"},
 			{json: with(`"allowOrigin":["https://b.example"]`), problems: "allowOrigin duplicate-key"},
 			{json: `{` + origins + `,"allow_origin":["https://b.example"]}`, problems: "allow_origin duplicate-key"},
-			{json: with(`"unmatched_preflights":"deny","forward_not_matching_preflights":false`), problems: "forward_not_matching_preflights duplicate-key"},
+			{
+				json:     with(`"unmatched_preflights":"deny","forward_not_matching_preflights":false`),
+				problems: "forward_not_matching_preflights duplicate-key",
+			},
 			{json: with(`"mode":"enforce","filter_enabled":{"default_value":{"numerator":100}}`), problems: "filter_enabled duplicate-key"},
 			{json: with(`"mode":"enforce","shadowEnabled":{"default_value":{"numerator":0}}`), problems: "shadowEnabled duplicate-key"},
-			{json: with(`"filter_enabled":{"default_value":{"numerator":100}},"filterEnabled":{"default_value":{"numerator":100}}`), problems: "filterEnabled duplicate-key"},
+			{
+				json:     with(`"filter_enabled":{"default_value":{"numerator":100}},"filterEnabled":{"default_value":{"numerator":100}}`),
+				problems: "filterEnabled duplicate-key",
+			},
 			{json: with(`"allow_origin_patterns":["https://b.example"]`)},
 			{json: with(`"allow_origin_patterns":["https://a.example"]`), warnings: "allow_origin_patterns[0] duplicate"},
 		}},
 		{"a share of the requests can not be had", []row{
 			{json: with(`"filter_enabled":{"default_value":{"numerator":50}}`), problems: "filter_enabled.default_value out-of-range"},
-			{json: with(`"filter_enabled":{"default_value":{"numerator":100,"denominator":"TEN_THOUSAND"}}`), problems: "filter_enabled.default_value out-of-range"},
-			{json: with(`"shadow_enabled":{"default_value":{"numerator":1,"denominator":"MILLION"}}`), problems: "shadow_enabled.default_value out-of-range"},
-			{json: with(`"filter_enabled":{"default_value":{"numerator":10000,"denominator":"MILLION"}}`), problems: "filter_enabled.default_value out-of-range"},
+			{
+				json:     with(`"filter_enabled":{"default_value":{"numerator":100,"denominator":"TEN_THOUSAND"}}`),
+				problems: "filter_enabled.default_value out-of-range",
+			},
+			{
+				json:     with(`"shadow_enabled":{"default_value":{"numerator":1,"denominator":"MILLION"}}`),
+				problems: "shadow_enabled.default_value out-of-range",
+			},
+			{
+				json:     with(`"filter_enabled":{"default_value":{"numerator":10000,"denominator":"MILLION"}}`),
+				problems: "filter_enabled.default_value out-of-range",
+			},
 			{json: with(`"filter_enabled":{"default_value":{"numerator":1e2,"denominator":"HUNDRED"}}`)},
 		}},
 		{"fractions have a form", []row{
 			{json: with(`"filter_enabled":{}`), problems: "filter_enabled missing"},
-			{json: with(`"filter_enabled":{"runtime_key":"x"}`), problems: "filter_enabled missing", warnings: "filter_enabled.runtime_key runtime-key"},
+			{
+				json:     with(`"filter_enabled":{"runtime_key":"x"}`),
+				problems: "filter_enabled missing",
+				warnings: "filter_enabled.runtime_key runtime-key",
+			},
 			{json: with(`"filter_enabled":true`), problems: "filter_enabled wrong-type"},
 			{json: with(`"filter_enabled":{"default_value":100}`), problems: "filter_enabled.default_value wrong-type"},
 			{json: with(`"filter_enabled":{"default_value":{"numerator":"100"}}`), problems: "filter_enabled.default_value.numerator wrong-type"},
 			{json: with(`"filter_enabled":{"default_value":{"numerator":-1}}`), problems: "filter_enabled.default_value.numerator wrong-type"},
 			{json: with(`"filter_enabled":{"default_value":{"numerator":0.5}}`), problems: "filter_enabled.default_value.numerator wrong-type"},
 			{json: with(`"filter_enabled":{"default_value":{"numerator":4294967295}}`)}, // the last of an uint32
-			{json: with(`"filter_enabled":{"default_value":{"numerator":4294967296}}`), problems: "filter_enabled.default_value.numerator wrong-type"},
+			{
+				json:     with(`"filter_enabled":{"default_value":{"numerator":4294967296}}`),
+				problems: "filter_enabled.default_value.numerator wrong-type",
+			},
 			{json: with(`"filter_enabled":{"default_value":{"numerator":100},"runtime_key":""}`)},
 			{json: with(`"filter_enabled":{"default_value":{"numerator":100},"runtime_key":1}`), problems: "filter_enabled.runtime_key wrong-type"},
-			{json: with(`"filter_enabled":{"default_value":{"numerator":100,"denominator":"hundred"}}`), problems: "filter_enabled.default_value.denominator bad-value"},
+			{
+				json:     with(`"filter_enabled":{"default_value":{"numerator":100,"denominator":"hundred"}}`),
+				problems: "filter_enabled.default_value.denominator bad-value",
+			},
 			{json: with(`"filter_enabled":{"default_value":{"percent":100}}`), problems: "filter_enabled.default_value.percent unknown-key"},
 		}},
 		{"keys of the dialects have types", []row{
@@ -293,17 +389,24 @@ func TestNotes(t *testing.T) {
 	const origins = `"allow_origin_string_match":[{"exact":"https://a.example"}]`
 	for key, project := range map[string]string{"allow_origin_string_match": "Envoy", "allow_origin": "Istio"} {
 		got := mustParse(t, `{"`+key+`":["https://a.example"]}`).Notes.Error()
-		if want := key + ": " + project + ` forwards a preflight from an origin that is not allowed; this filter answers it with 403; add "unmatched_preflights": "forward" to keep that, or "deny" to say that 403 is meant`; got != want {
+		if want := key + ": " + project + ` forwards a preflight from an origin that is not allowed; this filter answers it with 403; add ` +
+			`"unmatched_preflights": "forward" to keep that, or "deny" to say that 403 is meant`; got != want {
 			t.Errorf("%s\nwant %s", got, want)
 		}
 	}
 	for _, c := range []struct{ name, json, want string }{
 		{"Envoy forwards", `{` + origins + `}`, "allow_origin_string_match unmatched-preflights"},
 		{"Envoy in camel case", `{"allowOriginStringMatch":[{"exact":"https://a.example"}]}`, "allowOriginStringMatch unmatched-preflights"},
-		{"Envoy by its type alone", `{"@type":"type.googleapis.com/envoy.config.route.v3.CorsPolicy","allow_origins":["https://a.example"]}`, "@type unmatched-preflights"},
+		{
+			"Envoy by its type alone", `{"@type":"type.googleapis.com/envoy.config.route.v3.CorsPolicy","allow_origins":["https://a.example"]}`,
+			"@type unmatched-preflights",
+		},
 		{"Envoy by its switch alone", with(`"filter_enabled":{"default_value":{"numerator":100}}`), "filter_enabled unmatched-preflights"},
 		{"in shadow mode as well", `{` + origins + `,"mode":"shadow"}`, "allow_origin_string_match unmatched-preflights"},
-		{"in a rule", `{"rules":[{"paths":["/a"],"policy":{` + origins + `}},{"policy":{"mode":"off"}}]}`, "rules[0].policy.allow_origin_string_match unmatched-preflights"},
+		{
+			"in a rule", `{"rules":[{"paths":["/a"],"policy":{` + origins + `}},{"policy":{"mode":"off"}}]}`,
+			"rules[0].policy.allow_origin_string_match unmatched-preflights",
+		},
 		{"Istio forwards", `{"allowOrigins":[{"exact":"https://a.example"}]}`, "allowOrigins unmatched-preflights"},
 		{"Istio's older list", `{"allowOrigin":["https://a.example"]}`, "allowOrigin unmatched-preflights"},
 		{"said by Envoy's key", `{` + origins + `,"forward_not_matching_preflights":false}`, ""},
@@ -314,13 +417,31 @@ func TestNotes(t *testing.T) {
 		{"our own fields", `{"allow_origins":[{"exact":"https://a.example"},"https://b.example"]}`, ""},
 		{"our own fields in camel case, or the Gateway API's", `{"allowOrigins":["https://a.example"],"maxAge":60}`, ""},
 		{"Higress answers by itself", `{"allow_origin_patterns":["https://*.a.example"]}`, ""},
-		{"the first key tells", `{"debug":false,` + origins + `,"filter_enabled":{"default_value":{"numerator":100}}}`, "allow_origin_string_match unmatched-preflights"},
-		{"the first key tells, of two projects", `{"allow_origin_patterns":["https://*.a.example"],"filter_enabled":{"default_value":{"numerator":100}}}`, ""},
+		{
+			"the first key tells", `{"debug":false,` + origins + `,"filter_enabled":{"default_value":{"numerator":100}}}`,
+			"allow_origin_string_match unmatched-preflights",
+		},
+		{
+			"the first key tells, of two projects",
+			`{"allow_origin_patterns":["https://*.a.example"],"filter_enabled":{"default_value":{"numerator":100}}}`, "",
+		},
 		{"rules without a policy for the rest", `{"rules":[{"paths":["/a"],"policy":{"mode":"off"}}]}`, "rules left-alone"},
 		{"rules and a policy for the rest", `{"rules":[{"paths":["/a"],"policy":{"mode":"off"}}],"mode":"off"}`, ""},
-		{"rules that leave nothing", `{"rules":[{"hosts":["a"],"policy":{"mode":"off"}},{"paths":["/a/*"],"policy":{"mode":"off"}},{"hosts":["*"],"paths":["/*"],"policy":{"mode":"off"}}]}`, ""},
-		{"rules that leave nothing together", `{"rules":[{"paths":[{"regex":"/[ab].*"}],"policy":{"mode":"off"}},{"paths":[{"regex":"/[^ab].*|/"}],"policy":{"mode":"off"}}]}`, ""},
-		{"rules that leave one path", `{"rules":[{"paths":[{"regex":"/[ab].*"}],"policy":{"mode":"off"}},{"paths":[{"regex":"/[^ab].*"}],"policy":{"mode":"off"}}]}`, "rules left-alone"},
+		{
+			"rules that leave nothing",
+			`{"rules":[{"hosts":["a"],"policy":{"mode":"off"}},{"paths":["/a/*"],"policy":{"mode":"off"}},` +
+				`{"hosts":["*"],"paths":["/*"],"policy":{"mode":"off"}}]}`,
+			"",
+		},
+		{
+			"rules that leave nothing together",
+			`{"rules":[{"paths":[{"regex":"/[ab].*"}],"policy":{"mode":"off"}},{"paths":[{"regex":"/[^ab].*|/"}],"policy":{"mode":"off"}}]}`, "",
+		},
+		{
+			"rules that leave one path",
+			`{"rules":[{"paths":[{"regex":"/[ab].*"}],"policy":{"mode":"off"}},{"paths":[{"regex":"/[^ab].*"}],"policy":{"mode":"off"}}]}`,
+			"rules left-alone",
+		},
 		{"an empty list tells nothing", `{"allowOrigins":[],"allow_origin_patterns":["https://*.a.example"]}`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

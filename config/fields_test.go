@@ -27,7 +27,10 @@ func TestFieldRefusals(t *testing.T) {
 			{json: `{"allow_origins":[]}`},
 			{json: `{"rules":[]}`, problems: "allow_origins missing"},
 			{json: `{"allow_origins":[],"allow_originsx":["a"]}`, problems: "allow_originsx unknown-key"},
-			{json: `{"allow_originsx":[],"allow_origins":[],"allow_origins.x":1,"allow_origins[0]":1}`, problems: "allow_originsx unknown-key, allow_origins.x unknown-key, allow_origins[0] unknown-key"},
+			{
+				json:     `{"allow_originsx":[],"allow_origins":[],"allow_origins.x":1,"allow_origins[0]":1}`,
+				problems: "allow_originsx unknown-key, allow_origins.x unknown-key, allow_origins[0] unknown-key",
+			},
 			{json: `{"rules":[],"rulesx":1}`, problems: "rulesx unknown-key, allow_origins missing"},
 			{json: `{"rules":{}}`, problems: "rules wrong-type"},
 			{json: `{"allow_origin_patterns":[]}`},
@@ -108,8 +111,16 @@ func TestFieldRefusals(t *testing.T) {
 			{json: with(`"allow_methods":["patch"]`), problems: "allow_methods[0] bad-method"},
 			{json: with(`"allow_methods":["Patch"]`), problems: "allow_methods[0] bad-method"},
 			{json: with(`"allow_methods":"PUT, patch"`), problems: "allow_methods bad-method"},
-			{json: with(`"allow_methods":["CONNECT","TRACE","TRACK","connect","Trace","track"]`), problems: "allow_methods[0] bad-method, allow_methods[1] bad-method, allow_methods[2] bad-method, allow_methods[3] bad-method, allow_methods[4] bad-method, allow_methods[5] bad-method"},
-			{json: with(`"allow_methods":["PUT","","P UT","PÜT","PUT\r\n","PUT,DELETE","po\u017ft"]`), problems: "allow_methods[1] bad-method, allow_methods[2] bad-method, allow_methods[3] bad-method, allow_methods[4] bad-method, allow_methods[5] bad-method, allow_methods[6] bad-method"},
+			{
+				json: with(`"allow_methods":["CONNECT","TRACE","TRACK","connect","Trace","track"]`),
+				problems: "allow_methods[0] bad-method, allow_methods[1] bad-method, allow_methods[2] bad-method, " +
+					"allow_methods[3] bad-method, allow_methods[4] bad-method, allow_methods[5] bad-method",
+			},
+			{
+				json: with(`"allow_methods":["PUT","","P UT","PÜT","PUT\r\n","PUT,DELETE","po\u017ft"]`),
+				problems: "allow_methods[1] bad-method, allow_methods[2] bad-method, allow_methods[3] bad-method, " +
+					"allow_methods[4] bad-method, allow_methods[5] bad-method, allow_methods[6] bad-method",
+			},
 			{json: with(`"allow_methods":"PUT,,DELETE"`), problems: "allow_methods bad-method"},
 			{json: with(`"allow_methods":"PUT,"`), problems: "allow_methods bad-method"},
 			{json: with(`"allow_methods":"PUT\uff0cDELETE"`), problems: "allow_methods bad-method"},
@@ -122,14 +133,30 @@ func TestFieldRefusals(t *testing.T) {
 			{json: with(`"allow_methods":""`)},
 		}},
 		{"request headers", []row{
-			{json: with(`"allow_headers":["x foo","","x:y","é","x\u0000","x-a,x-b"]`), problems: "allow_headers[0] bad-header, allow_headers[1] bad-header, allow_headers[2] bad-header, allow_headers[3] bad-header, allow_headers[4] bad-header, allow_headers[5] bad-header"},
+			{
+				json: with(`"allow_headers":["x foo","","x:y","é","x\u0000","x-a,x-b"]`),
+				problems: "allow_headers[0] bad-header, allow_headers[1] bad-header, allow_headers[2] bad-header, " +
+					"allow_headers[3] bad-header, allow_headers[4] bad-header, allow_headers[5] bad-header",
+			},
 			{json: with(`"allow_headers":["` + long + `"]`), problems: "allow_headers[0] bad-header"},
 			{json: with(`"allow_headers":["` + long[1:] + `"]`)},
-			{json: with(`"allow_headers":["origin","Cookie","sec-fetch-mode","proxy-foo"]`), warnings: "allow_headers[0] no-effect, allow_headers[1] no-effect, allow_headers[2] no-effect, allow_headers[3] no-effect"},
+			{
+				json:     with(`"allow_headers":["origin","Cookie","sec-fetch-mode","proxy-foo"]`),
+				warnings: "allow_headers[0] no-effect, allow_headers[1] no-effect, allow_headers[2] no-effect, allow_headers[3] no-effect",
+			},
 			{json: with(`"allow_headers":["X-Foo","x-foo"]`), warnings: "allow_headers[1] duplicate"},
 			{json: with(`"allow_headers":["*","x-foo","Authorization"]`), warnings: "allow_headers[1] covered"},
-			{json: with(`"allow_headers":["*","x-foo","authorization"],"allow_credentials":true`), warnings: "allow_headers[1] covered, allow_headers[2] covered"},
-			{json: with(`"allow_headers":["Access-Control-Allow-Origin","set-cookie","ETag","authorization","if-none-match","content-type","Vary","range"]`), warnings: "allow_headers[0] other-direction, allow_headers[1] no-effect, allow_headers[2] other-direction, allow_headers[6] other-direction"},
+			{
+				json:     with(`"allow_headers":["*","x-foo","authorization"],"allow_credentials":true`),
+				warnings: "allow_headers[1] covered, allow_headers[2] covered",
+			},
+			{
+				json: with(
+					`"allow_headers":["Access-Control-Allow-Origin","set-cookie","ETag","authorization","if-none-match","content-type","Vary","range"]`,
+				),
+				warnings: "allow_headers[0] other-direction, allow_headers[1] no-effect, allow_headers[2] " +
+					"other-direction, allow_headers[6] other-direction",
+			},
 			{json: with(`"allow_headers":"x-a, location"`), warnings: "allow_headers other-direction"},
 			{json: with(`"allow_headers":"*, *"`), warnings: "allow_headers duplicate"},
 		}},
@@ -137,17 +164,39 @@ func TestFieldRefusals(t *testing.T) {
 			{json: with(`"expose_headers":"*","allow_credentials":true`), warnings: "expose_headers expose-any-with-credentials"},
 			{json: with(`"expose_headers":["etag","*"],"allow_credentials":true`), warnings: "expose_headers[1] expose-any-with-credentials"},
 			{json: with(`"expose_headers":"*"`)},
-			{json: with(`"expose_headers":["*","etag","authorization"]`), warnings: "expose_headers[2] other-direction, expose_headers[1] covered, expose_headers[2] covered"},
-			{json: with(`"expose_headers":["Set-Cookie","set-cookie2","content-type"]`), warnings: "expose_headers[0] no-effect, expose_headers[1] no-effect, expose_headers[2] no-effect"},
-			{json: with(`"expose_headers":["Cookie","If-None-Match","access-control-request-method","x-request-id","Accept","Location","etag","www-authenticate"]`), warnings: "expose_headers[0] other-direction, expose_headers[1] other-direction, expose_headers[2] other-direction"},
+			{
+				json:     with(`"expose_headers":["*","etag","authorization"]`),
+				warnings: "expose_headers[2] other-direction, expose_headers[1] covered, expose_headers[2] covered",
+			},
+			{
+				json:     with(`"expose_headers":["Set-Cookie","set-cookie2","content-type"]`),
+				warnings: "expose_headers[0] no-effect, expose_headers[1] no-effect, expose_headers[2] no-effect",
+			},
+			{
+				json: with(
+					`"expose_headers":["Cookie","If-None-Match","access-control-request-method","x-request-id",` +
+						`"Accept","Location","etag","www-authenticate"]`,
+				),
+				warnings: "expose_headers[0] other-direction, expose_headers[1] other-direction, expose_headers[2] other-direction",
+			},
 			{json: with(`"expose_headers":["x foo"]`), problems: "expose_headers[0] bad-header"},
 		}},
 		{"an open way into a private network", []row{
 			{json: `{"allow_origins":["*"],"allow_private_network_access":true}`, warnings: "allow_private_network_access private-network"},
-			{json: `{"allow_origins":[{"regex":".*"}],"allowPrivateNetworkAccess":true}`, warnings: "allow_origins[0] matches-any-origin, allowPrivateNetworkAccess private-network"},
-			{json: `{"allow_origins":["https://a.example","http://b.example","http://*.c.example:*","http://localhost:3000"],"allow_private_network_access":true}`, warnings: "allow_origins[1] private-network, allow_origins[2] private-network"},
+			{
+				json:     `{"allow_origins":[{"regex":".*"}],"allowPrivateNetworkAccess":true}`,
+				warnings: "allow_origins[0] matches-any-origin, allowPrivateNetworkAccess private-network",
+			},
+			{
+				json: `{"allow_origins":["https://a.example","http://b.example","http://*.c.example:*",` +
+					`"http://localhost:3000"],"allow_private_network_access":true}`,
+				warnings: "allow_origins[1] private-network, allow_origins[2] private-network",
+			},
 			{json: `{"allow_origins":["https://a.example","http://127.0.0.1"],"allow_private_network_access":true}`},
-			{json: `{"allow_origins":[{"regex":"https?://(a|b)\\.example"}],"allow_private_network_access":true}`, warnings: "allow_origins[0] private-network"},
+			{
+				json:     `{"allow_origins":[{"regex":"https?://(a|b)\\.example"}],"allow_private_network_access":true}`,
+				warnings: "allow_origins[0] private-network",
+			},
 			{json: `{"allow_origins":[{"regex":"https://(a|b)\\.example"}],"allow_private_network_access":true}`},
 			{json: `{"allow_origins":["*"],"allow_private_network_access":false}`},
 		}},
@@ -162,8 +211,14 @@ func TestFieldRefusals(t *testing.T) {
 			{json: with(`"stat_prefix":"cors.my_shop-1"`)},
 		}},
 		{"waivers that nothing needs", []row{
-			{json: with(`"dangerously_tolerate":["null-origin","any-origin-with-credentials"]`), warnings: "dangerously_tolerate[0] no-effect, dangerously_tolerate[1] no-effect"},
-			{json: with(`"dangerously_tolerate":["null-origin","null-origin"]`), warnings: "dangerously_tolerate[1] duplicate, dangerously_tolerate[0] no-effect"},
+			{
+				json:     with(`"dangerously_tolerate":["null-origin","any-origin-with-credentials"]`),
+				warnings: "dangerously_tolerate[0] no-effect, dangerously_tolerate[1] no-effect",
+			},
+			{
+				json:     with(`"dangerously_tolerate":["null-origin","null-origin"]`),
+				warnings: "dangerously_tolerate[1] duplicate, dangerously_tolerate[0] no-effect",
+			},
 		}},
 	} {
 		t.Run(group.name, func(t *testing.T) { checkRows(t, group.rows) })
@@ -186,18 +241,33 @@ func TestFieldsAreCompiled(t *testing.T) {
 		want    func(*Policy)
 	}{
 		{"defaults", `"debug":false`, func(p *Policy) {}},
-		{"methods are joined in their order and upper-cased as browsers do", `"allow_methods":["put","PATCH","Delete","PROPFIND","propfind"]`, func(p *Policy) { p.AllowMethods = "PUT, PATCH, DELETE, PROPFIND, propfind" }},
-		{"a comma-separated string is a list", `"allow_methods":" PUT ,\tDELETE","allow_headers":"X-A,x-b","expose_headers":"ETag"`, func(p *Policy) {
-			p.AllowMethods, p.AllowHeaders, p.ExposeHeaders = "PUT, DELETE", "x-a, x-b", "etag"
-		}},
-		{"duplicates are sent once", `"allow_methods":["PUT","put"],"allow_headers":["X-A","x-a"],"expose_headers":["a","A","b"]`, func(p *Policy) {
-			p.AllowMethods, p.AllowHeaders, p.ExposeHeaders = "PUT", "x-a", "a, b"
-		}},
+		{
+			"methods are joined in their order and upper-cased as browsers do", `"allow_methods":["put","PATCH","Delete","PROPFIND","propfind"]`,
+			func(p *Policy) { p.AllowMethods = "PUT, PATCH, DELETE, PROPFIND, propfind" },
+		},
+		{
+			"a comma-separated string is a list", `"allow_methods":" PUT ,\tDELETE","allow_headers":"X-A,x-b","expose_headers":"ETag"`,
+			func(p *Policy) {
+				p.AllowMethods, p.AllowHeaders, p.ExposeHeaders = "PUT, DELETE", "x-a, x-b", "etag"
+			},
+		},
+		{
+			"duplicates are sent once", `"allow_methods":["PUT","put"],"allow_headers":["X-A","x-a"],"expose_headers":["a","A","b"]`,
+			func(p *Policy) {
+				p.AllowMethods, p.AllowHeaders, p.ExposeHeaders = "PUT", "x-a", "a, b"
+			},
+		},
 		{"any method", `"allow_methods":["PUT","*"]`, func(p *Policy) { p.AllowMethods = "*" }},
-		{"any method with credentials is echoed", `"allow_methods":"*","allow_credentials":true`, func(p *Policy) { p.AllowMethods, p.EchoMethod, p.Credentials = "*", true, true }},
+		{
+			"any method with credentials is echoed", `"allow_methods":"*","allow_credentials":true`,
+			func(p *Policy) { p.AllowMethods, p.EchoMethod, p.Credentials = "*", true, true },
+		},
 		{"any header", `"allow_headers":["*"]`, func(p *Policy) { p.AllowHeaders = "*" }},
 		{"any header and authorization", `"allow_headers":["Authorization","x-a","*"]`, func(p *Policy) { p.AllowHeaders = "*, authorization" }},
-		{"any header with credentials is echoed", `"allow_headers":["*","authorization"],"allow_credentials":true`, func(p *Policy) { p.AllowHeaders, p.EchoHeaders, p.Credentials = "*", true, true }},
+		{
+			"any header with credentials is echoed", `"allow_headers":["*","authorization"],"allow_credentials":true`,
+			func(p *Policy) { p.AllowHeaders, p.EchoHeaders, p.Credentials = "*", true, true },
+		},
 		{"any response header", `"expose_headers":["x-a","*"]`, func(p *Policy) { p.ExposeHeaders = "*" }},
 		{"seconds", `"max_age":600`, func(p *Policy) { p.MaxAge = "600" }},
 		{"seconds as a Struct writes them", `"max_age":600.0`, func(p *Policy) { p.MaxAge = "600" }},
@@ -213,11 +283,20 @@ func TestFieldsAreCompiled(t *testing.T) {
 		{"the longest age", `"max_age":2147483647`, func(p *Policy) { p.MaxAge = "2147483647" }},
 		{"a status as a Struct writes it", `"preflight_status":2e2`, func(p *Policy) { p.PreflightStatus = 200 }},
 		{"the last status", `"preflight_status":299`, func(p *Policy) { p.PreflightStatus = 299 }},
-		{"the switches", `"allow_credentials":true,"allow_private_network_access":true,"debug":true`, func(p *Policy) { p.Credentials, p.PrivateNetwork, p.Debug = true, true, true }},
-		{"the choices", `"unmatched_preflights":"forward","disallowed_requests":"reject","upstream_headers":"preserve","mode":"shadow"`, func(p *Policy) {
-			p.ForwardUnmatched, p.Reject, p.Preserve, p.Mode = true, true, true, Shadow
-		}},
-		{"the choices' defaults spelled out", `"unmatched_preflights":"deny","disallowed_requests":"forward","upstream_headers":"override","mode":"enforce"`, func(p *Policy) {}},
+		{
+			"the switches", `"allow_credentials":true,"allow_private_network_access":true,"debug":true`,
+			func(p *Policy) { p.Credentials, p.PrivateNetwork, p.Debug = true, true, true },
+		},
+		{
+			"the choices", `"unmatched_preflights":"forward","disallowed_requests":"reject","upstream_headers":"preserve","mode":"shadow"`,
+			func(p *Policy) {
+				p.ForwardUnmatched, p.Reject, p.Preserve, p.Mode = true, true, true, Shadow
+			},
+		},
+		{
+			"the choices' defaults spelled out",
+			`"unmatched_preflights":"deny","disallowed_requests":"forward","upstream_headers":"override","mode":"enforce"`, func(p *Policy) {},
+		},
 		{"camel case", `"allowMethods":["PUT"],"maxAge":"1s","allowPrivateNetworkAccess":true,"disallowedRequests":"reject"`, func(p *Policy) {
 			p.AllowMethods, p.MaxAge, p.PrivateNetwork, p.Reject = "PUT", "1", true, true
 		}},
@@ -243,10 +322,22 @@ func TestAllowsMethodAndHeader(t *testing.T) {
 		methods, noMethods, headers, noHeaders string
 	}{
 		{"nothing listed", `"debug":false`, "GET HEAD POST", "PUT get OPTIONS TRACE", "", "x-a authorization"},
-		{"lists", `"allow_methods":["put","PATCH"],"allow_headers":["X-A"]`, "GET PUT PATCH", "put patch DELETE *", "x-a X-A", "x-b * x-a,x-a authorization"},
-		{"any without credentials", `"allow_methods":"*","allow_headers":"*"`, "GET PUT patch FOO *", "TRACE connect P(T", "x-a * cookie", "authorization Authorization x:y"},
-		{"any and authorization", `"allow_methods":"*","allow_headers":"*,authorization"`, "PUT", "TRACK", "x-a authorization AUTHORIZATION", "x:y"},
-		{"any with credentials", `"allow_methods":"*","allow_headers":"*","allow_credentials":true`, "PUT FOO", "TRACE P(T", "x-a authorization", "x:y é"},
+		{
+			"lists", `"allow_methods":["put","PATCH"],"allow_headers":["X-A"]`, "GET PUT PATCH", "put patch DELETE *", "x-a X-A",
+			"x-b * x-a,x-a authorization",
+		},
+		{
+			"any without credentials", `"allow_methods":"*","allow_headers":"*"`, "GET PUT patch FOO *", "TRACE connect P(T", "x-a * cookie",
+			"authorization Authorization x:y",
+		},
+		{
+			"any and authorization", `"allow_methods":"*","allow_headers":"*,authorization"`, "PUT", "TRACK", "x-a authorization AUTHORIZATION",
+			"x:y",
+		},
+		{
+			"any with credentials", `"allow_methods":"*","allow_headers":"*","allow_credentials":true`, "PUT FOO", "TRACE P(T",
+			"x-a authorization", "x:y é",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := mustParse(t, with(c.members)).Default
@@ -295,11 +386,17 @@ func TestSummary(t *testing.T) {
 	for json, want := range map[string]string{
 		`{"mode":"off"}`:          "mode off",
 		`{"allow_origins":["*"]}`: "mode enforce, any origin",
-		`{"allow_origins":["https://a.example","null",{"regex":"https://b\\.example"}],"allow_credentials":true,"allow_methods":"PUT","allow_headers":"X-A","expose_headers":"ETag","max_age":60,"mode":"shadow","dangerously_tolerate":["null-origin"]}`: "mode shadow, 3 origins, with credentials, methods PUT, headers x-a, exposes etag, max-age 60; waives null-origin",
+		`{"allow_origins":["https://a.example","null",{"regex":"https://b\\.example"}],"allow_credentials":true,` +
+			`"allow_methods":"PUT","allow_headers":"X-A","expose_headers":"ETag","max_age":60,` +
+			`"mode":"shadow","dangerously_tolerate":["null-origin"]}`: "mode shadow, 3 origins, with credentials, methods PUT, headers x-a, exposes " +
+			"etag, max-age 60; waives null-origin",
 		`{"allow_origins":[]}`: "mode enforce, nobody",
-		`{"rules":[{"policy":{"allow_origins":[{"origin":"*","dangerously_tolerate":["any-origin-with-credentials"]},"null"],"dangerously_tolerate":["null-origin"],"allow_credentials":true}}]}`: "1 rule; other requests left alone; waives any-origin-with-credentials null-origin",
+		`{"rules":[{"policy":{"allow_origins":[{"origin":"*",` +
+			`"dangerously_tolerate":["any-origin-with-credentials"]},"null"],` +
+			`"dangerously_tolerate":["null-origin"],"allow_credentials":true}}]}`: "1 rule; other requests left alone; waives any-origin-with-credentials null-origin",
 		`{"rules":[{"policy":{"mode":"off"}}]}`: "1 rule; other requests left alone",
-		`{"rules":[{"paths":["/a"],"policy":{"mode":"off"}},{"policy":{"mode":"off"}}],"allow_origins":["https://a.example"]}`: "2 rules; mode enforce, 1 origin",
+		`{"rules":[{"paths":["/a"],"policy":{"mode":"off"}},{"policy":{"mode":"off"}}],` +
+			`"allow_origins":["https://a.example"]}`: "2 rules; mode enforce, 1 origin",
 	} {
 		if got, want := mustParse(t, json).Summary(), want+"; hash "+hashOfText(json); got != want {
 			t.Errorf("%s\n got %q\nwant %q", json, got, want)
@@ -308,7 +405,9 @@ func TestSummary(t *testing.T) {
 }
 
 func TestKnownKeys(t *testing.T) {
-	for _, key := range []string{"allow_origins", "allowOrigins", "rules", "stat_prefix", "statPrefix", "allow_origin_string_match", "@type", "filterEnabled"} {
+	for _, key := range []string{
+		"allow_origins", "allowOrigins", "rules", "stat_prefix", "statPrefix", "allow_origin_string_match", "@type", "filterEnabled",
+	} {
 		if !KnownKey(key) {
 			t.Errorf("%s is not known", key)
 		}

@@ -44,9 +44,12 @@ func TestTextOfManyMistakes(t *testing.T) {
   "stat_prefix": true,
   "rules": [{"name": false, "paths": ["/~a?b", "/~a#b", "/é"], "policy": {"mode": "off"}}]
 }`,
-		`{"allow_origins": [{"prefix": "https://a"}, {}, {"exact": "https://a.example", "regex": "x"}, {"safe_regex": {}}, {"exact": "https://*.a.example"}, {"exact": ""}, {"regex": ""}]}`,
-		`{"allow_origins": ["file://", "https://*", "http://*:8080", "moz-extension://*", "chrome-extension://*", "app://*", "moz-extension://", "chrome-extension://abc*", "capacitor://{x}", {"exact": "app://*"}], "allow_credentials": true}`,
-		`{"allow_origins": ["https://*", "http://*:8080", "moz-extension://*", "https://a.example", "file:///home"], "allow_private_network_access": true}`,
+		`{"allow_origins": [{"prefix": "https://a"}, {}, {"exact": "https://a.example", "regex": "x"}, ` +
+			`{"safe_regex": {}}, {"exact": "https://*.a.example"}, {"exact": ""}, {"regex": ""}]}`,
+		`{"allow_origins": ["file://", "https://*", "http://*:8080", "moz-extension://*", "chrome-extension://*", ` +
+			`"app://*", "moz-extension://", "chrome-extension://abc*", "capacitor://{x}", {"exact": "app://*"}], "allow_credentials": true}`,
+		`{"allow_origins": ["https://*", "http://*:8080", "moz-extension://*", "https://a.example", ` +
+			`"file:///home"], "allow_private_network_access": true}`,
 		"",
 		protobuf("allow_origins", "x"),
 	} {

@@ -15,7 +15,8 @@ func TestHash(t *testing.T) {
 		t.Errorf("%q has not 12 digits", want)
 	}
 	for _, same := range []string{
-		`{ "max_age" : 600.0,` + "\n\t" + `"y":0.5, "allow_origins" : [ "https:\/\/a.example", {"regex":"\u0062"} ], "x":null, "debug":true }` + "\n",
+		`{ "max_age" : 600.0,` + "\n\t" + `"y":0.5, "allow_origins" : [ "https:\/\/a.example", {"regex":"\u0062"} ], "x":null, "debug":true }` +
+			"\n",
 		`{"x":null,"debug":true,"max_age":6e2,"y":0.5,"allow_origins":["https://a.example",{"regex":"b"}]}`,
 	} {
 		if got := hashOfText(same); got != want {
@@ -24,7 +25,8 @@ func TestHash(t *testing.T) {
 	}
 	seen := map[string]string{}
 	for _, other := range []string{
-		text, `{}`, `[]`, `""`, `"{"`, `0`, `"0"`, `null`, `"null"`, `{"a":"b"}`, `{"b":"a"}`, `{"a":["b"]}`, `["a","b"]`, `["b","a"]`, `["a",["b"]]`, `[["a"],"b"]`, `["ab"]`,
+		text, `{}`, `[]`, `""`, `"{"`, `0`, `"0"`, `null`, `"null"`, `{"a":"b"}`, `{"b":"a"}`, `{"a":["b"]}`, `["a","b"]`, `["b","a"]`,
+		`["a",["b"]]`, `[["a"],"b"]`, `["ab"]`,
 		`{"a":{"b":1}}`, `{"a":1,"b":2}`, `{"a":2,"b":1}`, `{"a":0.5}`, `{"a":0.25}`, `{"a":true}`, `{"a":false}`,
 	} {
 		hash := hashOfText(other)

@@ -15,7 +15,8 @@ func TestTruncatedJSONIsRefused(t *testing.T) {
 	for i := range whole {
 		plugin, _, err := Parse([]byte(whole[:i]))
 		problems, _ := err.(Problems)
-		if plugin != nil || len(problems) != 1 || problems[0].Path != "" || problems[0].Code != Malformed && (i > 0 || problems[0].Code != Missing) {
+		if plugin != nil || len(problems) != 1 || problems[0].Path != "" || problems[0].Code != Malformed && (i > 0 ||
+			problems[0].Code != Missing) {
 			t.Errorf("the first %d bytes: %v", i, err)
 		}
 	}
@@ -69,7 +70,8 @@ func TestJSON(t *testing.T) {
 			{json: `{"stat_prefix":"\"` + strings.Repeat("[", 100) + `",` + ok + "}", problems: "stat_prefix bad-value"},
 		}},
 		{"the document is an object", []row{
-			{json: "[]", problems: "wrong-type"}, {json: "null", problems: "wrong-type"}, {json: `"x"`, problems: "wrong-type"}, {json: "1", problems: "wrong-type"}, {json: "true", problems: "wrong-type"},
+			{json: "[]", problems: "wrong-type"}, {json: "null", problems: "wrong-type"}, {json: `"x"`, problems: "wrong-type"},
+			{json: "1", problems: "wrong-type"}, {json: "true", problems: "wrong-type"},
 		}},
 		{"a key stands once, however it is written", []row{
 			{json: "{" + ok + "," + ok + "}", problems: "allow_origins duplicate-key"},
@@ -78,7 +80,10 @@ func TestJSON(t *testing.T) {
 			{json: "{" + ok + `,"debug":true,"debug":true,"debug":false}`, problems: "debug duplicate-key, debug duplicate-key"},
 			{json: "{" + ok + `,"rules":[],"rules":[]}`, problems: "rules duplicate-key"},
 			{json: `{"rules":[{"policy":{"mode":"off"},"pol\u0069cy":{"mode":"off"}}]}`, problems: "rules[0].policy duplicate-key"},
-			{json: `{"allow_origins":[{"exact":"https://a.example","exact":"https://b.example"}]}`, problems: "allow_origins[0].exact duplicate-key"},
+			{
+				json:     `{"allow_origins":[{"exact":"https://a.example","exact":"https://b.example"}]}`,
+				problems: "allow_origins[0].exact duplicate-key",
+			},
 		}},
 		{"keys in camel case and with escapes mean the same", []row{
 			{json: `{"allow\u004frigins":["https://a.example"],"preflightStatus":200,"unmatchedPreflights":"forward","statPrefix":"x"}`},
@@ -128,7 +133,8 @@ func TestRemediesNameTheNearestWord(t *testing.T) {
 // TestNearestWords holds how far a slip may go: half the letters of the word.
 func TestNearestWords(t *testing.T) {
 	for _, c := range []struct{ word, known, want string }{
-		{"ab", "ax", "ax"}, {"ab", "xy", ""}, {"a", "b", ""}, {"abc", "abx", "abx"}, {"abc", "axy", ""}, {"abcd", "abxy", "abxy"}, {"abcd", "axyz", ""},
+		{"ab", "ax", "ax"}, {"ab", "xy", ""}, {"a", "b", ""}, {"abc", "abx", "abx"}, {"abc", "axy", ""}, {"abcd", "abxy", "abxy"},
+		{"abcd", "axyz", ""},
 		{"ABx", "abz aby", "abz"}, {"abx", "abyz aby abz", "aby"}, {"", "a", ""}, {"abcd", "", ""},
 	} {
 		want := "known here: " + strings.Join(strings.Fields(c.known), ", ")
@@ -176,8 +182,10 @@ func TestEdits(t *testing.T) {
 
 func TestMalformedJSONIsPlaced(t *testing.T) {
 	for json, want := range map[string]string{
-		"{\n  \"debug\": true\n  \"mode\": \"off\"\n}": "invalid character '\"' after object key:value pair at line 3, column 3; write one JSON object and nothing after it",
-		"{\"mode\":\n\"of":      "the JSON ends in the middle, at line 2, column 4; look for a missing bracket or quote, or for a template that cut it",
+		"{\n  \"debug\": true\n  \"mode\": \"off\"\n}": "invalid character '\"' after object key:value pair at line 3, column 3; " +
+			"write one JSON object and nothing after it",
+		"{\"mode\":\n\"of": "the JSON ends in the middle, at line 2, column 4; look for a missing bracket " +
+			"or quote, or for a template that cut it",
 		"{\"mode\": \"é\xff\"}": "invalid UTF-8 at line 1, column 12; save the configuration as UTF-8",
 		"{} {}":                 "invalid character '{' after top-level value at line 1, column 4; write one JSON object and nothing after it",
 		strings.Repeat("[", 65): "nested deeper than 64 levels at line 1, column 65; no setting needs that; look for a bracket too many",
@@ -212,7 +220,8 @@ func TestBinaryConfigurations(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"\xff\xfe{\x00", "{\"stat_prefix\":\"\x01\"}", "\n{ \n\"\x01", " { }\x00", "{", "{ \x09", "{'debug':true}", "caf\xe9", "\x80\x01", "allow_origins:\n\t- x\r\n", "\xff\x01",
+		"\xff\xfe{\x00", "{\"stat_prefix\":\"\x01\"}", "\n{ \n\"\x01", " { }\x00", "{", "{ \x09", "{'debug':true}", "caf\xe9", "\x80\x01",
+		"allow_origins:\n\t- x\r\n", "\xff\x01",
 	} {
 		if _, _, err := Parse([]byte(text)); err == nil || err.Error() == binary {
 			t.Errorf("%q: %v", text, err)
@@ -246,9 +255,12 @@ func TestMessagesFitALine(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{
-		sample, "", "{}", "[]", `{"allow_origins":["*"],"allow_credentials":true}`, `{"allow_origins":[{"regex":"https://.*\\.a\\.example|b"}],"expose_headers":"*"}`,
-		`{"filter_enabled":{"default_value":{"numerator":100,"denominator":"MILLION"}}}`, `{"rules":[{"paths":["/*"],"policy":{"mode":"off"}}],"max_age":"1h"}`,
-		`{"allow_origins":[{"prefix":"https://a"},{"suffix":".a"},{"contains":"a","ignore_case":true}],"dangerously_tolerate":["loose-origin-match"],"allow_credentials":true}`,
+		sample, "", "{}", "[]", `{"allow_origins":["*"],"allow_credentials":true}`,
+		`{"allow_origins":[{"regex":"https://.*\\.a\\.example|b"}],"expose_headers":"*"}`,
+		`{"filter_enabled":{"default_value":{"numerator":100,"denominator":"MILLION"}}}`,
+		`{"rules":[{"paths":["/*"],"policy":{"mode":"off"}}],"max_age":"1h"}`,
+		`{"allow_origins":[{"prefix":"https://a"},{"suffix":".a"},{"contains":"a","ignore_case":true}],` +
+			`"dangerously_tolerate":["loose-origin-match"],"allow_credentials":true}`,
 	} {
 		f.Add(s, "https://a.example")
 	}
@@ -274,7 +286,8 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%+v", policy)
 		}
 		for _, p := range plugin.Policies() {
-			if p.PreflightStatus < 200 || p.PreflightStatus > 299 || strings.ContainsAny(p.AllowMethods+p.AllowHeaders+p.ExposeHeaders+p.MaxAge, "\r\n\x00") {
+			if p.PreflightStatus < 200 || p.PreflightStatus > 299 ||
+				strings.ContainsAny(p.AllowMethods+p.AllowHeaders+p.ExposeHeaders+p.MaxAge, "\r\n\x00") {
 				t.Fatalf("%+v", p)
 			}
 			if p.Origins.Match(value) == Matches && p.Origins.Match(value+"/") == Matches {

@@ -16,16 +16,28 @@ import (
 // danger is waived.
 func TestTheWitness(t *testing.T) {
 	for _, c := range []struct{ matcher, unlisted, count string }{
-		{`{"regex": "^https://.*example\\.co\\.uk$"}`, "https://aexample.co.uk", "an unlimited number of domains, including ones anyone can register"},
+		{
+			`{"regex": "^https://.*example\\.co\\.uk$"}`, "https://aexample.co.uk",
+			"an unlimited number of domains, including ones anyone can register",
+		},
 		{`{"regex": "^https://app\\.[a-z]+\\.com$"}`, "https://app.a.com", "an unlimited number of domains, including ones anyone can register"},
-		{`{"regex": "^https://app\\..*example\\.com$"}`, "https://app.aexample.com", "an unlimited number of domains, including ones anyone can register"},
+		{
+			`{"regex": "^https://app\\..*example\\.com$"}`, "https://app.aexample.com",
+			"an unlimited number of domains, including ones anyone can register",
+		},
 		{`{"regex": "^https://(.+)\\.example\\.com(\\.[a-z]{2})?$"}`, "https://a.example.com.om", "677 registrable domains"},
 		{`{"regex": "^https://www\\.example\\.[a-z]{2,3}$"}`, "https://www.example.aa", "more than 1,000 registrable domains"},
-		{`{"regex": "^https://[\\w-]+\\.vercel\\.app$"}`, "https://a.vercel.app", "an unlimited number of domains, including ones anyone can register"},
+		{
+			`{"regex": "^https://[\\w-]+\\.vercel\\.app$"}`, "https://a.vercel.app",
+			"an unlimited number of domains, including ones anyone can register",
+		},
 		{`{"regex": "^https://example\\.c[a-z]$"}`, "https://example.ca", "26 registrable domains"},
 		{`{"regex": "^https?://example.com$"}`, "https://exampleacom", "39 registrable domains"},
 		{`{"suffix": "example.co.uk"}`, "https://aexample.co.uk", "an unlimited number of domains, including ones anyone can register"},
-		{`{"contains": "EXAMPLE.com", "ignore_case": true}`, "https://aexample.com", "an unlimited number of domains, including ones anyone can register"},
+		{
+			`{"contains": "EXAMPLE.com", "ignore_case": true}`, "https://aexample.com",
+			"an unlimited number of domains, including ones anyone can register",
+		},
 		{`{"prefix": "https://example.co"}`, "https://example.coo", "an unlimited number of domains, including ones anyone can register"},
 		{`{"regex": "http://.*\\.com"}`, "http://a.com", "an unlimited number of domains, including ones anyone can register"},
 	} {
@@ -40,12 +52,15 @@ func TestTheWitness(t *testing.T) {
 		if problems[0].Reason != want {
 			t.Errorf("%s %s\nwant %s", c.matcher, problems[0].Reason, want)
 		}
-		waived := mustParse(t, strings.Replace(text, `"loose-origin-match"`, `"loose-origin-match", "any-origin-with-credentials", "insecure-origin"`, 1))
+		waived := mustParse(
+			t, strings.Replace(text, `"loose-origin-match"`, `"loose-origin-match", "any-origin-with-credentials", "insecure-origin"`, 1),
+		)
 		var buf origin.Buffer
 		if o, ok := origin.Parse(c.unlisted, &buf); !ok || !o.Serialized() || waived.Default.Origins.Match(c.unlisted) != Matches {
 			t.Errorf("%s: the filter itself does not let %s in", c.matcher, c.unlisted)
 		}
-		if m := regexp.MustCompile(`"regex": "(.*)"`).FindStringSubmatch(c.matcher); m != nil && !regexp.MustCompile(`\A(?:`+strings.ReplaceAll(m[1], `\\`, `\`)+`)\z`).MatchString(c.unlisted) {
+		if m := regexp.MustCompile(`"regex": "(.*)"`).FindStringSubmatch(c.matcher); m != nil &&
+			!regexp.MustCompile(`\A(?:`+strings.ReplaceAll(m[1], `\\`, `\`)+`)\z`).MatchString(c.unlisted) {
 			t.Errorf("%s: Go's regexp does not let %s in", c.matcher, c.unlisted)
 		}
 	}
@@ -76,12 +91,18 @@ func TestCostlyMatchers(t *testing.T) {
 		{strings.Join(many, ","), "allow_origins[", "together with the other matchers"},
 	} {
 		for _, credentials := range []string{"false", "true"} {
-			_, _, err := Parse([]byte(`{"allow_origins": [` + c.origins + `], "allow_credentials": ` + credentials + `, "dangerously_tolerate": ["loose-origin-match", "any-origin-with-credentials", "insecure-origin"]}`))
+			_, _, err := Parse(
+				[]byte(
+					`{"allow_origins": [` + c.origins + `], "allow_credentials": ` + credentials + `, "dangerously_tolerate": ["loose-origin-match", ` +
+						`"any-origin-with-credentials", "insecure-origin"]}`,
+				),
+			)
 			var problems Problems
 			if c.at == "" && err == nil {
 				continue
 			}
-			if !errors.As(err, &problems) || problems.Count() > 2 || problems[0].Code != Costly || !strings.HasPrefix(problems[0].Path, c.at) || !strings.Contains(problems[0].Reason, c.reason) {
+			if !errors.As(err, &problems) || problems.Count() > 2 || problems[0].Code != Costly || !strings.HasPrefix(problems[0].Path, c.at) ||
+				!strings.Contains(problems[0].Reason, c.reason) {
 				t.Errorf("%.60s: %v", c.origins, err)
 			}
 		}
@@ -118,15 +139,34 @@ func TestMatchersThatOthersCover(t *testing.T) {
 		{json: `{"allow_origins":["https://*.a.example",{"regex":"https://(x|y)\\.a\\.example"}]}`, warnings: "allow_origins[1] covered"},
 		{json: `{"allow_origins":["https://x.a.example",{"regex":"https://[a-z]\\.a\\.example"}]}`, warnings: "allow_origins[0] covered"},
 		{json: `{"allow_origins":["https://x.a.example:8443",{"regex":"https://[a-z]\\.a\\.example"}]}`},
-		{json: `{"allow_origins":[{"regex":"https://[a-z]\\.a\\.example"},{"regex":"https://(x|y)\\.a\\.example"}]}`, warnings: "allow_origins[1] covered"},
-		{json: `{"allow_origins":[{"regex":"https://(x|y)\\.a\\.example"},{"regex":"https://[a-z]\\.a\\.example"}]}`, warnings: "allow_origins[0] covered"},
+		{
+			json:     `{"allow_origins":[{"regex":"https://[a-z]\\.a\\.example"},{"regex":"https://(x|y)\\.a\\.example"}]}`,
+			warnings: "allow_origins[1] covered",
+		},
+		{
+			json:     `{"allow_origins":[{"regex":"https://(x|y)\\.a\\.example"},{"regex":"https://[a-z]\\.a\\.example"}]}`,
+			warnings: "allow_origins[0] covered",
+		},
 		{json: `{"allow_origins":[{"regex":"https://(x|y)\\.a\\.example"},{"regex":"https://(y|z)\\.a\\.example"}]}`},
 		{json: `{"allow_origins":["*",{"regex":"https://(x|y)\\.a\\.example"}]}`, warnings: "allow_origins[1] covered"},
 		// Of many patterns the single origins alone are looked at.
-		{json: `{"allow_origins":["https://*.y.a.example","https://x.a.example","https://x.a.example:8443",` + others(20) + `{"regex":"https://([a-z]\\.)+a\\.example"}]}`, warnings: "allow_origins[1] covered"},
-		{json: `{"allow_origins":["https://*.a.example","https://a.example:*",` + others(20) + `{"regex":"https://.\\.a\\.example|https://a\\.example:."}]}`}, // the text of both matches
-		{json: `{"allow_origins":["https://x.a.example",` + others(15) + `{"regex":"https://[a-z]\\.a\\.example"}]}`, warnings: "allow_origins[0] covered"},
-		{json: `{"allow_origins":["https://x.a.example",` + others(16) + `{"regex":"https://[a-z]\\.a\\.example"}]}`, warnings: "allow_origins[0] covered"},
+		{
+			json: `{"allow_origins":["https://*.y.a.example","https://x.a.example","https://x.a.example:8443",` + others(20) +
+				`{"regex":"https://([a-z]\\.)+a\\.example"}]}`,
+			warnings: "allow_origins[1] covered",
+		},
+		{
+			json: `{"allow_origins":["https://*.a.example","https://a.example:*",` + others(20) +
+				`{"regex":"https://.\\.a\\.example|https://a\\.example:."}]}`,
+		}, // the text of both matches
+		{
+			json:     `{"allow_origins":["https://x.a.example",` + others(15) + `{"regex":"https://[a-z]\\.a\\.example"}]}`,
+			warnings: "allow_origins[0] covered",
+		},
+		{
+			json:     `{"allow_origins":["https://x.a.example",` + others(16) + `{"regex":"https://[a-z]\\.a\\.example"}]}`,
+			warnings: "allow_origins[0] covered",
+		},
 		// A matcher is compared with so many others.
 		{json: `{"allow_origins":[` + matchers(16) + `{"regex":"https://h0\\.(b|c)\\.example"}]}`, warnings: "allow_origins[16] covered"},
 		{json: `{"allow_origins":[` + matchers(17) + `{"regex":"https://h0\\.(b|c)\\.example"}]}`},
@@ -144,12 +184,18 @@ func TestMatchersShareAnAutomaton(t *testing.T) {
 		t.Errorf("%d automata for 200 matchers", n)
 	}
 	for i := range 200 {
-		if p.Origins.Match(fmt.Sprintf("https://www.shop%d.example", i)) != Matches || p.Origins.Match(fmt.Sprintf("https://x.shop%d.example", i)) != NoMatch {
+		if p.Origins.Match(fmt.Sprintf("https://www.shop%d.example", i)) != Matches ||
+			p.Origins.Match(fmt.Sprintf("https://x.shop%d.example", i)) != NoMatch {
 			t.Fatalf("shop %d is matched wrongly", i)
 		}
 	}
 	// What does not fit one automaton is compared with several.
-	wide := []string{`{"regex": "https://[ab]*a[ab]{10}\\.example"}`, `{"regex": "https://[ab]*b[ab]{10}\\.[cd]example"}`, `{"regex": "https://[ab]*ab[ab]{9}\\.[ef]example"}`, `{"regex": "https://[ab]*ba[ab]{9}\\.[gh]example"}`}
+	wide := []string{
+		`{"regex": "https://[ab]*a[ab]{10}\\.example"}`,
+		`{"regex": "https://[ab]*b[ab]{10}\\.[cd]example"}`,
+		`{"regex": "https://[ab]*ab[ab]{9}\\.[ef]example"}`,
+		`{"regex": "https://[ab]*ba[ab]{9}\\.[gh]example"}`,
+	}
 	plugin, verdict := judge(t, `{"allow_origins": [`+strings.Join(wide, ",")+`]}`)
 	if strings.Contains(fmt.Sprint(verdict), "covered") {
 		t.Errorf("%q", verdict)
@@ -158,7 +204,9 @@ func TestMatchersShareAnAutomaton(t *testing.T) {
 	if n := len(p.Origins.automata); n < 2 {
 		t.Errorf("%d automata", n)
 	}
-	for _, s := range []string{"https://aaaaaaaaaaa.example", "https://bbbbbbbbbbb.cexample", "https://abbbbbbbbbb.eexample", "https://baaaaaaaaaa.hexample"} {
+	for _, s := range []string{
+		"https://aaaaaaaaaaa.example", "https://bbbbbbbbbbb.cexample", "https://abbbbbbbbbb.eexample", "https://baaaaaaaaaa.hexample",
+	} {
 		if p.Origins.Match(s) != Matches {
 			t.Errorf("%s does not match", s)
 		}

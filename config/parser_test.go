@@ -16,12 +16,17 @@ import (
 // nothing of them is left, and one that is in effect stays as it is.
 func TestRecycledMemoryChangesNothing(t *testing.T) {
 	entries := []string{
-		`{"allow_origins": ["https://a.example", "https://*.b.example:8443", "null"], "dangerously_tolerate": ["null-origin"], "allow_credentials": true}`,
-		`{"allow_origins": ["*"], "allow_methods": ["PUT", "PATCH"], "allow_headers": ["x-a", "authorization"], "expose_headers": "x-b, x-c", "debug": true, "stat_prefix": "shop"}`,
-		`{"allow_origins": ["https://c.example:[1,2,3]"], "timing_allow_origins": ["https://a.example", "https://*.b.example"], "max_age": "10m", "mode": "shadow"}`,
+		`{"allow_origins": ["https://a.example", "https://*.b.example:8443", "null"], ` +
+			`"dangerously_tolerate": ["null-origin"], "allow_credentials": true}`,
+		`{"allow_origins": ["*"], "allow_methods": ["PUT", "PATCH"], "allow_headers": ["x-a", "authorization"], ` +
+			`"expose_headers": "x-b, x-c", "debug": true, "stat_prefix": "shop"}`,
+		`{"allow_origins": ["https://c.example:[1,2,3]"], "timing_allow_origins": ["https://a.example", ` +
+			`"https://*.b.example"], "max_age": "10m", "mode": "shadow"}`,
 		`{"allow_origins": [{"regex": "https://[a-d]\\.example"}, {"exact": "https://b.example"}], "disallowed_requests": "reject"}`,
-		`{"rules": [{"name": "one", "hosts": ["a.example", "*.b.example"], "paths": ["/v1/*"], "policy": {"mode": "off"}}, {"paths": ["/"], "policy": {"allow_origins": ["https://a.example"]}}]}`,
-		`{"rules": [{"hosts": ["*.b.example"], "policy": {"allow_origins": ["https://d.example"], "allow_methods": ["DELETE"]}}], "allow_origins": ["https://c.example:1"]}`,
+		`{"rules": [{"name": "one", "hosts": ["a.example", "*.b.example"], "paths": ["/v1/*"], "policy": {"mode": ` +
+			`"off"}}, {"paths": ["/"], "policy": {"allow_origins": ["https://a.example"]}}]}`,
+		`{"rules": [{"hosts": ["*.b.example"], "policy": {"allow_origins": ["https://d.example"], "allow_methods": ` +
+			`["DELETE"]}}], "allow_origins": ["https://c.example:1"]}`,
 		`{"rules": [{"policy": {"allow_origins": ["https://a.example"], "allow_headers": "*"}}]}`,
 		`{"allow_origin_string_match": [{"exact": "https://a.example"}], "filter_enabled": {"default_value": {"numerator": 100}}}`,
 		`{"allow_origins": ["https://a.example/", 7], "rules": [{"hosts": [""]}]}`, // refused
@@ -72,7 +77,10 @@ func behaviour(c *Config) string {
 				fmt.Fprintln(&b, "none")
 				continue
 			}
-			for _, origin := range []string{"null", "https://a.example", "https://b.example", "https://x.b.example:8443", "https://x.b.example", "https://c.example:2", "https://c.example:1", "https://d.example", "https://e.example"} {
+			for _, origin := range []string{
+				"null", "https://a.example", "https://b.example", "https://x.b.example:8443", "https://x.b.example", "https://c.example:2",
+				"https://c.example:1", "https://d.example", "https://e.example",
+			} {
 				fmt.Fprint(&b, policy.Origins.Match(origin), policy.Timing.Match(origin))
 			}
 			for _, name := range []string{"PUT", "PATCH", "DELETE", "x-a", "authorization", "x-b"} {
@@ -102,7 +110,8 @@ func TestProblemsOutliveTheirConfiguration(t *testing.T) {
 
 // lists are the shapes of which nothing is left: origins, and the hosts and paths
 // of rules.
-const lists = ",origins,wildcards,IPv4 addresses,IPv6 addresses,schemes,ports of one host,ports of one wildcard,port lists of many hosts,one port list," +
+const lists = ",origins,wildcards,IPv4 addresses,IPv6 addresses,schemes,ports of one host,ports of one " +
+	"wildcard,port lists of many hosts,one port list," +
 	"wildcards with ports at 10 levels,wildcards with ports at 120 levels,timing origins,hosts of one rule,paths of one rule,"
 
 // TestPushesLeaveLittleBehind parses one configuration again and again, as it is

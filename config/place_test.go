@@ -72,8 +72,10 @@ func drawDocument(t *rapid.T) string {
 	keys = append(keys, "allow_originsx", "x", "é", "default_value", "numerator", "regex")
 	slices.Sort(keys)
 	leaves := []string{
-		`"*"`, `"null"`, `"https://a.example"`, `"https://A.example/"`, `"http://*.a.example"`, `"https://*.com"`, `"https:\/\/a.example\n"`, `"PUT, patch,TRACE ,x a"`, `"x\u002da, x b"`,
-		`"cookie,, cookie"`, `"any-origin-with-credentials"`, `"loose-origin-match"`, `"null-orgin"`, `"off"`, `"shadow"`, `"FORWARD"`, `"600"`, `"90000s"`, `""`, `"a.example"`, `"/x/*"`, `"/*"`, `".*"`, `"("`,
+		`"*"`, `"null"`, `"https://a.example"`, `"https://A.example/"`, `"http://*.a.example"`, `"https://*.com"`, `"https:\/\/a.example\n"`,
+		`"PUT, patch,TRACE ,x a"`, `"x\u002da, x b"`,
+		`"cookie,, cookie"`, `"any-origin-with-credentials"`, `"loose-origin-match"`, `"null-orgin"`, `"off"`, `"shadow"`, `"FORWARD"`, `"600"`,
+		`"90000s"`, `""`, `"a.example"`, `"/x/*"`, `"/*"`, `".*"`, `"("`,
 		`true`, `false`, `null`, `0`, `204`, `99999`, `1.5`, `[]`, `{}`, `"é"`,
 	}
 	var value func(depth int) string
@@ -114,7 +116,10 @@ func drawDocument(t *rapid.T) string {
 			members = append(members, `"allow_origins":[`+value(2)+`,"*",`+rapid.SampledFrom(leaves).Draw(t, "origin")+`]`)
 		}
 		if rapid.Bool().Draw(t, "credentials") {
-			members = append(members, `"allow_credentials":true,"expose_headers": `+rapid.SampledFrom([]string{`"x-a , *"`, `["x","*"]`, `"*"`}).Draw(t, "expose"))
+			members = append(
+				members,
+				`"allow_credentials":true,"expose_headers": `+rapid.SampledFrom([]string{`"x-a , *"`, `["x","*"]`, `"*"`}).Draw(t, "expose"),
+			)
 		}
 		return "{" + strings.Join(members, ",") + "}"
 	}

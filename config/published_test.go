@@ -37,12 +37,20 @@ var publishedRegexes = []regexVerdict{
 	{"quarkusio/quarkus, documentation", `https://([a-z0-9\-_]+)\.app\.mydomain\.com`, "mydomain.com", "", "https://a-1.app.mydomain.com"},
 	{"quarkusio/quarkus, issue 34718", `https:\/\/(?:[a-z0-9\-]+\.)*domain\.com`, "domain.com", "", "https://www.domain.com"},
 	{"Ujjwalbhatt/code, NestJS", `^https:\/\/(\w+\.)*joinarena\.ai$`, "joinarena.ai", "", "https://play.joinarena.ai"},
-	{"willblood/chat_app, rack-cors", `\Ahttps:\/\/deploy-preview-\d{1,4}--yourwebsite\.domain\.app\z`, "domain.app", "", "https://deploy-preview-12--yourwebsite.domain.app"},
+	{
+		"willblood/chat_app, rack-cors", `\Ahttps:\/\/deploy-preview-\d{1,4}--yourwebsite\.domain\.app\z`, "domain.app", "",
+		"https://deploy-preview-12--yourwebsite.domain.app",
+	},
 	{"mahdi899/agency, Laravel", `^http:\/\/(localhost|127\.0\.0\.1)(:\d+)?$`, "localhost 127.0.0.0/8", "", "http://127.0.0.1:3000"},
 	{"alberitus/presensi-backend, Laravel", `^http:\/\/127\.0\.0\.1(:[0-9]+)?$`, "127.0.0.0/8", "", "http://127.0.0.1"},
-	{"nelmio/NelmioCorsBundle, README", `^http://localhost:[0-9]+.*`, "localhost", "", "http://localhost:3000"}, // what is open behind a port can be digits alone
+	{
+		"nelmio/NelmioCorsBundle, README", `^http://localhost:[0-9]+.*`, "localhost", "", "http://localhost:3000",
+	}, // what is open behind a port can be digits alone
 	{"elastic/elasticsearch, documentation", `https?:\/\/localhost(:[0-9]+)?`, "localhost", "", "https://localhost:9200"},
-	{"kgateway-dev/kgateway, documentation since pull request 10013", `https://[a-zA-Z0-9]*\.example\.com`, "example.com", "", "https://api.example.com"},
+	{
+		"kgateway-dev/kgateway, documentation since pull request 10013", `https://[a-zA-Z0-9]*\.example\.com`, "example.com", "",
+		"https://api.example.com",
+	},
 	{"envoyproxy/gateway, issue 9965", `https://preview-[0-9]+\.example\.com`, "example.com", "", "https://preview-123.example.com"},
 	{"istio/istio, what a Gateway API wildcard becomes", `^https://.*\.example\.com$`, "example.com", "", "https://a.b.example.com"},
 	{"ranjoyghosh88/lat-long-tracking, Express", `^http:\/\/127\.0\.0\.1:\d+$`, "127.0.0.0/8", "", "http://127.0.0.1:5173"},
@@ -52,42 +60,85 @@ var publishedRegexes = []regexVerdict{
 	{"QinLiStudio/Conship, gin", `^http://localhost:\d+$`, "localhost", "", "http://localhost:8080"},
 	{"centrifuge/apps, Express", `^(http:\/\/localhost:)\d{1,5}$`, "localhost", "", "http://localhost:3000"},
 	{"symfony/recipes, pull request 432", `^https?://localhost(:[0-9]+)?$`, "localhost", "", "https://localhost"},
-	{"symfony/recipes, NelmioCorsBundle", `^https?://(localhost|127\.0\.0\.1)(:[0-9]+)?$`, "localhost 127.0.0.0/8", "", "http://localhost:8000"},
+	{
+		"symfony/recipes, NelmioCorsBundle", `^https?://(localhost|127\.0\.0\.1)(:[0-9]+)?$`, "localhost 127.0.0.0/8", "",
+		"http://localhost:8000",
+	},
 	{"akvo/akvo-rsr, nginx map", `^https://(.*)+\.(akvo|akvotest)\.org$`, "akvo.org akvotest.org", "", "https://rsr.akvo.org"},
 	{"Batterii/cors, README", `^https?:\/\/localhost(?::\d+)?\/?$`, "localhost", "", "https://localhost:3000"},
-	{"vitejs/vite, default of server.cors", `^https?:\/\/(?:(?:[^:]+\.)?localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$`, "localhost 127.0.0.0/8 [::1]", "", "http://app.localhost:5173"},
+	{
+		"vitejs/vite, default of server.cors", `^https?:\/\/(?:(?:[^:]+\.)?localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$`,
+		"localhost 127.0.0.0/8 [::1]", "", "http://app.localhost:5173",
+	},
 	{"micronaut-projects/micronaut-core, issue 1448", `https:\/\/(.*?)\.minecraft\.net`, "minecraft.net", "", "https://test.minecraft.net"},
-	{"jsdelivr/globalping, pull request 851 as reviewed", `^https:\/\/(?:[\w-]+\.)*globalping\.io$`, "globalping.io", "", "https://dash.globalping.io"},
+	{
+		"jsdelivr/globalping, pull request 851 as reviewed", `^https:\/\/(?:[\w-]+\.)*globalping\.io$`, "globalping.io", "",
+		"https://dash.globalping.io",
+	},
 	{"ashleysommer/sanic-cors, pull request 68", `https://example\.com(:\d+)?`, "example.com", "", "https://example.com:8080"},
 
 	// Accepted, since no origin gets in: useless, and warned of.
 	{"Kludex/starlette, issue 84", `https://*`, "", "", ""},
 	{"xsherryhe/wheres-waldo-server, rack-cors", `\Ahttps?://xsherryhe.github.io/.+`, "", "", ""},
-	{"akanksh-ch/linkedin-scraper, Vite", `^https?:\/\/(?:(?:[^:]+\.)?localhost|127\.0\.0\.1|\[::1\]|.*supabase\.co)(?::\d+)?\/.*$`, "", "", ""},
+	{
+		"akanksh-ch/linkedin-scraper, Vite", `^https?:\/\/(?:(?:[^:]+\.)?localhost|127\.0\.0\.1|\[::1\]|.*supabase\.co)(?::\d+)?\/.*$`, "", "",
+		"",
+	},
 
 	// Plain http: whoever is on the path to the browser can be one of these.
-	{"kubernetes/ingress-nginx, issue 1171", `^https?://((?:www\.exactmatch\.com)|(?:.*\.regexmatch\.com))$`, "exactmatch.com regexmatch.com", InsecureOrigin, "http://a.regexmatch.com"},
+	{
+		"kubernetes/ingress-nginx, issue 1171", `^https?://((?:www\.exactmatch\.com)|(?:.*\.regexmatch\.com))$`,
+		"exactmatch.com regexmatch.com", InsecureOrigin, "http://a.regexmatch.com",
+	},
 	{"cyu/rack-cors, issue 30", `\Ahttps?:\/\/([a-zA-Z\d-]+\.){0,}example\.com\/?\z`, "example.com", InsecureOrigin, "http://example.com"},
 	{"cyu/rack-cors, issue 265", `\Ahttps?:\/\/example\.com\z`, "example.com", InsecureOrigin, "http://example.com"},
-	{"department-of-veterans-affairs/vets-api, pull request 2385", `\Ahttps?:\/\/([a-zA-Z\d-]+\.){0,}swagger\.io\/?\z`, "swagger.io", InsecureOrigin, "http://petstore.swagger.io"},
+	{
+		"department-of-veterans-affairs/vets-api, pull request 2385", `\Ahttps?:\/\/([a-zA-Z\d-]+\.){0,}swagger\.io\/?\z`, "swagger.io",
+		InsecureOrigin, "http://petstore.swagger.io",
+	},
 	{"webkom/lego, Django settings", `^(https?://)?(.*\.)?abakus\.no$`, "abakus.no", InsecureOrigin, "http://www.abakus.no"},
-	{"api-platform/demo, Helm values", `^https?://.*?\.api-platform\.com$`, "api-platform.com", InsecureOrigin, "http://demo.api-platform.com"},
-	{"micronaut-projects/micronaut-core, documentation", `^http(|s)://www\.google\.com$`, "google.com", InsecureOrigin, "http://www.google.com"},
-	{"jedi58/ossus, Apache", `.*http(s)?://(www\.)?(my-domain\.co\.uk|my-other-domain\.co\.uk)$`, "my-domain.co.uk my-other-domain.co.uk", InsecureOrigin, "http://my-domain.co.uk"},
-	{"expressjs/cors, issue 42", `^(.*\.)?github\.com$`, "github.com", InsecureOrigin, "http://gist.github.com"}, // what is before the dot may begin with any scheme
+	{
+		"api-platform/demo, Helm values", `^https?://.*?\.api-platform\.com$`, "api-platform.com", InsecureOrigin,
+		"http://demo.api-platform.com",
+	},
+	{
+		"micronaut-projects/micronaut-core, documentation", `^http(|s)://www\.google\.com$`, "google.com", InsecureOrigin,
+		"http://www.google.com",
+	},
+	{
+		"jedi58/ossus, Apache", `.*http(s)?://(www\.)?(my-domain\.co\.uk|my-other-domain\.co\.uk)$`, "my-domain.co.uk my-other-domain.co.uk",
+		InsecureOrigin, "http://my-domain.co.uk",
+	},
+	{
+		"expressjs/cors, issue 42", `^(.*\.)?github\.com$`, "github.com", InsecureOrigin, "http://gist.github.com",
+	}, // what is before the dot may begin with any scheme
 	{"joyang-project/api, NestJS", `(^|.*\.)jo-yang\.com$`, "jo-yang.com", InsecureOrigin, "http://www.jo-yang.com"},
 	{"expressjs/cors, pull request 412", `^https?:\/\/(.+\.)?example\.com$`, "example.com", InsecureOrigin, "http://www.example.com"},
 	{"kubernetes/kubernetes, help of kube-apiserver", `.*//example\.com(:.*|$)`, "example.com", InsecureOrigin, "http://example.com:8080"},
-	{"openshift/openshift-docs, additionalCORSAllowedOrigins", `(?i).*//my\.subdomain\.domain\.com(:.*|\z)`, "domain.com", InsecureOrigin, "http://my.subdomain.domain.com"},
-	{"adamchainz/django-cors-headers, issue 494", `http://(?:(?:127|0)\.0\.0\.(?:0|1)|localhost):3000.*`, "localhost 127.0.0.0/8 0.0.0.0 0.0.0.1", InsecureOrigin, "http://0.0.0.0:3000"},
-	{"Kong/kong, pull request 4261", `.*://(.*[.])?foo\.test(:\d+)?`, "foo.test", InsecureOrigin, "http://www.foo.test"}, // Kong compares it with the host
-	{"higress-group/higress, what a pattern becomes in 2.2.4", `^\Qhttp://\E.*\Q.example.com\E$`, "example.com", InsecureOrigin, "http://www.example.com"},
+	{
+		"openshift/openshift-docs, additionalCORSAllowedOrigins", `(?i).*//my\.subdomain\.domain\.com(:.*|\z)`, "domain.com", InsecureOrigin,
+		"http://my.subdomain.domain.com",
+	},
+	{
+		"adamchainz/django-cors-headers, issue 494", `http://(?:(?:127|0)\.0\.0\.(?:0|1)|localhost):3000.*`,
+		"localhost 127.0.0.0/8 0.0.0.0 0.0.0.1", InsecureOrigin, "http://0.0.0.0:3000",
+	},
+	{
+		"Kong/kong, pull request 4261", `.*://(.*[.])?foo\.test(:\d+)?`, "foo.test", InsecureOrigin, "http://www.foo.test",
+	}, // Kong compares it with the host
+	{
+		"higress-group/higress, what a pattern becomes in 2.2.4", `^\Qhttp://\E.*\Q.example.com\E$`, "example.com", InsecureOrigin,
+		"http://www.example.com",
+	},
 
 	// Nothing but a wildcard.
 	{"doryElements/dory-sam, Elasticsearch", `.*`, "", AnyOrigin, "https://evil.example"},
 	{"varma1201/pragati_server_v2, Flask-CORS", `^https?://.*`, "", AnyOrigin, "https://evil.example"},
 	{"feniks92/SubscribeWatcher, Python", `^http(s)?://(.+\.)?.+\.\w+(:\d{1,5})?$`, "", AnyOrigin, "https://evil.example"},
-	{"openfoodfacts/folksonomy_api, FastAPI", `^https://.*|^http://(localhost|.*\.localhost)(:\d+)?$`, "localhost", AnyOrigin, "https://evil.example"},
+	{
+		"openfoodfacts/folksonomy_api, FastAPI", `^https://.*|^http://(localhost|.*\.localhost)(:\d+)?$`, "localhost", AnyOrigin,
+		"https://evil.example",
+	},
 	{"istio/istio, what a Gateway API star becomes", `^[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s?#]+$`, "", AnyOrigin, "https://evil.example"},
 	{"Olawoyin007/intentKeeper, issue 113", `chrome-extension://.*`, "", AnyOrigin, "chrome-extension://abcdefghijklmnopabcdefghijklmnop"},
 
@@ -97,7 +148,10 @@ var publishedRegexes = []regexVerdict{
 	{"ODYLIGHT/jyz_backend, Corsica", `^https?://(.*\.?)foo\.com$`, "foo.com", AnyOrigin, "https://evilfoo.com"},
 	{"corydolphin/flask-cors, issue 54", `https?://\w*\.?example\.com:?\d*/?.*`, "example.com", AnyOrigin, "https://evilexample.com"},
 	{"centrifuge/apps, Express", `^(https:\/\/.*cntrfg\.com)$`, "cntrfg.com", AnyOrigin, "https://evilcntrfg.com"},
-	{"api-platform/demo, pull request 117", `^https?://(.*?api-platform\.com|localhost(?::[0-9]+)?)$`, "api-platform.com localhost", AnyOrigin, "https://fakeapi-platform.com"},
+	{
+		"api-platform/demo, pull request 117", `^https?://(.*?api-platform\.com|localhost(?::[0-9]+)?)$`, "api-platform.com localhost",
+		AnyOrigin, "https://fakeapi-platform.com",
+	},
 	{"acmucsd/membership-portal, pull request 72", `.*acmucsd.com.*`, "acmucsd.com", AnyOrigin, "https://fakeacmucsd.com"},
 	{"imGraetzl/im_graetzl, rack-cors", `.*imgraetzl\.at(:\d+)?.*`, "imgraetzl.at", AnyOrigin, "https://evilimgraetzl.at"},
 
@@ -105,36 +159,76 @@ var publishedRegexes = []regexVerdict{
 	{"cyu/rack-cors, issue 86", `.*https:\/\/example\.co.*`, "example.co", AnyOrigin, "https://example.com"},
 	{"cyu/rack-cors, issue 30", `.*http:\/\/(.*?)\.example\.com.*`, "example.com", AnyOrigin, "http://a.example.com.evil.example"},
 	{"cyu/rack-cors, README", `.*http:\/\/192\.168\.0\.\d{1,3}(:\d+)?.*`, "192.168.0.0/16", AnyOrigin, "http://192.168.0.1.evil.example"},
-	{"google/clusterfuzz, configuration of its tests", `https?://(.*-dot-)?test-client-site.appspot.com.*`, "test-client-site.appspot.com", AnyOrigin, "https://test-client-site.appspot.com.evil.example"},
-	{"tymyrddin/blue-webserver, nginx", `^http[s]*?://(foo\.bar|.+\.foo\.bar|fou\.baar|.+\.fou\.baar).*`, "foo.bar fou.baar", AnyOrigin, "https://foo.bar.evil.example"},
+	{
+		"google/clusterfuzz, configuration of its tests", `https?://(.*-dot-)?test-client-site.appspot.com.*`, "test-client-site.appspot.com",
+		AnyOrigin, "https://test-client-site.appspot.com.evil.example",
+	},
+	{
+		"tymyrddin/blue-webserver, nginx", `^http[s]*?://(foo\.bar|.+\.foo\.bar|fou\.baar|.+\.fou\.baar).*`, "foo.bar fou.baar", AnyOrigin,
+		"https://foo.bar.evil.example",
+	},
 	{"RubaXa/nginx-cors, README", `.*https://(foo|bar)\.client\.com.*`, "client.com", AnyOrigin, "https://foo.client.com.evil.example"},
-	{"rustdesk/doc.rustdesk.com, nginx", `.*(https?://(www\.)?rustdesk\.com).*`, "rustdesk.com", AnyOrigin, "https://rustdesk.com.evil.example"},
-	{"feniln64/copypaste_node, Express", `(^|[^:]+:\/\/|.*[^\.]+\.)cpypst\.online.*`, "cpypst.online", AnyOrigin, "https://cpypst.online.evil.example"},
+	{
+		"rustdesk/doc.rustdesk.com, nginx", `.*(https?://(www\.)?rustdesk\.com).*`, "rustdesk.com", AnyOrigin,
+		"https://rustdesk.com.evil.example",
+	},
+	{
+		"feniln64/copypaste_node, Express", `(^|[^:]+:\/\/|.*[^\.]+\.)cpypst\.online.*`, "cpypst.online", AnyOrigin,
+		"https://cpypst.online.evil.example",
+	},
 	{"corydolphin/flask-cors, issue 208", `.*\.domain\.com.*`, "domain.com", AnyOrigin, "https://app.domain.com.evil.example"},
-	{"corydolphin/flask-cors, issue 240", `.*\.wheatpaste\.now\.sh.*`, "wheatpaste.now.sh", AnyOrigin, "https://a.wheatpaste.now.sh.evil.example"},
+	{
+		"corydolphin/flask-cors, issue 240", `.*\.wheatpaste\.now\.sh.*`, "wheatpaste.now.sh", AnyOrigin,
+		"https://a.wheatpaste.now.sh.evil.example",
+	},
 	{"ashleysommer/sanic-cors, pull request 68", `https://trusted\.com.*`, "trusted.com", AnyOrigin, "https://trusted.com.attacker.io"},
 	{"gotify/server, issue 1052", `.*https://gotify.example.com.*`, "example.com", AnyOrigin, "https://gotify.example.com.evil.net"},
-	{"centrifuge/apps before pull request 1332, Express", `^(https:\/\/.*altair\.network).*`, "altair.network", AnyOrigin, "https://www.altair.network.evil.example"},
-	{"ForestAdmin/django-forestadmin, Django settings", `.*\.forestadmin\.com.*`, "forestadmin.com", AnyOrigin, "https://app.forestadmin.com.evil.example"},
+	{
+		"centrifuge/apps before pull request 1332, Express", `^(https:\/\/.*altair\.network).*`, "altair.network", AnyOrigin,
+		"https://www.altair.network.evil.example",
+	},
+	{
+		"ForestAdmin/django-forestadmin, Django settings", `.*\.forestadmin\.com.*`, "forestadmin.com", AnyOrigin,
+		"https://app.forestadmin.com.evil.example",
+	},
 	{"nelmio/NelmioCorsBundle, issue 65", `^http://(.+\.)?example\.com.*`, "example.com", AnyOrigin, "http://example.com.evil.example"},
 	{"tobobo/shibe_io, Express", `.*\.shibe\.io.*`, "shibe.io", AnyOrigin, "https://www.shibe.io.evil.example"},
 	{"apache/apisix, issue 9027", `.*\.domain.com.*`, "domain.com", AnyOrigin, "https://www.domain.com.evil.example"},
 	{"3scale/APIcast, pull request 1251", `.*(api|web).test.com.*`, "test.com", AnyOrigin, "https://web.test.com.evil.example"},
 	{"Kong/kong, issue 4245", `.*[.]example.com.*`, "example.com", AnyOrigin, "https://www.example.com.evil.example"},
-	{"alibaba/higress, what a pattern becomes in 2.2.1", `.*\Qhttp://\E.*\Q.example.com\E.*`, "example.com", AnyOrigin, "http://www.example.com.evil.example"},
+	{
+		"alibaba/higress, what a pattern becomes in 2.2.1", `.*\Qhttp://\E.*\Q.example.com\E.*`, "example.com", AnyOrigin,
+		"http://www.example.com.evil.example",
+	},
 	{"Computing-Collective/3FA, Vite", `.*(localhost|127\.0\.0\.1).*`, "localhost 127.0.0.0/8", AnyOrigin, "https://localhost.evil.example"},
 
 	// A dot that stands for any character, or a port without its colon.
-	{"kgateway-dev/kgateway, documentation before pull request 10013", `https://[a-zA-Z0-9]*.example.com`, "example.com", AnyOrigin, "https://evil-example.com"},
-	{"thecodingmachine/symfony-boilerplate, pull request 45", `.*https://my.website.com.*`, "website.com", AnyOrigin, "https://myawebsite.com"},
-	{"pradiptabasu/pbasu-CORS-articles, Apache", `.*http(s)?://(www\.)?(google.com|staging.google.com|development.google.com|otherdomain.example|dev02.otherdomain.example)$`, "google.com otherdomain.example", AnyOrigin, "https://staging-google.com"},
+	{
+		"kgateway-dev/kgateway, documentation before pull request 10013", `https://[a-zA-Z0-9]*.example.com`, "example.com", AnyOrigin,
+		"https://evil-example.com",
+	},
+	{
+		"thecodingmachine/symfony-boilerplate, pull request 45", `.*https://my.website.com.*`, "website.com", AnyOrigin,
+		"https://myawebsite.com",
+	},
+	{
+		"pradiptabasu/pbasu-CORS-articles, Apache",
+		`.*http(s)?://(www\.)?(google.com|staging.google.com|development.google.com|otherdomain.example|dev02.otherdomain.example)$`,
+		"google.com otherdomain.example", AnyOrigin, "https://staging-google.com",
+	},
 	{"apache/apisix-dashboard, pull request 2690", `.*.test.com.*`, "test.com", AnyOrigin, "https://evil-test.com"},
 	{"Kludex/starlette, issue 84", `(http|https)://*.example.com`, "example.com", AnyOrigin, "https://aexample.com"},
 	{"expressjs/cors, tests", `.*:\/\/(.+\.)?example.com$`, "example.com", AnyOrigin, "https://shop.example-com"},
-	{"jsdelivr/globalping, pull request 851", `^https:\/\/(?:[\w-]+\.)*globalping.io$`, "globalping.io", AnyOrigin, "https://foo.globalpingxio"},
+	{
+		"jsdelivr/globalping, pull request 851", `^https:\/\/(?:[\w-]+\.)*globalping.io$`, "globalping.io", AnyOrigin,
+		"https://foo.globalpingxio",
+	},
 	{"gravitee-io/issues, issue 3840", `https?.*\.gravitee.io`, "gravitee.io", AnyOrigin, "https://www.gravitee-io"},
 	{"huggerkios/my_cloud_api, Django settings", `^http:\/\/127.0.0.1:*([0-9]+)?$`, "127.0.0.0/8", AnyOrigin, "http://127a0a0a1"},
-	{"jonasearth/websocket-api, NestJS", `^(http|https):\/\/(localhost|127.0.0.1):\d{2,4}$`, "localhost 127.0.0.0/8", AnyOrigin, "https://127a0a0a1:8080"},
+	{
+		"jonasearth/websocket-api, NestJS", `^(http|https):\/\/(localhost|127.0.0.1):\d{2,4}$`, "localhost 127.0.0.0/8", AnyOrigin,
+		"https://127a0a0a1:8080",
+	},
 	{"kubernetes/kubernetes, hack/local-up-cluster.sh", `.*//127.0.0.1(:[0-9]+)?$`, "127.0.0.0/8", AnyOrigin, "https://127a0a0a1"},
 	{"huggerkios/my_cloud_api, Django settings", `^https:\/\/localhost:*([0-9]+)?$`, "localhost", AnyOrigin, "https://localhost8"},
 	{"symfony/recipes before pull request 432", `^https?://localhost:?[0-9]*$`, "localhost", AnyOrigin, "https://localhost8000"},
@@ -142,11 +236,23 @@ var publishedRegexes = []regexVerdict{
 	// Below a public suffix a name belongs to whoever takes it first.
 	{"1024XEngineer/Windup, issue 202", `https://.*\.vercel\.app`, "", AnyOrigin, "https://evil.vercel.app"},
 	{"npmx-dev/npmx.dev, pull request 1794", `^https:\/\/(.*)\.vercel\.app$`, "", AnyOrigin, "https://evil.vercel.app"},
-	{"solana-foundation/solana-developer-platform before pull request 925", `^https://.*.vercel.app$`, "", AnyOrigin, "https://evil-vercel.app"},
-	{"OpenGradient/BitQuant, pull request 134", `^https://defi-chat-hub-git-[\w-]+-open-gradient\.vercel\.app$`, "", AnyOrigin, "https://defi-chat-hub-git-evil-open-gradient.vercel.app"},
+	{
+		"solana-foundation/solana-developer-platform before pull request 925", `^https://.*.vercel.app$`, "", AnyOrigin,
+		"https://evil-vercel.app",
+	},
+	{
+		"OpenGradient/BitQuant, pull request 134", `^https://defi-chat-hub-git-[\w-]+-open-gradient\.vercel\.app$`, "", AnyOrigin,
+		"https://defi-chat-hub-git-evil-open-gradient.vercel.app",
+	},
 	{"adamchainz/django-cors-headers, issue 571", `^https://\w+\.ngrok\.io$`, "", AnyOrigin, "https://evil.ngrok.io"},
-	{"bigbinary/acehelp, pull request 80", `.*https?:\/\/([a-z0-9-]+[.])?(herokuapp|acehelp).com\z`, "acehelp.com", AnyOrigin, "https://evil.herokuapp.com"},
-	{"openscan-explorer/explorer, pull request 364", `^https://(pr-\d+|deploy-preview-\d+)--openscan\.netlify\.app$`, "openscan.netlify.app", AnyOrigin, "https://pr-7--openscan.netlify.app"}, // only Netlify knows whose pr-7--openscan is
+	{
+		"bigbinary/acehelp, pull request 80", `.*https?:\/\/([a-z0-9-]+[.])?(herokuapp|acehelp).com\z`, "acehelp.com", AnyOrigin,
+		"https://evil.herokuapp.com",
+	},
+	{
+		"openscan-explorer/explorer, pull request 364", `^https://(pr-\d+|deploy-preview-\d+)--openscan\.netlify\.app$`,
+		"openscan.netlify.app", AnyOrigin, "https://pr-7--openscan.netlify.app",
+	}, // only Netlify knows whose pr-7--openscan is
 	{"caddyserver/caddy, issue 3206", `.*(https?://[^/]*(\.domain\.com|\.lan)(:[0-9]+)?)$`, "domain.com", AnyOrigin, "https://evil.lan"},
 }
 
@@ -247,7 +353,10 @@ func (v regexVerdict) checkIsOpen(t *testing.T) {
 // same, must lie where the author meant, and be safe from the network.
 func (v regexVerdict) checkNeighbours(t *testing.T, re *regexp.Regexp) {
 	const alphabet = "abcdefghijklmnopqrstuvwxyz0123456789.-:_/@%[]"
-	pieces := append(strings.Split(alphabet, ""), "", "evil", "evil.", ".evil", ".evil.example", "://evil.example/", "evil.example:80.", "@evil.example", ":80", "http://", "ftp://", "x-")
+	pieces := append(
+		strings.Split(alphabet, ""), "", "evil", "evil.", ".evil", ".evil.example", "://evil.example/", "evil.example:80.", "@evil.example",
+		":80", "http://", "ftp://", "x-",
+	)
 	for i := 0; i <= len(v.witness); i++ {
 		for _, piece := range pieces {
 			for _, rest := range []string{v.witness[i:], v.witness[min(i+1, len(v.witness)):], ""} {

@@ -14,60 +14,116 @@ func TestRulesThatNothingReaches(t *testing.T) {
 	}{
 		{"twins", `{"hosts":["a.example"],"paths":["/v1/*"]}, {"hosts":["a.example"],"paths":["/v1/*"]}`, []string{
 			`rules[1]: no request reaches it: rules[0] before it takes all of its hosts and paths; move rules[1] before rules[0], or leave it out`}},
-		{"a host, and paths of it", `{"name":"api","hosts":["api.example"]}, {"name":"public","hosts":["api.example"],"paths":["/public/*"]}`, []string{
-			`rules[1]: no request reaches it: rules[0] "api" before it takes all of its hosts and paths; move rules[1] before rules[0], or leave it out`}},
-		{"a wider wildcard", `{"hosts":["*.example"]}, {"hosts":["a.example"]}, {"hosts":["*.a.example"],"paths":["/x"]}, {"hosts":["example"]}`, []string{
-			`rules[1]: no request reaches it: rules[0] before it takes all of its hosts and paths; move rules[1] before rules[0], or leave it out`,
-			`rules[2]: no request reaches it: rules[0] before it takes all of its hosts and paths; move rules[2] before rules[0], or leave it out`}},
+		{
+			"a host, and paths of it", `{"name":"api","hosts":["api.example"]}, {"name":"public","hosts":["api.example"],"paths":["/public/*"]}`,
+			[]string{
+				`rules[1]: no request reaches it: rules[0] "api" before it takes all of its hosts and paths; ` +
+					`move rules[1] before rules[0], or leave it out`},
+		},
+		{
+			"a wider wildcard",
+			`{"hosts":["*.example"]}, {"hosts":["a.example"]}, {"hosts":["*.a.example"],"paths":["/x"]}, {"hosts":["example"]}`,
+			[]string{
+				`rules[1]: no request reaches it: rules[0] before it takes all of its hosts and paths; move rules[1] before rules[0], or leave it out`,
+				`rules[2]: no request reaches it: rules[0] before it takes all of its hosts and paths; move rules[2] before rules[0], or leave it out`},
+		},
 		{"the narrow one first", `{"hosts":["a.example"],"paths":["/public/*"]}, {"hosts":["a.example"]}, {"hosts":["*.example"]}, {}`, nil},
 		{"everything", `{}, {"paths":["/a"]}, {"hosts":["*"]}`, []string{
 			`rules[1]: no request reaches it: rules[0] before it takes all of its hosts and paths; move rules[1] before rules[0], or leave it out`,
 			`rules[2]: no request reaches it: rules[0] before it takes all of its hosts and paths; move rules[2] before rules[0], or leave it out`}},
 		{"every path but none at all", `{"paths":["/*"]}, {}, {}`, []string{
 			`rules[2]: no request reaches it: rules[1] before it takes all of its hosts and paths; move rules[2] before rules[1], or leave it out`,
-			`rules[1]: nothing but OPTIONS * reaches it: rules[0] before it takes all of its hosts and paths; move rules[1] before rules[0], or leave it out`}},
-		{"two together", `{"hosts":["a.example"]}, {"name":"b","hosts":["b.example"]}, {"hosts":["a.example","B.example."],"paths":["/x"]}`, []string{
-			`rules[2]: no request reaches it: rules[0] and rules[1] "b" before it take all of its hosts and paths; move rules[2] before rules[0], or leave it out`,
-			`rules[2].hosts[1]: "B.example.": hosts are compared in lower case; write "b.example."`}},
-		{"a path and the regex of the rest", `{"paths":["/a/*"]}, {"paths":[{"regex":"/([^a].*|a[^/].*)?"}]}, {"hosts":["a.example"],"paths":["/*"]}`, []string{
-			`rules[2]: no request reaches it: rules[0] and rules[1] before it take all of its hosts and paths; move rules[2] before rules[0], or leave it out`}},
-		{"a path and most of the rest", `{"paths":["/a/*"]}, {"paths":[{"regex":"/([^a].*|a[^/b].*)?"}]}, {"hosts":["a.example"],"paths":["/*"]}`, nil},
-		{"five together", `{"paths":["/1"]}, {"paths":["/2"]}, {"paths":["/3"]}, {"paths":["/4"]}, {"paths":["/5"]}, {"paths":["/5","/3","/1","/2","/4"]}`, []string{
-			`rules[5]: no request reaches it: rules[0], rules[1], rules[2] and others before it take all of its hosts and paths; move rules[5] before rules[0], or leave it out`}},
-		{"regexes", `{"paths":[{"regex":"/v[0-9]+/.*"}]}, {"paths":["/v1/*"]}, {"paths":["/v2/x","/v3/y/*"]}, {"paths":[{"regex":"/v[1-4]/[a-z]+"},{"regex":"/v1x"}]}`, []string{
-			`rules[2]: no request reaches it: rules[0] before it takes all of its hosts and paths; move rules[2] before rules[0], or leave it out`,
-			`rules[3].paths[1]: {"regex":"/v1x"}: a path says the same; write "/v1x"`,
-			`rules[3].paths[0]: {"regex":"/v[1-4]/[a-z]+"}: rules[0] and rules[1] before it take all requests for it; move rules[3] before rules[0], or leave this out`}},
+			`rules[1]: nothing but OPTIONS * reaches it: rules[0] before it takes all of its hosts and ` +
+				`paths; move rules[1] before rules[0], or leave it out`}},
+		{
+			"two together", `{"hosts":["a.example"]}, {"name":"b","hosts":["b.example"]}, {"hosts":["a.example","B.example."],"paths":["/x"]}`,
+			[]string{
+				`rules[2]: no request reaches it: rules[0] and rules[1] "b" before it take all of its hosts and ` +
+					`paths; move rules[2] before rules[0], or leave it out`,
+				`rules[2].hosts[1]: "B.example.": hosts are compared in lower case; write "b.example."`},
+		},
+		{
+			"a path and the regex of the rest",
+			`{"paths":["/a/*"]}, {"paths":[{"regex":"/([^a].*|a[^/].*)?"}]}, {"hosts":["a.example"],"paths":["/*"]}`,
+			[]string{
+				`rules[2]: no request reaches it: rules[0] and rules[1] before it take all of its hosts and ` +
+					`paths; move rules[2] before rules[0], or leave it out`},
+		},
+		{
+			"a path and most of the rest",
+			`{"paths":["/a/*"]}, {"paths":[{"regex":"/([^a].*|a[^/b].*)?"}]}, {"hosts":["a.example"],"paths":["/*"]}`, nil,
+		},
+		{
+			"five together",
+			`{"paths":["/1"]}, {"paths":["/2"]}, {"paths":["/3"]}, {"paths":["/4"]}, {"paths":["/5"]}, {"paths":["/5","/3","/1","/2","/4"]}`,
+			[]string{
+				`rules[5]: no request reaches it: rules[0], rules[1], rules[2] and others before it take all of its ` +
+					`hosts and paths; move rules[5] before rules[0], or leave it out`},
+		},
+		{
+			"regexes",
+			`{"paths":[{"regex":"/v[0-9]+/.*"}]}, {"paths":["/v1/*"]}, {"paths":["/v2/x","/v3/y/*"]}, ` +
+				`{"paths":[{"regex":"/v[1-4]/[a-z]+"},{"regex":"/v1x"}]}`,
+			[]string{
+				`rules[2]: no request reaches it: rules[0] before it takes all of its hosts and paths; move rules[2] before rules[0], or leave it out`,
+				`rules[3].paths[1]: {"regex":"/v1x"}: a path says the same; write "/v1x"`,
+				`rules[3].paths[0]: {"regex":"/v[1-4]/[a-z]+"}: rules[0] and rules[1] before it take all requests for ` +
+					`it; move rules[3] before rules[0], or leave this out`},
+		},
 		{"a regex that no path matches is not taken", `{"paths":["/*"]}, {"paths":[{"regex":"v1"}]}`, []string{
-			`rules[1].paths[0]: {"regex":"v1"}: no path matches it: paths begin with a slash, and are compared up to the query; write it for the whole path, such as "/v[0-9]+/orders"`}},
+			`rules[1].paths[0]: {"regex":"v1"}: no path matches it: paths begin with a slash, and are compared up to ` +
+				`the query; write it for the whole path, such as "/v[0-9]+/orders"`}},
 		{"a regex of more than paths", `{"paths":["/*"]}, {"paths":[{"regex":".*"}]}, {"paths":[{"regex":"[*/].*"}]}`, []string{
 			`rules[2]: no request reaches it: rules[1] before it takes all of its hosts and paths; move rules[2] before rules[1], or leave it out`,
-			`rules[1]: nothing but OPTIONS * reaches it: rules[0] before it takes all of its hosts and paths; move rules[1] before rules[0], or leave it out`}},
+			`rules[1]: nothing but OPTIONS * reaches it: rules[0] before it takes all of its hosts and ` +
+				`paths; move rules[1] before rules[0], or leave it out`}},
 		{"a host of two", `{"hosts":["*.example"]}, {"hosts":["b.test","a.example","c.test"],"paths":["/x","/y"]}`, []string{
 			`rules[1].hosts[1]: "a.example": rules[0] before it takes all requests for it; move rules[1] before rules[0], or leave this out`}},
 		{"a path of two", `{"paths":["/a*"]}, {"hosts":["a.example","b.example"],"paths":["/b","/a/b","/ab/*"]}`, []string{
 			`rules[1].paths[1]: "/a/b": rules[0] before it takes all requests for it; move rules[1] before rules[0], or leave this out`,
 			`rules[1].paths[2]: "/ab/*": rules[0] before it takes all requests for it; move rules[1] before rules[0], or leave this out`}},
 		{"a path on a host", `{"hosts":["*.a.example"],"paths":["/a"]}, {"hosts":["b.example","x.a.example"],"paths":["/a","/b"]}`, []string{
-			`rules[1].paths[0]: "/a": rules[0] before it takes all requests for it on "x.a.example"; move rules[1] before rules[0], or leave this out`}},
-		{"a path on several hosts, and a host", `{"hosts":["*.a.example"],"paths":["/a"]}, {"hosts":["c.example"]}, {"hosts":["c.example","x.a.example","y.a.example","b.example"],"paths":["/a","/b"]}`, []string{
-			`rules[2].hosts[0]: "c.example": rules[1] before it takes all requests for it; move rules[2] before rules[1], or leave this out`,
-			`rules[2].paths[0]: "/a": rules[0] before it takes all requests for it on "x.a.example" and 1 host more; move rules[2] before rules[0], or leave this out`}},
-		{"a host, and a path on all others", `{"hosts":["c.example"]}, {"paths":["/a"]}, {"hosts":["c.example","x.example"],"paths":["/a","/b"]}`, []string{
-			`rules[2].hosts[0]: "c.example": rules[0] before it takes all requests for it; move rules[2] before rules[0], or leave this out`,
-			`rules[2].paths[0]: "/a": rules[1] before it takes all requests for it; move rules[2] before rules[1], or leave this out`}},
-		{"what can not be read takes nothing and is not judged", `{"hosts":[1],"paths":["/a"]}, {"hosts":["a.example"],"paths":{}}, {"paths":["/a"]}, {"hosts":["a.example"]}, {"hosts":["a.example"],"paths":["/a",1]}`, []string{
-			`rules[0].hosts[0]: 1: is a number, not a string; write a string`,
-			`rules[1].paths: {}: is an object, not a list; write a list`,
-			`rules[4].paths[1]: 1: is a number, not a string or {"regex": "…"}; write a string or {"regex": "…"}`}},
-		{"what is wrong takes nothing and is not judged", `{"paths":["v1"]}, {"paths":["/a","v1"]}, {"hosts":["a b"]}, {"paths":[{"regex":"("}]}, {"hosts":[1]}, {"paths":{}}, {"paths":["/a"]}, {"paths":["/b"]}`, []string{
-			`rules[4].hosts[0]: 1: is a number, not a string; write a string`,
-			`rules[5].paths: {}: is an object, not a list; write a list`,
-			`rules[0].paths[0]: "v1": a path starts with a slash; write "/v1"`,
-			`rules[1].paths[1]: "v1": a path starts with a slash; write "/v1"`,
-			`rules[2].hosts[0]: "a b": a host is ASCII without spaces; write one such as "api.example.com" or "*.example.com"`,
-			"rules[3].paths[0]: {\"regex\":\"(\"}: parsing regexp: missing closing ): `(`; write a regex in RE2 syntax, or a path such as \"/v1/*\"",
-			`rules[6]: no request reaches it: rules[1] before it takes all of its hosts and paths; move rules[6] before rules[1], or leave it out`}},
+			`rules[1].paths[0]: "/a": rules[0] before it takes all requests for it on "x.a.example"; ` +
+				`move rules[1] before rules[0], or leave this out`}},
+		{
+			"a path on several hosts, and a host",
+			`{"hosts":["*.a.example"],"paths":["/a"]}, {"hosts":["c.example"]}, {"hosts":["c.example",` +
+				`"x.a.example","y.a.example","b.example"],"paths":["/a","/b"]}`,
+			[]string{
+				`rules[2].hosts[0]: "c.example": rules[1] before it takes all requests for it; move rules[2] before rules[1], or leave this out`,
+				`rules[2].paths[0]: "/a": rules[0] before it takes all requests for it on "x.a.example" and 1 host ` +
+					`more; move rules[2] before rules[0], or leave this out`},
+		},
+		{
+			"a host, and a path on all others",
+			`{"hosts":["c.example"]}, {"paths":["/a"]}, {"hosts":["c.example","x.example"],"paths":["/a","/b"]}`,
+			[]string{
+				`rules[2].hosts[0]: "c.example": rules[0] before it takes all requests for it; move rules[2] before rules[0], or leave this out`,
+				`rules[2].paths[0]: "/a": rules[1] before it takes all requests for it; move rules[2] before rules[1], or leave this out`},
+		},
+		{
+			"what can not be read takes nothing and is not judged",
+			`{"hosts":[1],"paths":["/a"]}, {"hosts":["a.example"],"paths":{}}, {"paths":["/a"]}, ` +
+				`{"hosts":["a.example"]}, {"hosts":["a.example"],"paths":["/a",1]}`,
+			[]string{
+				`rules[0].hosts[0]: 1: is a number, not a string; write a string`,
+				`rules[1].paths: {}: is an object, not a list; write a list`,
+				`rules[4].paths[1]: 1: is a number, not a string or {"regex": "…"}; write a string or {"regex": "…"}`},
+		},
+		{
+			"what is wrong takes nothing and is not judged",
+			`{"paths":["v1"]}, {"paths":["/a","v1"]}, {"hosts":["a b"]}, {"paths":[{"regex":"("}]}, {"hosts":[1]},` +
+				` {"paths":{}}, {"paths":["/a"]}, {"paths":["/b"]}`,
+			[]string{
+				`rules[4].hosts[0]: 1: is a number, not a string; write a string`,
+				`rules[5].paths: {}: is an object, not a list; write a list`,
+				`rules[0].paths[0]: "v1": a path starts with a slash; write "/v1"`,
+				`rules[1].paths[1]: "v1": a path starts with a slash; write "/v1"`,
+				`rules[2].hosts[0]: "a b": a host is ASCII without spaces; write one such as "api.example.com" or "*.example.com"`,
+				"rules[3].paths[0]: {\"regex\":\"(\"}: parsing regexp: missing closing ): `(`; write a " +
+					"regex in RE2 syntax, or a path such as \"/v1/*\"",
+				`rules[6]: no request reaches it: rules[1] before it takes all of its hosts and paths; move rules[6] before rules[1], or leave it out`},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, warnings, err := Parse([]byte(ruled(c.rules)))
@@ -91,11 +147,13 @@ func ruled(rules string) string {
 
 func TestWhatIsSaidOfPaths(t *testing.T) {
 	for path, want := range map[string]string{
-		`"*"`:                   `"*": a path starts with a slash; write "/*"`,
-		`"/v1/**"`:              `"/v1/**": one "*" at the end stands for all that comes; write "/v1/*"`,
-		`"/v1***"`:              `"/v1***": one "*" at the end stands for all that comes; write "/v1*"`,
-		`"/v*/x"`:               `"/v*/x": "*" stands at the end only; write one such as "/v1/*", "/v1*" or "/status", or a regex such as {"regex": "/v[0-9]+/orders"}`,
-		`"/*/x/**"`:             `"/*/x/**": "*" stands at the end only; write one such as "/v1/*", "/v1*" or "/status", or a regex such as {"regex": "/v[0-9]+/orders"}`,
+		`"*"`:      `"*": a path starts with a slash; write "/*"`,
+		`"/v1/**"`: `"/v1/**": one "*" at the end stands for all that comes; write "/v1/*"`,
+		`"/v1***"`: `"/v1***": one "*" at the end stands for all that comes; write "/v1*"`,
+		`"/v*/x"`: `"/v*/x": "*" stands at the end only; write one such as "/v1/*", "/v1*" or "/status", or ` +
+			`a regex such as {"regex": "/v[0-9]+/orders"}`,
+		`"/*/x/**"`: `"/*/x/**": "*" stands at the end only; write one such as "/v1/*", "/v1*" or "/status", or ` +
+			`a regex such as {"regex": "/v[0-9]+/orders"}`,
 		`1`:                     `1: is a number, not a string or {"regex": "…"}; write a string or {"regex": "…"}`,
 		`{}`:                    `{}: the object does not say which paths; write one such as {"regex": "/v[0-9]+/orders"}`,
 		`{"regex": ""}`:         `{"regex": ""}: empty, so it would match no path; write "/*" for every path, or the paths themselves`,

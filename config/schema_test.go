@@ -29,7 +29,8 @@ const (
 	addressPattern = `\[[0-9A-Fa-f:.]+\]`
 	portPattern    = `(:(\*|[1-9][0-9]{0,4}|\[(\*|[1-9][0-9]{0,4}(,[1-9][0-9]{0,4})*)\]))?`
 	// Hosts are names in origins of the web, and opaque in others.
-	originPattern = `^(\*|null|[Ff][Ii][Ll][Ee]://|[Hh][Tt][Tt][Pp][Ss]?://(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|` + addressPattern + `)` + portPattern + `)$`
+	originPattern = `^(\*|null|[Ff][Ii][Ll][Ee]://|[Hh][Tt][Tt][Pp][Ss]?://(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|` + addressPattern +
+		`)` + portPattern + `)$`
 	otherPattern  = `^[A-Za-z][A-Za-z0-9+.-]*://((\*|(\*\.)?[A-Za-z0-9._~!$&'()+;=%-]+|` + addressPattern + `)` + portPattern + `)?$`
 	noOtherScheme = `^([Hh][Tt][Tt][Pp][Ss]?|[Ff][Ii][Ll][Ee]):`
 )
@@ -138,11 +139,24 @@ func buildSchema(t *testing.T) []byte {
 	root["$defs"] = map[string]any{
 		"policy": policyObject(t, false),
 		"rule": object(map[string]schema{
-			"name":  text,
-			"hosts": {"type": "array", "minItems": 1, "items": schema{"type": "string", "pattern": `^(\*|(\*\.)?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])$`}},
+			"name": text,
+			"hosts": {
+				"type":     "array",
+				"minItems": 1,
+				"items":    schema{"type": "string", "pattern": `^(\*|(\*\.)?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])$`},
+			},
 			"paths": {"type": "array", "minItems": 1, "items": schema{"oneOf": []any{
-				schema{"type": "string", "pattern": `^/[^*?# ]*\*?$`, "description": "a path; all below \"/v1/*\", by segment; all that begins with \"/v1*\""},
-				object(map[string]schema{"regex": {"type": "string", "minLength": 1, "maxLength": maxRegexLen, "description": "RE2, of the whole path up to \"?\""}}, schema{"required": []string{"regex"}}),
+				schema{
+					"type":        "string",
+					"pattern":     `^/[^*?# ]*\*?$`,
+					"description": "a path; all below \"/v1/*\", by segment; all that begins with \"/v1*\"",
+				},
+				object(
+					map[string]schema{
+						"regex": {"type": "string", "minLength": 1, "maxLength": maxRegexLen, "description": "RE2, of the whole path up to \"?\""},
+					},
+					schema{"required": []string{"regex"}},
+				),
 			}}},
 			"policy": reference("policy"),
 		}, schema{"required": []string{"policy"}}),
@@ -239,44 +253,70 @@ func TestSchemaAndParserAgree(t *testing.T) {
 		documents []string
 	}{
 		{"both accept", true, true, slices.Concat([]string{
-			`{"allowOrigins":["https://a.example:*"]}`, `{"allow_origins":["*"]}`, `{"allow_origins":[]}`, `{"allow_origins":["https://a.example"],"expose_headers":"*","allow_credentials":true}`, `{"allow_origins":[{"origin":"null","dangerously_tolerate":["null-origin"]}]}`, `{"mode":"off"}`, `{"rules":[{"policy":{"mode":"off"}}]}`,
-			`{"allow_origins":["https://*.a.example:[8080,8443]","http://[::1]:1","chrome-extension://abc","capacitor://localhost","HTTPS://A.example"]}`,
-			`{"allow_origins":["https://*","http://*:8080","https://*:[443,8443]","HTTP://*:*","moz-extension://*","app://.","qrc://","app://..a","app://*.a:*","capacitor://My_App~1!$&'()+;=%C3%BC","app://[::1]:8080","files://x"]}`,
+			`{"allowOrigins":["https://a.example:*"]}`, `{"allow_origins":["*"]}`, `{"allow_origins":[]}`,
+			`{"allow_origins":["https://a.example"],"expose_headers":"*","allow_credentials":true}`,
+			`{"allow_origins":[{"origin":"null","dangerously_tolerate":["null-origin"]}]}`, `{"mode":"off"}`,
+			`{"rules":[{"policy":{"mode":"off"}}]}`,
+			`{"allow_origins":["https://*.a.example:[8080,8443]","http://[::1]:1","chrome-extension://abc",` +
+				`"capacitor://localhost","HTTPS://A.example"]}`,
+			`{"allow_origins":["https://*","http://*:8080","https://*:[443,8443]","HTTP://*:*","moz-extension://*",` +
+				`"app://.","qrc://","app://..a","app://*.a:*","capacitor://My_App~1!$&'()+;=%C3%BC","app://[::1]:8080","files://x"]}`,
 			`{"allow_origins":["file://","FILE://"],"dangerously_tolerate":["null-origin"]}`,
-			`{"allow_origins":[{"exact":"https://a.example"},{"regex":"https://a\\.example"},{"safe_regex":{"regex":"https://b\\.example","google_re2":{}}},{"safeRegex":{"regex":"https://c\\.example"},"ignoreCase":true}]}`,
-			`{"allow_origin_string_match":[{"exact":"https://a.example"}],"allow_methods":"GET, PUT","max_age":"600","filter_enabled":{"default_value":{"numerator":100,"denominator":"HUNDRED"}}}`,
+			`{"allow_origins":[{"exact":"https://a.example"},{"regex":"https://a\\.example"},` +
+				`{"safe_regex":{"regex":"https://b\\.example","google_re2":{}}},{"safeRegex":{"regex":"https://c\\.example"},"ignoreCase":true}]}`,
+			`{"allow_origin_string_match":[{"exact":"https://a.example"}],"allow_methods":"GET, PUT","max_age":"600",` +
+				`"filter_enabled":{"default_value":{"numerator":100,"denominator":"HUNDRED"}}}`,
 			`{"allowOrigin":["https://a.example"],"maxAge":"24h","unmatchedPreflights":"IGNORE"}`,
 			`{"allow_origin_patterns":["https://*.a.example:[*]"]}`,
-			`{"rules":[{"name":"x","hosts":["a.example","*.b.example","*","[::1]"],"paths":["/","/v1/*","/v1*",{"regex":"/v[0-9]+/orders"},"/*"],"policy":{` + ok + `}}],` + ok + `}`,
+			`{"rules":[{"name":"x","hosts":["a.example","*.b.example","*","[::1]"],"paths":["/","/v1/*",` +
+				`"/v1*",{"regex":"/v[0-9]+/orders"},"/*"],"policy":{` + ok + `}}],` + ok + `}`,
 		}, wrap(
-			`"allow_methods":["PUT","*","get"]`, `"allow_methods":""`, `"allow_headers":["x-a","*"]`, `"expose_headers":"x-a, x-b"`, `"allow_credentials":true`,
-			`"max_age":600`, `"max_age":600.0`, `"max_age":6e2`, `"max_age":-1`, `"max_age":"10m"`, `"max_age":"1h30m"`, `"allow_private_network_access":true`,
-			`"preflight_status":200`, `"unmatched_preflights":"forward"`, `"disallowed_requests":"reject"`, `"upstream_headers":"preserve"`, `"mode":"shadow"`,
-			`"timing_allow_origins":["*"]`, `"debug":true`, `"dangerously_tolerate":["null-origin"]`, `"stat_prefix":"shop.cors-1"`, `"forward_not_matching_preflights":false`,
+			`"allow_methods":["PUT","*","get"]`, `"allow_methods":""`, `"allow_headers":["x-a","*"]`, `"expose_headers":"x-a, x-b"`,
+			`"allow_credentials":true`,
+			`"max_age":600`, `"max_age":600.0`, `"max_age":6e2`, `"max_age":-1`, `"max_age":"10m"`, `"max_age":"1h30m"`,
+			`"allow_private_network_access":true`,
+			`"preflight_status":200`, `"unmatched_preflights":"forward"`, `"disallowed_requests":"reject"`, `"upstream_headers":"preserve"`,
+			`"mode":"shadow"`,
+			`"timing_allow_origins":["*"]`, `"debug":true`, `"dangerously_tolerate":["null-origin"]`, `"stat_prefix":"shop.cors-1"`,
+			`"forward_not_matching_preflights":false`,
 		))},
 		{"both refuse", false, false, slices.Concat([]string{
 			`{}`, `[]`, `null`, `{"allow_origins":"*"}`, `{"allow_origins":[1]}`, `{"rules":[]}`, `{"rules":[{}]}`, `{"rules":[{"policy":{}}]}`,
-			`{"allow_origins":["https://a.example/"]}`, `{"allow_origins":["a.example"]}`, `{"allow_origins":["https://a.*"]}`, `{"allow_origins":["https://user@a.example"]}`,
-			`{"allow_origins":["https://a.example:0"]}`, `{"allow_origins":["https://a.example?x"]}`, `{"allow_origins":[""]}`, `{"allow_origins":["https://a b.example"]}`,
-			`{"allow_origins":["https://"]}`, `{"allow_origins":["https://a~b"]}`, `{"allow_origins":["https://.a"]}`, `{"allow_origins":["file:///"]}`, `{"allow_origins":["file://*"]}`, `{"allow_origins":["file://a"]}`,
-			`{"allow_origins":["app://a/"]}`, `{"allow_origins":["app://a*"]}`, `{"allow_origins":["app://a,b"]}`, `{"allow_origins":["app://:80"]}`, `{"allow_origins":["app://{a}"]}`, `{"allow_origins":["app://*."]}`, `{"allow_origins":["*://a"]}`,
-			`{"allow_origins":[{}]}`, `{"allow_origins":[{"exact":"https://a.example","prefix":"x"}]}`, `{"allow_origins":[{"like":"x"}]}`, `{"allow_origins":[{"safe_regex":"x"}]}`,
+			`{"allow_origins":["https://a.example/"]}`, `{"allow_origins":["a.example"]}`, `{"allow_origins":["https://a.*"]}`,
+			`{"allow_origins":["https://user@a.example"]}`,
+			`{"allow_origins":["https://a.example:0"]}`, `{"allow_origins":["https://a.example?x"]}`, `{"allow_origins":[""]}`,
+			`{"allow_origins":["https://a b.example"]}`,
+			`{"allow_origins":["https://"]}`, `{"allow_origins":["https://a~b"]}`, `{"allow_origins":["https://.a"]}`,
+			`{"allow_origins":["file:///"]}`, `{"allow_origins":["file://*"]}`, `{"allow_origins":["file://a"]}`,
+			`{"allow_origins":["app://a/"]}`, `{"allow_origins":["app://a*"]}`, `{"allow_origins":["app://a,b"]}`,
+			`{"allow_origins":["app://:80"]}`, `{"allow_origins":["app://{a}"]}`, `{"allow_origins":["app://*."]}`, `{"allow_origins":["*://a"]}`,
+			`{"allow_origins":[{}]}`, `{"allow_origins":[{"exact":"https://a.example","prefix":"x"}]}`, `{"allow_origins":[{"like":"x"}]}`,
+			`{"allow_origins":[{"safe_regex":"x"}]}`,
 			`{"filter_enabled":{}}`, `{"rules":[{"hosts":[],"policy":{"mode":"off"}}]}`, `{"rules":[{"paths":["v1"],"policy":{"mode":"off"}}]}`,
-			`{"rules":[{"paths":[{}],"policy":{"mode":"off"}}]}`, `{"rules":[{"paths":[{"regex":""}],"policy":{"mode":"off"}}]}`, `{"rules":[{"paths":[{"prefix":"/v1"}],"policy":{"mode":"off"}}]}`,
+			`{"rules":[{"paths":[{}],"policy":{"mode":"off"}}]}`, `{"rules":[{"paths":[{"regex":""}],"policy":{"mode":"off"}}]}`,
+			`{"rules":[{"paths":[{"prefix":"/v1"}],"policy":{"mode":"off"}}]}`,
 			`{"rules":[{"paths":["/v*/x"],"policy":{"mode":"off"}}]}`, `{"rules":[{"hosts":["https://a.example"],"policy":{"mode":"off"}}]}`,
 			`{"rules":[{"policy":{` + ok + `,"stat_prefix":"x"}}]}`, `{"rules":[{"policy":{` + ok + `,"rules":[]}}]}`,
 		}, wrap(
-			`"allow_method":["PUT"]`, `"allow_methods":["TRACE"]`, `"allow_methods":["a b"]`, `"allow_methods":1`, `"allow_headers":["x a"]`, `"expose_headers":[true]`,
-			`"allow_credentials":"true"`, `"allow_credentials":1`, `"max_age":600.5`, `"max_age":-2`, `"max_age":"soon"`, `"max_age":true`, `"preflight_status":199`,
-			`"preflight_status":300`, `"preflight_status":"204"`, `"unmatched_preflights":"allow"`, `"disallowed_requests":"deny"`, `"upstream_headers":"keep"`,
-			`"mode":"on"`, `"debug":null`, `"dangerously_tolerate":["everything"]`, `"dangerously_tolerate":"null-origin"`, `"stat_prefix":""`, `"stat_prefix":"a b"`,
+			`"allow_method":["PUT"]`, `"allow_methods":["TRACE"]`, `"allow_methods":["a b"]`, `"allow_methods":1`, `"allow_headers":["x a"]`,
+			`"expose_headers":[true]`,
+			`"allow_credentials":"true"`, `"allow_credentials":1`, `"max_age":600.5`, `"max_age":-2`, `"max_age":"soon"`, `"max_age":true`,
+			`"preflight_status":199`,
+			`"preflight_status":300`, `"preflight_status":"204"`, `"unmatched_preflights":"allow"`, `"disallowed_requests":"deny"`,
+			`"upstream_headers":"keep"`,
+			`"mode":"on"`, `"debug":null`, `"dangerously_tolerate":["everything"]`, `"dangerously_tolerate":"null-origin"`, `"stat_prefix":""`,
+			`"stat_prefix":"a b"`,
 			`"@type":"x"`, `"shadow_enabled":{"default_value":{"denominator":"TEN"}}`,
 		))},
 		{"only the parser refuses", false, true, slices.Concat([]string{
-			`{"allow_origins":["*"],"allow_credentials":true}`, `{"allow_origins":["http://a.example"],"allow_credentials":true}`, `{"allow_origins":["null"]}`,
-			`{"allow_origins":["https://*.com"],"allow_credentials":true}`, `{"allow_origins":[{"prefix":"https://a"}]}`, `{"allow_origins":[{"regex":"("}]}`,
-			`{"allow_origins":["https://a.example:443"]}`, `{"allow_origins":["https://*.192.0.2.1"]}`, `{"allow_origins":["https://a.example:65536"]}`,
-			`{"allow_origins":["file://"]}`, `{"allow_origins":["moz-extension://"]}`, `{"allow_origins":["moz-extension://*"],"allow_credentials":true}`,
+			`{"allow_origins":["*"],"allow_credentials":true}`, `{"allow_origins":["http://a.example"],"allow_credentials":true}`,
+			`{"allow_origins":["null"]}`,
+			`{"allow_origins":["https://*.com"],"allow_credentials":true}`, `{"allow_origins":[{"prefix":"https://a"}]}`,
+			`{"allow_origins":[{"regex":"("}]}`,
+			`{"allow_origins":["https://a.example:443"]}`, `{"allow_origins":["https://*.192.0.2.1"]}`,
+			`{"allow_origins":["https://a.example:65536"]}`,
+			`{"allow_origins":["file://"]}`, `{"allow_origins":["moz-extension://"]}`,
+			`{"allow_origins":["moz-extension://*"],"allow_credentials":true}`,
 			`{"allow_origins":["https://a.example"],"allowOrigins":["https://b.example"]}`, `{"rules":[{"policy":{"mode":"off"}}],"debug":true}`,
 			`{"filter_enabled":{"default_value":{"numerator":100}}}`,
 			`{"rules":[{"policy":{"mode":"off"}},{"policy":{"mode":"off"}}]}`, `{"rules":[{"paths":[{"regex":"("}],"policy":{"mode":"off"}}]}`,

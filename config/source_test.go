@@ -10,16 +10,27 @@ import (
 
 // everyForm are configurations that together use every setting in each of its forms.
 var everyForm = []string{
-	`{"allow_origins": ["https://a.example", "https://*.b.example:8443", "null"], "dangerously_tolerate": ["null-origin"], "allow_credentials": true, "preflight_status": 200}`,
-	`{"allowOrigins": ["*"], "allow_methods": "PUT, PATCH", "allow_headers": ["x-a", "authorization"], "expose_headers": "x-b, x-c", "debug": true, "stat_prefix": "shop"}`,
-	`{"allow_origins": ["https://c.example:[1,2,3]"], "timing_allow_origins": ["https://a.example", {"exact": "https://b.example"}], "max_age": "10m", "mode": "shadow"}`,
-	`{"allow_origins": [{"regex": "https://[a-d]\\.example/?<>&"}, {"safe_regex": {"regex": "https://B\\.example"}, "ignore_case": true}, {"prefix": "https://c.ex"}, {"suffix": "d.example"}, {"contains": "://d"}], "dangerously_tolerate": ["loose-origin-match"], "disallowed_requests": "reject", "max_age": -1}`,
-	`{"rules": [{"name": "one", "hosts": ["a.example", "*.b.example"], "paths": ["/v1/*", "/v2*", {"regex": "/<v>[3-4]&/\\\\."}], "policy": {"mode": "off"}}, {"paths": ["/"], "policy": {"allow_origins": ["https://a.example"], "upstream_headers": "preserve", "allow_private_network_access": true}}]}`,
-	`{"rules": [{"hosts": ["*.b.example"], "policy": {"allow_origins": ["https://d.example"], "allow_methods": ["DELETE"], "unmatched_preflights": "forward"}}], "allow_origins": ["https://c.example:1"], "max_age": 6e2}`,
-	`{"allow_origin_string_match": [{"exact": "https://a.example"}], "filter_enabled": {"default_value": {}}, "shadow_enabled": {"default_value": {"numerator": 100}}}`,
-	`{"allow_origin": ["https://a.example"], "unmatchedPreflights": "FORWARD", "maxAge": "24h", "upstreamHeaders": "preserve", "allow_private_network_access": true}`,
+	`{"allow_origins": ["https://a.example", "https://*.b.example:8443", "null"], "dangerously_tolerate": ` +
+		`["null-origin"], "allow_credentials": true, "preflight_status": 200}`,
+	`{"allowOrigins": ["*"], "allow_methods": "PUT, PATCH", "allow_headers": ["x-a", "authorization"], ` +
+		`"expose_headers": "x-b, x-c", "debug": true, "stat_prefix": "shop"}`,
+	`{"allow_origins": ["https://c.example:[1,2,3]"], "timing_allow_origins": ["https://a.example", {"exact": ` +
+		`"https://b.example"}], "max_age": "10m", "mode": "shadow"}`,
+	`{"allow_origins": [{"regex": "https://[a-d]\\.example/?<>&"}, {"safe_regex": {"regex": ` +
+		`"https://B\\.example"}, "ignore_case": true}, {"prefix": "https://c.ex"}, {"suffix": "d.example"}, ` +
+		`{"contains": "://d"}], "dangerously_tolerate": ["loose-origin-match"], "disallowed_requests": "reject", "max_age": -1}`,
+	`{"rules": [{"name": "one", "hosts": ["a.example", "*.b.example"], "paths": ["/v1/*", "/v2*", {"regex": ` +
+		`"/<v>[3-4]&/\\\\."}], "policy": {"mode": "off"}}, {"paths": ["/"], "policy": {"allow_origins": ` +
+		`["https://a.example"], "upstream_headers": "preserve", "allow_private_network_access": true}}]}`,
+	`{"rules": [{"hosts": ["*.b.example"], "policy": {"allow_origins": ["https://d.example"], "allow_methods": ` +
+		`["DELETE"], "unmatched_preflights": "forward"}}], "allow_origins": ["https://c.example:1"], "max_age": 6e2}`,
+	`{"allow_origin_string_match": [{"exact": "https://a.example"}], "filter_enabled": {"default_value": {}}, ` +
+		`"shadow_enabled": {"default_value": {"numerator": 100}}}`,
+	`{"allow_origin": ["https://a.example"], "unmatchedPreflights": "FORWARD", "maxAge": "24h", ` +
+		`"upstreamHeaders": "preserve", "allow_private_network_access": true}`,
 	`{"allow_origins": ["https://a.example"], "allow_origin_patterns": ["https://*.b.example"], "max_age": "7200"}`,
-	`{"allow_origins": [{"origin": "null", "dangerously_tolerate": ["null-origin"]}, {"suffix": ".b.example", "ignore_case": true, "dangerously_tolerate": ["loose-origin-match"]}]}`,
+	`{"allow_origins": [{"origin": "null", "dangerously_tolerate": ["null-origin"]}, {"suffix": ".b.example", ` +
+		`"ignore_case": true, "dangerously_tolerate": ["loose-origin-match"]}]}`,
 	`{"mode": "off"}`,
 }
 
@@ -69,8 +80,19 @@ func (s *Source) text(t *testing.T) string {
 // that has its default is left out.
 func TestSourceIsWrittenInOurWords(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"maxAge":"24h","allow_origin_string_match":[{"exact":"https://a.example"},{"safe_regex":{"regex":"https://<b>&"},"ignore_case":true}],"allow_methods":"PUT, DELETE","preflight_status":2e2,"forward_not_matching_preflights":true,"debug":false}`:                                                                                                                                                                                                `{"allow_origins":[{"exact":"https://a.example"},{"regex":"https://<b>&","ignore_case":true}],"allow_methods":["PUT","DELETE"],"max_age":"24h","preflight_status":200,"unmatched_preflights":"forward"}`,
-		`{"stat_prefix":"x","rules":[{"paths":["/a"],"policy":{"disallowed_requests":"reject","upstream_headers":"preserve","allow_origins":[],"max_age":600.0}},{"name":"n","hosts":["a"],"policy":{"mode":"off"}}],"dangerously_tolerate":["null-origin"],"timing_allow_origins":["*"],"mode":"shadow","allow_origins":["null"],"allow_credentials":true,"allow_private_network_access":true,"debug":true,"allow_headers":["x"],"expose_headers":["y"]}`: `{"rules":[{"paths":["/a"],"policy":{"allow_origins":[],"max_age":600,"disallowed_requests":"reject","upstream_headers":"preserve"}},{"name":"n","hosts":["a"],"policy":{"mode":"off"}}],"allow_origins":["null"],"allow_headers":["x"],"expose_headers":["y"],"allow_credentials":true,"allow_private_network_access":true,"mode":"shadow","debug":true,"timing_allow_origins":["*"],"dangerously_tolerate":["null-origin"],"stat_prefix":"x"}`,
+		`{"maxAge":"24h","allow_origin_string_match":[{"exact":"https://a.example"},` +
+			`{"safe_regex":{"regex":"https://<b>&"},"ignore_case":true}],"allow_methods":"PUT, DELETE",` +
+			`"preflight_status":2e2,"forward_not_matching_preflights":true,"debug":false}`: `{"allow_origins":[{"exact":"https://a.example"},{"regex":"https://<b>&","ignore_case":true}],` +
+			`"allow_methods":["PUT","DELETE"],"max_age":"24h","preflight_status":200,"unmatched_preflights":"forward"}`,
+		`{"stat_prefix":"x","rules":[{"paths":["/a"],"policy":{"disallowed_requests":"reject",` +
+			`"upstream_headers":"preserve","allow_origins":[],"max_age":600.0}},{"name":"n","hosts":["a"],` +
+			`"policy":{"mode":"off"}}],"dangerously_tolerate":["null-origin"],"timing_allow_origins":["*"],` +
+			`"mode":"shadow","allow_origins":["null"],"allow_credentials":true,"allow_private_network_access":true,` +
+			`"debug":true,"allow_headers":["x"],"expose_headers":["y"]}`: `{"rules":[{"paths":["/a"],"policy":{"allow_origins":[],"max_age":600,"disallowed_requests":"reject",` +
+			`"upstream_headers":"preserve"}},{"name":"n","hosts":["a"],"policy":{"mode":"off"}}],` +
+			`"allow_origins":["null"],"allow_headers":["x"],"expose_headers":["y"],"allow_credentials":true,` +
+			`"allow_private_network_access":true,"mode":"shadow","debug":true,"timing_allow_origins":["*"],` +
+			`"dangerously_tolerate":["null-origin"],"stat_prefix":"x"}`,
 	} {
 		source, err := Read([]byte(text))
 		if err != nil {
@@ -87,7 +109,12 @@ func TestSourceMadeByHand(t *testing.T) {
 	s := &Source{
 		StatPrefix: ".x",
 		Rules: []SourceRule{
-			{Name: Name{Value: "a"}, Hosts: []Name{{Value: "ok.example"}, {Value: "https://x"}}, Paths: []SourcePath{{Value: "v1"}, {Regex: true, Value: "/("}}, Policy: &SourcePolicy{}},
+			{
+				Name:   Name{Value: "a"},
+				Hosts:  []Name{{Value: "ok.example"}, {Value: "https://x"}},
+				Paths:  []SourcePath{{Value: "v1"}, {Regex: true, Value: "/("}},
+				Policy: &SourcePolicy{},
+			},
 			{Name: Name{Value: "a"}},
 		},
 		SourcePolicy: &SourcePolicy{
@@ -164,7 +191,8 @@ func TestReadRefusesWhatIsNoSource(t *testing.T) {
 // A warning of a setting that was made by hand names it.
 func TestWarningOfASourceMadeByHand(t *testing.T) {
 	s := &Source{SourcePolicy: &SourcePolicy{AllowOrigins: []SourceOrigin{{Value: "https://a.example"}}, AllowMethods: []Name{{Value: "GET"}}}}
-	if _, warnings, err := s.Compile(); err != nil || len(warnings) != 1 || warnings[0].Path != "allow_methods" || warnings[0].Code != NoEffect {
+	if _, warnings, err := s.Compile(); err != nil || len(warnings) != 1 || warnings[0].Path != "allow_methods" ||
+		warnings[0].Code != NoEffect {
 		t.Errorf("%v, %v", warnings, err)
 	}
 }
@@ -200,7 +228,11 @@ func TestSameEntries(t *testing.T) {
 	if !o.Same(other) {
 		t.Error("a waiver makes another entry of it")
 	}
-	for _, other := range []SourceOrigin{{Kind: Exact, Value: "a", IgnoreCase: true}, {Kind: Regex, Value: "b", IgnoreCase: true}, {Kind: Regex, Value: "a"}} {
+	for _, other := range []SourceOrigin{
+		{Kind: Exact, Value: "a", IgnoreCase: true},
+		{Kind: Regex, Value: "b", IgnoreCase: true},
+		{Kind: Regex, Value: "a"},
+	} {
 		if o.Same(other) {
 			t.Errorf("%v is %v", other, o)
 		}

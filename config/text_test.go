@@ -21,11 +21,15 @@ var hostile = []string{
 func checkText(t interface{ Fatalf(string, ...any) }, text string, problems Problems) {
 	for _, p := range problems {
 		for _, s := range []string{p.Path, p.Value, p.Reason, p.Remedy, p.Error()} {
-			if i := strings.IndexFunc(s, func(r rune) bool { return r != ' ' && !unicode.IsGraphic(r) || unicode.In(r, unicode.Zs) && r != ' ' }); i >= 0 || !utf8.ValidString(s) {
+			if i := strings.IndexFunc(s, func(r rune) bool {
+				return r != ' ' && !unicode.IsGraphic(r) || unicode.In(r, unicode.Zs) &&
+					r != ' '
+			}); i >= 0 || !utf8.ValidString(s) {
 				t.Fatalf("%q\nsays %q, with %q in it", text, s, s[max(i, 0):])
 			}
 		}
-		if p.Reason == "" || p.Remedy == "" || p.Code == "" || len(p.Path) > maxTextLen+len("…") || len(p.Value) > maxValueLen+len("…") || len(p.Reason) > maxTextLen+len("…") || len(p.Remedy) > maxTextLen+len("…") {
+		if p.Reason == "" || p.Remedy == "" || p.Code == "" || len(p.Path) > maxTextLen+len("…") || len(p.Value) > maxValueLen+len("…") ||
+			len(p.Reason) > maxTextLen+len("…") || len(p.Remedy) > maxTextLen+len("…") {
 			t.Fatalf("%q\nsays %+v", text, p)
 		}
 	}
@@ -35,13 +39,20 @@ func checkText(t interface{ Fatalf(string, ...any) }, text string, problems Prob
 // string, and wherever it does not.
 func TestTextsQuoteNothingRaw(t *testing.T) {
 	places := []string{
-		`{S:1}`, `{S:1,S:2}`, `{"rules":[{S:1,"policy":{S:{}}}]}`, `{"mode":S}`, `{"max_age":S}`, `{"preflight_status":S}`, `{"stat_prefix":S}`, `{"dangerously_tolerate":[S]}`,
-		`{"allow_origins":[S]}`, `{"allow_origins":["*",S],"allow_credentials":true}`, `{"allow_origins":[{"exact":S}]}`, `{"allow_origins":[{"regex":S}]}`, `{"allow_origins":[{S:S}]}`,
-		`{"allow_origins":[{"safe_regex":{"regex":S,S:1}}]}`, `{"allow_origins":[{"prefix":S},{"suffix":S},{"contains":S}],"dangerously_tolerate":["loose-origin-match"]}`,
-		`{"allow_origins":[{"prefix":S}],"dangerously_tolerate":["loose-origin-match"],"allow_credentials":true}`, `{"timing_allow_origins":[S,S],"allow_origins":[S,S]}`,
-		`{"allow_origins":["https://a.example","https://a.example"],"allow_methods":[S,S],"allow_headers":[S,S],"expose_headers":[S,S]}`, `{"mode":"off","allow_methods":S,"allow_headers":S,"expose_headers":S}`,
-		`{"rules":[{"name":S,"hosts":[S],"paths":[S,"/"],"policy":{"mode":S}},{"name":S,"policy":S}]}`, `{"rules":[{"name":S,"policy":{"mode":"off"}},{"name":S,"policy":{"mode":"off"}}]}`,
-		`{"filter_enabled":{"default_value":{"denominator":S},"runtime_key":S},"@type":S}`, `{"mode":"off"} S`, `{"mode":"off",S}`, `S`, `{"mode":S"}`,
+		`{S:1}`, `{S:1,S:2}`, `{"rules":[{S:1,"policy":{S:{}}}]}`, `{"mode":S}`, `{"max_age":S}`, `{"preflight_status":S}`, `{"stat_prefix":S}`,
+		`{"dangerously_tolerate":[S]}`,
+		`{"allow_origins":[S]}`, `{"allow_origins":["*",S],"allow_credentials":true}`, `{"allow_origins":[{"exact":S}]}`,
+		`{"allow_origins":[{"regex":S}]}`, `{"allow_origins":[{S:S}]}`,
+		`{"allow_origins":[{"safe_regex":{"regex":S,S:1}}]}`,
+		`{"allow_origins":[{"prefix":S},{"suffix":S},{"contains":S}],"dangerously_tolerate":["loose-origin-match"]}`,
+		`{"allow_origins":[{"prefix":S}],"dangerously_tolerate":["loose-origin-match"],"allow_credentials":true}`,
+		`{"timing_allow_origins":[S,S],"allow_origins":[S,S]}`,
+		`{"allow_origins":["https://a.example","https://a.example"],"allow_methods":[S,S],"allow_headers":[S,S],"expose_headers":[S,S]}`,
+		`{"mode":"off","allow_methods":S,"allow_headers":S,"expose_headers":S}`,
+		`{"rules":[{"name":S,"hosts":[S],"paths":[S,"/"],"policy":{"mode":S}},{"name":S,"policy":S}]}`,
+		`{"rules":[{"name":S,"policy":{"mode":"off"}},{"name":S,"policy":{"mode":"off"}}]}`,
+		`{"filter_enabled":{"default_value":{"denominator":S},"runtime_key":S},"@type":S}`, `{"mode":"off"} S`, `{"mode":"off",S}`, `S`,
+		`{"mode":S"}`,
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		draw := rapid.Custom(func(t *rapid.T) string {
@@ -79,7 +90,8 @@ func TestTextsQuoteNothingRaw(t *testing.T) {
 		`{"rules":[{"paths":["` + long + `"],"hosts":["https://` + long + `"],"policy":{"mode":"off"}}]}`,
 		`{"mode":"off","allow_origins":["HTTPS://A` + long + `",{"regex":"(` + long[:2000] + `"}],"allow_methods":["trace` + long + `"]}`,
 		`{"mode":"off","` + long + `":1,"dangerously_tolerate":["` + long + `"]}`,
-		`{"rules":[{"name":"` + long + `","hosts":["https://a.example` + strings.Repeat("a", 3000) + `"],"policy":{"mode":"off"}},{"name":"` + long + `","policy":{}}]}`,
+		`{"rules":[{"name":"` + long + `","hosts":["https://a.example` + strings.Repeat("a", 3000) + `"],"policy":{"mode":"off"}},{"name":"` +
+			long + `","policy":{}}]}`,
 		`{"rules":[{"paths":["` + strings.Repeat("a", 3000) + `"],"policy":{"mode":"off"}}]}`,
 	} {
 		_, warnings, err := Parse([]byte(text))
@@ -91,7 +103,8 @@ func TestTextsQuoteNothingRaw(t *testing.T) {
 		checkText(t, text, warnings)
 	}
 	for text, want := range map[string]string{
-		`{"allow_origins":[{"regex":"(x\nFAKE"}]}`:             `allow_origins[0]: {"regex":"(x\nFAKE"}: parsing regexp: missing closing ): ` + "`(x\\nFAKE`" + `; write a regex in RE2 syntax, or a pattern such as "https://*.example.com"`,
+		`{"allow_origins":[{"regex":"(x\nFAKE"}]}`: `allow_origins[0]: {"regex":"(x\nFAKE"}: parsing regexp: missing closing ): ` +
+			"`(x\\nFAKE`" + `; write a regex in RE2 syntax, or a pattern such as "https://*.example.com"`,
 		"{\"mode\":\"off\",\"a\u202eb\":1}":                    `a\u202eb: unknown key; known here: ` + strings.Join(topKeys.names, ", "),
 		"{\"mode\":\"x\u2028y\u009b\"}":                        `mode: "x\u2028y\u009b": not one of the choices; write "enforce" or "shadow" or "off"`,
 		"{\"mode\":\n {\n} }":                                  `mode: { }: is an object, not a string; write a string`,
@@ -157,7 +170,8 @@ func TestLongListsOfMistakesAreCut(t *testing.T) {
 			last := problems[maxListed]
 			rest := last.Rest
 			// A trailing comma in a string ends one more entry.
-			if last.Code != More || rest < n-maxListed || rest > n-maxListed+1 || !strings.Contains(err.Error(), strconv.Itoa(rest)+" more mistakes") {
+			if last.Code != More || rest < n-maxListed || rest > n-maxListed+1 ||
+				!strings.Contains(err.Error(), strconv.Itoa(rest)+" more mistakes") {
 				t.Errorf("%d of %d, then %+v", maxListed, n, last)
 			}
 			if problems.Count() != maxListed+rest {
@@ -179,7 +193,8 @@ func TestLongListsOfMistakesAreCut(t *testing.T) {
 func TestWarningsAndNotesAreCutToo(t *testing.T) {
 	list := strings.TrimSuffix(strings.Repeat(`"https://a.example",`, 151), ",")
 	_, warnings, err := Parse([]byte(`{"allow_origins":[` + list + `]}`))
-	if err != nil || len(warnings) != maxListed+1 || warnings[maxListed].Reason != "50 more warnings, the first of them here" || warnings[maxListed].Path != "allow_origins[101]" {
+	if err != nil || len(warnings) != maxListed+1 || warnings[maxListed].Reason != "50 more warnings, the first of them here" ||
+		warnings[maxListed].Path != "allow_origins[101]" {
 		t.Errorf("%v, %v", err, warnings)
 	}
 	_, warnings, _ = Parse([]byte(`{"allow_origins":[` + strings.TrimSuffix(strings.Repeat(`"https://a.example",`, 101), ",") + `]}`))
@@ -202,7 +217,8 @@ func TestTextsAreCutBetweenCharacters(t *testing.T) {
 		bound int
 		want  string
 	}{
-		{"", 0, ""}, {"a", 0, "…"}, {"abc", 3, "abc"}, {"abcd", 3, "abc…"}, {"aéb", 3, "aé…"}, {"aéb", 2, "a…"}, {"é", 1, "…"}, {"a€b", 3, "a…"}, {"a😀", 4, "a…"}, {"a😀", 5, "a😀"},
+		{"", 0, ""}, {"a", 0, "…"}, {"abc", 3, "abc"}, {"abcd", 3, "abc…"}, {"aéb", 3, "aé…"}, {"aéb", 2, "a…"}, {"é", 1, "…"}, {"a€b", 3, "a…"},
+		{"a😀", 4, "a…"}, {"a😀", 5, "a😀"},
 	} {
 		if got := cut(c.text, c.bound); got != c.want {
 			t.Errorf("%q, cut at %d bytes, is %q, want %q", c.text, c.bound, got, c.want)
@@ -224,12 +240,21 @@ func TestLongTextsAreCutAtTheirBounds(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ json, path, value, remedy string }{
-		{`{"mode":"off","` + strings.Repeat("é", 61) + `":1}`, strings.Repeat("é", 60) + "…", "", "known here: " + strings.Join(topKeys.names, ", ")},
-		{`{"mode":"off","` + strings.Repeat("x", 121) + `":1}`, strings.Repeat("x", 120) + "…", "", "known here: " + strings.Join(topKeys.names, ", ")},
+		{
+			`{"mode":"off","` + strings.Repeat("é", 61) + `":1}`, strings.Repeat("é", 60) + "…", "",
+			"known here: " + strings.Join(topKeys.names, ", "),
+		},
+		{
+			`{"mode":"off","` + strings.Repeat("x", 121) + `":1}`, strings.Repeat("x", 120) + "…", "",
+			"known here: " + strings.Join(topKeys.names, ", "),
+		},
 		{`{"mode":"` + strings.Repeat("x", 119) + `"}`, "mode", `"` + strings.Repeat("x", 119) + "…", `write "enforce" or "shadow" or "off"`},
 		{`{"mode":"` + strings.Repeat("x", 118) + `"}`, "mode", `"` + strings.Repeat("x", 118) + `"`, `write "enforce" or "shadow" or "off"`},
 		{`{"mode":"` + strings.Repeat("é", 70) + `"}`, "mode", `"` + strings.Repeat("é", 59) + "…", `write "enforce" or "shadow" or "off"`},
-		{`{"mode":"off","allow_origins":["https://*.` + strings.Repeat("A", 500) + `/"]}`, "allow_origins[0]", `"https://*.` + strings.Repeat("A", 109) + "…", `write "https://*.` + strings.Repeat("a", 483) + "…"},
+		{
+			`{"mode":"off","allow_origins":["https://*.` + strings.Repeat("A", 500) + `/"]}`, "allow_origins[0]",
+			`"https://*.` + strings.Repeat("A", 109) + "…", `write "https://*.` + strings.Repeat("a", 483) + "…",
+		},
 	} {
 		_, _, err := Parse([]byte(c.json))
 		problems, _ := err.(Problems)
@@ -252,7 +277,12 @@ func TestProblemsAreWrittenWithoutEmptyParts(t *testing.T) {
 			t.Errorf("%q, want %q", got, c.want)
 		}
 	}
-	for want, problems := range map[int]Problems{0: nil, 1: {{Code: Missing}}, 3: {{Code: More, Rest: 3}}, 5: {{Code: Missing}, {Code: More, Rest: 4}}} {
+	for want, problems := range map[int]Problems{
+		0: nil,
+		1: {{Code: Missing}},
+		3: {{Code: More, Rest: 3}},
+		5: {{Code: Missing}, {Code: More, Rest: 4}},
+	} {
 		if got := problems.Count(); got != want {
 			t.Errorf("%v are %d, want %d", problems, got, want)
 		}

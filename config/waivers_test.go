@@ -20,26 +20,32 @@ func TestWaivers(t *testing.T) {
 			waives: "any-origin-with-credentials",
 		},
 		{
-			json:     `{"allow_origins":[{"regex":"https://[a-z]+-team\\.[a-z]+\\.app","dangerously_tolerate":["any-origin-with-credentials"]},"*"],"allow_credentials":true}`,
+			json: `{"allow_origins":[{"regex":"https://[a-z]+-team\\.[a-z]+\\.app",` +
+				`"dangerously_tolerate":["any-origin-with-credentials"]},"*"],"allow_credentials":true}`,
 			problems: []string{"allow_origins[1] any-origin-with-credentials"},
 		},
 		{
-			json:   `{"allow_origins":[{"regex":"https://[a-z]+-team\\.[a-z]+\\.app","dangerouslyTolerate":["any-origin-with-credentials"]},"https://a.example"],"allow_credentials":true}`,
+			json: `{"allow_origins":[{"regex":"https://[a-z]+-team\\.[a-z]+\\.app",` +
+				`"dangerouslyTolerate":["any-origin-with-credentials"]},"https://a.example"],"allow_credentials":true}`,
 			notes:  []string{"allow_origins[0] any-origin-with-credentials"},
 			waives: "any-origin-with-credentials",
 		},
 		{
-			json:     `{"allow_origins":["http://a.example",{"origin":"http://b.example","dangerously_tolerate":["insecure-origin"]},{"exact":"https://c.example"}],"allow_credentials":true}`,
+			json: `{"allow_origins":["http://a.example",{"origin":"http://b.example",` +
+				`"dangerously_tolerate":["insecure-origin"]},{"exact":"https://c.example"}],"allow_credentials":true}`,
 			problems: []string{"allow_origins[0] insecure-origin"},
 		},
 		{
-			json:     `{"allow_origins":["null",{"origin":"https://c.example","dangerously_tolerate":["public-suffix-wildcard"]},{"prefix":"https://a.example","dangerously_tolerate":["loose-origin-match"]}],"dangerously_tolerate":["null-origin"]}`,
+			json: `{"allow_origins":["null",{"origin":"https://c.example",` +
+				`"dangerously_tolerate":["public-suffix-wildcard"]},{"prefix":"https://a.example",` +
+				`"dangerously_tolerate":["loose-origin-match"]}],"dangerously_tolerate":["null-origin"]}`,
 			notes:    []string{"allow_origins[0] null-origin, could be narrower", "allow_origins[2] loose-origin-match"},
 			warnings: "allow_origins[2] matches-any-origin, allow_origins[1].dangerously_tolerate[0] no-effect",
 			waives:   "null-origin loose-origin-match",
 		},
 		{ // the entry's own serves first, and then nothing needs the policy's
-			json:     `{"allow_origins":[{"origin":"null","dangerously_tolerate":["null-origin","null-origin"]}],"dangerously_tolerate":["null-origin"]}`,
+			json: `{"allow_origins":[{"origin":"null","dangerously_tolerate":["null-origin",` +
+				`"null-origin"]}],"dangerously_tolerate":["null-origin"]}`,
 			notes:    []string{"allow_origins[0] null-origin"},
 			warnings: "allow_origins[0].dangerously_tolerate[1] duplicate, dangerously_tolerate[0] no-effect",
 			waives:   "null-origin",
@@ -49,8 +55,11 @@ func TestWaivers(t *testing.T) {
 			problems: []string{"allow_origins[0].dangerously_tolerate[0] bad-value"},
 		},
 		{
-			json:     `{"allow_origins":[{"dangerously_tolerate":["null-origin"]},{"origin":"https://a.example","exact":"https://b.example"},{"origin":"https://a.example","dangerously_tolerate":[1]}]}`,
-			problems: []string{"allow_origins[0] missing", "allow_origins[1].exact bad-value", "allow_origins[2].dangerously_tolerate[0] wrong-type"},
+			json: `{"allow_origins":[{"dangerously_tolerate":["null-origin"]},{"origin":"https://a.example",` +
+				`"exact":"https://b.example"},{"origin":"https://a.example","dangerously_tolerate":[1]}]}`,
+			problems: []string{
+				"allow_origins[0] missing", "allow_origins[1].exact bad-value", "allow_origins[2].dangerously_tolerate[0] wrong-type",
+			},
 		},
 		{
 			json:   `{"timing_allow_origins":[{"origin":"null","dangerously_tolerate":["null-origin"]}],"allow_origins":[]}`,
@@ -97,20 +106,33 @@ func TestMatchersOfNull(t *testing.T) {
 		{json: `{"allow_origins":[{"regex":"null"}]}`, problems: "allow_origins[0] null-origin"},
 		{json: `{"allow_origins":[{"regex":"null|https://example\\.com"}],"dangerously_tolerate":["null-origin"]}`},
 		{json: `{"allow_origins":[{"regex":"null","dangerously_tolerate":["null-origin"]}]}`},
-		{json: `{"allow_origins":[{"suffix":"ll"}],"dangerously_tolerate":["loose-origin-match"]}`, problems: "allow_origins[0] null-origin", warnings: "allow_origins[0] matches-any-origin"},
+		{
+			json:     `{"allow_origins":[{"suffix":"ll"}],"dangerously_tolerate":["loose-origin-match"]}`,
+			problems: "allow_origins[0] null-origin",
+			warnings: "allow_origins[0] matches-any-origin",
+		},
 		{json: `{"allow_origins":[{"regex":"file://|https://example\\.com"}]}`, problems: "allow_origins[0] null-origin"},
 		{json: `{"allow_origins":[{"regex":"[a-z]+://.*"}]}`, warnings: "allow_origins[0] matches-any-origin"},
 		{json: `{"allow_origins":["file://"]}`, problems: "allow_origins[0] null-origin"},
-		{json: `{"allow_origins":[{"origin":"file://","dangerously_tolerate":["null-origin"]},{"regex":"file://|https://example\\.com"}],"dangerously_tolerate":["null-origin"]}`},
+		{
+			json: `{"allow_origins":[{"origin":"file://","dangerously_tolerate":["null-origin"]},` +
+				`{"regex":"file://|https://example\\.com"}],"dangerously_tolerate":["null-origin"]}`,
+		},
 		{json: `{"allow_origins":[{"regex":".*"}]}`, warnings: "allow_origins[0] matches-any-origin"}, // it is "*"
 	})
 	c := mustParse(t, `{"allow_origins":[{"regex":"null|https://example\\.com","dangerously_tolerate":["null-origin"]}]}`)
-	for origin, want := range map[string]Match{"null": Matches, "https://example.com": Matches, "NULL": MalformedOrigin, "https://a.example": NoMatch} {
+	for origin, want := range map[string]Match{
+		"null":                Matches,
+		"https://example.com": Matches,
+		"NULL":                MalformedOrigin,
+		"https://a.example":   NoMatch,
+	} {
 		if got := c.Default.Origins.Match(origin); got != want {
 			t.Errorf("%s: %v, want %v", origin, got, want)
 		}
 	}
-	if c = mustParse(t, `{"allow_origins":[]}`); c.Default.Origins.Match("https://a.example") != NoMatch || c.Default.Origins.Match("null") != NoMatch {
+	if c = mustParse(t, `{"allow_origins":[]}`); c.Default.Origins.Match("https://a.example") != NoMatch ||
+		c.Default.Origins.Match("null") != NoMatch {
 		t.Error("nobody is somebody")
 	}
 }
@@ -121,7 +143,10 @@ func TestWildcardsOfManyOwners(t *testing.T) {
 	checkRows(t, []row{
 		{json: `{"allow_origins":["https://*.com"]}`, warnings: "allow_origins[0] public-suffix-wildcard"},
 		{json: `{"allow_origins":["https://*.com"],"allow_credentials":true}`, problems: "allow_origins[0] public-suffix-wildcard"},
-		{json: `{"allow_origins":["https://*.zendesk.com","https://*.example.zendesk.com","https://example.zendesk.com"]}`, warnings: "allow_origins[0] hands-out-names, allow_origins[1] covered, allow_origins[2] covered"},
+		{
+			json:     `{"allow_origins":["https://*.zendesk.com","https://*.example.zendesk.com","https://example.zendesk.com"]}`,
+			warnings: "allow_origins[0] hands-out-names, allow_origins[1] covered, allow_origins[2] covered",
+		},
 		{json: `{"allow_origins":["https://*.nip.io"],"allow_credentials":true}`, warnings: "allow_origins[0] hands-out-names"},
 		{json: `{"allow_origins":["app://*.com"]}`},
 	})

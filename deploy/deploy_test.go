@@ -137,7 +137,8 @@ func TestEnvoyFilter(t *testing.T) {
 		t.Fatalf("selects %v, with %d patches", spec.GetWorkloadSelector(), len(spec.GetConfigPatches()))
 	}
 	patch := spec.GetConfigPatches()[0]
-	if patch.GetApplyTo() != networkingv1alpha3.EnvoyFilter_HTTP_FILTER || patch.GetPatch().GetOperation() != networkingv1alpha3.EnvoyFilter_Patch_INSERT_FIRST {
+	if patch.GetApplyTo() != networkingv1alpha3.EnvoyFilter_HTTP_FILTER ||
+		patch.GetPatch().GetOperation() != networkingv1alpha3.EnvoyFilter_Patch_INSERT_FIRST {
 		t.Errorf("%s %s", patch.GetPatch().GetOperation(), patch.GetApplyTo())
 	}
 	value, err := protojson.Marshal(patch.GetPatch().GetValue())
@@ -179,7 +180,10 @@ func TestEnvoy(t *testing.T) {
 	if err := yaml.Unmarshal(text, &file); err != nil {
 		t.Fatal(err)
 	}
-	filter := wasmtest.Within(t, file, "static_resources", "listeners", 0, "filter_chains", 0, "filters", 0, "typed_config", "http_filters", 0, "typed_config", "config")
+	filter := wasmtest.Within(
+		t, file, "static_resources", "listeners", 0, "filter_chains", 0, "filters", 0, "typed_config", "http_filters", 0, "typed_config",
+		"config",
+	)
 	if got := wasmtest.Within(t, filter, "vm_config", "code", "local")["filename"]; got != "dist/cors.wasm" {
 		t.Errorf("the module is %v", got)
 	}
@@ -190,7 +194,10 @@ func TestEnvoy(t *testing.T) {
 	expectEnvironment(t, environment)
 	var spec, policy map[string]any
 	configuration, _ := wasmtest.Within(t, filter, "configuration")["value"].(string)
-	if err := errors.Join(json.Unmarshal(read(t, "../istio.yaml", "extensions.istio.io/v1alpha1", "WasmPlugin").Spec, &spec), json.Unmarshal([]byte(configuration), &policy)); err != nil {
+	if err := errors.Join(
+		json.Unmarshal(read(t, "../istio.yaml", "extensions.istio.io/v1alpha1", "WasmPlugin").Spec, &spec),
+		json.Unmarshal([]byte(configuration), &policy),
+	); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]any{

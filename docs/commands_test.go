@@ -88,13 +88,16 @@ func folder(t *testing.T) string {
 		}
 	}
 	const policy = `{"allow_origins": ["https://shop.example.com"], "allow_methods": ["PUT"]}`
-	const routes = `{"virtual_hosts": [{"name": "shop", "domains": ["*"], "cors": {"allow_origin_string_match": [{"exact": "https://shop.example.com"}]}, "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "shop"}}]}]}`
+	const routes = `{"virtual_hosts": [{"name": "shop", "domains": ["*"], "cors": {"allow_origin_string_match": [{"exact": ` +
+		`"https://shop.example.com"}]}, "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "shop"}}]}]}`
 	if err := errors.Join(
 		os.WriteFile(filepath.Join(dir, "policy.json"), []byte(policy), 0o600),
 		os.WriteFile(filepath.Join(dir, "old.json"), []byte(`{"allow_origins": []}`), 0o600),
 		os.WriteFile(filepath.Join(dir, "new.json"), []byte(policy), 0o600),
 		os.WriteFile(filepath.Join(dir, "routes.yaml"), []byte(routes), 0o600),
-		os.WriteFile(filepath.Join(dir, "cases.yaml"), []byte("cases:\n- {origin: https://shop.example.com, method: PUT, expect: allow}\n"), 0o600),
+		os.WriteFile(
+			filepath.Join(dir, "cases.yaml"), []byte("cases:\n- {origin: https://shop.example.com, method: PUT, expect: allow}\n"), 0o600,
+		),
 		os.Mkdir(filepath.Join(dir, "policies"), 0o700),
 		os.WriteFile(filepath.Join(dir, "policies", "shop.json"), []byte(policy), 0o600),
 	); err != nil {

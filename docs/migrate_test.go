@@ -71,7 +71,9 @@ func TestTheMigrationPagesHaveTheTables(t *testing.T) {
 			begin, end := "<!-- settings of "+table.Of+" -->\n", "<!-- end of settings -->\n"
 			want := "| setting | here | default | |\n|---|---|---|---|\n"
 			for _, row := range table.Rows {
-				want += fmt.Sprintf("| `%s` | %s | %s | %s |\n", row.Key, cmp.Or(code(row.Becomes), "no setting"), cmp.Or(code(row.Default), "none"), row.Note)
+				want += fmt.Sprintf(
+					"| `%s` | %s | %s | %s |\n", row.Key, cmp.Or(code(row.Becomes), "no setting"), cmp.Or(code(row.Default), "none"), row.Note,
+				)
 			}
 			found := false
 			for page, text := range texts {
@@ -107,7 +109,9 @@ func TestTheMigrationPagesSayWhatTheyWereReadIn(t *testing.T) {
 		t.Fatalf("%v, %v", all, err)
 	}
 	for _, page := range all {
-		if !regexp.MustCompile(`\b(commit [0-9a-f]{8}|release [0-9.]+|documented in [A-Z][a-z]+ [0-9]{4})\b`).MatchString(strings.ReplaceAll(read(t, page), "\n", " ")) {
+		if !regexp.MustCompile(`\b(commit [0-9a-f]{8}|release [0-9.]+|documented in [A-Z][a-z]+ [0-9]{4})\b`).MatchString(
+			strings.ReplaceAll(read(t, page), "\n", " "),
+		) {
 			t.Errorf("%s does not say what it was read in", page)
 		}
 	}
@@ -126,7 +130,10 @@ func TestWhatTheMigrationPagesSayOfThisFilter(t *testing.T) {
 		{`{"allow_origin_string_match": [{"prefix": "*"}]}`, ""},
 		{`{"allow_origin_string_match": [{"prefix": "https://shop"}]}`, config.LooseMatch},
 		{`{"allow_origin_string_match": [{"safe_regex": {"regex": "https://.*example.com"}}], "allow_credentials": true}`, config.AnyOrigin},
-		{`{"allow_origin_string_match": [{"exact": "https://shop.example.com"}], "filter_enabled": {"default_value": {"numerator": 50}}}`, config.OutOfRange},
+		{
+			`{"allow_origin_string_match": [{"exact": "https://shop.example.com"}], "filter_enabled": {"default_value": {"numerator": 50}}}`,
+			config.OutOfRange,
+		},
 		{`{"allow_origin_string_match": [{"exact": "https://shop.example.com"}], "forward_not_matching_preflights": true}`, ""},
 		// Istio
 		{`{"allowOrigins": [{"exact": "https://shop.example.com"}], "allowMethods": ["BREW"], "unmatchedPreflights": "FORWARD"}`, ""},

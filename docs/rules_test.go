@@ -31,7 +31,12 @@ func TestTheRulesOnThePageTakeWhatItSays(t *testing.T) {
 			t.Errorf("%s%s is of %s, the page says %s", row[1], row[2], got, row[3])
 		}
 	}
-	_, _, err = config.Parse([]byte(`{"rules": [{"name": "api", "hosts": ["api.example.com"], "policy": {"mode": "off"}}, {"hosts": ["api.example.com"], "paths": ["/public/*"], "policy": {"mode": "off"}}]}`))
+	_, _, err = config.Parse(
+		[]byte(
+			`{"rules": [{"name": "api", "hosts": ["api.example.com"], "policy": {"mode": "off"}}, {"hosts": ` +
+				`["api.example.com"], "paths": ["/public/*"], "policy": {"mode": "off"}}]}`,
+		),
+	)
 	if err == nil || !strings.Contains(page, "\n"+err.Error()+"\n") {
 		t.Errorf("the page does not show %v", err)
 	}

@@ -66,8 +66,9 @@ func serveEnvoy(t *testing.T) string {
 	}
 	const free = "{ address: 127.0.0.1, port_value: 0 }"
 	e, err := serve.StartEnvoy(t.Context(), []byte(strings.NewReplacer(admin, free, listener, free).Replace(file)), serve.EnvoyOptions{
-		Program: envoytest.Program(t), LogLevel: "warning", Stdout: io.Discard, Stderr: t.Output(), DemoUpstream: upstream.Listener.Addr().String(),
-		ReadFile: func(string) ([]byte, error) { return wasmtest.Module(t), nil },
+		Program: envoytest.Program(t), LogLevel: "warning", Stdout: io.Discard, Stderr: t.Output(),
+		DemoUpstream: upstream.Listener.Addr().String(),
+		ReadFile:     func(string) ([]byte, error) { return wasmtest.Module(t), nil },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,9 @@ func BenchmarkRequest(b *testing.B) {
 			list = append(list, fmt.Sprintf("%q", fmt.Sprintf("https://app-%d.example.net", i)))
 		}
 		list = append(list, `"https://shop.example.com"`, `"https://*.example.org"`)
-		plugin := start(b, module, strings.Replace(everything, `"https://shop.example.com", "https://*.example.org"`, strings.Join(list, ", "), 1), nil)
+		plugin := start(
+			b, module, strings.Replace(everything, `"https://shop.example.com", "https://*.example.org"`, strings.Join(list, ", "), 1), nil,
+		)
 		for _, c := range []struct {
 			name    string
 			request [][2]string

@@ -221,7 +221,9 @@ func TestTimeDoesNotGrowWithThePolicy(t *testing.T) {
 		for i := range n - 1 {
 			list = append(list, fmt.Sprintf(`{"hosts": ["api-%d.example.net"], "policy": {"allow_origins": ["https://app-%d.example.net"]}}`, i, i))
 		}
-		return `{"rules": [` + strings.Join(append(list, `{"hosts": ["api.example.com"], "policy": {"allow_origins": ["https://shop.example.com"]}}`), ", ") + `]}`
+		return `{"rules": [` + strings.Join(
+			append(list, `{"hosts": ["api.example.com"], "policy": {"allow_origins": ["https://shop.example.com"]}}`), ", ",
+		) + `]}`
 	}
 	for _, c := range []struct {
 		name      string

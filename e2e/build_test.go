@@ -95,7 +95,10 @@ func TestTheModuleImportsAndExportsWhatItNeeds(t *testing.T) {
 	}
 	for name, memory := range module.ExportedMemories() {
 		if memory.Min() > pages(maxFirstPages) {
-			t.Errorf("%s begins with %d pages, want %d at most: something large is linked in; make size says what there is", name, memory.Min(), pages(maxFirstPages))
+			t.Errorf(
+				"%s begins with %d pages, want %d at most: something large is linked in; make size says what there is", name, memory.Min(),
+				pages(maxFirstPages),
+			)
 		}
 	}
 }
@@ -152,7 +155,8 @@ func TestTheModuleLinksNothingHeavy(t *testing.T) {
 	const sdk = "github.com/tetratelabs/proxy-wasm-go-sdk/"
 	for _, name := range packages {
 		below := func(folder string) bool { return name == folder || strings.HasPrefix(name, folder+"/") }
-		if slices.ContainsFunc(heavy, below) && !slices.Contains(light, name) || strings.HasPrefix(name, sdk) && name != sdk+"proxywasm/types" || strings.HasPrefix(name, "golang.org/") {
+		if slices.ContainsFunc(heavy, below) && !slices.Contains(light, name) || strings.HasPrefix(name, sdk) && name != sdk+"proxywasm/types" ||
+			strings.HasPrefix(name, "golang.org/") {
 			t.Errorf("the module links %s", name)
 		}
 	}

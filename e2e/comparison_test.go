@@ -68,17 +68,24 @@ func TestWhatTheComparisonSaysOfEnvoy(t *testing.T) {
 		holds     bool
 	}{
 		{"any origin with credentials", "every origin is reflected", ask("any", "GET /", evil).Get(acao) == evil},
-		{"a regex that lets in more than it seems to", "accepted", ask("regex", "GET /", "https://evilexample.com").Get(acao) == "https://evilexample.com"},
+		{
+			"a regex that lets in more than it seems to", "accepted",
+			ask("regex", "GET /", "https://evilexample.com").Get(acao) == "https://evilexample.com",
+		},
 		{
 			"preflight of an unlisted origin", "forwarded, or 200 with everything but the origin",
 			ask("shop", "OPTIONS /", evil).Get("X-Forwarded") == "OPTIONS" && ask("answers", "OPTIONS /", evil).Get("Status") == "200" &&
 				ask("answers", "OPTIONS /", evil).Get("Access-Control-Allow-Methods") == "PUT" && ask("answers", "OPTIONS /", evil).Get(acao) == "",
 		},
-		{"upstream's own `access-control-allow-origin`, for such an origin", "reaches the browser", ask("shop", "GET /own", evil).Get(acao) == "*"},
+		{
+			"upstream's own `access-control-allow-origin`, for such an origin", "reaches the browser",
+			ask("shop", "GET /own", evil).Get(acao) == "*",
+		},
 		{"`Vary`", "never", ask("shop", "GET /", shop).Get("Vary") == "" && ask("shop", "OPTIONS /", shop).Get("Vary") == ""},
 		{
 			"the proxy's own redirects and direct responses", "without CORS headers",
-			ask("shop", "GET /direct", shop).Get(acao) == "" && ask("shop", "GET /redirect", shop).Get(acao) == "" && ask("shop", "GET /", shop).Get(acao) == shop,
+			ask("shop", "GET /direct", shop).Get(acao) == "" && ask("shop", "GET /redirect", shop).Get(acao) == "" &&
+				ask("shop", "GET /", shop).Get(acao) == shop,
 		},
 		{"why it denied", "counter of origins", func() bool {
 			stats, err := s.Stats(`cors\.origin_(in)?valid$`)

@@ -84,7 +84,10 @@ func routes(t *testing.T, all []scenario.Scenario, numbers []int) string {
 		}
 		if added != nil {
 			list = append(list, object{
-				"match": object{"prefix": "/", "headers": []any{object{"name": envoytest.Attempt, "string_match": object{"exact": strconv.Itoa(number)}}}},
+				"match": object{
+					"prefix":  "/",
+					"headers": []any{object{"name": envoytest.Attempt, "string_match": object{"exact": strconv.Itoa(number)}}},
+				},
 				"route": object{"cluster": "upstream"}, "response_headers_to_add": added,
 			})
 		}

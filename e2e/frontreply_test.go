@@ -41,13 +41,20 @@ func TestRepliesOfFiltersInFrontInEnvoy(t *testing.T) {
 		response.Body.Close()
 		return response.StatusCode, scenario.Collect(entries(response.Header))
 	}
-	stamped := map[string]string{"access-control-allow-origin": shop, "access-control-expose-headers": "x-total", "vary": "origin", "x-cors-decision": "allowed"}
+	stamped := map[string]string{
+		"access-control-allow-origin": shop, "access-control-expose-headers": "x-total",
+		"vary":            "origin",
+		"x-cors-decision": "allowed",
+	}
 	for listener, want := range map[string]int{"lua": 401, "fault": 429} {
 		for range 3 {
 			if status, got := ask(listener, http.MethodGet, "Origin", shop, "X-Front", "yes"); status != want || len(got) > 0 {
 				t.Errorf("%s in front: status %d, %v; want %d without CORS headers", listener, status, got, want)
 			}
-			if status, got := ask(listener, http.MethodOptions, "Origin", shop, "Access-Control-Request-Method", "PUT", "X-Front", "yes"); status != want || len(got) > 0 {
+			if status, got := ask(
+				listener, http.MethodOptions, "Origin", shop, "Access-Control-Request-Method", "PUT", "X-Front", "yes",
+			); status != want ||
+				len(got) > 0 {
 				t.Errorf("%s in front: a preflight gets status %d, %v; want %d without CORS headers", listener, status, got, want)
 			}
 			if status, got := ask(listener, http.MethodGet, "Origin", shop); status != 200 || !maps.Equal(got, stamped) {

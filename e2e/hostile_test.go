@@ -91,7 +91,8 @@ func controls(s string) bool {
 // stamped are the fields that the filter writes.
 var stamped = []string{
 	"access-control-allow-origin", "access-control-allow-credentials", "access-control-allow-methods", "access-control-allow-headers",
-	"access-control-expose-headers", "access-control-max-age", "access-control-allow-private-network", "timing-allow-origin", "x-cors-decision",
+	"access-control-expose-headers", "access-control-max-age", "access-control-allow-private-network", "timing-allow-origin",
+	"x-cors-decision",
 }
 
 // clean fails the test where a field that the filter writes holds what no field
@@ -177,7 +178,10 @@ func TestHugeHeaders(t *testing.T) {
 		{"the requested headers, letters that have a case", list("A,\tZ ,"), none, mebibyte},
 		{"a response header", usual(crossOrigin), value("x-big", "v"), mebibyte},
 		{"10,000 response lines", usual(crossOrigin), func(n int) [][2]string { return headerLines("x-%08d", n) }, mebibyte},
-		{"10,000 lines of Timing-Allow-Origin", usual(crossOrigin), func(n int) [][2]string { return headerLines("timing-allow-origin", n) }, mebibyte},
+		{
+			"10,000 lines of Timing-Allow-Origin", usual(crossOrigin), func(n int) [][2]string { return headerLines("timing-allow-origin", n) },
+			mebibyte,
+		},
 		{"upstream's Allow-Origin", usual(crossOrigin), value("access-control-allow-origin", "https://shop.example.com,"), mebibyte},
 		{"Vary, short names", usual(crossOrigin), value("vary", "a,"), mebibyte},
 		{"Vary, commas", usual(crossOrigin), value("vary", ","), mebibyte},
@@ -229,7 +233,11 @@ func TestHugeHeaders(t *testing.T) {
 // that is read, alone, in front, in the middle and behind.
 func TestControlBytes(t *testing.T) {
 	module := compile(t)
-	for name, configuration := range map[string]string{"echoing": echoing, "watchful": watchful, "public": `{"allow_origins": ["*"], "allow_headers": "*", "allow_methods": "*", "debug": true}`} {
+	for name, configuration := range map[string]string{
+		"echoing":  echoing,
+		"watchful": watchful,
+		"public":   `{"allow_origins": ["*"], "allow_headers": "*", "allow_methods": "*", "debug": true}`,
+	} {
 		t.Run(name, func(t *testing.T) {
 			plugin := configured(t, watched(t, module, nil), configuration)
 			request := append(asking[:len(asking):len(asking)], [2]string{"x-forwarded-proto", "https"}, [2]string{"sec-fetch-site", "cross-site"},
@@ -241,7 +249,10 @@ func TestControlBytes(t *testing.T) {
 						continue
 					}
 					text := request[i][1]
-					for _, hostile := range []string{string([]byte{byte(c)}), string([]byte{byte(c)}) + text, text[:len(text)/2] + string([]byte{byte(c)}) + text[len(text)/2:], text + string([]byte{byte(c)})} {
+					for _, hostile := range []string{
+						string([]byte{byte(c)}), string([]byte{byte(c)}) + text, text[:len(text)/2] + string([]byte{byte(c)}) + text[len(text)/2:],
+						text + string([]byte{byte(c)}),
+					} {
 						mine := append([][2]string{}, request...)
 						mine[i][1] = hostile
 						r := plugin.Exchange(host.NewHeaderMap(mine...), open)
@@ -440,7 +451,9 @@ func TestTenThousandStreams(t *testing.T) {
 		for i := range open {
 			open[i] = plugin.StreamWithID(uint32(10 + i))
 			open[i].Run(host.Create)
-			open[i].OnRequestHeaders(host.NewHeaderMap(append(noOrigin[:3:3], [2]string{"origin", fmt.Sprintf("https://s-%d.example.org", i)})...), true)
+			open[i].OnRequestHeaders(
+				host.NewHeaderMap(append(noOrigin[:3:3], [2]string{"origin", fmt.Sprintf("https://s-%d.example.org", i)})...), true,
+			)
 		}
 		for _, i := range random.Perm(streams) {
 			if i%5 > 0 { // a fifth is reset before there is a response

@@ -87,13 +87,20 @@ func TestARefusedConfigurationTakesNoEffect(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines = nil
-	if _, err := vm.NewPlugin(t.Context(), host.PluginConfig{Name: "bad", Configuration: []byte(`{"allow_origins": ["https://a.example/", "*"], "allow_credentials": true, "max_agee": 1}`)}); !errors.Is(err, host.ErrRejected) {
+	if _, err := vm.NewPlugin(
+		t.Context(),
+		host.PluginConfig{
+			Name:          "bad",
+			Configuration: []byte(`{"allow_origins": ["https://a.example/", "*"], "allow_credentials": true, "max_agee": 1}`),
+		},
+	); !errors.Is(err, host.ErrRejected) {
 		t.Fatalf("error %v, want the configuration rejected", err)
 	}
 	want := []string{
 		`error: configuration: max_agee: unknown key; did you mean "max_age"?`,
 		`error: configuration: allow_origins[0]: "https://a.example/": an origin has no trailing slash; write "https://a.example"`,
-		`error: configuration: allow_origins[1]: "*": with allow_credentials any page on the web could read its visitors' data here; list the origins, or add "any-origin-with-credentials" to dangerously_tolerate`,
+		`error: configuration: allow_origins[1]: "*": with allow_credentials any page on the web could read its ` +
+			`visitors' data here; list the origins, or add "any-origin-with-credentials" to dangerously_tolerate`,
 		"error: configuration refused: 3 to fix; nothing of it takes effect",
 	}
 	if !slices.Equal(lines, want) {
@@ -134,7 +141,9 @@ func TestSeveralPluginsInOneVMKeepApart(t *testing.T) {
 			if err := plugins[0].Close(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if plugins[0], err = vm.NewPlugin(t.Context(), host.PluginConfig{Configuration: []byte(`{"allow_origins": ["https://one.example"]}`)}); err != nil {
+			if plugins[0], err = vm.NewPlugin(
+				t.Context(), host.PluginConfig{Configuration: []byte(`{"allow_origins": ["https://one.example"]}`)},
+			); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -42,7 +42,9 @@ func TestMessagesThatEnvoyHandsOver(t *testing.T) {
 		message("xds.type.v3.TypedStruct", object),
 		message("google.protobuf.StringValue", object),
 	} {
-		file := envoytest.Bootstrap{Listeners: []envoytest.Listener{{Policy: "-", Plugin: "{configuration: " + refused + "}", Routes: routes}}}.JSON(t)
+		file := envoytest.Bootstrap{
+			Listeners: []envoytest.Listener{{Policy: "-", Plugin: "{configuration: " + refused + "}", Routes: routes}},
+		}.JSON(t)
 		findings := lint.Check("envoy.json", file, true)
 		if lint.Count(findings, lint.Error) != 1 || findings[0].Code != lint.NotText {
 			t.Errorf("check says of %s: %+v", refused, findings)

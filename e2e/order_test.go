@@ -221,7 +221,11 @@ func load(t *testing.T, dir string, env []string, patterns ...string) []*package
 // this machine, and the module's as they are built for it.
 func TestNothingHangsOnTheOrderOfEvaluation(t *testing.T) {
 	native := load(t, wasmtest.Root(), nil, "./...")
-	module := load(t, wasmtest.Root(), []string{"GOOS=wasip1", "GOARCH=wasm"}, ".", "./config", "./filter", "./internal/abi", "./internal/automaton", "./internal/fieldpath", "./internal/header", "./internal/hostcall", "./internal/origin", "./internal/reach", "./internal/route", "./internal/suffix")
+	module := load(
+		t, wasmtest.Root(), []string{"GOOS=wasip1", "GOARCH=wasm"}, ".", "./config", "./filter", "./internal/abi", "./internal/automaton",
+		"./internal/fieldpath", "./internal/header", "./internal/hostcall", "./internal/origin", "./internal/reach", "./internal/route",
+		"./internal/suffix",
+	)
 	if len(native) < 20 || len(module) != 12 {
 		t.Fatalf("%d and %d packages are read", len(native), len(module))
 	}

@@ -45,7 +45,9 @@ func TestOurRepliesAreOursInEnvoy(t *testing.T) {
 	const (
 		option   = `{header: {key: %s, value: "%s"}, append_action: %s}`
 		mutation = `{append: {header: {key: %s, value: "%s"}, append_action: %s}}`
-		lua      = `[{name: envoy.filters.http.lua, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, default_source_code: {inline_string: "function envoy_on_response(h)\n%send"}}}]`
+		lua      = `[{name: envoy.filters.http.lua, typed_config: {"@type": ` +
+			`type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, default_source_code: ` +
+			`{inline_string: "function envoy_on_response(h)\n%send"}}}]`
 	)
 	listeners := []envoytest.Listener{{Name: "nobody"}}
 	add := func(name string, l envoytest.Listener) {
@@ -58,9 +60,11 @@ func TestOurRepliesAreOursInEnvoy(t *testing.T) {
 		add("virtual host "+action, envoytest.Listener{VirtualHost: toAdd})
 		add("route configuration "+action, envoytest.Listener{RouteConfig: toAdd})
 		add("local reply "+action, envoytest.Listener{Manager: `local_reply_config: {mappers: [{
-		  filter: {status_code_filter: {comparison: {op: GE, value: {default_value: 100, runtime_key: none}}}}, headers_to_add: ` + added(option, action) + `}]}`})
+		  filter: {status_code_filter: {comparison: {op: GE, value: {default_value: 100, runtime_key: none}}}}, headers_to_add: ` +
+			added(option, action) + `}]}`})
 		add("header_mutation "+action, envoytest.Listener{Behind: `[{name: mutation, typed_config: {
-		  "@type": type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation, mutations: {response_mutations: ` + added(mutation, action) + `}}}]`})
+		  "@type": type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation, mutations: {response_mutations: ` +
+			added(mutation, action) + `}}}]`})
 	}
 	for _, method := range []string{"add", "replace"} {
 		var script string
@@ -91,13 +95,15 @@ func TestOurRepliesAreOursInEnvoy(t *testing.T) {
 			vary    string // what it names of the request, sorted
 		}{
 			{
-				"an allowed preflight", [][2]string{{":method", "OPTIONS"}, {"origin", shop}, {"access-control-request-method", "PUT"}}, 204, map[string]string{
+				"an allowed preflight", [][2]string{{":method", "OPTIONS"}, {"origin", shop}, {"access-control-request-method", "PUT"}}, 204,
+				map[string]string{
 					"access-control-allow-origin": shop, "access-control-allow-methods": "PUT", "access-control-allow-headers": "x-a",
 					"access-control-expose-headers": "x-total", "access-control-max-age": "600", "x-cors-decision": "allowed",
 				}, preflightVary,
 			},
 			{
-				"a preflight of an unlisted origin", [][2]string{{":method", "OPTIONS"}, {"origin", "https://evil.example"}, {"access-control-request-method", "PUT"}}, 403,
+				"a preflight of an unlisted origin",
+				[][2]string{{":method", "OPTIONS"}, {"origin", "https://evil.example"}, {"access-control-request-method", "PUT"}}, 403,
 				map[string]string{"x-cors-decision": "denied; reason=origin"}, preflightVary,
 			},
 			{
@@ -152,7 +158,8 @@ func TestRepliesThatAreHeldUpInEnvoy(t *testing.T) {
 	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(50 * time.Millisecond) }))
 	t.Cleanup(slow.Close)
 	server := envoytest.Start(t, envoytest.Bootstrap{Upstream: slow.Listener.Addr().String(), Listeners: []envoytest.Listener{{
-		Policy: `{"allow_origins": ["https://*.example.com"], "allow_methods": "*", "allow_headers": "*", "allow_credentials": true, "debug": true}`,
+		Policy: `{"allow_origins": ["https://*.example.com"], "allow_methods": "*", "allow_headers": "*",` +
+			` "allow_credentials": true, "debug": true}`,
 		Behind: `[{name: envoy.filters.http.lua, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, default_source_code: {
 		  inline_string: "function envoy_on_response(h)
 		    h:httpCall('upstream', {[':method'] = 'GET', [':path'] = '/', [':authority'] = 'slow'}, '', 5000)
@@ -170,7 +177,9 @@ func TestRepliesThatAreHeldUpInEnvoy(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			for header, value := range map[string]string{"Origin": origin, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": name} {
+			for header, value := range map[string]string{
+				"Origin": origin, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": name,
+			} {
 				request.Header.Set(header, value)
 			}
 			response, err := http.DefaultTransport.RoundTrip(request)
@@ -180,8 +189,9 @@ func TestRepliesThatAreHeldUpInEnvoy(t *testing.T) {
 			}
 			response.Body.Close()
 			want := map[string]string{
-				"access-control-allow-origin": origin, "access-control-allow-credentials": "true", "access-control-allow-methods": method, "access-control-allow-headers": name,
-				"vary": "origin, access-control-request-method, access-control-request-headers", "x-cors-decision": "allowed",
+				"access-control-allow-origin": origin, "access-control-allow-credentials": "true", "access-control-allow-methods": method,
+				"access-control-allow-headers": name,
+				"vary":                         "origin, access-control-request-method, access-control-request-headers", "x-cors-decision": "allowed",
 			}
 			if got := scenario.Collect(entries(response.Header)); !maps.Equal(got, want) {
 				t.Errorf("%v\nwant %v", got, want)

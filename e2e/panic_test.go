@@ -66,7 +66,12 @@ func broken(t *testing.T) (wasm []byte, functions []string) {
 					at = i + 1 // behind what catches a panic here
 				}
 			}
-			call := &ast.ExprStmt{X: &ast.CallExpr{Fun: ast.NewIdent("breakIn"), Args: []ast.Expr{&ast.BasicLit{Kind: token.STRING, Value: fmt.Sprintf("%q", f.Name.Name)}}}}
+			call := &ast.ExprStmt{
+				X: &ast.CallExpr{
+					Fun:  ast.NewIdent("breakIn"),
+					Args: []ast.Expr{&ast.BasicLit{Kind: token.STRING, Value: fmt.Sprintf("%q", f.Name.Name)}},
+				},
+			}
 			f.Body.List = slices.Insert(f.Body.List, at, ast.Stmt(call))
 		}
 		file.Comments = nil // their places are no longer right; nothing here is built by one
@@ -242,15 +247,18 @@ func TestAPanicAnywhere(t *testing.T) {
 				var panics []string
 				env := maps.Clone(environment)
 				env["BREAK"] = fmt.Sprintf("%s@%d", function, times)
-				vm, err := module.NewVM(t.Context(), host.VMConfig{Env: env, LogLevel: host.LogInfo.Always, Log: func(_ host.LogLevel, _, message string) {
-					if callback, ok := strings.CutPrefix(message, said); ok {
-						callback, why, _ := strings.Cut(callback, ": ")
-						if why != "broken on purpose" {
-							t.Errorf("%s: %s", env["BREAK"], message)
+				vm, err := module.NewVM(
+					t.Context(),
+					host.VMConfig{Env: env, LogLevel: host.LogInfo.Always, Log: func(_ host.LogLevel, _, message string) {
+						if callback, ok := strings.CutPrefix(message, said); ok {
+							callback, why, _ := strings.Cut(callback, ": ")
+							if why != "broken on purpose" {
+								t.Errorf("%s: %s", env["BREAK"], message)
+							}
+							panics = append(panics, callback)
 						}
-						panics = append(panics, callback)
-					}
-				}})
+					}},
+				)
 				if err != nil {
 					if function == "New" {
 						break // the module does not start at all, and there is nothing to serve
@@ -274,7 +282,8 @@ func TestAPanicAnywhere(t *testing.T) {
 								t.Errorf("%s: a request is dropped: %+v", env["BREAK"], r)
 								continue
 							}
-							if value, opened := r.Headers.Get("access-control-allow-origin"); opened && value != "https://shop.example.com" && value != "https://a.example.org" && answered(panics) {
+							if value, opened := r.Headers.Get("access-control-allow-origin"); opened && value != "https://shop.example.com" &&
+								value != "https://a.example.org" && answered(panics) {
 								t.Errorf("%s: what upstream opened stays open: %q", env["BREAK"], value)
 							}
 						}
@@ -303,7 +312,10 @@ func TestAPanicAnywhere(t *testing.T) {
 		}
 	}
 	t.Logf("%d functions, %d panics, caught by callback: %v", len(functions), reached, caught)
-	for _, callback := range []string{"proxy_on_context_create", "proxy_on_configure", "proxy_on_request_headers", "proxy_on_response_headers", "proxy_on_tick", "proxy_on_delete"} {
+	for _, callback := range []string{
+		"proxy_on_context_create", "proxy_on_configure", "proxy_on_request_headers", "proxy_on_response_headers", "proxy_on_tick",
+		"proxy_on_delete",
+	} {
 		if caught[callback] == 0 {
 			t.Errorf("no panic in %s", callback)
 		}

@@ -122,9 +122,12 @@ func TestRuleAndUpstreamAgreeOnThePathInEnvoy(t *testing.T) {
 	around := map[string][]string{}
 	served := map[string]int{}
 	for _, target := range []string{
-		"/api/private", "/api/private/x", "/api/public/../private", "/api/public/..%2fprivate", "/api/public/%2e%2e/private", "/api/public/.%2e/private",
-		"/api/public/%2E%2E%2Fprivate", `/api/public/..\private`, "/api/public/..%5cprivate", "/api/public/%2e%2e%5Cprivate", "/api/public//../../private",
-		"//api/public/../private", "/api/./private", "/api//private", "/api/%70rivate", "/%61pi/private", "/api/pr%69vate/x", "/api%2fprivate", "/api/private%2f",
+		"/api/private", "/api/private/x", "/api/public/../private", "/api/public/..%2fprivate", "/api/public/%2e%2e/private",
+		"/api/public/.%2e/private",
+		"/api/public/%2E%2E%2Fprivate", `/api/public/..\private`, "/api/public/..%5cprivate", "/api/public/%2e%2e%5Cprivate",
+		"/api/public//../../private",
+		"//api/public/../private", "/api/./private", "/api//private", "/api/%70rivate", "/%61pi/private", "/api/pr%69vate/x", "/api%2fprivate",
+		"/api/private%2f",
 		"/api/private%2fx", "/api/public%2f..%2fprivate", "/api/public/..%252fprivate", "/api/private;x", "/api/private%3fx", "/API/private",
 		"/api/public/a%2Fb", "/api/public%5Ca", "/api/public/%41", "/api/other/..%2Fpublic/a", "/api/private/..%2F..%2Fother",
 	} {
@@ -150,7 +153,8 @@ func TestRuleAndUpstreamAgreeOnThePathInEnvoy(t *testing.T) {
 	if list := around[unchanged]; !slices.Contains(list, "/api/public/..%2fprivate") || !slices.Contains(list, "/api/private%2fx") {
 		t.Errorf("with %s these lead around a rule: %q; others are expected", unchanged, list)
 	}
-	if list := around[asItComes]; !slices.Contains(list, "/api/public/../private") || !slices.Contains(list, "/api//private") || !slices.Contains(list, "/api/pr%69vate/x") {
+	if list := around[asItComes]; !slices.Contains(list, "/api/public/../private") || !slices.Contains(list, "/api//private") ||
+		!slices.Contains(list, "/api/pr%69vate/x") {
 		t.Errorf("without any setting these lead around a rule: %q; others are expected", list)
 	}
 }
@@ -173,11 +177,16 @@ func TestAPreflightOfAPathWithAnEscapedSlashInEnvoy(t *testing.T) {
 		redirects: {reply{307, "", "", "/api/public/a/b"}, "path_normalization_failed"},
 		refuses:   {reply{400, "", "", ""}, "path_normalization_failed"},
 	} {
-		got := askRaw(t, s, listener, "OPTIONS", "/api/public/a%2Fb", "Origin: https://shop.example.com\r\n", "Access-Control-Request-Method: PUT\r\n", envoytest.Attempt+": "+listener+"\r\n")
+		got := askRaw(
+			t, s, listener, "OPTIONS", "/api/public/a%2Fb", "Origin: https://shop.example.com\r\n", "Access-Control-Request-Method: PUT\r\n",
+			envoytest.Attempt+": "+listener+"\r\n",
+		)
 		if details := s.Logged(t, listener).Details; got != want.reply || details != want.details {
 			t.Errorf("%s: %+v, logged %s, want %+v", listener, got, details, want)
 		}
-		if got := askRaw(t, s, listener, "OPTIONS", "/api/public/a?x=%2F", "Origin: https://shop.example.com\r\n", "Access-Control-Request-Method: PUT\r\n"); got.status != 204 {
+		if got := askRaw(
+			t, s, listener, "OPTIONS", "/api/public/a?x=%2F", "Origin: https://shop.example.com\r\n", "Access-Control-Request-Method: PUT\r\n",
+		); got.status != 204 {
 			t.Errorf("%s: an escaped slash of the query: %+v", listener, got)
 		}
 		found, err := explain.Configuration("envoy.json", bootstrap, configurations[slices.Index(pathListeners, listener)].Name())
@@ -185,7 +194,8 @@ func TestAPreflightOfAPathWithAnEscapedSlashInEnvoy(t *testing.T) {
 			t.Fatal(err)
 		}
 		explained, err := explain.Explain(found.JSON, explain.Request{
-			Request: browser.Request{Origin: "https://shop.example.com", Method: "PUT"}, Path: "/api/public/a%2Fb", EscapedSlashes: found.EscapedSlashes,
+			Request: browser.Request{Origin: "https://shop.example.com", Method: "PUT"}, Path: "/api/public/a%2Fb",
+			EscapedSlashes: found.EscapedSlashes,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -199,7 +209,9 @@ func TestAPreflightOfAPathWithAnEscapedSlashInEnvoy(t *testing.T) {
 // TestRepliesThatNoFilterSeesInEnvoy sends what the connection manager answers itself; the
 // README's limits name these replies.
 func TestRepliesThatNoFilterSeesInEnvoy(t *testing.T) {
-	s := envoytest.Start(t, envoytest.Bootstrap{Listeners: []envoytest.Listener{{Policy: `{"allow_origins": ["*"]}`, Routes: direct}}}, envoy.Options{})
+	s := envoytest.Start(
+		t, envoytest.Bootstrap{Listeners: []envoytest.Listener{{Policy: `{"allow_origins": ["*"]}`, Routes: direct}}}, envoy.Options{},
+	)
 	for _, c := range []struct {
 		name, request string
 		status        int
@@ -207,7 +219,10 @@ func TestRepliesThatNoFilterSeesInEnvoy(t *testing.T) {
 	}{
 		{"a request that the filter sees", "GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://a.example\r\n\r\n", 200, "*"},
 		{"an old version of HTTP", "GET / HTTP/1.0\r\nHost: a\r\nOrigin: https://a.example\r\n\r\n", 426, ""},
-		{"headers that are too large", "GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://a.example\r\nX-Large: " + strings.Repeat("a", 61<<10) + "\r\n\r\n", 431, ""},
+		{
+			"headers that are too large",
+			"GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://a.example\r\nX-Large: " + strings.Repeat("a", 61<<10) + "\r\n\r\n", 431, "",
+		},
 		{"a request that is none", "GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://a.example\r\nContent-Length: none\r\n\r\n", 400, ""},
 	} {
 		conn, err := net.Dial("tcp", s.Address(""))

@@ -77,25 +77,47 @@ func TestEnvoyYAMLAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bootstrap, err := yaml.YAMLToJSON([]byte(strings.NewReplacer("address: 0.0.0.0, port_value: 10000", "address: 127.0.0.1, port_value: 0", "port_value: 9901", "port_value: 0").Replace(string(text))))
+	bootstrap, err := yaml.YAMLToJSON(
+		[]byte(
+			strings.NewReplacer(
+				"address: 0.0.0.0, port_value: 10000", "address: 127.0.0.1, port_value: 0", "port_value: 9901", "port_value: 0",
+			).Replace(string(text)),
+		),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := envoytest.StartFile(t, bootstrap, envoy.Options{Folder: withDist(t), LogLevel: "info"})
 	const demo = "http://localhost:8000"
-	if got := askRaw(t, s, "main", "OPTIONS", "/", "Origin: "+demo+"\r\n", "Access-Control-Request-Method: PUT\r\n"); got.status != 204 || got.allowedOrigin != demo {
+	if got := askRaw(t, s, "main", "OPTIONS", "/", "Origin: "+demo+"\r\n", "Access-Control-Request-Method: PUT\r\n"); got.status != 204 ||
+		got.allowedOrigin != demo {
 		t.Errorf("a preflight: %+v", got)
 	}
 	if got := askRaw(t, s, "main", "GET", "/", "Origin: "+demo+"\r\n"); got.status != 200 || got.allowedOrigin != demo {
 		t.Errorf("a request: %+v", got)
 	}
-	if got := askRaw(t, s, "main", "OPTIONS", "/api/a%2Fb", "Origin: https://evil.example\r\n", "Access-Control-Request-Method: PUT\r\n"); got.status != 403 || got.allowedOrigin != "" {
+	if got := askRaw(
+		t, s, "main", "OPTIONS", "/api/a%2Fb", "Origin: https://evil.example\r\n", "Access-Control-Request-Method: PUT\r\n",
+	); got.status != 403 ||
+		got.allowedOrigin != "" {
 		t.Errorf("an unlisted origin's preflight: %+v", got)
 	}
-	if dump, err := s.Get("/config_dump"); err != nil || !strings.Contains(dump, `"failure_policy": "FAIL_RELOAD"`) || strings.Contains(dump, "path_with_escaped_slashes_action") {
-		t.Errorf("the failure policy is not what docs/install.md recommends, or no rule asks for a path and escaped slashes are touched: %v\n%s", err, dump)
+	if dump, err := s.Get("/config_dump"); err != nil || !strings.Contains(dump, `"failure_policy": "FAIL_RELOAD"`) ||
+		strings.Contains(dump, "path_with_escaped_slashes_action") {
+		t.Errorf(
+			"the failure policy is not what docs/install.md recommends, or no rule asks for a path and escaped slashes are touched: %v\n%s", err,
+			dump,
+		)
 	}
-	s.Counted(t, map[string]uint64{"cors.origin_valid": 2, "cors.origin_invalid": 1, "cors.preflight_allowed": 1, "cors.preflight_denied_origin": 1, "cors.request_allowed": 1})
+	s.Counted(
+		t,
+		map[string]uint64{
+			"cors.origin_valid":      2,
+			"cors.origin_invalid":    1,
+			"cors.preflight_allowed": 1, "cors.preflight_denied_origin": 1,
+			"cors.request_allowed": 1,
+		},
+	)
 }
 
 // TestEnvoyTakesTheEnvoyFilter puts the filter that the EnvoyFilter inserts into a
@@ -110,7 +132,9 @@ func TestEnvoyTakesTheEnvoyFilter(t *testing.T) {
 		t.Fatal(err)
 	}
 	filter := wasmtest.Within(t, resource, "spec", "configPatches", 0, "patch", "value")
-	wasmtest.Within(t, filter, "typed_config", "config", "vm_config")["code"] = map[string]any{"local": map[string]any{"filename": envoytest.ModulePath(t)}}
+	wasmtest.Within(t, filter, "typed_config", "config", "vm_config")["code"] = map[string]any{
+		"local": map[string]any{"filename": envoytest.ModulePath(t)},
+	}
 	front, err := json.Marshal([]any{filter})
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +149,9 @@ func TestEnvoyTakesTheEnvoyFilter(t *testing.T) {
 // check shows why.
 func TestARefusedPolicyEndsEnvoysFirstStart(t *testing.T) {
 	file := func(failurePolicy string) []byte {
-		return envoytest.Bootstrap{Listeners: []envoytest.Listener{{Policy: refusedPolicy, Plugin: "failure_policy: " + failurePolicy, Routes: direct}}}.JSON(t)
+		return envoytest.Bootstrap{
+			Listeners: []envoytest.Listener{{Policy: refusedPolicy, Plugin: "failure_policy: " + failurePolicy, Routes: direct}},
+		}.JSON(t)
 	}
 	for _, failurePolicy := range []string{"UNSPECIFIED", "FAIL_CLOSED", "FAIL_OPEN", "FAIL_RELOAD"} {
 		t.Run(failurePolicy, func(t *testing.T) {
@@ -154,8 +180,12 @@ func TestARefusedPolicyCloses(t *testing.T) {
 	pushes := envoytest.NewPushes(t)
 	push := func(policy string) {
 		t.Helper()
-		pushes.Push(t, envoytest.Listener{Policy: policy, Plugin: `vm_config: {environment_variables: {key_values: {CORSFILTER_REFUSED: closed}}}`,
-			Routes: `[{match: {prefix: /}, direct_response: {status: 200}, response_headers_to_add: [{header: {key: access-control-allow-origin, value: "*"}}]}]`})
+		pushes.Push(
+			t,
+			envoytest.Listener{Policy: policy, Plugin: `vm_config: {environment_variables: {key_values: {CORSFILTER_REFUSED: closed}}}`,
+				Routes: `[{match: {prefix: /}, direct_response: {status: 200}, response_headers_to_add: [{header: ` +
+					`{key: access-control-allow-origin, value: "*"}}]}]`},
+		)
 	}
 	const shop = "https://shop.example.com"
 	push(refusedPolicy)

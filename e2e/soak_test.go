@@ -32,7 +32,10 @@ func soakPolicy(n int) string {
 	if n%2 == 1 {
 		origins += `, "https://*.example.org"`
 	}
-	return fmt.Sprintf(`{"allow_origins": [%s], "allow_methods": ["PUT"], "allow_credentials": true, "expose_headers": ["x-push-%d"], "max_age": %[2]d}`, origins, n)
+	return fmt.Sprintf(
+		`{"allow_origins": [%s], "allow_methods": ["PUT"], "allow_credentials": true, "expose_headers": ["x-push-%d"], "max_age": %[2]d}`,
+		origins, n,
+	)
 }
 
 // asked is a request of the soak.

@@ -149,22 +149,40 @@ var (
 		for _, n := range []int{15, 16, 17, 24, 32, 33, 61, 62, 63, 64, 512, 513} {
 			list = append(list, "https://"+strings.Repeat("n", n-len("https://")))
 		}
-		return append(list, "", "null", "https://a", "https://a.shop.example, https://a.shop.example", "https://a.shop.example\x00", "https://evil.test/https://a.shop.example",
-			"https://a.shop.example", "https://a.shop.examplf", "http://aa.shop.example", "HTTPS://A.SHOP.EXAMPLE", "https://a.shop.example:8443", "https://api.example", strings.Repeat("\xff", 40))
+		return append(
+			list, "", "null", "https://a", "https://a.shop.example, https://a.shop.example", "https://a.shop.example\x00",
+			"https://evil.test/https://a.shop.example",
+			"https://a.shop.example", "https://a.shop.examplf", "http://aa.shop.example",
+			"HTTPS://A.SHOP.EXAMPLE", "https://a.shop.example:8443", "https://api.example", strings.Repeat("\xff", 40),
+		)
 	}()
 	memorableMethods = []string{"PUT", "PUS", "put", "GET", "PATCH", "DELETE", strings.Repeat("M", 30), strings.Repeat("M", 31), "P UT", ""}
-	memorableLists   = []string{"", "x-a", "x-b", "x-a,x-b", "x-b,x-a", "X-A", "x-c", "x-a,", ",", "x-a\r\n", strings.Repeat("x-a,", 50), strings.Repeat("x-a,", 50) + "x",
-		strings.Repeat("x-a,", 25) + strings.Repeat("x-c,", 25), strings.Repeat("x-a,", 1100), "authorization"}
-	memorableVaries = []string{"", "origin", "Origin", "oRigin", "accept-encoding", "accept-encodinG", "accept-encoding, origin", "accept-encoding, origim", "*", "a", strings.Repeat("a,", 30) + "*", strings.Repeat("a,", 31) + "*", strings.Repeat("a", 61), strings.Repeat("a", 62)}
+	memorableLists   = []string{
+		"", "x-a", "x-b", "x-a,x-b", "x-b,x-a", "X-A", "x-c", "x-a,", ",", "x-a\r\n", strings.Repeat("x-a,", 50),
+		strings.Repeat("x-a,", 50) + "x",
+		strings.Repeat("x-a,", 25) + strings.Repeat("x-c,", 25), strings.Repeat("x-a,", 1100),
+		"authorization",
+	}
+	memorableVaries = []string{
+		"", "origin", "Origin", "oRigin", "accept-encoding", "accept-encodinG", "accept-encoding, origin", "accept-encoding, origim", "*", "a",
+		strings.Repeat("a,", 30) + "*", strings.Repeat("a,", 31) + "*", strings.Repeat("a", 61), strings.Repeat("a", 62),
+	}
 	// Configurations that are alike: the same origins with other answers, and the
 	// other way around, in one plugin, too.
 	memorableConfigurations = []string{
-		`{"allow_origins":["https://*.shop.example","https://a"],"allow_methods":"PUT","allow_headers":"x-a,x-b","allow_credentials":true,"expose_headers":"x-e","timing_allow_origins":["https://a.shop.example"]}`,
-		`{"allow_origins":["https://a.shop.example"],"allow_methods":"PUT,DELETE","allow_headers":"x-a","max_age":60,"allow_private_network_access":true,"debug":true}`,
+		`{"allow_origins":["https://*.shop.example","https://a"],"allow_methods":"PUT","allow_headers":"x-a,x-b",` +
+			`"allow_credentials":true,"expose_headers":"x-e","timing_allow_origins":["https://a.shop.example"]}`,
+		`{"allow_origins":["https://a.shop.example"],"allow_methods":"PUT,DELETE","allow_headers":"x-a",` +
+			`"max_age":60,"allow_private_network_access":true,"debug":true}`,
 		`{"allow_origins":["*"],"allow_methods":"*","allow_headers":"*"}`,
-		`{"allow_origins":["*"],"allow_methods":"*","allow_headers":"*","allow_credentials":true,"allow_private_network_access":true,"dangerously_tolerate":["any-origin-with-credentials"]}`,
+		`{"allow_origins":["*"],"allow_methods":"*","allow_headers":"*","allow_credentials":true,` +
+			`"allow_private_network_access":true,"dangerously_tolerate":["any-origin-with-credentials"]}`,
 		`{"allow_origins":["https://b.example"],"disallowed_requests":"reject","debug":true,"timing_allow_origins":["*"]}`,
-		`{"rules":[{"paths":["/a"],"policy":{"allow_origins":["https://*.shop.example"],"allow_methods":"PUT","allow_headers":"x-a,x-b"}},{"paths":["/b"],"policy":{"allow_origins":["https://a.shop.example"],"allow_methods":"PATCH","allow_headers":"*","allow_credentials":true}},{"paths":["/c"],"policy":{"allow_origins":["https://*.shop.example"],"mode":"shadow"}},{"paths":["/d"],"policy":{"mode":"off"}}],"allow_origins":[{"regex":"https://[a-z]+\\.shop\\.example"}],"unmatched_preflights":"forward"}`,
+		`{"rules":[{"paths":["/a"],"policy":{"allow_origins":["https://*.shop.example"],"allow_methods":"PUT",` +
+			`"allow_headers":"x-a,x-b"}},{"paths":["/b"],"policy":{"allow_origins":["https://a.shop.example"],` +
+			`"allow_methods":"PATCH","allow_headers":"*","allow_credentials":true}},{"paths":["/c"],` +
+			`"policy":{"allow_origins":["https://*.shop.example"],"mode":"shadow"}},{"paths":["/d"],` +
+			`"policy":{"mode":"off"}}],"allow_origins":[{"regex":"https://[a-z]+\\.shop\\.example"}],"unmatched_preflights":"forward"}`,
 		`{"mode":"off"}`,
 		`{"allow_origins":["x"]}`, // refused
 	}
@@ -209,13 +227,20 @@ func TestTheCacheMakesNoDifference(t *testing.T) {
 			case n < 60:
 				i := r.IntN(len(one.plugins))
 				if one.plugins[i].Configured() {
-					request := []filter.Header{{Name: ":path", Value: pick([]string{"/a", "/b", "/c", "/d", "/e"})}, {Name: ":authority", Value: "api.example"}, {Name: ":scheme", Value: "https"}}
+					request := []filter.Header{
+						{Name: ":path", Value: pick([]string{"/a", "/b", "/c", "/d", "/e"})},
+						{Name: ":authority", Value: "api.example"},
+						{Name: ":scheme", Value: "https"},
+					}
 					request = append(request, filter.Header{Name: ":method", Value: pick([]string{"OPTIONS", "OPTIONS", "GET"})})
 					for _, f := range []struct {
 						name string
 						list []string
 						few  int
-					}{{"origin", origins, 4}, {"access-control-request-method", memorableMethods, 3}, {"access-control-request-headers", lists, 3}, {"access-control-request-private-network", []string{"true", "false"}, 2}} {
+					}{
+						{"origin", origins, 4}, {"access-control-request-method", memorableMethods, 3}, {"access-control-request-headers", lists, 3},
+						{"access-control-request-private-network", []string{"true", "false"}, 2},
+					} {
 						if r.IntN(8) > 0 {
 							request = append(request, filter.Header{Name: f.name, Value: f.list[r.IntN(min(len(f.list), f.few*(1+4*r.IntN(2))))]})
 						}
@@ -235,7 +260,10 @@ func TestTheCacheMakesNoDifference(t *testing.T) {
 				for range r.IntN(3) {
 					response = append(response, filter.Header{Name: "vary", Value: pick(memorableVaries)})
 				}
-				for _, name := range []string{"access-control-allow-origin", "access-control-allow-credentials", "access-control-expose-headers", "timing-allow-origin", "x-cors-decision"} {
+				for _, name := range []string{
+					"access-control-allow-origin", "access-control-allow-credentials", "access-control-expose-headers", "timing-allow-origin",
+					"x-cors-decision",
+				} {
 					if r.IntN(5) == 0 {
 						response = append(response, filter.Header{Name: name, Value: pick([]string{"*", "true", "x-e", "https://a.shop.example"})})
 					}
@@ -282,7 +310,15 @@ func TestAnswersThatGetLong(t *testing.T) {
 					w.push(configuration)
 				}
 				labels := strings.Repeat("a.", n/2) + strings.Repeat("a", 1+n%2)
-				w.open(0, []filter.Header{{Name: ":method", Value: "OPTIONS"}, {Name: "origin", Value: "https://" + labels + ".shop.example"}, {Name: "access-control-request-method", Value: "GET"}}, nil)
+				w.open(
+					0,
+					[]filter.Header{
+						{Name: ":method", Value: "OPTIONS"},
+						{Name: "origin", Value: "https://" + labels + ".shop.example"},
+						{Name: "access-control-request-method", Value: "GET"},
+					},
+					nil,
+				)
 				w.end(0)
 			}
 			if !slices.Equal(one.observed, other.observed) {
@@ -302,7 +338,16 @@ func TestTheCacheIsEmptyAfterAPush(t *testing.T) {
 	w.push(memorableConfigurations[0])
 	p := w.plugins[0]
 	for range 2 {
-		w.open(0, []filter.Header{{Name: ":method", Value: "OPTIONS"}, {Name: "origin", Value: "https://a.shop.example"}, {Name: "access-control-request-method", Value: "PUT"}, {Name: "access-control-request-headers", Value: "x-a"}}, nil)
+		w.open(
+			0,
+			[]filter.Header{
+				{Name: ":method", Value: "OPTIONS"},
+				{Name: "origin", Value: "https://a.shop.example"},
+				{Name: "access-control-request-method", Value: "PUT"},
+				{Name: "access-control-request-headers", Value: "x-a"},
+			},
+			nil,
+		)
 		w.end(0)
 	}
 	if origins, answers := p.Cached(); origins != 1 || answers != 1 {

@@ -90,10 +90,14 @@ func TestPlacesOfOrigins(t *testing.T) {
 // TestAPreflightThatComesAgain asks whether it is answered from the cache, and whether
 // that is what Decide says.
 func TestAPreflightThatComesAgain(t *testing.T) {
-	const everything = `{"allow_origins":["*"],"allow_methods":["*"],"allow_headers":["*"],"allow_credentials":true,"dangerously_tolerate":["any-origin-with-credentials"]}`
+	const everything = `{"allow_origins":["*"],"allow_methods":["*"],"allow_headers":["*"],"allow_credentials":true,` +
+		`"dangerously_tolerate":["any-origin-with-credentials"]}`
 	for _, json := range []string{strict, personal, public, everything} {
 		p := policy(t, json)
-		c := &Plugin{cache: &cache{}, request: Request{Method: "OPTIONS", Origin: "https://a.example", RequestMethod: "PUT", RequestHeaders: "x-a"}}
+		c := &Plugin{
+			cache:   &cache{},
+			request: Request{Method: "OPTIONS", Origin: "https://a.example", RequestMethod: "PUT", RequestHeaders: "x-a"},
+		}
 		var pure Decision
 		Decide(p, &c.request, &pure)
 		var before []byte

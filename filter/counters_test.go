@@ -18,7 +18,8 @@ func told(h *Host) string {
 	return h.Counts()
 }
 
-const trial = `{"allow_origins":["https://a.example"],"rules":[{"paths":["/trial"],"policy":{"allow_origins":["https://a.example"],"mode":"shadow"}}]}`
+const trial = `{"allow_origins":["https://a.example"],"rules":[{"paths":["/trial"],` +
+	`"policy":{"allow_origins":["https://a.example"],"mode":"shadow"}}]}`
 
 var (
 	mine   = req{":method": "GET", ":path": "/", "origin": "https://a.example"}

@@ -19,7 +19,8 @@ func policy(t testing.TB, json string) *config.Policy {
 }
 
 const (
-	strict   = `{"allow_origins":["https://a.example"],"allow_methods":["PUT"],"allow_headers":["x-a","authorization"],"expose_headers":"x-e","max_age":60,"allow_private_network_access":true,"debug":true}`
+	strict = `{"allow_origins":["https://a.example"],"allow_methods":["PUT"],"allow_headers":["x-a","authorization"],` +
+		`"expose_headers":"x-e","max_age":60,"allow_private_network_access":true,"debug":true}`
 	personal = `{"allow_origins":["https://a.example"],"allow_methods":["*"],"allow_headers":["*"],"allow_credentials":true}`
 	public   = `{"allow_origins":["*"],"allow_methods":["*"],"allow_headers":["*","authorization"],"expose_headers":"*"}`
 	echoing  = `{"allow_origins":["*"],"allow_credentials":true,"dangerously_tolerate":["any-origin-with-credentials"]}`
@@ -57,41 +58,92 @@ func TestDecide(t *testing.T) {
 			{"no Origin, no CORS", Request{Method: "GET"}, Decision{}},
 			{"no Origin, whatever else is there", Request{Method: "OPTIONS", RequestMethod: "PUT", RequestHeaders: "x-b"}, Decision{}},
 			{"an Origin makes it cross-origin", Request{Method: "GET", Origin: a}, Decision{Kind: CrossOrigin, AllowOrigin: a}},
-			{"OPTIONS without a requested method is no preflight", Request{Method: "OPTIONS", Origin: a}, Decision{Kind: CrossOrigin, AllowOrigin: a}},
-			{"a requested method without OPTIONS is no preflight", Request{Method: "GET", Origin: a, RequestMethod: "PUT"}, Decision{Kind: CrossOrigin, AllowOrigin: a}},
-			{"options in lower case is another method", Request{Method: "options", Origin: a, RequestMethod: "PUT"}, Decision{Kind: CrossOrigin, AllowOrigin: a}},
+			{
+				"OPTIONS without a requested method is no preflight",
+				Request{Method: "OPTIONS", Origin: a},
+				Decision{Kind: CrossOrigin, AllowOrigin: a},
+			},
+			{
+				"a requested method without OPTIONS is no preflight",
+				Request{Method: "GET", Origin: a, RequestMethod: "PUT"},
+				Decision{Kind: CrossOrigin, AllowOrigin: a},
+			},
+			{
+				"options in lower case is another method",
+				Request{Method: "options", Origin: a, RequestMethod: "PUT"},
+				Decision{Kind: CrossOrigin, AllowOrigin: a},
+			},
 			{"OPTIONS with a requested method is a preflight", preflight(a, "PUT", ""), answer(Decision{AllowOrigin: a, AllowMethods: "PUT"})},
 		}},
 		{"the origin comes first", strict, []decideRow{
 			{"another origin", preflight(evil, "PUT", ""), Decision{Kind: Preflight, Action: Deny, Reason: OriginNotAllowed}},
-			{"another origin, and nothing else is looked at", preflight(evil, "DELETE", "x-b"), Decision{Kind: Preflight, Action: Deny, Reason: OriginNotAllowed}},
+			{
+				"another origin, and nothing else is looked at", preflight(evil, "DELETE", "x-b"),
+				Decision{Kind: Preflight, Action: Deny, Reason: OriginNotAllowed},
+			},
 			{"null", preflight("null", "PUT", ""), Decision{Kind: Preflight, Action: Deny, Reason: OriginNotAllowed}},
 			{"two values", preflight(a+", "+a, "PUT", ""), Decision{Kind: Preflight, Action: Deny, Reason: OriginMalformed}},
 			{"control characters", preflight(a+"\r\nx: y", "PUT", ""), Decision{Kind: Preflight, Action: Deny, Reason: OriginMalformed}},
 			{"another origin's request is forwarded", Request{Method: "PUT", Origin: evil}, Decision{Kind: CrossOrigin, Reason: OriginNotAllowed}},
-			{"a malformed origin's request is forwarded", Request{Method: "PUT", Origin: a + "/"}, Decision{Kind: CrossOrigin, Reason: OriginMalformed}},
+			{
+				"a malformed origin's request is forwarded",
+				Request{Method: "PUT", Origin: a + "/"},
+				Decision{Kind: CrossOrigin, Reason: OriginMalformed},
+			},
 		}},
 		{"then the method, then the names of headers", strict, []decideRow{
 			{"safelisted methods need no listing", preflight(a, "POST", "X-A"), answer(Decision{AllowOrigin: a, AllowMethods: "PUT"})},
-			{"the whole lists go out beside a method at fault", preflight(a, "DELETE", "x-b"), answer(Decision{Reason: MethodNotAllowed, Culprit: "DELETE", AllowOrigin: a, AllowMethods: "PUT"})},
-			{"methods are case-sensitive", preflight(a, "put", ""), answer(Decision{Reason: MethodNotAllowed, Culprit: "put", AllowOrigin: a, AllowMethods: "PUT"})},
-			{"a method that is no token is not named", preflight(a, "P\r\nUT", ""), answer(Decision{Reason: MethodNotAllowed, AllowOrigin: a, AllowMethods: "PUT"})},
+			{
+				"the whole lists go out beside a method at fault", preflight(a, "DELETE", "x-b"),
+				answer(Decision{Reason: MethodNotAllowed, Culprit: "DELETE", AllowOrigin: a, AllowMethods: "PUT"}),
+			},
+			{
+				"methods are case-sensitive", preflight(a, "put", ""),
+				answer(Decision{Reason: MethodNotAllowed, Culprit: "put", AllowOrigin: a, AllowMethods: "PUT"}),
+			},
+			{
+				"a method that is no token is not named", preflight(a, "P\r\nUT", ""),
+				answer(Decision{Reason: MethodNotAllowed, AllowOrigin: a, AllowMethods: "PUT"}),
+			},
 			{"nor one of 65 bytes", preflight(a, long, ""), answer(Decision{Reason: MethodNotAllowed, AllowOrigin: a, AllowMethods: "PUT"})},
-			{"one of 64 bytes is", preflight(a, long[1:], ""), answer(Decision{Reason: MethodNotAllowed, Culprit: long[1:], AllowOrigin: a, AllowMethods: "PUT"})},
-			{"the first header at fault is named", preflight(a, "PUT", "x-a,,X-B , x-c"), answer(Decision{Reason: HeaderNotAllowed, Culprit: "X-B", AllowOrigin: a, AllowMethods: "PUT"})},
-			{"a header that is no token is not named", preflight(a, "PUT", "x-a,x b"), answer(Decision{Reason: HeaderNotAllowed, AllowOrigin: a, AllowMethods: "PUT"})},
-			{"a list of more than 4,096 bytes is not read", preflight(a, "PUT", tooLong), answer(Decision{Reason: HeaderNotAllowed, AllowOrigin: a, AllowMethods: "PUT"})},
+			{
+				"one of 64 bytes is", preflight(a, long[1:], ""),
+				answer(Decision{Reason: MethodNotAllowed, Culprit: long[1:], AllowOrigin: a, AllowMethods: "PUT"}),
+			},
+			{
+				"the first header at fault is named", preflight(a, "PUT", "x-a,,X-B , x-c"),
+				answer(Decision{Reason: HeaderNotAllowed, Culprit: "X-B", AllowOrigin: a, AllowMethods: "PUT"}),
+			},
+			{
+				"a header that is no token is not named", preflight(a, "PUT", "x-a,x b"),
+				answer(Decision{Reason: HeaderNotAllowed, AllowOrigin: a, AllowMethods: "PUT"}),
+			},
+			{
+				"a list of more than 4,096 bytes is not read", preflight(a, "PUT", tooLong),
+				answer(Decision{Reason: HeaderNotAllowed, AllowOrigin: a, AllowMethods: "PUT"}),
+			},
 			{"the longest list is", preflight(a, "PUT", tooLong[:4095]), answer(Decision{AllowOrigin: a, AllowMethods: "PUT"})},
 			{"empty elements are nobody's fault", preflight(a, "PUT", " ,\t, "), answer(Decision{AllowOrigin: a, AllowMethods: "PUT"})},
-			{"a private network is answered when it is asked for", Request{Method: "OPTIONS", Origin: a, RequestMethod: "PUT", RequestPrivateNetwork: "true"}, answer(Decision{AllowOrigin: a, AllowMethods: "PUT", PrivateNetwork: true})},
+			{
+				"a private network is answered when it is asked for",
+				Request{Method: "OPTIONS", Origin: a, RequestMethod: "PUT", RequestPrivateNetwork: "true"},
+				answer(Decision{AllowOrigin: a, AllowMethods: "PUT", PrivateNetwork: true}),
+			},
 		}},
 		{"any method and header with credentials are echoed", personal, []decideRow{
 			{"an unusual method", preflight(a, "FOO", "x-a"), answer(Decision{AllowOrigin: a, AllowMethods: "FOO"})},
 			{"a safelisted method", preflight(a, "GET", ""), answer(Decision{AllowOrigin: a, AllowMethods: "GET"})},
 			{"a method that is no token", preflight(a, "P UT", ""), answer(Decision{Reason: MethodNotAllowed, AllowOrigin: a})},
-			{"a method that no browser sends", preflight(a, "TRACE", ""), answer(Decision{Reason: MethodNotAllowed, Culprit: "TRACE", AllowOrigin: a})},
+			{
+				"a method that no browser sends", preflight(a, "TRACE", ""),
+				answer(Decision{Reason: MethodNotAllowed, Culprit: "TRACE", AllowOrigin: a}),
+			},
 			{"authorization", preflight(a, "GET", "authorization"), answer(Decision{AllowOrigin: a, AllowMethods: "GET"})},
-			{"a private network is not answered unless configured", Request{Method: "OPTIONS", Origin: a, RequestMethod: "GET", RequestPrivateNetwork: "true"}, answer(Decision{AllowOrigin: a, AllowMethods: "GET"})},
+			{
+				"a private network is not answered unless configured",
+				Request{Method: "OPTIONS", Origin: a, RequestMethod: "GET", RequestPrivateNetwork: "true"},
+				answer(Decision{AllowOrigin: a, AllowMethods: "GET"}),
+			},
 		}},
 		{"any origin without credentials is a star for everyone", public, []decideRow{
 			{"no Origin", Request{Method: "GET"}, Decision{AllowOrigin: "*"}},
@@ -104,13 +156,21 @@ func TestDecide(t *testing.T) {
 			{"no Origin", Request{Method: "GET"}, Decision{}},
 			{"some origin", Request{Method: "GET", Origin: evil}, Decision{Kind: CrossOrigin, AllowOrigin: evil}},
 			{"null", Request{Method: "GET", Origin: "null"}, Decision{Kind: CrossOrigin, AllowOrigin: "null"}},
-			{"a malformed origin is not echoed", Request{Method: "GET", Origin: evil + " " + a}, Decision{Kind: CrossOrigin, Reason: OriginMalformed}},
+			{
+				"a malformed origin is not echoed",
+				Request{Method: "GET", Origin: evil + " " + a},
+				Decision{Kind: CrossOrigin, Reason: OriginMalformed},
+			},
 			{"a preflight without lists", preflight(evil, "POST", ""), answer(Decision{AllowOrigin: evil})},
 		}},
 		{"requests of other origins are rejected on demand", closed, []decideRow{
 			{"another origin", Request{Method: "POST", Origin: evil}, Decision{Kind: CrossOrigin, Action: Reject, Reason: OriginNotAllowed}},
 			{"a malformed origin", Request{Method: "GET", Origin: ",,"}, Decision{Kind: CrossOrigin, Action: Reject, Reason: OriginMalformed}},
-			{"its own origin never", Request{Method: "POST", Origin: evil, Scheme: "https", Authority: "evil.example"}, Decision{Kind: CrossOrigin, Reason: OriginNotAllowed, SameOrigin: true}},
+			{
+				"its own origin never",
+				Request{Method: "POST", Origin: evil, Scheme: "https", Authority: "evil.example"},
+				Decision{Kind: CrossOrigin, Reason: OriginNotAllowed, SameOrigin: true},
+			},
 			{"an allowed one never", Request{Method: "POST", Origin: a}, Decision{Kind: CrossOrigin, AllowOrigin: a}},
 			{"no Origin never", Request{Method: "POST"}, Decision{}},
 			{"a preflight is denied, not rejected", preflight(evil, "GET", ""), Decision{Kind: Preflight, Action: Deny, Reason: OriginNotAllowed}},
@@ -121,14 +181,25 @@ func TestDecide(t *testing.T) {
 			{"an allowed one is answered here", preflight(a, "GET", ""), answer(Decision{AllowOrigin: a})},
 		}},
 		{"timing is a list of its own", timing, []decideRow{
-			{"an origin that may read timing alone", Request{Method: "GET", Origin: "https://t.example"}, Decision{Kind: CrossOrigin, Reason: OriginNotAllowed, TimingAllowOrigin: "https://t.example"}},
+			{
+				"an origin that may read timing alone",
+				Request{Method: "GET", Origin: "https://t.example"},
+				Decision{Kind: CrossOrigin, Reason: OriginNotAllowed, TimingAllowOrigin: "https://t.example"},
+			},
 			{"an origin that may read responses alone", Request{Method: "GET", Origin: a}, Decision{Kind: CrossOrigin, AllowOrigin: a}},
 			{"no Origin", Request{Method: "GET"}, Decision{}},
-			{"a preflight has no timing", preflight("https://t.example", "GET", ""), Decision{Kind: Preflight, Action: Deny, Reason: OriginNotAllowed}},
+			{
+				"a preflight has no timing", preflight("https://t.example", "GET", ""),
+				Decision{Kind: Preflight, Action: Deny, Reason: OriginNotAllowed},
+			},
 		}},
 		{"timing for everyone", timings, []decideRow{
 			{"no Origin", Request{Method: "GET"}, Decision{TimingAllowOrigin: "*"}},
-			{"a malformed origin", Request{Method: "GET", Origin: "x"}, Decision{Kind: CrossOrigin, Reason: OriginMalformed, TimingAllowOrigin: "*"}},
+			{
+				"a malformed origin",
+				Request{Method: "GET", Origin: "x"},
+				Decision{Kind: CrossOrigin, Reason: OriginMalformed, TimingAllowOrigin: "*"},
+			},
 			{"an allowed preflight", preflight(a, "GET", ""), answer(Decision{AllowOrigin: a})},
 		}},
 		{"switched off, nothing is decided", `{"mode":"off"}`, []decideRow{
@@ -147,7 +218,15 @@ func TestDecide(t *testing.T) {
 				if want.Action == Answer && p.EchoHeaders {
 					want.echo = row.request.RequestHeaders
 				}
-				got := Decision{Culprit: "left over", AllowOrigin: "too", TimingAllowOrigin: "too", AllowMethods: "too", echo: "too", PrivateNetwork: true, SameOrigin: true}
+				got := Decision{
+					Culprit:           "left over",
+					AllowOrigin:       "too",
+					TimingAllowOrigin: "too",
+					AllowMethods:      "too",
+					echo:              "too",
+					PrivateNetwork:    true,
+					SameOrigin:        true,
+				}
 				if Decide(p, &row.request, &got); got != want {
 					t.Errorf("Decide = %+v\n    want %+v", got, want)
 				}
@@ -178,16 +257,36 @@ func TestEditsAreThoseThatAreNeeded(t *testing.T) {
 		upstream             []Header
 		want                 []Edit
 	}{
-		{"one field that is closed", closed, evil, []Header{{header.AllowOrigin, "*"}, {header.Vary, "origin"}}, []Edit{{Remove, header.AllowOrigin, ""}}},
+		{
+			"one field that is closed", closed, evil, []Header{{header.AllowOrigin, "*"}, {header.Vary, "origin"}},
+			[]Edit{{Remove, header.AllowOrigin, ""}},
+		},
 		{"another one", closed, evil, []Header{{header.ExposeHeaders, "*"}, {header.Vary, "origin"}}, []Edit{{Remove, header.ExposeHeaders, ""}}},
-		{"a field too many beside one that is right", closed, a, []Header{{header.AllowOrigin, a}, {header.AllowCredentials, "true"}, {header.Vary, "*"}}, []Edit{{Remove, header.AllowCredentials, ""}}},
-		{"timing", timing, evil, []Header{{header.TimingAllowOrigin, "*"}, {header.Vary, "origin"}}, []Edit{{Remove, header.TimingAllowOrigin, ""}}},
+		{
+			"a field too many beside one that is right", closed, a,
+			[]Header{{header.AllowOrigin, a}, {header.AllowCredentials, "true"}, {header.Vary, "*"}},
+			[]Edit{{Remove, header.AllowCredentials, ""}},
+		},
+		{
+			"timing", timing, evil, []Header{{header.TimingAllowOrigin, "*"}, {header.Vary, "origin"}},
+			[]Edit{{Remove, header.TimingAllowOrigin, ""}},
+		},
 		{"nothing is there, and nothing goes out", closed, evil, []Header{{header.Vary, "origin"}}, nil},
 		{"nothing is shown of a request without an Origin", strict, "", []Header{{header.Vary, "origin"}}, nil},
-		{"nor is what upstream shows", strict, "", []Header{{header.Vary, "origin"}, {debugHeader, "allowed"}}, []Edit{{Remove, debugHeader, ""}}},
+		{
+			"nor is what upstream shows", strict, "", []Header{{header.Vary, "origin"}, {debugHeader, "allowed"}},
+			[]Edit{{Remove, debugHeader, ""}},
+		},
 		{"what is shown already", strict, evil, []Header{{header.Vary, "origin"}, {debugHeader, "denied; reason=origin"}}, nil},
-		{"once is enough", strict, evil, []Header{{header.Vary, "origin"}, {debugHeader, "denied; reason=origin"}, {debugHeader, "denied; reason=origin"}}, []Edit{{Replace, debugHeader, "denied; reason=origin"}}},
-		{"something else is shown", strict, evil, []Header{{header.Vary, "origin"}, {debugHeader, "allowed"}}, []Edit{{Replace, debugHeader, "denied; reason=origin"}}},
+		{
+			"once is enough", strict, evil,
+			[]Header{{header.Vary, "origin"}, {debugHeader, "denied; reason=origin"}, {debugHeader, "denied; reason=origin"}},
+			[]Edit{{Replace, debugHeader, "denied; reason=origin"}},
+		},
+		{
+			"something else is shown", strict, evil, []Header{{header.Vary, "origin"}, {debugHeader, "allowed"}},
+			[]Edit{{Replace, debugHeader, "denied; reason=origin"}},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var (
@@ -234,7 +333,8 @@ func FuzzDecide(f *testing.F) {
 				t.Fatalf("kind %d, want %d", d.Kind, wantKind)
 			}
 			for _, value := range []string{d.AllowOrigin, d.TimingAllowOrigin} {
-				if value != "" && value != "*" && (value != origin || p.Origins.Match(origin) != config.Matches && p.Timing.Match(origin) != config.Matches) {
+				if value != "" && value != "*" && (value != origin || p.Origins.Match(origin) != config.Matches &&
+					p.Timing.Match(origin) != config.Matches) {
 					t.Fatalf("%q is sent to %q", value, origin)
 				}
 			}
@@ -243,7 +343,8 @@ func FuzzDecide(f *testing.F) {
 					t.Fatalf("%q goes out", value)
 				}
 			}
-			if d.Kind == CrossOrigin && (d.AllowOrigin != "") != (d.Reason == Allowed) || (d.Action == Answer) != (d.Kind == Preflight && d.AllowOrigin != "") {
+			if d.Kind == CrossOrigin && (d.AllowOrigin != "") != (d.Reason == Allowed) || (d.Action == Answer) != (d.Kind == Preflight &&
+				d.AllowOrigin != "") {
 				t.Fatalf("%+v", d)
 			}
 			if d.Action != Answer {

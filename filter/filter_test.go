@@ -29,7 +29,10 @@ func TestStart(t *testing.T) {
 	}{
 		{
 			"one line says what is in effect", Host{Config: credentialed}, types.OnPluginStartStatusOK,
-			[]string{"2 version " + version.String() + ", in effect: mode enforce, 1 origin, with credentials, methods PUT, headers *, exposes x-e, max-age 600; hash HASH"},
+			[]string{
+				"2 version " + version.String() + ", in effect: mode enforce, 1 origin, with credentials, methods PUT, headers " +
+					"*, exposes x-e, max-age 600; hash HASH",
+			},
 		},
 		{
 			"warnings come once, before it", Host{Config: `{"allow_origins":["https://A.example"],"max_age":100000}`}, types.OnPluginStartStatusOK,
@@ -48,20 +51,25 @@ func TestStart(t *testing.T) {
 			},
 		},
 		{
-			"where a policy from elsewhere does otherwise here is no warning", Host{Config: `{"allow_origin":["https://a.example"]}`}, types.OnPluginStartStatusOK,
+			"where a policy from elsewhere does otherwise here is no warning", Host{Config: `{"allow_origin":["https://a.example"]}`},
+			types.OnPluginStartStatusOK,
 			[]string{"2 version " + version.String() + ", in effect: mode enforce, 1 origin; hash HASH"},
 		},
 		{
-			"a hundred mistakes are enough", Host{Config: `{"mode":"off","allow_headers":[` + strings.Repeat("1,", 499_999) + `1]}`}, types.OnPluginStartStatusFailed,
+			"a hundred mistakes are enough", Host{Config: `{"mode":"off","allow_headers":[` + strings.Repeat("1,", 499_999) + `1]}`},
+			types.OnPluginStartStatusFailed,
 			append(slices.Clone(hundred),
 				"4 configuration: allow_headers[100]: 499900 more mistakes, the first of them here; fix those above, then look again",
 				"4 configuration refused: 500000 to fix; nothing of it takes effect"),
 		},
 		{
-			"no text of the configuration ends a line", Host{Config: `{"allow_origins":[{"regex":"(x\nFAKE"},{"regex":"(x` + "\u2028\u202e" + `"}]}`}, types.OnPluginStartStatusFailed,
+			"no text of the configuration ends a line",
+			Host{Config: `{"allow_origins":[{"regex":"(x\nFAKE"},{"regex":"(x` + "\u2028\u202e" + `"}]}`}, types.OnPluginStartStatusFailed,
 			[]string{
-				`4 configuration: allow_origins[0]: {"regex":"(x\nFAKE"}: parsing regexp: missing closing ): ` + "`(x\\nFAKE`" + `; write a regex in RE2 syntax, or a pattern such as "https://*.example.com"`,
-				`4 configuration: allow_origins[1]: {"regex":"(x\u2028\u202e"}: parsing regexp: missing closing ): ` + "`(x\\u2028\\u202e`" + `; write a regex in RE2 syntax, or a pattern such as "https://*.example.com"`,
+				`4 configuration: allow_origins[0]: {"regex":"(x\nFAKE"}: parsing regexp: missing closing ): ` + "`(x\\nFAKE`" +
+					`; write a regex in RE2 syntax, or a pattern such as "https://*.example.com"`,
+				`4 configuration: allow_origins[1]: {"regex":"(x\u2028\u202e"}: parsing regexp: missing closing ): ` + "`(x\\u2028\\u202e`" +
+					`; write a regex in RE2 syntax, or a pattern such as "https://*.example.com"`,
 				"4 configuration refused: 2 to fix; nothing of it takes effect",
 			},
 		},
@@ -103,7 +111,9 @@ func TestAFailedPushKeepsWhatWasInForce(t *testing.T) {
 	if status := plugin.OnPluginStart(2); status != types.OnPluginStartStatusFailed {
 		t.Fatalf("status %v", status)
 	}
-	if got := Serve(plugin, h, req{":method": "GET", "origin": "https://a.example"}); !strings.Contains(got.Response, "access-control-allow-origin: https://a.example\n") {
+	if got := Serve(
+		plugin, h, req{":method": "GET", "origin": "https://a.example"},
+	); !strings.Contains(got.Response, "access-control-allow-origin: https://a.example\n") {
 		t.Errorf("the old configuration is gone:\n%s", got.Response)
 	}
 }
@@ -222,7 +232,10 @@ func TestPushesAreRecycled(t *testing.T) {
 
 // TestCounterNames holds the names that dashboards use.
 func TestCounterNames(t *testing.T) {
-	names := strings.Fields("origin_valid origin_invalid preflight_allowed preflight_denied_origin preflight_denied_method preflight_denied_headers preflight_forwarded request_allowed request_denied request_rejected")
+	names := strings.Fields(
+		"origin_valid origin_invalid preflight_allowed preflight_denied_origin preflight_denied_method " +
+			"preflight_denied_headers preflight_forwarded request_allowed request_denied request_rejected",
+	)
 	under := func(prefix string) (list []string) {
 		for _, name := range names {
 			list = append(list, prefix+name)
@@ -251,11 +264,37 @@ func TestDecisionsAreLoggedAtDebugLevel(t *testing.T) {
 		request req
 		want    string
 	}{
-		{"allowed preflight", req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"}, "1 preflight for PUT from https://a.example: allowed"},
-		{"header at fault", req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT", "access-control-request-headers": "x-a,X-B"}, "1 preflight for PUT from https://a.example: denied; reason=header=x-b"},
-		{"another origin's preflight", req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"}, "1 preflight for PUT from https://evil.example: denied; reason=origin; answered 403"},
-		{"hostile values are not shown", req{":method": "OPTIONS", "origin": "https://evil.example\r\nforged: line", "access-control-request-method": "P\x1b[31mUT"}, "1 preflight: denied; reason=malformed-origin; answered 403"},
-		{"a hostile header is not shown", req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT", "access-control-request-headers": "x\r\ny"}, "1 preflight for PUT from https://a.example: denied; reason=header"},
+		{
+			"allowed preflight",
+			req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"},
+			"1 preflight for PUT from https://a.example: allowed",
+		},
+		{
+			"header at fault",
+			req{
+				":method": "OPTIONS",
+				"origin":  "https://a.example", "access-control-request-method": "PUT", "access-control-request-headers": "x-a,X-B",
+			},
+			"1 preflight for PUT from https://a.example: denied; reason=header=x-b",
+		},
+		{
+			"another origin's preflight",
+			req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"},
+			"1 preflight for PUT from https://evil.example: denied; reason=origin; answered 403",
+		},
+		{
+			"hostile values are not shown",
+			req{":method": "OPTIONS", "origin": "https://evil.example\r\nforged: line", "access-control-request-method": "P\x1b[31mUT"},
+			"1 preflight: denied; reason=malformed-origin; answered 403",
+		},
+		{
+			"a hostile header is not shown",
+			req{
+				":method": "OPTIONS",
+				"origin":  "https://a.example", "access-control-request-method": "PUT", "access-control-request-headers": "x\r\ny",
+			},
+			"1 preflight for PUT from https://a.example: denied; reason=header",
+		},
 		{"request", req{":method": "GET", "origin": "https://a.example"}, "1 request from https://a.example: allowed; forwarded"},
 		{"rejected request", req{":method": "GET", "origin": "null"}, "1 request from null: denied; reason=origin; answered 403"},
 		{"no CORS", req{":method": "GET"}, ""},
@@ -277,8 +316,13 @@ func TestDecisionsAreLoggedAtDebugLevel(t *testing.T) {
 	t.Run("the longest line fits its memory", func(t *testing.T) {
 		h := &Host{Level: filter.LogDebug}
 		origin := "https://" + strings.Repeat("a", 504)
-		Serve(Start(t, `{"allow_origins":["`+origin+`"],"mode":"shadow"}`, h), h, req{":method": "OPTIONS", "origin": origin, "access-control-request-method": strings.Repeat("M", 64)})
-		if want := "1 shadow: preflight for " + strings.Repeat("M", 64) + " from " + origin + ": denied; reason=method=" + strings.Repeat("M", 64); len(h.Logs) != 1 || h.Logs[0] != want || len(want) > filter.MaxLineLen {
+		Serve(
+			Start(t, `{"allow_origins":["`+origin+`"],"mode":"shadow"}`, h), h,
+			req{":method": "OPTIONS", "origin": origin, "access-control-request-method": strings.Repeat("M", 64)},
+		)
+		if want := "1 shadow: preflight for " + strings.Repeat("M", 64) + " from " + origin + ": denied; reason=method=" +
+			strings.Repeat("M", 64); len(h.Logs) != 1 || h.Logs[0] != want ||
+			len(want) > filter.MaxLineLen {
 			t.Errorf("logs %q\nwant %q", h.Logs, want)
 		}
 	})
@@ -310,7 +354,9 @@ func TestNothingIsAllocated(t *testing.T) {
 		}
 		return r
 	}
-	const full = `{"allow_origins":["https://a.example","https://*.b.example",{"regex":"https://([a-z]+)\\.b\\.test"}],"allow_methods":"PUT","allow_headers":"*","allow_credentials":true,"expose_headers":"x-e","max_age":60,"debug":true,"disallowed_requests":"reject","timing_allow_origins":["https://a.example"]}`
+	const full = `{"allow_origins":["https://a.example","https://*.b.example",{"regex":"https://([a-z]+)\\.b\\.test"}],` +
+		`"allow_methods":"PUT","allow_headers":"*","allow_credentials":true,"expose_headers":"x-e","max_age":60,` +
+		`"debug":true,"disallowed_requests":"reject","timing_allow_origins":["https://a.example"]}`
 	const ruled = `{"rules":[{"hosts":["*.example"],"paths":["/v1/*"],"policy":{"allow_origins":["https://*.example"]}}]}`
 	for _, c := range []struct {
 		name          string
@@ -323,13 +369,43 @@ func TestNothingIsAllocated(t *testing.T) {
 		{"allowed request", full, filter.LogInfo, request(":method", "GET", "origin", "https://a.example"), 0},
 		{"allowed by a regex", full, filter.LogInfo, request(":method", "GET", "origin", "https://a.b.test"), 0},
 		{"upper-case origin", full, filter.LogInfo, request(":method", "GET", "origin", "HTTPS://A.EXAMPLE"), 0},
-		{"rejected request", full, filter.LogInfo, request(":method", "GET", "origin", "https://evil.test", ":authority", "h", ":scheme", "https"), 1},
-		{"allowed preflight", full, filter.LogInfo, request(":method", "OPTIONS", "origin", "https://a.example", "access-control-request-method", "PUT", "access-control-request-headers", "X-A,x-b"), 1},
-		{"preflight at fault", full, filter.LogDebug, request(":method", "OPTIONS", "origin", "https://a.example", "access-control-request-method", "PATCH", "access-control-request-headers", strings.Repeat("a,", 2048)), 1},
+		{
+			"rejected request", full, filter.LogInfo,
+			request(":method", "GET", "origin", "https://evil.test", ":authority", "h", ":scheme", "https"), 1,
+		},
+		{
+			"allowed preflight", full, filter.LogInfo,
+			request(
+				":method", "OPTIONS", "origin", "https://a.example", "access-control-request-method", "PUT", "access-control-request-headers",
+				"X-A,x-b",
+			),
+			1,
+		},
+		{
+			"preflight at fault", full, filter.LogDebug,
+			request(
+				":method", "OPTIONS", "origin", "https://a.example", "access-control-request-method", "PATCH", "access-control-request-headers",
+				strings.Repeat("a,", 2048),
+			),
+			1,
+		},
 		{"denied preflight", full, filter.LogDebug, request(":method", "OPTIONS", "origin", "a,b", "access-control-request-method", "PUT"), 1},
-		{"hostile preflight", full, filter.LogDebug, request(":method", "OPTIONS", "origin", strings.Repeat("x", 60000), "access-control-request-method", strings.Repeat("x", 60000), "access-control-request-headers", strings.Repeat(",", 60000)), 1},
-		{"shadow", strings.TrimSuffix(full, "}") + `,"mode":"shadow"}`, filter.LogDebug, request(":method", "GET", "origin", "https://evil.test"), 0},
-		{"rules", ruled, filter.LogDebug, request(":method", "GET", "origin", "https://a.example", ":authority", "API.example:80", ":path", "/v1/x?y"), 0},
+		{
+			"hostile preflight", full, filter.LogDebug,
+			request(
+				":method", "OPTIONS", "origin", strings.Repeat("x", 60000), "access-control-request-method", strings.Repeat("x", 60000),
+				"access-control-request-headers", strings.Repeat(",", 60000),
+			),
+			1,
+		},
+		{
+			"shadow", strings.TrimSuffix(full, "}") + `,"mode":"shadow"}`, filter.LogDebug,
+			request(":method", "GET", "origin", "https://evil.test"), 0,
+		},
+		{
+			"rules", ruled, filter.LogDebug,
+			request(":method", "GET", "origin", "https://a.example", ":authority", "API.example:80", ":path", "/v1/x?y"), 0,
+		},
 		{"off", `{"mode":"off"}`, filter.LogInfo, request(":method", "GET", "origin", "https://a.example"), 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -389,7 +465,8 @@ func TestARefusedConfigurationCloses(t *testing.T) {
 	if status := plugin.OnPluginStart(0); status != types.OnPluginStartStatusOK {
 		t.Fatalf("status %v, logged %q", status, h.Logs)
 	}
-	if want := "4 configuration refused: 2 to fix; nothing of it takes effect, and since CORSFILTER_REFUSED=closed no origin is allowed until it is right"; !slices.Contains(h.Logs, want) {
+	if want := "4 configuration refused: 2 to fix; nothing of it takes effect, and since " +
+		"CORSFILTER_REFUSED=closed no origin is allowed until it is right"; !slices.Contains(h.Logs, want) {
 		t.Errorf("logged %q", h.Logs)
 	}
 	if n := h.Counted()["cors.config_refused"]; n != 1 {
@@ -399,7 +476,9 @@ func TestARefusedConfigurationCloses(t *testing.T) {
 	if h.Status != 403 || strings.Contains(preflight.Response, "allow-origin") {
 		t.Errorf("a preflight gets %d\n%s", h.Status, preflight.Response)
 	}
-	request := Serve(plugin, h, List{{":method", "GET"}, {"origin", "https://a.example"}}, filter.Header{Name: "access-control-allow-origin", Value: "*"})
+	request := Serve(
+		plugin, h, List{{":method", "GET"}, {"origin", "https://a.example"}}, filter.Header{Name: "access-control-allow-origin", Value: "*"},
+	)
 	if request.Action != types.ActionContinue || strings.Contains(request.Response, "allow-origin") {
 		t.Errorf("a request gets\n%s", request.Response)
 	}

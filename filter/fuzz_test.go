@@ -17,16 +17,27 @@ import (
 var (
 	fuzzedPolicies = []string{
 		credentialed, debugging, `{"allow_origins":["*"],"expose_headers":"x-e"}`,
-		`{"rules":[{"paths":["/a/*"],"policy":{"allow_origins":["https://*.example"],"upstream_headers":"preserve"}},{"hosts":["off.example"],"policy":{"mode":"off"}}],"allow_origins":["https://a.example"],"mode":"shadow"}`,
+		`{"rules":[{"paths":["/a/*"],"policy":{"allow_origins":["https://*.example"],` +
+			`"upstream_headers":"preserve"}},{"hosts":["off.example"],"policy":{"mode":"off"}}],` +
+			`"allow_origins":["https://a.example"],"mode":"shadow"}`,
 	}
 	fuzzedRequests = []List{
 		{{":method", "GET"}, {":path", "/a/x"}, {":authority", "api.example"}},
 		{{":method", "GET"}, {":path", "/a/x"}, {":authority", "api.example"}, {"origin", "https://a.example"}},
 		{{":method", "PUT"}, {":path", "/b"}, {":authority", "off.example"}, {"origin", "https://evil.test"}},
-		{{":method", "OPTIONS"}, {":path", "/a"}, {":authority", "api.example"}, {"origin", "HTTPS://A.EXAMPLE"}, {"access-control-request-method", "PUT"}, {"access-control-request-headers", "x-a, X-B"}},
-		{{":method", "OPTIONS"}, {":path", "/b"}, {":authority", "api.example"}, {"origin", "https://b.example"}, {"access-control-request-method", "PUT"}},
+		{
+			{":method", "OPTIONS"}, {":path", "/a"}, {":authority", "api.example"}, {"origin", "HTTPS://A.EXAMPLE"},
+			{"access-control-request-method", "PUT"}, {"access-control-request-headers", "x-a, X-B"},
+		},
+		{
+			{":method", "OPTIONS"}, {":path", "/b"}, {":authority", "api.example"}, {"origin", "https://b.example"},
+			{"access-control-request-method", "PUT"},
+		},
 	}
-	fuzzedUpstreams = [][]filter.Header{nil, opened, {{Name: "vary", Value: "x, origin"}, {Name: "set-cookie", Value: "a"}, {Name: "set-cookie", Value: "b"}}}
+	fuzzedUpstreams = [][]filter.Header{
+		nil, opened,
+		{{Name: "vary", Value: "x, origin"}, {Name: "set-cookie", Value: "a"}, {Name: "set-cookie", Value: "b"}},
+	}
 )
 
 // alone is what one stream in a proxy of its own comes to; request -1 is none.
@@ -207,7 +218,13 @@ func TestListsOfTheLongestLength(t *testing.T) {
 		reads bool
 	}{{bound, true}, {bound + 1, false}} {
 		list := "x-a" + strings.Repeat(",", c.bytes-len("x-a"))
-		got := Serve(plugin, h, List{{":method", "OPTIONS"}, {"origin", "https://a.example"}, {"access-control-request-method", "PUT"}, {"access-control-request-headers", list}})
+		got := Serve(
+			plugin, h,
+			List{
+				{":method", "OPTIONS"}, {"origin", "https://a.example"}, {"access-control-request-method", "PUT"},
+				{"access-control-request-headers", list},
+			},
+		)
 		if allowed := strings.Contains(got.Response, "x-cors-decision: allowed\n"); allowed != c.reads {
 			t.Errorf("%d bytes of names: allowed %v", c.bytes, allowed)
 		}

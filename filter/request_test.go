@@ -21,8 +21,14 @@ func TestTwoOriginsAreNone(t *testing.T) {
 	}{
 		{"one", []Header{{"origin", "https://a.example"}}, true, Allowed},
 		{"the same twice", []Header{{"origin", "https://a.example"}, {"origin", "https://a.example"}}, false, OriginMalformed},
-		{"an unlisted origin behind a friend", []Header{{"origin", "https://a.example"}, {"origin", "https://evil.example"}}, false, OriginMalformed},
-		{"a friend behind an unlisted origin", []Header{{"origin", "https://evil.example"}, {"origin", "https://a.example"}}, false, OriginMalformed},
+		{
+			"an unlisted origin behind a friend", []Header{{"origin", "https://a.example"}, {"origin", "https://evil.example"}}, false,
+			OriginMalformed,
+		},
+		{
+			"a friend behind an unlisted origin", []Header{{"origin", "https://evil.example"}, {"origin", "https://a.example"}}, false,
+			OriginMalformed,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var r Request
@@ -39,7 +45,9 @@ func TestTwoOriginsAreNone(t *testing.T) {
 
 func TestOfSeveralEntriesTheFirstCounts(t *testing.T) {
 	var r Request
-	for _, e := range []Header{{":method", "OPTIONS"}, {":method", "GET"}, {"x-forwarded-proto", ""}, {"x-forwarded-proto", "https"}, {"x-other", "1"}} {
+	for _, e := range []Header{
+		{":method", "OPTIONS"}, {":method", "GET"}, {"x-forwarded-proto", ""}, {"x-forwarded-proto", "https"}, {"x-other", "1"},
+	} {
 		r.VisitHeader(e.Name, e.Value)
 	}
 	if r.Method != "OPTIONS" || r.ForwardedProto != "https" {

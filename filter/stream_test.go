@@ -19,13 +19,16 @@ type req = Request
 
 // opened is what a careless upstream sends.
 var opened = []filter.Header{
-	{"access-control-allow-origin", "*"}, {"access-control-allow-credentials", "true"}, {"access-control-expose-headers", "*"}, {"vary", "accept-encoding"}, {"x", "y"},
+	{"access-control-allow-origin", "*"}, {"access-control-allow-credentials", "true"}, {"access-control-expose-headers", "*"},
+	{"vary", "accept-encoding"}, {"x", "y"},
 }
 
 const (
 	rejecting    = `{"allow_origins":["https://a.example"],"disallowed_requests":"reject"}`
-	credentialed = `{"allow_origins":["https://a.example"],"allow_credentials":true,"allow_methods":"PUT","allow_headers":"*","expose_headers":"x-e","max_age":"10m","allow_private_network_access":true}`
-	debugging    = `{"allow_origins":["https://a.example"],"allow_methods":"PUT","allow_headers":"x-a","debug":true,"disallowed_requests":"reject"}`
+	credentialed = `{"allow_origins":["https://a.example"],"allow_credentials":true,"allow_methods":"PUT","allow_headers":"*",` +
+		`"expose_headers":"x-e","max_age":"10m","allow_private_network_access":true}`
+	debugging = `{"allow_origins":["https://a.example"],"allow_methods":"PUT","allow_headers":"x-a",` +
+		`"debug":true,"disallowed_requests":"reject"}`
 )
 
 func TestReplies(t *testing.T) {
@@ -44,28 +47,40 @@ func TestReplies(t *testing.T) {
 	}{
 		{
 			"an allowed preflight", credentialed, preflight("https://a.example", "PUT", "X-A, authorization"), 204, "cors_preflight",
-			"access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-allow-methods: PUT\naccess-control-allow-headers: x-a, authorization\naccess-control-expose-headers: x-e\naccess-control-max-age: 600\n" + varyAll,
+			"access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-allow-methods: PUT\n" +
+				"access-control-allow-headers: x-a, authorization\naccess-control-expose-headers: x-e\naccess-control-max-age: 600\n" + varyAll,
 			"cors.origin_valid=1 cors.preflight_allowed=1",
 		},
 		{
 			"a private network is answered",
-			credentialed, req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "GET", "access-control-request-private-network": "true"}, 204, "cors_preflight",
-			"access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-allow-methods: PUT\naccess-control-expose-headers: x-e\naccess-control-max-age: 600\naccess-control-allow-private-network: true\n" + varyAll,
+			credentialed,
+			req{
+				":method": "OPTIONS",
+				"origin":  "https://a.example", "access-control-request-method": "GET", "access-control-request-private-network": "true",
+			},
+			204, "cors_preflight",
+			"access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-allow-methods: PUT\n" +
+				"access-control-expose-headers: x-e\naccess-control-max-age: 600\naccess-control-allow-private-network: true\n" + varyAll,
 			"cors.origin_valid=1 cors.preflight_allowed=1",
 		},
 		{
-			"a list that is no list is not echoed", credentialed, preflight("https://a.example", "PUT", "x-a\r\nset-cookie: x"), 204, "cors_preflight",
-			"access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-allow-methods: PUT\naccess-control-expose-headers: x-e\naccess-control-max-age: 600\n" + varyAll,
+			"a list that is no list is not echoed", credentialed, preflight("https://a.example", "PUT", "x-a\r\nset-cookie: x"), 204,
+			"cors_preflight",
+			"access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-allow-methods: PUT\n" +
+				"access-control-expose-headers: x-e\naccess-control-max-age: 600\n" + varyAll,
 			"cors.origin_valid=1 cors.preflight_denied_headers=1",
 		},
 		{
 			"a preflight of a method that is not allowed", credentialed, preflight("https://a.example", "DELETE", ""), 204, "cors_preflight",
-			"access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-allow-methods: PUT\naccess-control-expose-headers: x-e\naccess-control-max-age: 600\n" + varyAll,
+			"access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-allow-methods: PUT\n" +
+				"access-control-expose-headers: x-e\naccess-control-max-age: 600\n" + varyAll,
 			"cors.origin_valid=1 cors.preflight_denied_method=1",
 		},
 		{
-			"a list that is too long is not echoed", credentialed, preflight("https://a.example", "PUT", strings.Repeat("x-a,", 1024)+"x"), 204, "cors_preflight",
-			"access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-allow-methods: PUT\naccess-control-expose-headers: x-e\naccess-control-max-age: 600\n" + varyAll,
+			"a list that is too long is not echoed", credentialed, preflight("https://a.example", "PUT", strings.Repeat("x-a,", 1024)+"x"), 204,
+			"cors_preflight",
+			"access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-allow-methods: PUT\n" +
+				"access-control-expose-headers: x-e\naccess-control-max-age: 600\n" + varyAll,
 			"cors.origin_valid=1 cors.preflight_denied_headers=1",
 		},
 		{
@@ -77,9 +92,13 @@ func TestReplies(t *testing.T) {
 			"cors.origin_invalid=1 cors.preflight_denied_origin=1",
 		},
 		{
-			"any origin, in another status and under another name", `{"allow_origins":["*"],"allow_methods":["*"],"allow_headers":["*","authorization"],"preflight_status":200,"stat_prefix":"shop.cors","max_age":-1,"expose_headers":"x-e"}`,
+			"any origin, in another status and under another name",
+			`{"allow_origins":["*"],"allow_methods":["*"],"allow_headers":["*","authorization"],` +
+				`"preflight_status":200,"stat_prefix":"shop.cors","max_age":-1,"expose_headers":"x-e"}`,
 			preflight("null", "FOO", "x-a"), 200, "cors_preflight",
-			"access-control-allow-origin: *\naccess-control-allow-methods: *\naccess-control-allow-headers: *, authorization\naccess-control-expose-headers: x-e\naccess-control-max-age: 0\nvary: access-control-request-method, access-control-request-headers\n",
+			"access-control-allow-origin: *\naccess-control-allow-methods: *\naccess-control-allow-headers: *, authorization\n" +
+				"access-control-expose-headers: x-e\n" +
+				"access-control-max-age: 0\nvary: access-control-request-method, access-control-request-headers\n",
 			"shop.cors.origin_valid=1 shop.cors.preflight_allowed=1",
 		},
 		{
@@ -89,22 +108,26 @@ func TestReplies(t *testing.T) {
 		},
 		{
 			"debugging an allowed preflight", debugging, preflight("https://a.example", "PUT", "X-A"), 204, "cors_preflight",
-			"access-control-allow-origin: https://a.example\naccess-control-allow-methods: PUT\naccess-control-allow-headers: x-a\n" + varyAll + "x-cors-decision: allowed\n",
+			"access-control-allow-origin: https://a.example\naccess-control-allow-methods: PUT\n" +
+				"access-control-allow-headers: x-a\n" + varyAll + "x-cors-decision: allowed\n",
 			"cors.origin_valid=1 cors.preflight_allowed=1",
 		},
 		{
 			"debugging a method at fault", debugging, preflight("https://a.example", "PATCH", "X-A"), 204, "cors_preflight",
-			"access-control-allow-origin: https://a.example\naccess-control-allow-methods: PUT\naccess-control-allow-headers: x-a\n" + varyAll + "x-cors-decision: denied; reason=method=PATCH\n",
+			"access-control-allow-origin: https://a.example\naccess-control-allow-methods: PUT\n" +
+				"access-control-allow-headers: x-a\n" + varyAll + "x-cors-decision: denied; reason=method=PATCH\n",
 			"cors.origin_valid=1 cors.preflight_denied_method=1",
 		},
 		{
 			"debugging a header at fault", debugging, preflight("https://a.example", "PUT", "x-a,X-Foo"), 204, "cors_preflight",
-			"access-control-allow-origin: https://a.example\naccess-control-allow-methods: PUT\naccess-control-allow-headers: x-a\n" + varyAll + "x-cors-decision: denied; reason=header=x-foo\n",
+			"access-control-allow-origin: https://a.example\naccess-control-allow-methods: PUT\n" +
+				"access-control-allow-headers: x-a\n" + varyAll + "x-cors-decision: denied; reason=header=x-foo\n",
 			"cors.origin_valid=1 cors.preflight_denied_headers=1",
 		},
 		{
 			"debugging a method that can not be shown", debugging, preflight("https://a.example", "P\r\nx: y", ""), 204, "cors_preflight",
-			"access-control-allow-origin: https://a.example\naccess-control-allow-methods: PUT\naccess-control-allow-headers: x-a\n" + varyAll + "x-cors-decision: denied; reason=method\n",
+			"access-control-allow-origin: https://a.example\naccess-control-allow-methods: PUT\n" +
+				"access-control-allow-headers: x-a\n" + varyAll + "x-cors-decision: denied; reason=method\n",
 			"cors.origin_valid=1 cors.preflight_denied_method=1",
 		},
 		{
@@ -113,9 +136,12 @@ func TestReplies(t *testing.T) {
 			"cors.origin_invalid=1 cors.preflight_denied_origin=1",
 		},
 		{
-			"debugging the longest echo and the longest culprit", `{"allow_origins":["https://a.example"],"allow_methods":"PUT","allow_headers":"*","allow_credentials":true,"debug":true}`,
+			"debugging the longest echo and the longest culprit",
+			`{"allow_origins":["https://a.example"],"allow_methods":"PUT","allow_headers":"*","allow_credentials":true,"debug":true}`,
 			preflight("https://a.example", strings.Repeat("M", 64), strings.Repeat("A,", 2048)), 204, "cors_preflight",
-			"access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-allow-methods: PUT\naccess-control-allow-headers: " + strings.TrimSuffix(strings.Repeat("a, ", 2048), ", ") + "\n" + varyAll + "x-cors-decision: denied; reason=method=" + strings.Repeat("M", 64) + "\n",
+			"access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-allow-methods: PUT\n" +
+				"access-control-allow-headers: " + strings.TrimSuffix(strings.Repeat("a, ", 2048), ", ") + "\n" + varyAll +
+				"x-cors-decision: denied; reason=method=" + strings.Repeat("M", 64) + "\n",
 			"cors.origin_valid=1 cors.preflight_denied_method=1",
 		},
 	} {
@@ -124,7 +150,9 @@ func TestReplies(t *testing.T) {
 			plugin := Start(t, c.configuration, h)
 			got := Serve(plugin, h, c.request)
 			if h.Replies != 1 || h.Status != c.status || h.Details != c.details || Lines(h.Replied) != c.headers {
-				t.Errorf("%d replies, the last %d %s\n%s\nwant %d %s\n%s", h.Replies, h.Status, h.Details, Lines(h.Replied), c.status, c.details, c.headers)
+				t.Errorf(
+					"%d replies, the last %d %s\n%s\nwant %d %s\n%s", h.Replies, h.Status, h.Details, Lines(h.Replied), c.status, c.details, c.headers,
+				)
 			}
 			// Envoy runs the reply through the filter's own response callback, which looks
 			// at it, and leaves it as it is.
@@ -154,48 +182,182 @@ func TestResponses(t *testing.T) {
 		want          string
 		counts        string
 	}{
-		{"an allowed origin", credentialed, get(a), []filter.Header{{"x", "y"}}, "x: y\naccess-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-expose-headers: x-e\nvary: origin\n", "cors.origin_valid=1 cors.request_allowed=1"},
-		{"upstream's own headers are replaced", plain, get(a), opened, "vary: accept-encoding\nx: y\naccess-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\nvary: origin\n", "cors.origin_valid=1 cors.request_allowed=1"},
-		{"upstream can not open what is closed", plain, get("https://evil.example"), opened, "vary: accept-encoding\nx: y\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
-		{"what is closed may be one field", plain, get("https://evil.example"), opened[:1], "vary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
+		{
+			"an allowed origin", credentialed, get(a), []filter.Header{{"x", "y"}},
+			"x: y\naccess-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-expose-headers: x-e\n" +
+				"vary: origin\n",
+			"cors.origin_valid=1 cors.request_allowed=1",
+		},
+		{
+			"upstream's own headers are replaced", plain, get(a), opened,
+			"vary: accept-encoding\nx: y\naccess-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\nvary: origin\n",
+			"cors.origin_valid=1 cors.request_allowed=1",
+		},
+		{
+			"upstream can not open what is closed", plain, get("https://evil.example"), opened,
+			"vary: accept-encoding\nx: y\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1",
+		},
+		{
+			"what is closed may be one field", plain, get("https://evil.example"), opened[:1],
+			"vary: origin\n", "cors.origin_invalid=1 cors.request_denied=1",
+		},
 		{"not without an Origin either", plain, req{":method": "GET"}, opened, "vary: accept-encoding\nx: y\nvary: origin\n", ""},
 		{"an empty Origin is none", plain, get(""), nil, "vary: origin\n", ""},
-		{"a malformed Origin", plain, get(a + "/"), opened, "vary: accept-encoding\nx: y\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
-		{"two entries become one", plain, get(a), []filter.Header{{"access-control-allow-origin", a}, {"access-control-allow-origin", a}, {"vary", "Origin"}}, "vary: Origin\naccess-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\n", "cors.origin_valid=1 cors.request_allowed=1"},
-		{"what is right stays where it is", plain, get(a), []filter.Header{{"access-control-allow-origin", a}, {"access-control-expose-headers", "x-e"}, {"vary", "a, ORIGIN"}}, "access-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\nvary: a, ORIGIN\n", "cors.origin_valid=1 cors.request_allowed=1"},
-		{"nothing is added to Vary: *", plain, get(a), []filter.Header{{"vary", "*"}}, "vary: *\naccess-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\n", "cors.origin_valid=1 cors.request_allowed=1"},
-		{"Origin in the second Vary is found", plain, req{}, []filter.Header{{"vary", "accept"}, {"vary", "x,origin"}}, "vary: accept\nvary: x,origin\n", ""},
-		{"so is it in the first of two", plain, req{}, []filter.Header{{"vary", "x,origin"}, {"vary", "accept"}}, "vary: x,origin\nvary: accept\n", ""},
+		{
+			"a malformed Origin", plain, get(a + "/"), opened,
+			"vary: accept-encoding\nx: y\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1",
+		},
+		{
+			"two entries become one", plain, get(a),
+			[]filter.Header{{"access-control-allow-origin", a}, {"access-control-allow-origin", a}, {"vary", "Origin"}},
+			"vary: Origin\naccess-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\n",
+			"cors.origin_valid=1 cors.request_allowed=1",
+		},
+		{
+			"what is right stays where it is", plain, get(a),
+			[]filter.Header{{"access-control-allow-origin", a}, {"access-control-expose-headers", "x-e"}, {"vary", "a, ORIGIN"}},
+			"access-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\nvary: a, ORIGIN\n",
+			"cors.origin_valid=1 cors.request_allowed=1",
+		},
+		{
+			"nothing is added to Vary: *", plain, get(a), []filter.Header{{"vary", "*"}},
+			"vary: *\naccess-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\n",
+			"cors.origin_valid=1 cors.request_allowed=1",
+		},
+		{
+			"Origin in the second Vary is found", plain, req{}, []filter.Header{{"vary", "accept"}, {"vary", "x,origin"}},
+			"vary: accept\nvary: x,origin\n", "",
+		},
+		{
+			"so is it in the first of two", plain, req{}, []filter.Header{{"vary", "x,origin"}, {"vary", "accept"}},
+			"vary: x,origin\nvary: accept\n", "",
+		},
 		{"what upstream names twice is upstream's", plain, req{}, []filter.Header{{"vary", "Origin,origin"}}, "vary: Origin,origin\n", ""},
 		{"Origin-Agent in Vary is not Origin", plain, req{}, []filter.Header{{"vary", "origin-agent"}}, "vary: origin-agent\nvary: origin\n", ""},
-		{"any origin gets a star", star, get("https://evil.example"), opened[1:], "vary: accept-encoding\nx: y\naccess-control-allow-origin: *\naccess-control-expose-headers: x-e\n", "cors.origin_valid=1 cors.request_allowed=1"},
-		{"without an Origin as well", star, req{":method": "GET"}, nil, "access-control-allow-origin: *\naccess-control-expose-headers: x-e\n", ""},
-		{"upstream's headers are preserved on demand", with(plain, `,"upstream_headers":"preserve"`), get("https://evil.example"), opened, Lines(opened) + "vary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
-		{"what upstream leaves out is not", with(plain, `,"upstream_headers":"preserve"`), get(a), opened[1:], "vary: accept-encoding\nx: y\naccess-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\nvary: origin\n", "cors.origin_valid=1 cors.request_allowed=1"},
-		{"upstream's timing is preserved as well", with(plain, `,"upstream_headers":"preserve","timing_allow_origins":["https://t.example"]`), req{}, []filter.Header{{"timing-allow-origin", "*"}}, "timing-allow-origin: *\nvary: origin\n", ""},
-		{"timing that upstream leaves out is not", with(plain, `,"upstream_headers":"preserve","timing_allow_origins":["https://t.example"]`), get("https://t.example"), opened[:1], "access-control-allow-origin: *\ntiming-allow-origin: https://t.example\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
-		{"a forwarded preflight keeps upstream's answer", with(plain, `,"unmatched_preflights":"forward"`), req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"}, opened, Lines(opened) + "vary: origin\n", "cors.origin_invalid=1 cors.preflight_forwarded=1"},
-		{"timing for an origin of its own", with(plain, `,"timing_allow_origins":["https://t.example"]`), get("https://t.example"), []filter.Header{{"timing-allow-origin", "*"}}, "timing-allow-origin: https://t.example\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
-		{"timing where upstream sends nothing", with(plain, `,"timing_allow_origins":["https://t.example"]`), get("https://t.example"), nil, "timing-allow-origin: https://t.example\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1"},
-		{"timing of some beside a star", with(star, `,"timing_allow_origins":["https://t.example"]`), get("https://t.example"), nil, "access-control-allow-origin: *\naccess-control-expose-headers: x-e\ntiming-allow-origin: https://t.example\nvary: origin\n", "cors.origin_valid=1 cors.request_allowed=1"},
-		{"a star of timing beside an origin", with(plain, `,"timing_allow_origins":["*"]`), get(a), nil, "access-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\ntiming-allow-origin: *\nvary: origin\n", "cors.origin_valid=1 cors.request_allowed=1"},
-		{"timing of others is closed", with(plain, `,"timing_allow_origins":["https://t.example"]`), get(a), []filter.Header{{"timing-allow-origin", "*"}}, "access-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\nvary: origin\n", "cors.origin_valid=1 cors.request_allowed=1"},
-		{"both for one origin", with(plain, `,"timing_allow_origins":["https://*.example"]`), get(a), nil, "access-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\ntiming-allow-origin: https://a.example\nvary: origin\n", "cors.origin_valid=1 cors.request_allowed=1"},
-		{"timing of some makes a star vary", with(star, `,"timing_allow_origins":["https://t.example"]`), req{}, nil, "access-control-allow-origin: *\naccess-control-expose-headers: x-e\nvary: origin\n", ""},
-		{"timing for all", with(star, `,"timing_allow_origins":["*"]`), req{}, nil, "access-control-allow-origin: *\naccess-control-expose-headers: x-e\ntiming-allow-origin: *\n", ""},
-		{"unless configured timing is upstream's", plain, req{}, []filter.Header{{"timing-allow-origin", "*"}}, "timing-allow-origin: *\nvary: origin\n", ""},
-		{"debugging an allowed request", debugging, get(a), []filter.Header{{"x-cors-decision", "lie"}}, "access-control-allow-origin: https://a.example\nvary: origin\nx-cors-decision: allowed\n", "cors.origin_valid=1 cors.request_allowed=1"},
-		{"what is shown makes a star vary", with(star, `,"debug":true`), get("https://evil.example"), nil, "access-control-allow-origin: *\naccess-control-expose-headers: x-e\nvary: origin\nx-cors-decision: allowed\n", "cors.origin_valid=1 cors.request_allowed=1"},
-		{"without an Origin as well, which shows nothing", with(star, `,"debug":true`), req{}, nil, "access-control-allow-origin: *\naccess-control-expose-headers: x-e\nvary: origin\n", ""},
+		{
+			"any origin gets a star", star, get("https://evil.example"), opened[1:],
+			"vary: accept-encoding\nx: y\naccess-control-allow-origin: *\naccess-control-expose-headers: x-e\n",
+			"cors.origin_valid=1 cors.request_allowed=1",
+		},
+		{
+			"without an Origin as well", star,
+			req{":method": "GET"}, nil,
+			"access-control-allow-origin: *\naccess-control-expose-headers: x-e\n", "",
+		},
+		{
+			"upstream's headers are preserved on demand", with(plain, `,"upstream_headers":"preserve"`), get("https://evil.example"), opened,
+			Lines(opened) + "vary: origin\n", "cors.origin_invalid=1 cors.request_denied=1",
+		},
+		{
+			"what upstream leaves out is not", with(plain, `,"upstream_headers":"preserve"`), get(a), opened[1:],
+			"vary: accept-encoding\nx: y\naccess-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\nvary: origin\n",
+			"cors.origin_valid=1 cors.request_allowed=1",
+		},
+		{
+			"upstream's timing is preserved as well", with(plain, `,"upstream_headers":"preserve","timing_allow_origins":["https://t.example"]`),
+			req{}, []filter.Header{{"timing-allow-origin", "*"}},
+			"timing-allow-origin: *\nvary: origin\n", "",
+		},
+		{
+			"timing that upstream leaves out is not", with(plain, `,"upstream_headers":"preserve","timing_allow_origins":["https://t.example"]`),
+			get("https://t.example"), opened[:1],
+			"access-control-allow-origin: *\ntiming-allow-origin: https://t.example\nvary: origin\n",
+			"cors.origin_invalid=1 cors.request_denied=1",
+		},
+		{
+			"a forwarded preflight keeps upstream's answer", with(plain, `,"unmatched_preflights":"forward"`),
+			req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"}, opened,
+			Lines(opened) + "vary: origin\n", "cors.origin_invalid=1 cors.preflight_forwarded=1",
+		},
+		{
+			"timing for an origin of its own", with(plain, `,"timing_allow_origins":["https://t.example"]`), get("https://t.example"),
+			[]filter.Header{{"timing-allow-origin", "*"}},
+			"timing-allow-origin: https://t.example\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1",
+		},
+		{
+			"timing where upstream sends nothing", with(plain, `,"timing_allow_origins":["https://t.example"]`), get("https://t.example"), nil,
+			"timing-allow-origin: https://t.example\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1",
+		},
+		{
+			"timing of some beside a star", with(star, `,"timing_allow_origins":["https://t.example"]`), get("https://t.example"), nil,
+			"access-control-allow-origin: *\naccess-control-expose-headers: x-e\ntiming-allow-origin: https://t.example\nvary: origin\n",
+			"cors.origin_valid=1 cors.request_allowed=1",
+		},
+		{
+			"a star of timing beside an origin", with(plain, `,"timing_allow_origins":["*"]`), get(a), nil,
+			"access-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\ntiming-allow-origin: *\nvary: origin\n",
+			"cors.origin_valid=1 cors.request_allowed=1",
+		},
+		{
+			"timing of others is closed", with(plain, `,"timing_allow_origins":["https://t.example"]`), get(a),
+			[]filter.Header{{"timing-allow-origin", "*"}},
+			"access-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\nvary: origin\n",
+			"cors.origin_valid=1 cors.request_allowed=1",
+		},
+		{
+			"both for one origin", with(plain, `,"timing_allow_origins":["https://*.example"]`), get(a), nil,
+			"access-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\ntiming-allow-origin: https://a.example\n" +
+				"vary: origin\n",
+			"cors.origin_valid=1 cors.request_allowed=1",
+		},
+		{
+			"timing of some makes a star vary", with(star, `,"timing_allow_origins":["https://t.example"]`), req{}, nil,
+			"access-control-allow-origin: *\naccess-control-expose-headers: x-e\nvary: origin\n", "",
+		},
+		{
+			"timing for all", with(star, `,"timing_allow_origins":["*"]`), req{}, nil,
+			"access-control-allow-origin: *\naccess-control-expose-headers: x-e\ntiming-allow-origin: *\n", "",
+		},
+		{
+			"unless configured timing is upstream's", plain, req{}, []filter.Header{{"timing-allow-origin", "*"}},
+			"timing-allow-origin: *\nvary: origin\n", "",
+		},
+		{
+			"debugging an allowed request", debugging, get(a), []filter.Header{{"x-cors-decision", "lie"}},
+			"access-control-allow-origin: https://a.example\nvary: origin\nx-cors-decision: allowed\n",
+			"cors.origin_valid=1 cors.request_allowed=1",
+		},
+		{
+			"what is shown makes a star vary", with(star, `,"debug":true`), get("https://evil.example"), nil,
+			"access-control-allow-origin: *\naccess-control-expose-headers: x-e\nvary: origin\nx-cors-decision: allowed\n",
+			"cors.origin_valid=1 cors.request_allowed=1",
+		},
+		{
+			"without an Origin as well, which shows nothing", with(star, `,"debug":true`), req{}, nil,
+			"access-control-allow-origin: *\naccess-control-expose-headers: x-e\nvary: origin\n", "",
+		},
 		{"debugging no request of CORS", debugging, req{}, []filter.Header{{"x-cors-decision", "lie"}}, "vary: origin\n", ""},
-		{"shadow touches nothing", with(credentialed, `,"mode":"shadow","debug":true`), get("https://evil.example"), opened, Lines(opened), "cors.shadow.origin_invalid=1 cors.shadow.request_denied=1"},
-		{"shadow touches nothing without an Origin either", with(credentialed, `,"mode":"shadow","debug":true`), req{":method": "GET"}, opened, Lines(opened), ""},
-		{"shadow answers nothing", with(credentialed, `,"mode":"shadow"`), req{":method": "OPTIONS", "origin": a, "access-control-request-method": "PUT"}, opened, Lines(opened), "cors.shadow.origin_valid=1 cors.shadow.preflight_allowed=1"},
-		{"shadow rejects nothing", with(debugging, `,"mode":"shadow"`), get("https://evil.example"), nil, "", "cors.shadow.origin_invalid=1 cors.shadow.request_rejected=1"},
+		{
+			"shadow touches nothing", with(credentialed, `,"mode":"shadow","debug":true`), get("https://evil.example"), opened, Lines(opened),
+			"cors.shadow.origin_invalid=1 cors.shadow.request_denied=1",
+		},
+		{
+			"shadow touches nothing without an Origin either", with(credentialed, `,"mode":"shadow","debug":true`),
+			req{":method": "GET"}, opened, Lines(opened), "",
+		},
+		{
+			"shadow answers nothing", with(credentialed, `,"mode":"shadow"`),
+			req{":method": "OPTIONS", "origin": a, "access-control-request-method": "PUT"}, opened, Lines(opened),
+			"cors.shadow.origin_valid=1 cors.shadow.preflight_allowed=1",
+		},
+		{
+			"shadow rejects nothing", with(debugging, `,"mode":"shadow"`), get("https://evil.example"), nil, "",
+			"cors.shadow.origin_invalid=1 cors.shadow.request_rejected=1",
+		},
 		{"off is off", with(debugging, `,"mode":"off"`), get("https://evil.example"), opened, Lines(opened), ""},
-		{"a rule without a match leaves the request alone", `{"rules":[{"hosts":["b.example"],"policy":{"allow_origins":["*"]}}]}`, req{":authority": "a.example", ":path": "/", "origin": a}, opened, Lines(opened), ""},
-		{"a rule that matches", `{"rules":[{"hosts":["b.example"],"paths":["/x/*"],"policy":{"allow_origins":["*"]}}]}`, req{":authority": "B.example:80", ":path": "/x?y", "origin": a}, nil, "access-control-allow-origin: *\n", "cors.origin_valid=1 cors.request_allowed=1"},
-		{"off in a rule", `{"allow_origins":["*"],"rules":[{"hosts":["b.example"],"policy":{"mode":"off"}}]}`, req{":authority": "b.example", ":path": "/", "origin": a}, opened, Lines(opened), ""},
+		{
+			"a rule without a match leaves the request alone", `{"rules":[{"hosts":["b.example"],"policy":{"allow_origins":["*"]}}]}`,
+			req{":authority": "a.example", ":path": "/", "origin": a}, opened, Lines(opened), "",
+		},
+		{
+			"a rule that matches", `{"rules":[{"hosts":["b.example"],"paths":["/x/*"],"policy":{"allow_origins":["*"]}}]}`,
+			req{":authority": "B.example:80", ":path": "/x?y", "origin": a}, nil,
+			"access-control-allow-origin: *\n", "cors.origin_valid=1 cors.request_allowed=1",
+		},
+		{
+			"off in a rule", `{"allow_origins":["*"],"rules":[{"hosts":["b.example"],"policy":{"mode":"off"}}]}`,
+			req{":authority": "b.example", ":path": "/", "origin": a}, opened, Lines(opened), "",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := &Host{Apart: true}
@@ -226,12 +388,18 @@ func TestSameOriginRequestsAreNotRejected(t *testing.T) {
 		{"by scheme and host", req{"origin": "https://x.example", ":scheme": "https", ":authority": "x.example"}, true},
 		{"default ports spelled out", req{"origin": "https://x.example", ":scheme": "https", ":authority": "X.example:443"}, true},
 		{"another port", req{"origin": "https://x.example", ":scheme": "https", ":authority": "x.example:8443"}, false},
-		{"x-forwarded-proto comes first", req{"origin": "https://x.example", "x-forwarded-proto": "https", ":scheme": "http", ":authority": "x.example"}, true},
+		{
+			"x-forwarded-proto comes first",
+			req{"origin": "https://x.example", "x-forwarded-proto": "https", ":scheme": "http", ":authority": "x.example"}, true,
+		},
 		{"another scheme", req{"origin": "http://x.example", "x-forwarded-proto": "https", ":scheme": "http", ":authority": "x.example"}, false},
 		{"a WebSocket's scheme", req{"origin": "https://x.example", "x-forwarded-proto": "wss", ":authority": "x.example"}, true},
 		{"a plain WebSocket's", req{"origin": "http://x.example:81", "x-forwarded-proto": "ws", ":authority": "x.example:81"}, true},
 		{"https where the last hop is http", req{"origin": "https://x.example", ":scheme": "http", ":authority": "x.example"}, true},
-		{"https where x-forwarded-proto tells of the last hop", req{"origin": "https://x.example", "x-forwarded-proto": "ws", ":scheme": "http", ":authority": "x.example:443"}, true},
+		{
+			"https where x-forwarded-proto tells of the last hop",
+			req{"origin": "https://x.example", "x-forwarded-proto": "ws", ":scheme": "http", ":authority": "x.example:443"}, true,
+		},
 		{"https where nothing tells of a scheme", req{"origin": "https://x.example:8443", ":authority": "x.example:8443"}, true},
 		{"https behind http's port", req{"origin": "https://x.example", ":scheme": "http", ":authority": "x.example:80"}, false},
 		{"https at another port", req{"origin": "https://x.example:8443", ":scheme": "http", ":authority": "x.example"}, false},
@@ -272,15 +440,20 @@ func TestRepliesWithHeadersOfOthers(t *testing.T) {
 		return req{":method": "OPTIONS", "origin": origin, "access-control-request-method": "QUERY", "access-control-request-headers": "X-B,x-a"}
 	}
 	const (
-		echoing  = `{"allow_origins":["https://a.example"],"allow_methods":"*","allow_headers":"*","allow_credentials":true,"expose_headers":"x-e","max_age":600,"debug":true}`
+		echoing = `{"allow_origins":["https://a.example"],"allow_methods":"*","allow_headers":"*","allow_credentials":true,` +
+			`"expose_headers":"x-e","max_age":600,"debug":true}`
 		timed    = `{"allow_origins":["https://a.example"],"disallowed_requests":"reject","timing_allow_origins":["https://t.example"]}`
-		preserve = `{"allow_origins":["https://a.example"],"allow_methods":"PUT","allow_headers":"x-a","max_age":600,"upstream_headers":"preserve","timing_allow_origins":["https://t.example"],"disallowed_requests":"reject"}`
-		echoed   = "access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-allow-methods: QUERY\naccess-control-allow-headers: x-b, x-a\naccess-control-expose-headers: x-e\naccess-control-max-age: 600\n"
-		varyAll  = "origin, access-control-request-method, access-control-request-headers"
+		preserve = `{"allow_origins":["https://a.example"],"allow_methods":"PUT","allow_headers":"x-a","max_age":600,` +
+			`"upstream_headers":"preserve","timing_allow_origins":["https://t.example"],"disallowed_requests":"reject"}`
+		echoed = "access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-allow-methods: QUERY\n" +
+			"access-control-allow-headers: x-b, x-a\naccess-control-expose-headers: x-e\naccess-control-max-age: 600\n"
+		varyAll = "origin, access-control-request-method, access-control-request-headers"
 	)
 	all := []filter.Header{
-		{"access-control-allow-origin", "*"}, {"access-control-allow-credentials", "true"}, {"access-control-allow-methods", "PATCH"}, {"access-control-allow-headers", "x-b"},
-		{"access-control-expose-headers", "x-s"}, {"access-control-max-age", "5"}, {"access-control-allow-private-network", "true"}, {"timing-allow-origin", "*"},
+		{"access-control-allow-origin", "*"}, {"access-control-allow-credentials", "true"}, {"access-control-allow-methods", "PATCH"},
+		{"access-control-allow-headers", "x-b"},
+		{"access-control-expose-headers", "x-s"}, {"access-control-max-age", "5"}, {"access-control-allow-private-network", "true"},
+		{"timing-allow-origin", "*"},
 		{"x-cors-decision", "lie"}, {"vary", "accept"}, {"x", "y"},
 	}
 	for _, c := range []struct {
@@ -289,15 +462,41 @@ func TestRepliesWithHeadersOfOthers(t *testing.T) {
 		added               []filter.Header
 		want                string
 	}{
-		{"allowed", echoing, preflight("https://a.example"), all, "timing-allow-origin: *\nvary: accept," + varyAll + "\nx: y\n" + echoed + "x-cors-decision: allowed\n"},
-		{"denied", echoing, preflight("https://evil.example"), all, "timing-allow-origin: *\nvary: accept," + varyAll + "\nx: y\nx-cors-decision: denied; reason=origin\n"},
+		{
+			"allowed", echoing, preflight("https://a.example"), all,
+			"timing-allow-origin: *\nvary: accept," + varyAll + "\nx: y\n" + echoed + "x-cors-decision: allowed\n",
+		},
+		{
+			"denied", echoing, preflight("https://evil.example"), all,
+			"timing-allow-origin: *\nvary: accept," + varyAll + "\nx: y\nx-cors-decision: denied; reason=origin\n",
+		},
 		{"rejected", timed, req{":method": "GET", "origin": "https://evil.example"}, all, "x-cors-decision: lie\nvary: accept,origin\nx: y\n"},
-		{"rejected, and its timing may be read", timed, req{":method": "GET", "origin": "https://t.example"}, all, "x-cors-decision: lie\nvary: accept,origin\nx: y\ntiming-allow-origin: https://t.example\n"},
-		{"only the private network", echoing, preflight("https://a.example"), all[6:7], echoed + "vary: " + varyAll + "\nx-cors-decision: allowed\n"},
+		{
+			"rejected, and its timing may be read", timed,
+			req{":method": "GET", "origin": "https://t.example"}, all,
+			"x-cors-decision: lie\nvary: accept,origin\nx: y\ntiming-allow-origin: https://t.example\n",
+		},
+		{
+			"only the private network", echoing, preflight("https://a.example"), all[6:7],
+			echoed + "vary: " + varyAll + "\nx-cors-decision: allowed\n",
+		},
 		// Of a list both stay, of a value ours, and what the policy is silent of.
-		{"preserved", preserve, preflight("https://a.example"), all, "access-control-allow-credentials: true\naccess-control-allow-methods: PATCH,PUT\naccess-control-allow-headers: x-b,x-a\naccess-control-expose-headers: x-s\naccess-control-allow-private-network: true\ntiming-allow-origin: *\nx-cors-decision: lie\nvary: accept," + varyAll + "\nx: y\naccess-control-allow-origin: https://a.example\naccess-control-max-age: 600\n"},
-		{"preserved on a denial", preserve, preflight("https://evil.example"), all[:1], "access-control-allow-origin: *\nvary: " + varyAll + "\n"},
-		{"preserved on a rejection", preserve, req{":method": "GET", "origin": "https://t.example"}, all[7:8], "timing-allow-origin: *\ntiming-allow-origin: https://t.example\nvary: origin\n"},
+		{
+			"preserved", preserve, preflight("https://a.example"), all,
+			"access-control-allow-credentials: true\naccess-control-allow-methods: PATCH,PUT\naccess-control-allow-headers: x-b,x-a\n" +
+				"access-control-expose-headers: x-s\n" +
+				"access-control-allow-private-network: true\ntiming-allow-origin: *\nx-cors-decision: lie\n" +
+				"vary: accept," + varyAll + "\nx: y\naccess-control-allow-origin: https://a.example\naccess-control-max-age: 600\n",
+		},
+		{
+			"preserved on a denial", preserve, preflight("https://evil.example"), all[:1],
+			"access-control-allow-origin: *\nvary: " + varyAll + "\n",
+		},
+		{
+			"preserved on a rejection", preserve,
+			req{":method": "GET", "origin": "https://t.example"}, all[7:8],
+			"timing-allow-origin: *\ntiming-allow-origin: https://t.example\nvary: origin\n",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := &Host{Added: c.added}
@@ -387,7 +586,8 @@ func TestAPanicOverAReplyClosesIt(t *testing.T) {
 		plugin := Start(t, strings.TrimSuffix(rejecting, "}")+c.members+"}", h)
 		h.PanicIn = "ResponseHeaders"
 		got := Serve(plugin, h, c.request)
-		if open := strings.Contains(got.Response, "access-control-allow-origin: "); got.Action != types.ActionPause || h.Replies != 1 || open != c.open || len(h.Logs) != 1 {
+		if open := strings.Contains(got.Response, "access-control-allow-origin: "); got.Action != types.ActionPause || h.Replies != 1 ||
+			open != c.open || len(h.Logs) != 1 {
 			t.Errorf("%s: action %v, %d replies, logs %q\n%s", c.request, got.Action, h.Replies, h.Logs, got.Response)
 		}
 	}
@@ -396,7 +596,11 @@ func TestAPanicOverAReplyClosesIt(t *testing.T) {
 // TestOverwrittenRepliesAreRestored takes away what was sent, one field after the
 // other, and changes it: it stands there again with one call.
 func TestOverwrittenRepliesAreRestored(t *testing.T) {
-	request := req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT", "access-control-request-headers": "x-a, X-B", "access-control-request-private-network": "true"}
+	request := req{
+		":method": "OPTIONS",
+		"origin":  "https://a.example", "access-control-request-method": "PUT", "access-control-request-headers": "x-a, X-B",
+		"access-control-request-private-network": "true",
+	}
 	for _, configuration := range []string{
 		strings.TrimSuffix(credentialed, "}") + `,"debug":true}`,
 		`{"allow_origins":["*"],"allow_methods":"*","allow_headers":"*","expose_headers":"*","max_age":1,"debug":true}`,
@@ -451,15 +655,28 @@ func TestARefusedReplyLetsTheRequestPass(t *testing.T) {
 		request req
 		want    string
 	}{
-		{"rejected", req{":method": "GET", "origin": "https://evil.example"}, "vary: accept-encoding\nx: y\nvary: origin\nx-cors-decision: denied; reason=origin\n"},
+		{
+			"rejected",
+			req{":method": "GET", "origin": "https://evil.example"},
+			"vary: accept-encoding\nx: y\nvary: origin\nx-cors-decision: denied; reason=origin\n",
+		},
 		// Upstream answers the preflight itself, as if it had been forwarded.
-		{"preflight", req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"}, Lines(opened) + "vary: origin\nx-cors-decision: allowed\n"},
-		{"preflight at fault", req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PATCH"}, Lines(opened) + "vary: origin\nx-cors-decision: denied; reason=method=PATCH\n"},
+		{
+			"preflight",
+			req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"},
+			Lines(opened) + "vary: origin\nx-cors-decision: allowed\n",
+		},
+		{
+			"preflight at fault",
+			req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PATCH"},
+			Lines(opened) + "vary: origin\nx-cors-decision: denied; reason=method=PATCH\n",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := &Host{Apart: true, ReplyErr: errors.New("no")}
 			got := Serve(Start(t, debugging, h), h, c.request, opened...)
-			if got != (Exchange{Action: types.ActionContinue, Response: c.want}) || !slices.Equal(h.Logs, []string{"4 the proxy took no reply: no"}) {
+			if got != (Exchange{Action: types.ActionContinue, Response: c.want}) ||
+				!slices.Equal(h.Logs, []string{"4 the proxy took no reply: no"}) {
 				t.Errorf("%+v, logs %q; want\n%s", got, h.Logs, c.want)
 			}
 		})
@@ -489,7 +706,11 @@ func TestAPanicDoesNotEndTheStream(t *testing.T) {
 		{"RemoveResponseHeader", req{}, "", responseCallback, Lines(opened)},
 		{"ResponseHeaders", get, `,"upstream_headers":"preserve"`, responseCallback, Lines(opened)},
 		// Upstream was asked, and its answer is none of ours.
-		{"ResponseHeaders", req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"}, `,"unmatched_preflights":"forward"`, responseCallback, Lines(opened)},
+		{
+			"ResponseHeaders",
+			req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"},
+			`,"unmatched_preflights":"forward"`, responseCallback, Lines(opened),
+		},
 		{"AddResponseHeader", req{}, "", responseCallback, "vary: accept-encoding\nx: y\n"},
 		{"Log", get, `,"mode":"shadow"`, requestCallback, Lines(opened)},
 	} {
@@ -508,7 +729,9 @@ func TestAPanicDoesNotEndTheStream(t *testing.T) {
 			// The next stream knows nothing of it.
 			h.PanicIn = ""
 			h.Calls, h.Logs = nil, nil
-			want := "access-control-allow-credentials: true\nvary: accept-encoding\nx: y\naccess-control-allow-origin: https://a.example\naccess-control-expose-headers: x-e\nvary: origin\n"
+			want := "access-control-allow-credentials: true\nvary: accept-encoding\nx: y\naccess-control-allow-origin: https://a.example\n" +
+				"access-control-expose-headers: x-e\n" +
+				"vary: origin\n"
 			switch {
 			case strings.Contains(c.members, "preserve"):
 				want = Lines(opened) + "vary: origin\n"
@@ -594,7 +817,8 @@ func TestStreamsAreRecycledClean(t *testing.T) {
 	} else {
 		again.OnHttpStreamDone()
 	}
-	allowed := "access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-expose-headers: x-e\nvary: origin\n"
+	allowed := "access-control-allow-origin: https://a.example\naccess-control-allow-credentials: true\naccess-control-expose-headers: x-e\n" +
+		"vary: origin\n"
 	for _, step := range []struct {
 		request req
 		want    string
@@ -602,7 +826,10 @@ func TestStreamsAreRecycledClean(t *testing.T) {
 		{req{":method": "GET", "origin": "https://a.example"}, allowed},
 		{req{":method": "GET"}, "vary: origin\n"},
 		{req{":method": "GET", "origin": "https://evil.example"}, "vary: origin\n"},
-		{req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"}, "vary: origin, access-control-request-method, access-control-request-headers\n"},
+		{
+			req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"},
+			"vary: origin, access-control-request-method, access-control-request-headers\n",
+		},
 		{req{":method": "GET", "origin": "https://a.example"}, allowed},
 	} {
 		if got := Serve(plugin, h, step.request); got.Response != step.want {
@@ -639,7 +866,10 @@ func TestASecondRequestIsDecidedAfresh(t *testing.T) {
 		want          string
 	}{
 		{"a friend behind an unlisted origin", theirs, mine, allowed},
-		{"a friend behind a preflight of an unlisted origin", req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"}, mine, allowed},
+		{
+			"a friend behind a preflight of an unlisted origin",
+			req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"}, mine, allowed,
+		},
 		{"an unlisted origin behind a friend", mine, theirs, "vary: origin\nx-cors-decision: denied; reason=origin\n"},
 		{"no Origin behind a friend", mine, req{":method": "GET"}, "vary: origin\n"},
 	} {
@@ -676,7 +906,8 @@ func TestOpenStreamsKeepApart(t *testing.T) {
 	}{{one, "https://a.example"}, {two, "https://b.example"}} {
 		h.Response = nil
 		c.stream.OnHttpResponseHeaders(0, true)
-		if got, want := Lines(h.Response), "access-control-allow-origin: "+c.origin+"\ntiming-allow-origin: "+c.origin+"\nvary: origin\n"; got != want {
+		if got, want := Lines(h.Response), "access-control-allow-origin: "+c.origin+"\ntiming-allow-origin: "+c.origin+
+			"\nvary: origin\n"; got != want {
 			t.Errorf("%s\nwant\n%s", got, want)
 		}
 	}
@@ -711,7 +942,10 @@ func TestRepliesThatComeByLate(t *testing.T) {
 					method = "TRACE"
 				}
 				h.callback()
-				h.Request = req{":method": "OPTIONS", "origin": "https://" + name + ".shop.example", "access-control-request-method": method, "access-control-request-headers": headers}.Entries()
+				h.Request = req{
+					":method": "OPTIONS",
+					"origin":  "https://" + name + ".shop.example", "access-control-request-method": method, "access-control-request-headers": headers,
+				}.Entries()
 				streams[i] = plugin.NewHttpContext(2)
 				if action := streams[i].OnHttpRequestHeaders(0, true); action != types.ActionPause {
 					t.Fatalf("action %v, %q", action, h.Logs)
@@ -724,7 +958,9 @@ func TestRepliesThatComeByLate(t *testing.T) {
 			for i := range streams {
 				i = (i*3 + round) % n
 				h.callback()
-				h.Request, h.Response = nil, []filter.Header{{"access-control-allow-origin", "*"}, {"access-control-allow-methods", "GET"}, {"access-control-allow-headers", "x"}}
+				h.Request, h.Response = nil, []filter.Header{
+					{"access-control-allow-origin", "*"}, {"access-control-allow-methods", "GET"}, {"access-control-allow-headers", "x"},
+				}
 				streams[i].OnHttpResponseHeaders(0, true)
 				if got := sorted(Lines(h.Response)); got != want[i] {
 					t.Errorf("%s: round %d, stream %d: %s\nwant %s", members, round, i, got, want[i])
@@ -770,10 +1006,15 @@ func TestNothingIsLeftOfTheRequestBefore(t *testing.T) {
 		{":method": "POST", ":authority": "c.example", "sec-fetch-site": "same-origin", "origin": "https://b.example"},
 		{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"},
 		{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "DELETE", "access-control-request-headers": "x-a"},
-		{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT", "access-control-request-headers": "x-b", "access-control-request-private-network": "true"},
+		{
+			":method": "OPTIONS",
+			"origin":  "https://a.example", "access-control-request-method": "PUT", "access-control-request-headers": "x-b",
+			"access-control-request-private-network": "true",
+		},
 		{":method": "GET", "origin": "https://a.example", "access-control-request-method": "PUT"},
 	}
-	const policy = `"allow_origins":["https://a.example"],"allow_methods":["PUT"],"allow_headers":["x-a"],"allow_private_network_access":true,"debug":true`
+	const policy = `"allow_origins":["https://a.example"],"allow_methods":["PUT"],"allow_headers":["x-a"],` +
+		`"allow_private_network_access":true,"debug":true`
 	for name, configuration := range map[string]string{
 		"forwarding": `{` + policy + `}`,
 		"rejecting":  `{` + policy + `,"disallowed_requests":"reject"}`,
@@ -809,9 +1050,27 @@ func TestNoMoreIsReadThanIsNeeded(t *testing.T) {
 	}{
 		{"no Origin", noNetwork, req{":method": "GET"}, []filter.Header{{"vary", "origin"}}, []string{"RequestHeader origin", "ResponseHeaders"}},
 		{"rules", ruled, req{":method": "GET"}, []filter.Header{{"vary", "origin"}}, []string{"RequestHeaders", "ResponseHeaders"}},
-		{"cross-origin", noNetwork, req{":method": "GET", "origin": "https://a.example"}, nil, []string{"RequestHeader origin", "RequestHeader access-control-request-method", "ResponseHeaders", "ReplaceResponseHeader access-control-allow-origin https://a.example", "AddResponseHeader vary origin"}},
-		{"preflight", noNetwork, req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"}, nil, []string{"RequestHeader origin", "RequestHeader access-control-request-method", "RequestHeaders", "SendReply 204 cors_preflight", "ResponseHeaders"}},
-		{"rejected", `{"allow_origins":["https://a.example"],"disallowed_requests":"reject"}`, req{":method": "GET", "origin": "https://b.example"}, nil, []string{"RequestHeader origin", "RequestHeaders", "SendReply 403 cors_request_rejected", "ResponseHeaders"}},
+		{
+			"cross-origin", noNetwork,
+			req{":method": "GET", "origin": "https://a.example"}, nil,
+			[]string{
+				"RequestHeader origin", "RequestHeader access-control-request-method", "ResponseHeaders",
+				"ReplaceResponseHeader access-control-allow-origin https://a.example", "AddResponseHeader vary origin",
+			},
+		},
+		{
+			"preflight", noNetwork,
+			req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"}, nil,
+			[]string{
+				"RequestHeader origin", "RequestHeader access-control-request-method", "RequestHeaders", "SendReply 204 cors_preflight",
+				"ResponseHeaders",
+			},
+		},
+		{
+			"rejected", `{"allow_origins":["https://a.example"],"disallowed_requests":"reject"}`,
+			req{":method": "GET", "origin": "https://b.example"}, nil,
+			[]string{"RequestHeader origin", "RequestHeaders", "SendReply 403 cors_request_rejected", "ResponseHeaders"},
+		},
 		{"off", `{"mode":"off"}`, req{":method": "GET", "origin": "https://a.example"}, nil, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

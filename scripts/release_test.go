@@ -41,9 +41,10 @@ func repository(t *testing.T, files map[string]string) (root string) {
 		t.Fatal(err)
 	}
 	all := map[string]string{
-		"CHANGELOG.md":            changelog,
-		".gitignore":              "/dist/\n",
-		"Makefile":                "check:\n\t@true\ndist/%:\n\t@mkdir -p dist && printf '%s %s' $* $(VERSION) > $@\nimage:\n\t@touch dist/image.tar dist/artifact.tar\n",
+		"CHANGELOG.md": changelog,
+		".gitignore":   "/dist/\n",
+		"Makefile": "check:\n\t@true\ndist/%:\n\t@mkdir -p dist && printf '%s %s' $* $(VERSION) > $@\nimage:\n" +
+			"\t@touch dist/image.tar dist/artifact.tar\n",
 		"config/schema.json":      "{}\n",
 		"internal/suffix/list.go": "const Date = \"2026-09-30\"\n",
 		"scripts/release":         string(script),
@@ -83,7 +84,10 @@ func in(t *testing.T, root, name string, args ...string) string {
 func release(root, version string) (string, error) {
 	cmd := exec.Command(filepath.Join(root, "scripts", "release"), version)
 	// The Makefile of these tests makes all by printf, and asks no compiler.
-	if err := errors.Join(os.MkdirAll(filepath.Join(root, ".git", "bin"), 0o755), os.WriteFile(filepath.Join(root, ".git", "bin", "tinygo"), []byte("#!/bin/sh\n"), 0o755)); err != nil {
+	if err := errors.Join(
+		os.MkdirAll(filepath.Join(root, ".git", "bin"), 0o755),
+		os.WriteFile(filepath.Join(root, ".git", "bin", "tinygo"), []byte("#!/bin/sh\n"), 0o755),
+	); err != nil {
 		return "", err
 	}
 	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(root, ".git", "bin")+":"+os.Getenv("PATH"), "MAKEFLAGS=", "MAKELEVEL=")
@@ -169,8 +173,11 @@ func TestRelease(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, got)
 	}
-	want := []string{"artifact.tar", "checksums.txt", "cors-small.wasm", "cors.wasm", "corsctl-darwin-amd64", "corsctl-darwin-arm64", "corsctl-linux-amd64",
-		"corsctl-linux-arm64", "corsctl-windows-amd64.exe", "corsctl-windows-arm64.exe", "image.tar", "notes.md", "sbom.cdx.json", "schema.json"}
+	want := []string{
+		"artifact.tar", "checksums.txt", "cors-small.wasm", "cors.wasm", "corsctl-darwin-amd64", "corsctl-darwin-arm64", "corsctl-linux-amd64",
+		"corsctl-linux-arm64", "corsctl-windows-amd64.exe", "corsctl-windows-arm64.exe", "image.tar", "notes.md", "sbom.cdx.json",
+		"schema.json",
+	}
 	if !strings.HasSuffix(got, "dist/"+strings.Join(want, "\ndist/")+"\n") {
 		t.Errorf("it says:\n%s", got)
 	}

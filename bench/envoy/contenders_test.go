@@ -80,7 +80,10 @@ func floor(t testing.TB) string {
 
 func emptyGo(t testing.TB) string {
 	path := filepath.Join(t.TempDir(), "empty.wasm")
-	run(t, "env", "GOOS=wasip1", "GOARCH=wasm", "go", "build", "-trimpath", "-buildvcs=false", "-buildmode=c-shared", "-ldflags=-w", "-o", path, "./bench/empty")
+	run(
+		t, "env", "GOOS=wasip1", "GOARCH=wasm", "go", "build", "-trimpath", "-buildvcs=false", "-buildmode=c-shared", "-ldflags=-w", "-o",
+		path, "./bench/empty",
+	)
 	return path
 }
 
@@ -120,7 +123,9 @@ func native(t testing.TB, l *envoytest.Listener, origins int) {
 			matchers = append(matchers, object{"exact": o})
 		}
 	}
-	l.Front = text(t, []any{object{"name": "cors", "typed_config": object{"@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"}}})
+	l.Front = text(
+		t, []any{object{"name": "cors", "typed_config": object{"@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"}}},
+	)
 	l.VirtualHost = text(t, object{"typed_per_filter_config": object{"cors": object{
 		"@type":                     "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy",
 		"allow_origin_string_match": matchers, "allow_methods": "PUT, DELETE", "allow_headers": "content-type, x-request-id",
@@ -195,9 +200,10 @@ end
 // answers by itself, and an upstream would cost more than what is measured.
 func (c contender) listen(t testing.TB, origins int) envoytest.Listener {
 	l := envoytest.Listener{
-		Name:    c.listenerName(origins),
-		Routes:  `[{match: {prefix: /}, route: {cluster: upstream}}]`,
-		Behind:  `[{name: fault, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, abort: {http_status: 200, percentage: {numerator: 100}}}}]`,
+		Name:   c.listenerName(origins),
+		Routes: `[{match: {prefix: /}, route: {cluster: upstream}}]`,
+		Behind: `[{name: fault, typed_config: {"@type": ` +
+			`type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, abort: {http_status: 200, percentage: {numerator: 100}}}}]`,
 		Manager: `{access_log: []}`,
 	}
 	if c.listener != nil {

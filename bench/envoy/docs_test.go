@@ -75,15 +75,26 @@ func rows() (all []row) {
 		all = append(all, row{p.what + ": processor time", p.benchmark, "processor-ns/op", "beyond-ns/op", s, "%.2f s", p.what == "start"})
 	}
 	for _, p := range []struct{ what, benchmark string }{
-		{"1 worker", "Start/workers=1/origins=1"}, {"4 workers", "Start/workers=4/origins=1"}, {"4 workers and 10,000 origins", "Start/workers=4/origins=10000"},
+		{"1 worker", "Start/workers=1/origins=1"}, {"4 workers", "Start/workers=4/origins=1"},
+		{"4 workers and 10,000 origins", "Start/workers=4/origins=10000"},
 	} {
-		all = append(all, row{"resident memory with " + p.what, p.benchmark, "resident-B", "beyond-B", mib, "%.0f MiB", !strings.Contains(p.what, "origins")})
+		all = append(
+			all,
+			row{"resident memory with " + p.what, p.benchmark, "resident-B", "beyond-B", mib, "%.0f MiB", !strings.Contains(p.what, "origins")},
+		)
 	}
 	for _, policy := range []struct{ origins, what string }{{"1", ""}, {"10000", ", 10,000 origins"}} {
 		for _, c := range []struct{ name, what string }{
-			{"no-origin", "request without Origin"}, {"actual", "cross-origin request"}, {"denied", "request of an unlisted origin"}, {"preflight", "preflight"},
+			{"no-origin", "request without Origin"}, {"actual", "cross-origin request"}, {"denied", "request of an unlisted origin"},
+			{"preflight", "preflight"},
 		} {
-			all = append(all, row{c.what + policy.what, "Request/case=" + c.name + "/origins=" + policy.origins, "worker-ns/op", "beyond-ns/op", us, "%.1f µs", policy.what == ""})
+			all = append(
+				all,
+				row{
+					c.what + policy.what, "Request/case=" + c.name + "/origins=" + policy.origins, "worker-ns/op", "beyond-ns/op", us, "%.1f µs",
+					policy.what == "",
+				},
+			)
 		}
 	}
 	for _, p := range []struct{ origins, what string }{{"1", "push of another policy"}, {"10000", "push of other 10,000 origins"}} {
@@ -100,7 +111,8 @@ const none, ours = "none", "module"
 type column struct{ filter, what string }
 
 var columns = []column{
-	{none, "no filter"}, {"native", "Envoy's own filter"}, {"lua", "the same in Lua"}, {"floor", "C that decides nothing"}, {ours, "this module"},
+	{none, "no filter"}, {"native", "Envoy's own filter"}, {"lua", "the same in Lua"}, {"floor", "C that decides nothing"},
+	{ours, "this module"},
 }
 
 // quantile is a figure of a row and column, or false where it was not measured.
@@ -169,7 +181,10 @@ func (f figures) page() string {
 	for _, build := range otherBuilds() {
 		all = append(all, column{build.name, build.name})
 	}
-	return fmt.Sprintf("Measured on %s at commit %s: %s, Envoy %s, Go %s.\n\n", f.about["date"], f.about["commit"], f.about["machine"], f.about["envoy"], f.about["go"]) +
+	return fmt.Sprintf(
+		"Measured on %s at commit %s: %s, Envoy %s, Go %s.\n\n", f.about["date"], f.about["commit"], f.about["machine"], f.about["envoy"],
+		f.about["go"],
+	) +
 		f.table(all, true)
 }
 

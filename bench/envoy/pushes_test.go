@@ -74,7 +74,10 @@ func (b *bench) pushesOf(c contender, origins int) {
 			time.Sleep(time.Millisecond)
 		}
 		took := time.Since(began)
-		b.result("Push", origins, c.name, 1, float64(took), "in-force-ns/op", float64(scheduled(b, main)-before), "main-ns/op", float64(longest), "longest-wait-ns/op")
+		b.result(
+			"Push", origins, c.name, 1, float64(took), "in-force-ns/op", float64(scheduled(b, main)-before), "main-ns/op", float64(longest),
+			"longest-wait-ns/op",
+		)
 	}
 }
 

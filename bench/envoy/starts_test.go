@@ -44,7 +44,9 @@ func (b *bench) starts() {
 }
 
 func (b *bench) start(c contender, origins, workers int) (took, memory float64) {
-	server := envoytest.Start(b, envoytest.Bootstrap{Listeners: []envoytest.Listener{c.listen(b, origins)}, Upstream: nowhere}, envoy.Options{Concurrency: workers})
+	server := envoytest.Start(
+		b, envoytest.Bootstrap{Listeners: []envoytest.Listener{c.listen(b, origins)}, Upstream: nowhere}, envoy.Options{Concurrency: workers},
+	)
 	defer server.Stop()
 	idle(b, server.Pid())
 	return float64(processor(b, server.Pid())), float64(server.Resident(b))

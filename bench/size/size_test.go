@@ -11,11 +11,15 @@ import (
 )
 
 func TestFunctionsBelongToTheirPackages(t *testing.T) {
-	deps := parseDeps("internal/abi\nruntime internal/abi internal/runtime/maps\ninternal/runtime/maps internal/abi\ncorsfilter/internal/abi runtime\n" +
-		"example.com/a-b runtime\ncorsfilter corsfilter/internal/abi\n")
+	deps := parseDeps(
+		"internal/abi\nruntime internal/abi internal/runtime/maps\ninternal/runtime/maps internal/abi\ncorsfilter/internal/abi runtime\n" +
+			"example.com/a-b runtime\ncorsfilter corsfilter/internal/abi\n",
+	)
 	for name, want := range map[string]string{
-		"runtime.mallocgc": "runtime", "internal_runtime_maps.h1": "internal/runtime/maps", "corsfilter_internal_abi.__scratch_.allocate": "corsfilter/internal/abi",
-		"internal_abi.Name.Data": "internal/abi", "corsfilter.init.0": "corsfilter", "example.com_a_b.F": "example.com/a-b", "type_.eq.string": "", "memcmp": "",
+		"runtime.mallocgc": "runtime", "internal_runtime_maps.h1": "internal/runtime/maps",
+		"corsfilter_internal_abi.__scratch_.allocate": "corsfilter/internal/abi",
+		"internal_abi.Name.Data":                      "internal/abi", "corsfilter.init.0": "corsfilter", "example.com_a_b.F": "example.com/a-b",
+		"type_.eq.string": "", "memcmp": "",
 	} {
 		got := ""
 		if d := owner(deps, name); d != nil {
@@ -54,7 +58,10 @@ func TestTheModuleIsTakenApart(t *testing.T) {
 		}
 	}
 	if sum > m.code || sum < m.code*9/10 || m.contents >= m.data || m.code+m.data+m.names > m.size || m.pages == 0 || named < 100 {
-		t.Errorf("functions %d, code %d, data %d with contents %d, names %d, all %d; %d pages; %d known names", sum, m.code, m.data, m.contents, m.names, m.size, m.pages, named)
+		t.Errorf(
+			"functions %d, code %d, data %d with contents %d, names %d, all %d; %d pages; %d known names", sum, m.code, m.data, m.contents,
+			m.names, m.size, m.pages, named,
+		)
 	}
 	for _, n := range []int{8, 9, 100, len(wasm) / 2, len(wasm) - 1} {
 		if _, err := read(wasm[:n]); err == nil {

@@ -214,10 +214,19 @@ func TestTheHookForPreCommitIsACommand(t *testing.T) {
 	for _, hook := range hooks {
 		words := strings.Fields(hook.Entry)
 		var stdout, stderr bytes.Buffer
-		if code := run(context.Background(), append(words[1:], "testdata/theirs.yaml"), stdio{out: &stdout, err: &stderr}); words[0] != "corsctl" || code != exitOK || !strings.Contains(stdout.String(), "1 file skipped") {
+		if code := run(
+			context.Background(), append(words[1:], "testdata/theirs.yaml"), stdio{out: &stdout, err: &stderr},
+		); words[0] != "corsctl" || code != exitOK ||
+			!strings.Contains(stdout.String(), "1 file skipped") {
 			t.Errorf("%s: exit code %d: %s%s", hook.Entry, code, stdout.String(), stderr.String())
 		}
-		for name, want := range map[string]bool{"policy.yaml": true, "a/envoy.yml": true, "policy.json": true, "README.md": false, "yaml.go": false} {
+		for name, want := range map[string]bool{
+			"policy.yaml": true,
+			"a/envoy.yml": true,
+			"policy.json": true,
+			"README.md":   false,
+			"yaml.go":     false,
+		} {
 			if regexp.MustCompile(hook.Files).MatchString(name) != want {
 				t.Errorf("%s: files %s", name, hook.Files)
 			}

@@ -67,8 +67,16 @@ func TestTheDemo(t *testing.T) {
 		first, stands string
 		passed        string // what the event says
 	}{
-		{"in Envoy", []string{"-c", write(t, plain), "-envoy", envoytest.Program(t)}, "starting .*, which compiles the module first: some seconds", "no policy of the filter is in effect", "No configuration of the CORS filter is in effect here."},
-		{"a policy", []string{"-c", policy, "-listen", "127.0.0.1:0", "-module", modulePath(t)}, "This is a development and test tool; in production the module runs in Envoy\\.", "by the policy, this origin is not allowed", "Upstream answered, and no CORS headers went with it: this page's origin is not in the policy."},
+		{
+			"in Envoy", []string{"-c", write(t, plain), "-envoy", envoytest.Program(t)},
+			"starting .*, which compiles the module first: some seconds", "no policy of the filter is in effect",
+			"No configuration of the CORS filter is in effect here.",
+		},
+		{
+			"a policy", []string{"-c", policy, "-listen", "127.0.0.1:0", "-module", modulePath(t)},
+			"This is a development and test tool; in production the module runs in Envoy\\.", "by the policy, this origin is not allowed",
+			"Upstream answered, and no CORS headers went with it: this page's origin is not in the policy.",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := startServing(t, append(c.args, "-demo", "-demo-upstream-port", "0", "-demo-port", "0", "-demo-other-port", "0")...)
@@ -104,7 +112,9 @@ $`).FindStringSubmatch(text)
 			for path, want := range map[string]string{
 				"/places":   `{"gateway":"http://localhost:` + announced[2] + `"}`,
 				"/counters": `{`,
-				"/events":   `"method":"GET","authority":"` + announced[1] + `","path":"/api/hello?attempt=1","request":[["origin","http://localhost:1"],["x-forwarded-proto","http"]],"response":[`,
+				"/events": `"method":"GET","authority":"` + announced[1] +
+					`","path":"/api/hello?attempt=1","request":[["origin","http://localhost:1"],` +
+					`["x-forwarded-proto","http"]],"response":[`,
 			} {
 				got := firstLine(t, announced[4]+path)
 				if !strings.Contains(got, want) || path == "/events" && !strings.Contains(got, c.passed) {
@@ -136,7 +146,9 @@ func TestEnvoyEnds(t *testing.T) {
 		var stdout, stderr locked.Buffer
 		ended := make(chan int, 1)
 		go func() {
-			ended <- run(t.Context(), append([]string{"serve", "-c", write(t, plain), "-envoy", program}, more...), stdio{out: &stdout, err: &stderr})
+			ended <- run(
+				t.Context(), append([]string{"serve", "-c", write(t, plain), "-envoy", program}, more...), stdio{out: &stdout, err: &stderr},
+			)
 		}()
 		var admin []string
 		envoytest.Eventually(t, "an admin listener", func() bool {
@@ -192,13 +204,17 @@ func TestEveryPortInUseIsTold(t *testing.T) {
 		t.Helper()
 		stderr.Reset()
 		var stdout bytes.Buffer
-		if code = run(t.Context(), append([]string{"serve"}, args...), stdio{out: &stdout, err: &stderr}); code != exitError || strings.Contains(stdout.String(), "listener") {
+		if code = run(t.Context(), append([]string{"serve"}, args...), stdio{out: &stdout, err: &stderr}); code != exitError ||
+			strings.Contains(stdout.String(), "listener") {
 			t.Errorf("exit code %d, stdout %q", code, stdout.String())
 		}
 		return stderr.String()
 	}
 	policy := write(t, `{"allow_origins": ["https://a.example"]}`)
-	got := serve("-c", policy, "-module", modulePath(t), "-demo", "-demo-upstream-port", fmt.Sprint(ports[1]), "-demo-port", "0", "-demo-other-port", fmt.Sprint(ports[2]))
+	got := serve(
+		"-c", policy, "-module", modulePath(t), "-demo", "-demo-upstream-port", fmt.Sprint(ports[1]), "-demo-port", "0", "-demo-other-port",
+		fmt.Sprint(ports[2]),
+	)
 	for _, want := range []string{
 		fmt.Sprintf("port %d: needed by the demo upstream, but another process listens there", ports[1]),
 		fmt.Sprintf("port %d: needed by the demo page of another origin, but another process listens there", ports[2]),
@@ -209,11 +225,15 @@ func TestEveryPortInUseIsTold(t *testing.T) {
 		}
 	}
 	busy := fmt.Sprintf("127.0.0.1:%d", ports[0])
-	if got, want := serve("-c", policy, "-module", modulePath(t), "-upstream", "http://127.0.0.1:1", "-listen", busy), "corsctl serve: "+busy+" is in use by another process; stop that process, or choose another address\n"; got != want {
+	if got, want := serve(
+		"-c", policy, "-module", modulePath(t), "-upstream", "http://127.0.0.1:1", "-listen", busy,
+	), "corsctl serve: "+busy+" is in use by another process; stop that process, or choose another address\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	file := write(t, strings.Replace(plain, "port_value: 0", fmt.Sprintf("port_value: %d", ports[0]), 1))
-	if got, want := serve("-c", file, "-envoy", envoytest.Program(t)), "corsctl serve: "+file+": "+busy+" is in use by another process; stop that process, or change the address in the file\n"; !strings.HasSuffix(got, want) {
+	if got, want := serve(
+		"-c", file, "-envoy", envoytest.Program(t),
+	), "corsctl serve: "+file+": "+busy+" is in use by another process; stop that process, or change the address in the file\n"; !strings.HasSuffix(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

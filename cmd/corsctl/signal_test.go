@@ -62,7 +62,11 @@ func TestNoEnvoyIsLeftBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stdout locked.Buffer
-	corsctl := &exec.Cmd{Path: program, Args: []string{"corsctl", "serve", "-c", write(t, plain), "-envoy", envoytest.Program(t)}, Stdout: &stdout}
+	corsctl := &exec.Cmd{
+		Path:   program,
+		Args:   []string{"corsctl", "serve", "-c", write(t, plain), "-envoy", envoytest.Program(t)},
+		Stdout: &stdout,
+	}
 	if err := corsctl.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +94,10 @@ func (broken) Write([]byte) (int, error) { return 0, errors.New("no room") }
 
 func TestWhatCanNotBePrintedFails(t *testing.T) {
 	var stderr bytes.Buffer
-	if code := run(context.Background(), []string{"check"}, stdio{strings.NewReader(`{"mode": "off"}`), broken{}, &stderr}); code != exitUsage || !strings.Contains(stderr.String(), "no room") {
+	if code := run(
+		context.Background(), []string{"check"}, stdio{strings.NewReader(`{"mode": "off"}`), broken{}, &stderr},
+	); code != exitUsage ||
+		!strings.Contains(stderr.String(), "no room") {
 		t.Errorf("exit code %d, %s", code, stderr.String())
 	}
 }

@@ -79,7 +79,10 @@ func TestAPolicyIsServedAndTakenAnew(t *testing.T) {
 	put(module, string(wasmtest.Module(t)))
 	put(policy, "allow_origins: [https://one.example]\n")
 	// localhost, since servers of front ends listen on ::1 alone at times.
-	s := startServing(t, "-c", policy, "-upstream", strings.Replace(upstream.URL, "127.0.0.1", "localhost", 1), "-listen", "localhost:0", "-module", module, "-watch")
+	s := startServing(
+		t, "-c", policy, "-upstream", strings.Replace(upstream.URL, "127.0.0.1", "localhost", 1), "-listen", "localhost:0", "-module", module,
+		"-watch",
+	)
 	s.expect(t, "watching "+module+", "+policy+"\n")
 	base := regexp.MustCompile(`listener main: (http://127\.0\.0\.1:\d+)\n`).FindStringSubmatch(s.stdout.String())
 	if base == nil {
@@ -110,17 +113,26 @@ func TestAPolicyIsServedAndTakenAnew(t *testing.T) {
 	}
 	expect(true, false)
 	put(policy, "allow_origins: [https://two.example/]\n")
-	s.expect(t, `the change is not taken, and what was served goes on: `+policy+`:1:17: error: allow_origins[0]: "https://two.example/": an origin has no trailing slash`)
+	s.expect(
+		t,
+		`the change is not taken, and what was served goes on: `+policy+
+			`:1:17: error: allow_origins[0]: "https://two.example/": an origin has no trailing slash`,
+	)
 	expect(true, false)
 	put(policy, "allow_origins: [https://two.example]\n")
 	s.expect(t, "serving "+policy+" as it stands now\n")
 	expect(false, true)
 
 	// Another proxy's policies are converted.
-	put(policy, "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: list, namespace: shop}\nspec:\n  hosts: ['*']\n  gateways: [public]\n"+
-		"  http: [{match: [{uri: {exact: /list}}], corsPolicy: {allowOrigins: [{exact: 'https://one.example'}]}, route: []}]\n")
+	put(
+		policy,
+		"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: list, namespace: shop}\nspec:\n  hosts: ['*']\n"+
+			"  gateways: [public]\n"+
+			"  http: [{match: [{uri: {exact: /list}}], corsPolicy: {allowOrigins: [{exact: 'https://one.example'}]}, route: []}]\n",
+	)
 	s.expect(t, "corsctl serve: converted from VirtualService shop/list; corsctl convert prints the configuration, and what changes\n")
-	for deadline := time.Now().Add(30 * time.Second); !allowed("https://one.example") && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !allowed("https://one.example") &&
+		time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 	}
 	expect(true, false)
 
@@ -138,7 +150,10 @@ func TestAnEnvoyFileIsTakenAnew(t *testing.T) {
 	base := regexp.MustCompile(`listener main: (http://127\.0\.0\.1:\d+)\n`).FindStringSubmatch(s.stdout.String())
 	for _, c := range []struct{ text, says, serves string }{
 		{strings.Replace(plain, "served", "served anew", 1), "serving " + file + " as it stands now\n", "served anew"},
-		{strings.Replace(plain, "status: 200", "status: 2000", 1), "corsctl serve: the change is not taken, and what was served goes on: Envoy refuses it: ", "served anew"},
+		{
+			strings.Replace(plain, "status: 200", "status: 2000", 1),
+			"corsctl serve: the change is not taken, and what was served goes on: Envoy refuses it: ", "served anew",
+		},
 	} {
 		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)

@@ -44,7 +44,9 @@ func TestTwoBuildsGiveTheSameDigests(t *testing.T) {
 func builtElsewhere(t *testing.T) (root string) {
 	t.Helper()
 	root = filepath.Join(t.TempDir(), "copy")
-	for name := range strings.SplitSeq(strings.TrimRight(command(t, wasmtest.Root(), "git", "ls-files", "-co", "--exclude-standard", "-z"), "\x00"), "\x00") {
+	for name := range strings.SplitSeq(
+		strings.TrimRight(command(t, wasmtest.Root(), "git", "ls-files", "-co", "--exclude-standard", "-z"), "\x00"), "\x00",
+	) {
 		content, err := os.ReadFile(filepath.Join(wasmtest.Root(), name))
 		if os.IsNotExist(err) {
 			continue // removed and not committed

@@ -15,7 +15,11 @@ import (
 // policy is what Envoy serves; the two versions differ in what scripts may read, and
 // in nothing that a browser would be kept out by.
 func policy(version int) string {
-	return fmt.Sprintf(`{"allow_origins": ["https://shop.example.com", "https://*.example.org"], "allow_methods": ["PUT"], "allow_headers": ["x-a"], "allow_credentials": true, "expose_headers": ["x-version-%d"]}`, version)
+	return fmt.Sprintf(
+		`{"allow_origins": ["https://shop.example.com", "https://*.example.org"], "allow_methods": ["PUT"], `+
+			`"allow_headers": ["x-a"], "allow_credentials": true, "expose_headers": ["x-version-%d"]}`,
+		version,
+	)
 }
 
 // upstream answers at once, slowly, with an error, or by hanging up.

@@ -45,7 +45,14 @@ var (
 		{method: "GET", path: "/none", status: []uint16{200}},
 		{method: "GET", path: "/cross", origin: shop, status: []uint16{200}, allow: shop},
 		{method: "GET", path: "/unlisted", origin: unlisted, status: []uint16{200}},
-		{method: "OPTIONS", path: "/preflight", origin: page, headers: [][2]string{{"Access-Control-Request-Method", "PUT"}, {"Access-Control-Request-Headers", "x-a"}}, status: []uint16{204}, allow: page},
+		{
+			method:  "OPTIONS",
+			path:    "/preflight",
+			origin:  page,
+			headers: [][2]string{{"Access-Control-Request-Method", "PUT"}, {"Access-Control-Request-Headers", "x-a"}},
+			status:  []uint16{204},
+			allow:   page,
+		},
 	}
 	// failing are those whose upstream fails: the error goes out, and the page may
 	// read it.
@@ -98,7 +105,10 @@ func (r *row) String() string {
 	for _, n := range r.failures {
 		failed += n
 	}
-	return fmt.Sprintf("%-34s %10s %10.0f %10s %10s %10s %8d", r.name, progress.Count(int64(r.metrics.Requests)), r.metrics.Rate, short(l.P50), short(l.P99), short(l.Max), failed)
+	return fmt.Sprintf(
+		"%-34s %10s %10.0f %10s %10s %10s %8d", r.name, progress.Count(int64(r.metrics.Requests)), r.metrics.Rate, short(l.P50), short(l.P99),
+		short(l.Max), failed,
+	)
 }
 
 func short(d time.Duration) string { return d.Round(10 * time.Microsecond).String() }
@@ -112,7 +122,9 @@ func attack(ctx context.Context, address, name string, lasts time.Duration, kind
 		byPath["http://"+address+k.path] = k
 		targets = append(targets, k.target(address))
 	}
-	attacker := vegeta.NewAttacker(vegeta.MaxWorkers(32), vegeta.Workers(32), vegeta.Connections(64), vegeta.Redirects(vegeta.NoFollow), vegeta.Timeout(20*time.Second))
+	attacker := vegeta.NewAttacker(
+		vegeta.MaxWorkers(32), vegeta.Workers(32), vegeta.Connections(64), vegeta.Redirects(vegeta.NoFollow), vegeta.Timeout(20*time.Second),
+	)
 	defer context.AfterFunc(ctx, func() { attacker.Stop() })()
 	r := &row{name: name, failures: map[string]int{}}
 	meter := progress.Start(os.Stderr, name+", seconds", int64(lasts/time.Second))
@@ -209,7 +221,10 @@ func TestLoad(t *testing.T) {
 	for _, load := range []func() *row{
 		func() *row { return attack(ctx, bareAt, "without the filter", *duration, bare) },
 		func() *row {
-			return attack(ctx, at, "with the filter, the same request", *duration, []kind{{method: "GET", path: "/bare", origin: shop, status: []uint16{200}, allow: shop}})
+			return attack(
+				ctx, at, "with the filter, the same request", *duration,
+				[]kind{{method: "GET", path: "/bare", origin: shop, status: []uint16{200}, allow: shop}},
+			)
 		},
 		func() *row { return attack(ctx, at, "with the filter, all kinds", *duration, usual) },
 		func() *row { return attack(ctx, at, "upstream slow and failing", *duration, failing) },

@@ -19,7 +19,9 @@ import (
 func TestEnvoyGateway(t *testing.T) {
 	const port = 22140
 	config, resources := folder("envoy-gateway-home"), folder("resources")
-	for _, dir := range []string{resources, config + "/config", config + "/state", config + "/run", config + "/data/envoy-versions/1.37.0/bin"} {
+	for _, dir := range []string{
+		resources, config + "/config", config + "/state", config + "/run", config + "/data/envoy-versions/1.37.0/bin",
+	} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +57,10 @@ extensionApis: {enableBackend: true}
 	mount(t, certificates, "/certs")
 
 	manifest := documents(filepath.Join(root, "deploy/envoy-gateway.yaml"))
-	extension := with(with(manifest[0], repository+":1.0.0", "spec", "wasm", 0, "code", "image", "url"), digest, "spec", "wasm", 0, "code", "image", "sha256")
+	extension := with(
+		with(manifest[0], repository+":1.0.0", "spec", "wasm", 0, "code", "image", "url"), digest, "spec", "wasm", 0, "code", "image",
+		"sha256",
+	)
 	proxies := with(manifest[1], object{"type": "Host", "host": object{"envoyVersion": "1.37.0"}}, "spec", "provider")
 	aged := func(o object, age int) object { return with(o, age, "spec", "wasm", 0, "config", "max_age") }
 	write := func(name string, all ...object) {
@@ -69,7 +74,9 @@ extensionApis: {enableBackend: true}
 			text = append(append(text, "---\n"...), document...)
 		}
 		// Beside it first, so that none is read half written.
-		if err := errors.Join(os.WriteFile(resources+"/../"+name, text, 0o644), os.Rename(resources+"/../"+name, resources+"/"+name+".yaml")); err != nil {
+		if err := errors.Join(
+			os.WriteFile(resources+"/../"+name, text, 0o644), os.Rename(resources+"/../"+name, resources+"/"+name+".yaml"),
+		); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -78,16 +85,24 @@ extensionApis: {enableBackend: true}
 		for i, port := range ports {
 			all = append(all, object{"name": fmt.Sprintf("http-%d", i), "protocol": "HTTP", "port": port})
 		}
-		return object{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": object{"name": "public", "namespace": "shop"}, "spec": object{
-			"gatewayClassName": "eg", "listeners": all,
-			"infrastructure": object{"parametersRef": object{"group": "gateway.envoyproxy.io", "kind": "EnvoyProxy", "name": "public"}}}}
+		return object{
+			"apiVersion": "gateway.networking.k8s.io/v1",
+			"kind":       "Gateway",
+			"metadata":   object{"name": "public", "namespace": "shop"},
+			"spec": object{
+				"gatewayClassName": "eg", "listeners": all,
+				"infrastructure": object{"parametersRef": object{"group": "gateway.envoyproxy.io", "kind": "EnvoyProxy", "name": "public"}}},
+		}
 	}
 	write("base", append(documents("testdata/envoy-gateway.yaml"),
 		secret(t, "envoy", certificates, "ca.crt", "tls.crt", "tls.key"), secret(t, "envoy-oidc-hmac", hmacFolder(t, config), "hmac-secret"))...)
 	write("gateway", listeners(port))
 	write("proxy", proxies)
 	write("cors", extension)
-	p, err := start("envoy-gateway", "envoy-gateway", []string{"ENVOY_GATEWAY_NAMESPACE=envoy-gateway-system", "HOME=" + config}, "server", "-c", config+"/envoy-gateway.yaml")
+	p, err := start(
+		"envoy-gateway", "envoy-gateway", []string{"ENVOY_GATEWAY_NAMESPACE=envoy-gateway-system", "HOME=" + config}, "server", "-c",
+		config+"/envoy-gateway.yaml",
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,20 +126,35 @@ extensionApis: {enableBackend: true}
 	})
 	t.Run("before authentication", func(t *testing.T) {
 		jwks, token := tokens(t)
-		policy := object{"apiVersion": "gateway.envoyproxy.io/v1alpha1", "kind": "SecurityPolicy", "metadata": object{"name": "token", "namespace": "shop"}, "spec": object{
-			"targetRefs": []any{object{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "public"}},
-			"jwt":        object{"providers": []any{object{"name": "mesh", "issuer": "mesh", "localJWKS": object{"type": "Inline", "inline": jwks}}}}}}
+		policy := object{
+			"apiVersion": "gateway.envoyproxy.io/v1alpha1",
+			"kind":       "SecurityPolicy",
+			"metadata":   object{"name": "token", "namespace": "shop"},
+			"spec": object{
+				"targetRefs": []any{object{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "public"}},
+				"jwt": object{
+					"providers": []any{object{"name": "mesh", "issuer": "mesh", "localJWKS": object{"type": "Inline", "inline": jwks}}},
+				}},
+		}
 		const unauthorized = "401 " + "access-control-allow-credentials: true; access-control-allow-origin: " + shop + "; vary: origin"
 		write("token", policy)
 		gives(t, unauthorized, own)
 		expect(t, shopPreflight(601), preflight)
 		expect(t, shopReads, func() (answer, error) {
-			return from{port: port, host: "api.example.com", origin: shop, headers: map[string]string{"Authorization": "Bearer " + token}}.get("/own")
+			return from{
+				port:    port,
+				host:    "api.example.com",
+				origin:  shop,
+				headers: map[string]string{"Authorization": "Bearer " + token},
+			}.get("/own")
 		})
 
 		policy = with(with(policy, nil, "spec", "jwt"), object{"users": object{"name": "users"}}, "spec", "basicAuth")
-		write("token", policy, object{"apiVersion": "v1", "kind": "Secret", "metadata": object{"name": "users", "namespace": "shop"}, "type": "Opaque",
-			"data": object{".htpasswd": base64.StdEncoding.EncodeToString([]byte("foo:{SHA}C+7Hteo/D9vJXQ3UfzxbwnXaijM=\n"))}})
+		write(
+			"token", policy,
+			object{"apiVersion": "v1", "kind": "Secret", "metadata": object{"name": "users", "namespace": "shop"}, "type": "Opaque",
+				"data": object{".htpasswd": base64.StdEncoding.EncodeToString([]byte("foo:{SHA}C+7Hteo/D9vJXQ3UfzxbwnXaijM=\n"))}},
+		)
 		eventually(t, func() error {
 			a, err := own()
 			if err == nil && !strings.Contains(a.body, "username and password") {
@@ -155,7 +185,13 @@ extensionApis: {enableBackend: true}
 		serves(t, from{port: port + 1, host: "api.example.com"}, 603)
 	})
 	t.Run("a module that can not be had", func(t *testing.T) {
-		write("cors", with(aged(extension, 604), "1111111111111111111111111111111111111111111111111111111111111111", "spec", "wasm", 0, "code", "image", "sha256"))
+		write(
+			"cors",
+			with(
+				aged(extension, 604), "1111111111111111111111111111111111111111111111111111111111111111", "spec", "wasm", 0, "code", "image",
+				"sha256",
+			),
+		)
 		gives(t, "500", own)
 		expect(t, "500", preflight)
 		write("cors", aged(extension, 605))
@@ -214,5 +250,11 @@ func secret(t *testing.T, name, dir string, files ...string) object {
 		}
 		data[file] = base64.StdEncoding.EncodeToString(text)
 	}
-	return object{"apiVersion": "v1", "kind": "Secret", "metadata": object{"name": name, "namespace": "envoy-gateway-system"}, "type": "Opaque", "data": data}
+	return object{
+		"apiVersion": "v1",
+		"kind":       "Secret",
+		"metadata":   object{"name": name, "namespace": "envoy-gateway-system"},
+		"type":       "Opaque",
+		"data":       data,
+	}
 }

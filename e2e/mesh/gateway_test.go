@@ -32,7 +32,8 @@ func preflightAnswer(age int) string {
 
 const (
 	denied   = "403 vary: origin, access-control-request-method, access-control-request-headers"
-	readable = "access-control-allow-credentials: true; access-control-allow-origin: " + page + "; access-control-expose-headers: x-demo-upstream; vary: origin"
+	readable = "access-control-allow-credentials: true; access-control-allow-origin: " + page +
+		"; access-control-expose-headers: x-demo-upstream; vary: origin"
 )
 
 func put8000() (answer, error)  { return allowed.preflight("PUT") }
@@ -105,7 +106,10 @@ func TestBeforeAuthentication(t *testing.T) {
 	metadata := object{"name": "token", "namespace": "istio-ingress"}
 	gateway(t, newGateway(), shipped("istio.yaml"),
 		object{"apiVersion": "security.istio.io/v1", "kind": "RequestAuthentication", "metadata": metadata,
-			"spec": object{"selector": object{"matchLabels": object{"istio": "ingress"}}, "jwtRules": []any{object{"issuer": "mesh", "jwks": jwks}}}},
+			"spec": object{
+				"selector": object{"matchLabels": object{"istio": "ingress"}},
+				"jwtRules": []any{object{"issuer": "mesh", "jwks": jwks}},
+			}},
 		object{"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": metadata,
 			"spec": object{"selector": object{"matchLabels": object{"istio": "ingress"}}, "action": "ALLOW",
 				"rules": []any{object{"from": []any{object{"source": object{"requestPrincipals": []any{"*"}}}}}}}})
@@ -133,7 +137,9 @@ func tokens(t *testing.T) (jwks, token string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err = jwt.Signed(signer).Claims(jwt.Claims{Issuer: "mesh", Subject: "user", Expiry: jwt.NewNumericDate(time.Now().Add(time.Hour))}).Serialize()
+	token, err = jwt.Signed(signer).Claims(
+		jwt.Claims{Issuer: "mesh", Subject: "user", Expiry: jwt.NewNumericDate(time.Now().Add(time.Hour))},
+	).Serialize()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -121,7 +121,8 @@ func (p proxy) run(t *testing.T) *process {
 		levels += "," + p.componentLogLevel
 	}
 	env := append([]string{
-		"POD_NAME=" + p.name, "POD_NAMESPACE=" + p.namespace, "INSTANCE_IP=127.0.0.1", "SERVICE_ACCOUNT=default", "ISTIO_META_CLUSTER_ID=Kubernetes",
+		"POD_NAME=" + p.name, "POD_NAMESPACE=" + p.namespace, "INSTANCE_IP=127.0.0.1", "SERVICE_ACCOUNT=default",
+		"ISTIO_META_CLUSTER_ID=Kubernetes",
 		"ISTIO_METAJSON_LABELS=" + string(labels), "ISTIO_META_WORKLOAD_NAME=" + p.name, "ISTIOD_SAN=istiod.istio-system.svc",
 		"PILOT_CERT_PROVIDER=istiod", "GRPC_XDS_BOOTSTRAP=", "PEER_METADATA_DISCOVERY=false", "ENVOY_STATUS_PORT=" + strconv.Itoa(p.base+21),
 		"ENVOY_PROMETHEUS_PORT=" + strconv.Itoa(p.prometheus()), "WASM_INSECURE_REGISTRIES=" + registryAddress + "," + lateAddress,
@@ -143,10 +144,15 @@ func (p proxy) prometheus() int { return p.base + 90 }
 
 func (p proxy) credentials(secrets string) error {
 	account := "/api/v1/namespaces/" + p.namespace + "/serviceaccounts/default"
-	if err := apply(object{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": object{"name": "default", "namespace": p.namespace}}); err != nil {
+	if err := apply(
+		object{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": object{"name": "default", "namespace": p.namespace}},
+	); err != nil {
 		return err
 	}
-	text, err := call("POST", account+"/token", []byte(`{"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": ["istio-ca"]}}`))
+	text, err := call(
+		"POST", account+"/token",
+		[]byte(`{"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": ["istio-ca"]}}`),
+	)
 	if err != nil {
 		return err
 	}
@@ -175,13 +181,25 @@ func (p proxy) credentials(secrets string) error {
 // requests to the upstream.
 func gatewayOn(name string, port int) []object {
 	return []object{
-		{"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": object{"name": name, "namespace": "istio-ingress"}, "spec": object{
-			"selector": object{"istio": "ingress"},
-			"servers":  []any{object{"port": object{"number": port, "name": "http-" + name, "protocol": "HTTP"}, "bind": "127.0.0.1", "hosts": []any{"*"}}},
-		}},
-		{"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": object{"name": name, "namespace": "istio-ingress"}, "spec": object{
-			"hosts": []any{"*"}, "gateways": []any{name}, "http": []any{object{"route": toUpstream()}},
-		}},
+		{
+			"apiVersion": "networking.istio.io/v1",
+			"kind":       "Gateway",
+			"metadata":   object{"name": name, "namespace": "istio-ingress"},
+			"spec": object{
+				"selector": object{"istio": "ingress"},
+				"servers": []any{
+					object{"port": object{"number": port, "name": "http-" + name, "protocol": "HTTP"}, "bind": "127.0.0.1", "hosts": []any{"*"}},
+				},
+			},
+		},
+		{
+			"apiVersion": "networking.istio.io/v1",
+			"kind":       "VirtualService",
+			"metadata":   object{"name": name, "namespace": "istio-ingress"},
+			"spec": object{
+				"hosts": []any{"*"}, "gateways": []any{name}, "http": []any{object{"route": toUpstream()}},
+			},
+		},
 	}
 }
 
@@ -191,9 +209,18 @@ func toUpstream() []any {
 
 // serviceOf is a name of the mesh for a server of these tests.
 func serviceOf(host, namespace string, port int) object {
-	return object{"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "metadata": object{"name": strings.ReplaceAll(host, ".", "-"), "namespace": namespace},
-		"spec": object{"hosts": []any{host}, "location": "MESH_EXTERNAL", "resolution": "STATIC", "endpoints": []any{object{"address": "127.0.0.1"}},
-			"ports": []any{object{"number": 80, "name": "http", "protocol": "HTTP", "targetPort": port}}}}
+	return object{
+		"apiVersion": "networking.istio.io/v1",
+		"kind":       "ServiceEntry",
+		"metadata":   object{"name": strings.ReplaceAll(host, ".", "-"), "namespace": namespace},
+		"spec": object{
+			"hosts":      []any{host},
+			"location":   "MESH_EXTERNAL",
+			"resolution": "STATIC",
+			"endpoints":  []any{object{"address": "127.0.0.1"}},
+			"ports":      []any{object{"number": 80, "name": "http", "protocol": "HTTP", "targetPort": port}},
+		},
+	}
 }
 
 // shipped is a manifest of the repository with the URL and the digest put in, which is

@@ -56,8 +56,10 @@ contexts: [{name: it, context: {cluster: it, user: it}}]}`, apiServer, apiToken)
 	}
 	server, err := start("kube-apiserver", "kube-apiserver", nil, "--etcd-servers", "http://127.0.0.1:22401", "--bind-address", "127.0.0.1",
 		"--secure-port", "22400", "--cert-dir", pki, "--advertise-address", "127.0.0.1", "--service-cluster-ip-range", "10.96.0.0/16",
-		"--service-account-issuer", "https://kubernetes.default.svc", "--service-account-key-file", signer, "--service-account-signing-key-file", signer,
-		"--token-auth-file", tokens, "--authorization-mode", "RBAC", "--disable-admission-plugins", "ServiceAccount", "--endpoint-reconciler-type", "none")
+		"--service-account-issuer", "https://kubernetes.default.svc", "--service-account-key-file", signer, "--service-account-signing-key-file",
+		signer,
+		"--token-auth-file", tokens, "--authorization-mode", "RBAC", "--disable-admission-plugins", "ServiceAccount",
+		"--endpoint-reconciler-type", "none")
 	if err != nil {
 		return err
 	}

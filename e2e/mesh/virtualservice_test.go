@@ -45,9 +45,13 @@ func TestVirtualServices(t *testing.T) {
 		if err := yaml.Unmarshal([]byte(corsPolicies[name]), &policy); err != nil {
 			t.Fatal(err)
 		}
-		service := object{"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": object{"name": name, "namespace": "istio-ingress"},
+		service := object{
+			"apiVersion": "networking.istio.io/v1",
+			"kind":       "VirtualService",
+			"metadata":   object{"name": name, "namespace": "istio-ingress"},
 			"spec": object{"hosts": []any{name + ".lab"}, "gateways": []any{"istio-ingress/public"},
-				"http": []any{object{"corsPolicy": policy, "route": toUpstream()}}}}
+				"http": []any{object{"corsPolicy": policy, "route": toUpstream()}}},
+		}
 		source = append(source, service)
 		bare := with(with(service, name+"-converted", "metadata", "name"), []any{"istio-ingress/second"}, "spec", "gateways")
 		applied(t, service, with(bare, nil, "spec", "http", 0, "corsPolicy"))
@@ -65,7 +69,9 @@ func TestVirtualServices(t *testing.T) {
 
 	compared := 0
 	for name := range corsPolicies {
-		for _, origin := range []string{"https://app.example.com", "https://evil.example.net", "https://pr-12.example.com", "https://application.evil.example", "null"} {
+		for _, origin := range []string{
+			"https://app.example.com", "https://evil.example.net", "https://pr-12.example.com", "https://application.evil.example", "null",
+		} {
 			for _, method := range []string{"GET", "PUT", "DELETE", "POST"} {
 				for _, path := range []string{"/", "/own"} {
 					compared++
@@ -88,7 +94,9 @@ type verdict struct{ sends, reads, readsWithCookies bool }
 // through asks as a page does that sends content-type.
 func through(t *testing.T, f from, method, path string) (v verdict) {
 	t.Helper()
-	pre, err := f.ask("OPTIONS", path, map[string]string{"Access-Control-Request-Method": method, "Access-Control-Request-Headers": "content-type"})
+	pre, err := f.ask(
+		"OPTIONS", path, map[string]string{"Access-Control-Request-Method": method, "Access-Control-Request-Headers": "content-type"},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +112,8 @@ func through(t *testing.T, f from, method, path string) (v verdict) {
 		t.Fatal(err)
 	}
 	v.reads = forOrigin(actual)
-	v.readsWithCookies = actual.headers["access-control-allow-origin"] == f.origin && actual.headers["access-control-allow-credentials"] == "true"
+	v.readsWithCookies = actual.headers["access-control-allow-origin"] == f.origin &&
+		actual.headers["access-control-allow-credentials"] == "true"
 	return v
 }
 

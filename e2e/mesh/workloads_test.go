@@ -19,8 +19,10 @@ import (
 const (
 	shop = "https://shop.example.com" // whose origin the manifests of deploy allow
 	// shopAnswer is what they say to its preflights, up to max_age.
-	shopAnswer = "204 access-control-allow-credentials: true; access-control-allow-headers: content-type; access-control-allow-methods: PUT, DELETE; " +
-		"access-control-allow-origin: " + shop + "; access-control-max-age: %d; vary: origin, access-control-request-method, access-control-request-headers"
+	shopAnswer = "204 access-control-allow-credentials: true; access-control-allow-headers: content-type; " +
+		"access-control-allow-methods: PUT, DELETE; " +
+		"access-control-allow-origin: " + shop +
+		"; access-control-max-age: %d; vary: origin, access-control-request-method, access-control-request-headers"
 	shopReads = "200 access-control-allow-credentials: true; access-control-allow-origin: " + shop + "; vary: origin"
 	untouched = "200 access-control-allow-credentials: true; access-control-allow-origin: *"
 )
@@ -62,15 +64,27 @@ func TestSidecar(t *testing.T) {
 	applied(t, plugin, outside,
 		object{"apiVersion": "networking.istio.io/v1", "kind": "Sidecar", "metadata": metadata, "spec": object{
 			"workloadSelector": object{"labels": object{"app": "orders"}}, "ingress": []any{in, more}, "egress": []any{out}}},
-		object{"apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication", "metadata": object{"name": "default", "namespace": "istio-system"},
-			"spec": object{"mtls": object{"mode": "DISABLE"}}},
+		object{
+			"apiVersion": "security.istio.io/v1",
+			"kind":       "PeerAuthentication",
+			"metadata":   object{"name": "default", "namespace": "istio-system"},
+			"spec":       object{"mtls": object{"mode": "DISABLE"}},
+		},
 		object{"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "metadata": metadata, "spec": object{
-			"hosts": []any{"orders.shop.svc.cluster.local"}, "location": "MESH_INTERNAL", "resolution": "STATIC", "workloadSelector": object{"labels": object{"app": "orders"}},
-			"ports": []any{object{"number": 80, "name": "http", "protocol": "HTTP", "targetPort": inbound}}}},
+			"hosts": []any{"orders.shop.svc.cluster.local"}, "location": "MESH_INTERNAL", "resolution": "STATIC",
+			"workloadSelector": object{"labels": object{"app": "orders"}},
+			"ports":            []any{object{"number": 80, "name": "http", "protocol": "HTTP", "targetPort": inbound}}}},
 		object{"apiVersion": "networking.istio.io/v1", "kind": "WorkloadEntry", "metadata": metadata,
 			"spec": object{"address": "127.0.0.1", "labels": object{"app": "orders"}, "serviceAccount": "default"}})
-	proxy{name: "sidecar", kind: "sidecar", namespace: "shop", labels: map[string]string{"app": "orders"}, base: 22300, componentLogLevel: "wasm:info",
-		env: []string{"ISTIO_META_INTERCEPTION_MODE=NONE"}}.run(t)
+	proxy{
+		name:              "sidecar",
+		kind:              "sidecar",
+		namespace:         "shop",
+		labels:            map[string]string{"app": "orders"},
+		base:              22300,
+		componentLogLevel: "wasm:info",
+		env:               []string{"ISTIO_META_INTERCEPTION_MODE=NONE"},
+	}.run(t)
 
 	serves(t, from{port: inbound}, 600)
 	serves(t, from{port: other}, 600)
@@ -103,8 +117,15 @@ func TestWaypoint(t *testing.T) {
 	if err := os.MkdirAll(certificates, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	proxy{name: "waypoint", kind: "waypoint", namespace: "shop", labels: map[string]string{"gateway.networking.k8s.io/gateway-name": "waypoint"}, base: 22300,
-		componentLogLevel: "wasm:info", env: []string{"ISTIO_META_ENABLE_HBONE=true", "OUTPUT_CERTS=" + certificates, "ISTIO_BOOTSTRAP=" + waypointBootstrap(t)}}.run(t)
+	proxy{
+		name:              "waypoint",
+		kind:              "waypoint",
+		namespace:         "shop",
+		labels:            map[string]string{"gateway.networking.k8s.io/gateway-name": "waypoint"},
+		base:              22300,
+		componentLogLevel: "wasm:info",
+		env:               []string{"ISTIO_META_ENABLE_HBONE=true", "OUTPUT_CERTS=" + certificates, "ISTIO_BOOTSTRAP=" + waypointBootstrap(t)},
+	}.run(t)
 	hbone(t, certificates, tunnel, "10.96.0.101:80")
 	serves(t, from{port: tunnel, host: "orders.shop"}, 600)
 
@@ -140,7 +161,9 @@ func hbone(t *testing.T, certificates string, port int, target string) {
 		return err
 	})
 	// The waypoint has a name of SPIFFE, which is no host's.
-	transport := &http2.Transport{TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, InsecureSkipVerify: true, NextProtos: []string{"h2"}}}
+	transport := &http2.Transport{
+		TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, InsecureSkipVerify: true, NextProtos: []string{"h2"}},
+	}
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
 		t.Fatal(err)
@@ -154,8 +177,10 @@ func hbone(t *testing.T, certificates string, port int, target string) {
 			}
 			go func() {
 				defer connection.Close()
-				response, err := transport.RoundTrip(&http.Request{Method: http.MethodConnect, URL: &url.URL{Scheme: "https", Host: "127.0.0.1:15008"}, Host: target,
-					Header: http.Header{}, Body: io.NopCloser(connection), ContentLength: -1})
+				response, err := transport.RoundTrip(
+					&http.Request{Method: http.MethodConnect, URL: &url.URL{Scheme: "https", Host: "127.0.0.1:15008"}, Host: target,
+						Header: http.Header{}, Body: io.NopCloser(connection), ContentLength: -1},
+				)
 				if err == nil && response.StatusCode == http.StatusOK {
 					_, _ = io.Copy(connection, response.Body)
 				}

@@ -43,7 +43,8 @@ func hostAndPort(origin string) (host, port string, hasPort bool) {
 var differences = append(malformed, []difference{
 	{
 		"GET, HEAD and POST need no listing",
-		"rs/cors sends no CORS headers for a safelisted method that its list lacks; a browser never asks whether it is listed, and so the request has its effect all the same",
+		"rs/cors sends no CORS headers for a safelisted method that its list lacks; a browser never asks whether " +
+			"it is listed, and so the request has its effect all the same",
 		"Fetch, 4.8, CORS-preflight fetch, step 7.5",
 		func(p policy, r browser.Request) bool {
 			m := r.NormalizedMethod()
@@ -87,10 +88,12 @@ var differences = append(malformed, []difference{
 	},
 	{
 		"* does not cover authorization",
-		"rs/cors sends the request's own list back, and so lets credentials through that nobody listed; the standard excepts authorization from `*`",
+		"rs/cors sends the request's own list back, and so lets credentials through that nobody " +
+			"listed; the standard excepts authorization from `*`",
 		"Fetch, 2.2.2, CORS non-wildcard request-header name",
 		func(p policy, r browser.Request) bool {
-			return !p.ours.Credentials && slices.Contains(p.headers, "*") && !slices.Contains(p.headers, "authorization") && slices.Contains(r.UnsafeHeaderNames(), "authorization")
+			return !p.ours.Credentials && slices.Contains(p.headers, "*") && !slices.Contains(p.headers, "authorization") &&
+				slices.Contains(r.UnsafeHeaderNames(), "authorization")
 		},
 		func(p *policy, _ browser.Request) {
 			p.ours.Headers = append(slices.Clone(p.ours.Headers), "authorization")
@@ -107,7 +110,8 @@ var differences = append(malformed, []difference{
 	},
 	{
 		"any origin with credentials",
-		"rs/cors sends `*` beside Access-Control-Allow-Credentials, which no browser takes; the filter refuses the policy unless it is waived, and then names the origin",
+		"rs/cors sends `*` beside Access-Control-Allow-Credentials, which no browser takes; the filter refuses the " +
+			"policy unless it is waived, and then names the origin",
 		"Fetch, 4.10, CORS check, steps 3 and 4",
 		func(p policy, _ browser.Request) bool { return p.ours.Credentials && slices.Contains(p.origins, "*") },
 		func(p *policy, r browser.Request) {
@@ -127,7 +131,8 @@ var differences = append(malformed, []difference{
 		"a browser writes no default port; rs/cors wants the colon that stands in front of the `*`",
 		"URL, 4.2, special scheme; HTML, 7.1.1, serialization of an origin",
 		func(p policy, r browser.Request) bool {
-			return slices.Contains(p.origins, "https://example.com:*") && r.Origin == "https://example.com" || slices.Contains(p.origins, "http://localhost:*") && r.Origin == "http://localhost"
+			return slices.Contains(p.origins, "https://example.com:*") && r.Origin == "https://example.com" ||
+				slices.Contains(p.origins, "http://localhost:*") && r.Origin == "http://localhost"
 		},
 		func(p *policy, r browser.Request) {
 			p.theirs.AllowedOrigins = append(p.theirs.AllowedOrigins, r.Origin)
@@ -146,24 +151,33 @@ var malformed = []difference{
 		"URL, 4.4, port state",
 		func(o string) bool {
 			_, port, has := hostAndPort(o)
-			return has && (strings.Trim(port, "0123456789") != "" || port == "" || len(port) > 4 && port > "65535") && !strings.ContainsAny(port, "@/,")
+			return has && (strings.Trim(port, "0123456789") != "" || port == "" || len(port) > 4 && port > "65535") &&
+				!strings.ContainsAny(port, "@/,")
 		}),
 	origin("user info", "`*` of rs/cors is any text, and user info in front of a friend's host is not part of an origin",
 		"URL, 4.4, authority state; HTML, 7.1.1", func(o string) bool { return strings.Contains(o, "@") }),
 	origin("two values", "`*` of rs/cors spans the comma between an unlisted origin and a friend",
 		"Fetch, 3.1, Origin header", func(o string) bool { return strings.Contains(o, ",") }),
-	origin("a path, a query or a fragment", "`*` of rs/cors spans what ends the host, so that the unintended origin's host stands in front of it",
+	origin(
+		"a path, a query or a fragment", "`*` of rs/cors spans what ends the host, so that the unintended origin's host stands in front of it",
 		"URL, 4.4, host state", func(o string) bool {
 			host, _, _ := hostAndPort(o)
 			return strings.ContainsAny(host, "/?#")
-		}),
-	origin("code points that no host has", "`*` of rs/cors spans spaces, control characters, bytes that are no ASCII, percent signs and brackets",
-		"URL, 3.1, forbidden domain code point", func(o string) bool {
+		},
+	),
+	origin(
+		"code points that no host has", "`*` of rs/cors spans spaces, control characters, bytes that are no ASCII, percent signs and brackets",
+		"URL, 3.1, forbidden domain code point",
+		func(o string) bool {
 			host, _, _ := hostAndPort(o)
 			return strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '%' }) || strings.Contains(host, "].")
-		}),
-	origin("~ in a host", "the standard would let it stand there; no name of the DNS has it, and the filter takes letters, digits, hyphens and underscores",
-		"URL, 3.1; RFC 1035, 2.3.1", func(o string) bool { return strings.Contains(o, "~") }),
+		},
+	),
+	origin(
+		"~ in a host",
+		"the standard would let it stand there; no name of the DNS has it, and the filter takes letters, digits, hyphens and underscores",
+		"URL, 3.1; RFC 1035, 2.3.1", func(o string) bool { return strings.Contains(o, "~") },
+	),
 	origin("an empty label", "`*` of rs/cors may be empty or end in a dot; the filter takes one or more labels, as the DNS does",
 		"RFC 1035, 2.3.1", func(o string) bool {
 			host, _, _ := hostAndPort(o)

@@ -79,10 +79,14 @@ var origins = append(friends[:len(friends):len(friends)], []string{
 	"https://evil.example", "https://barexample.com", "https://example.com.evil.example", "http://example.com", "http://a.example.com",
 	"https://example.comx", "https://example.com.", "https://a.example.com.", "http://localhost:30000", "file://",
 	// No serialized origins.
-	"https://example.com:443", "https://a.example.com:443", "https://example.com:99999", "https://example.com:8443.evil.example", "https://example.com:",
-	"https://evil.example@a.example.com", "https://evil.example/.example.com", "https://evil.example,https://a.example.com", "https://evil.example?.example.com",
-	"https://evil.example#.example.com", "https://a b.example.com", "https://a\x00.example.com", "https://a\t.example.com", "https://\xff.example.com",
-	"https://a~b.example.com", "https://.example.com", "https://a..example.com", "https://%61.example.com", "https://[::1].example.com", "https://a:b.example.com",
+	"https://example.com:443", "https://a.example.com:443", "https://example.com:99999", "https://example.com:8443.evil.example",
+	"https://example.com:",
+	"https://evil.example@a.example.com", "https://evil.example/.example.com", "https://evil.example,https://a.example.com",
+	"https://evil.example?.example.com",
+	"https://evil.example#.example.com", "https://a b.example.com", "https://a\x00.example.com", "https://a\t.example.com",
+	"https://\xff.example.com",
+	"https://a~b.example.com", "https://.example.com", "https://a..example.com", "https://%61.example.com", "https://[::1].example.com",
+	"https://a:b.example.com",
 	"https://" + strings.Repeat("a.", 260) + "example.com", "https://example.com/", " ",
 }...)
 
@@ -115,7 +119,8 @@ func drawPolicy(r *rand.Rand) (p policy) {
 		Tolerate: []string{"null-origin", "any-origin-with-credentials", "insecure-origin"},
 	}
 	p.theirs = cors.Options{
-		AllowedMethods: slices.Clone(p.methods), AllowedHeaders: slices.Clone(p.headers), ExposedHeaders: expose, AllowCredentials: credentials, AllowPrivateNetwork: private,
+		AllowedMethods: slices.Clone(p.methods), AllowedHeaders: slices.Clone(p.headers), ExposedHeaders: expose, AllowCredentials: credentials,
+		AllowPrivateNetwork: private,
 	}
 	for _, o := range p.origins {
 		p.ours.Origins = append(p.ours.Origins, o)

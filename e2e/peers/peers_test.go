@@ -38,7 +38,12 @@ var (
 const throughModule = 50
 
 // upstream is what the service behind either answers.
-var upstream = []filter.Header{{Name: "content-type", Value: "text/plain"}, {Name: "x-total", Value: "1"}, {Name: "etag", Value: `"1"`}, {Name: "x-a", Value: "1"}}
+var upstream = []filter.Header{
+	{Name: "content-type", Value: "text/plain"},
+	{Name: "x-total", Value: "1"},
+	{Name: "etag", Value: `"1"`},
+	{Name: "x-a", Value: "1"},
+}
 
 // server answers a browser.
 type server func(method string, headers []browser.Header) browser.Response
@@ -107,7 +112,9 @@ func native(p *config.Policy) server {
 // module is the built module.
 func module(p *host.Plugin) server {
 	return func(method string, headers []browser.Header) (answer browser.Response) {
-		request := host.NewHeaderMap([2]string{":method", method}, [2]string{":scheme", "https"}, [2]string{":authority", "api.example.net"}, [2]string{":path", "/"})
+		request := host.NewHeaderMap(
+			[2]string{":method", method}, [2]string{":scheme", "https"}, [2]string{":authority", "api.example.net"}, [2]string{":path", "/"},
+		)
 		for _, h := range headers {
 			request.Add(h.Name, h.Value)
 		}
@@ -181,7 +188,9 @@ type compared struct {
 }
 
 func (c compared) String() string {
-	return fmt.Sprintf("policy %s\nrs/cors %+v\nrequest %+v\nours   %+v\ntheirs %+v", c.policy.ours.json(), c.policy.theirs, c.request, c.ours, c.theirs)
+	return fmt.Sprintf(
+		"policy %s\nrs/cors %+v\nrequest %+v\nours   %+v\ntheirs %+v", c.policy.ours.json(), c.policy.theirs, c.request, c.ours, c.theirs,
+	)
 }
 
 func (c compared) agree() bool { return reflect.DeepEqual(c.ours, c.theirs) }
@@ -299,7 +308,9 @@ func TestPeers(t *testing.T) {
 	var next atomic.Int64
 	var wait sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
-		vm, err := compiledModule.NewVM(t.Context(), host.VMConfig{Env: map[string]string{"GOGC": "off", "GOMEMLIMIT": "64MiB"}, LogLevel: host.LogError.Always})
+		vm, err := compiledModule.NewVM(
+			t.Context(), host.VMConfig{Env: map[string]string{"GOGC": "off", "GOMEMLIMIT": "64MiB"}, LogLevel: host.LogError.Always},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}

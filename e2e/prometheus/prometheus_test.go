@@ -26,7 +26,16 @@ const alertsFile = "../../deploy/prometheus/alerts.yaml"
 
 func engine(t *testing.T) *promql.Engine {
 	t.Helper()
-	return promqltest.NewTestEngineWithOpts(t, promql.EngineOpts{Logger: slog.New(slog.DiscardHandler), MaxSamples: 1_000_000, Timeout: time.Minute, EnableAtModifier: true, EnableNegativeOffset: true})
+	return promqltest.NewTestEngineWithOpts(
+		t,
+		promql.EngineOpts{
+			Logger:               slog.New(slog.DiscardHandler),
+			MaxSamples:           1_000_000,
+			Timeout:              time.Minute,
+			EnableAtModifier:     true,
+			EnableNegativeOffset: true,
+		},
+	)
 }
 
 func alerts(t *testing.T) (all []rulefmt.Rule) {
@@ -58,7 +67,8 @@ func TestEveryAlertSaysWhatToDo(t *testing.T) {
 	}
 	for _, rule := range alerts(t) {
 		file, anchor, _ := strings.Cut(rule.Annotations["runbook_url"], "#")
-		if rule.Labels["severity"] == "" || rule.Annotations["summary"] == "" || rule.Annotations["description"] == "" || file != "docs/operations.md" || !slices.Contains(anchors, anchor) {
+		if rule.Labels["severity"] == "" || rule.Annotations["summary"] == "" || rule.Annotations["description"] == "" ||
+			file != "docs/operations.md" || !slices.Contains(anchors, anchor) {
 			t.Errorf("%s: labels %v, annotations %v", rule.Alert, rule.Labels, rule.Annotations)
 		}
 	}
@@ -143,7 +153,10 @@ func firing(t *testing.T, name string, query rules.QueryFunc, every, until time.
 		if err != nil {
 			t.Fatal(err)
 		}
-		alert := rules.NewAlertingRule(rule.Alert, expr, time.Duration(rule.For), time.Duration(rule.KeepFiringFor), labels.FromMap(rule.Labels), labels.FromMap(rule.Annotations), labels.EmptyLabels(), "", true, slog.New(slog.DiscardHandler))
+		alert := rules.NewAlertingRule(
+			rule.Alert, expr, time.Duration(rule.For), time.Duration(rule.KeepFiringFor), labels.FromMap(rule.Labels),
+			labels.FromMap(rule.Annotations), labels.EmptyLabels(), "", true, slog.New(slog.DiscardHandler),
+		)
 		for at := time.Duration(0); at <= until; at += every {
 			if _, err := alert.Eval(context.Background(), 0, time.Unix(0, 0).Add(at), query, &url.URL{}, 0); err != nil {
 				t.Fatalf("%s after %s: %v", name, at, err)

@@ -26,7 +26,8 @@ import (
 )
 
 // Two policies, so that the counters of both modes are there.
-const policy = `{"allow_origins": ["https://shop.example.com"], "allow_methods": ["PUT"], "rules": [{"paths": ["/api/trial/*"], "policy": {"allow_origins": ["https://shop.example.com"], "mode": "shadow"}}]}`
+const policy = `{"allow_origins": ["https://shop.example.com"], "allow_methods": ["PUT"], "rules": [{"paths": ` +
+	`["/api/trial/*"], "policy": {"allow_origins": ["https://shop.example.com"], "mode": "shadow"}}]}`
 
 const (
 	scrapes  = 40
@@ -229,7 +230,9 @@ func scrape(t *testing.T, s *server, storage *teststorage.TestStorage, at time.T
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := textparse.New(body, response.Header.Get("Content-Type"), labels.NewSymbolTable(), textparse.ParserOptions{FallbackContentType: "text/plain"})
+	p, err := textparse.New(
+		body, response.Header.Get("Content-Type"), labels.NewSymbolTable(), textparse.ParserOptions{FallbackContentType: "text/plain"},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,9 +11,12 @@ var meddling = []Header{
 var starring = []Header{{acao, "*"}}
 
 const (
-	keeping   = `{"allow_origins": ["https://shop.example.com"], "allow_methods": ["PUT"], "allow_headers": ["x-a"], "max_age": 600, "upstream_headers": "preserve", "disallowed_requests": "reject"}`
-	echoingIt = `{"allow_origins": ["https://shop.example.com"], "allow_methods": "*", "allow_headers": "*", "allow_credentials": true, "debug": true}`
-	timed     = `{"allow_origins": ["https://shop.example.com"], "timing_allow_origins": ["https://metrics.example.com"], "disallowed_requests": "reject"}`
+	keeping = `{"allow_origins": ["https://shop.example.com"], "allow_methods": ["PUT"], "allow_headers": ["x-a"], ` +
+		`"max_age": 600, "upstream_headers": "preserve", "disallowed_requests": "reject"}`
+	echoingIt = `{"allow_origins": ["https://shop.example.com"], "allow_methods": "*", "allow_headers": ` +
+		`"*", "allow_credentials": true, "debug": true}`
+	timed = `{"allow_origins": ["https://shop.example.com"], "timing_allow_origins": ` +
+		`["https://metrics.example.com"], "disallowed_requests": "reject"}`
 )
 
 // additions are rows about what the proxy itself adds to responses, to the filter's own
@@ -52,12 +55,22 @@ var additions = []Scenario{
 	{
 		Name: "a star beside the star of an open policy is one star", Config: anyone, Added: starring,
 		Request: preflight(shop, "PUT"),
-		Want:    Want{Reply: 204, Details: "cors_preflight", Headers: H{acao: "*", acam: "PUT", aceh: "x-total", vary: varyAnyone}, Counters: preflightAllowed},
+		Want: Want{
+			Reply:    204,
+			Details:  "cors_preflight",
+			Headers:  H{acao: "*", acam: "PUT", aceh: "x-total", vary: varyAnyone},
+			Counters: preflightAllowed,
+		},
 	},
 	{
 		Name: "nothing that the route adds stays on an allowed preflight, but its Vary", Config: standard, Added: meddling[:8],
 		Request: preflight(shop, "PUT"),
-		Want:    Want{Reply: 204, Details: "cors_preflight", Headers: with(answered(shop), H{vary: "accept-encoding," + varyPreflight}), Counters: preflightAllowed},
+		Want: Want{
+			Reply:    204,
+			Details:  "cors_preflight",
+			Headers:  with(answered(shop), H{vary: "accept-encoding," + varyPreflight}),
+			Counters: preflightAllowed,
+		},
 	},
 	{
 		Name: "nothing that the route adds stays on a denied preflight, but its Vary", Config: standard, Added: meddling[:8],
@@ -72,7 +85,12 @@ var additions = []Scenario{
 	{
 		Name: "the debug header is ours on a preflight", Config: debugging, Added: meddling[8:],
 		Request: preflight(shop, "DELETE"),
-		Want:    Want{Reply: 204, Details: "cors_preflight", Headers: with(debugged, H{said: "denied; reason=method=DELETE"}), Counters: methodDenied},
+		Want: Want{
+			Reply:    204,
+			Details:  "cors_preflight",
+			Headers:  with(debugged, H{said: "denied; reason=method=DELETE"}),
+			Counters: methodDenied,
+		},
 	},
 	{
 		Name: "the debug header is ours on a response", Config: debugging, Added: meddling[8:],
@@ -85,9 +103,15 @@ var additions = []Scenario{
 		Want:    Want{Reply: 204, Details: "cors_preflight", Headers: with(answered(shop), H{said: "made up"}), Counters: preflightAllowed},
 	},
 	{
-		Name: "a Vary that the route adds is completed, and names nothing twice", Config: standard, Added: []Header{{vary, "Accept-Encoding, Origin"}},
+		Name: "a Vary that the route adds is completed, and names nothing twice", Config: standard,
+		Added:   []Header{{vary, "Accept-Encoding, Origin"}},
 		Request: preflight(shop, "PUT"),
-		Want:    Want{Reply: 204, Details: "cors_preflight", Headers: with(answered(shop), H{vary: "Accept-Encoding, Origin," + varyAnyone}), Counters: preflightAllowed},
+		Want: Want{
+			Reply:    204,
+			Details:  "cors_preflight",
+			Headers:  with(answered(shop), H{vary: "Accept-Encoding, Origin," + varyAnyone}),
+			Counters: preflightAllowed,
+		},
 	},
 	{
 		Name: "a Vary that the route adds is enough for a rejected request", Config: rejecting, Added: []Header{{vary, "Origin"}},
@@ -131,13 +155,20 @@ var additions = []Scenario{
 	{
 		Name: "a rejected request may be timed all the same", Config: timed, Added: starring,
 		Request: get("origin", "https://metrics.example.com"),
-		Want:    Want{Reply: 403, Details: "cors_request_rejected", Headers: H{tao: "https://metrics.example.com", vary: "origin"}, Counters: requestRejected},
+		Want: Want{
+			Reply:    403,
+			Details:  "cors_request_rejected",
+			Headers:  H{tao: "https://metrics.example.com", vary: "origin"},
+			Counters: requestRejected,
+		},
 	},
 	{
-		Name: "preserving keeps what the route adds to a reply, but of a value that is no list there is ours alone", Config: keeping, Added: meddling[:8],
+		Name: "preserving keeps what the route adds to a reply, but of a value that is no list there is ours alone", Config: keeping,
+		Added:   meddling[:8],
 		Request: preflight(shop, "PUT"),
 		Want: Want{Reply: 204, Details: "cors_preflight", Headers: H{
-			acao: shop, acac: "true", acam: "PATCH,PUT", acah: "x-other,x-a", aceh: "x-secret", acma: "600", acpn: "true", vary: "accept-encoding," + varyPreflight,
+			acao: shop, acac: "true", acam: "PATCH,PUT", acah: "x-other,x-a", aceh: "x-secret", acma: "600", acpn: "true",
+			vary: "accept-encoding," + varyPreflight,
 		}, Counters: preflightAllowed},
 	},
 	{
@@ -146,7 +177,8 @@ var additions = []Scenario{
 		Want:    Want{Reply: 403, Details: "cors_origin_denied", Headers: H{acao: "*", vary: varyPreflight}, Counters: preflightDenied},
 	},
 	{
-		Name: "what the route adds goes with a preflight that upstream answers", Config: `{"allow_origins": ["https://shop.example.com"], "unmatched_preflights": "forward"}`, Added: starring,
+		Name:   "what the route adds goes with a preflight that upstream answers",
+		Config: `{"allow_origins": ["https://shop.example.com"], "unmatched_preflights": "forward"}`, Added: starring,
 		Request: preflight("https://partner.example", "PUT"),
 		Want:    Want{Headers: H{acao: "*", vary: "origin"}, Counters: []string{"origin_invalid", "preflight_forwarded"}},
 	},

@@ -10,7 +10,12 @@ const (
 
 // preflightFor is the answer of a policy with stars to a preflight.
 func preflightFor(counters []string, headers ...H) Want {
-	return Want{Reply: 204, Details: "cors_preflight", Headers: with(append([]H{{acao: shop, vary: varyPreflight}}, headers...)...), Counters: counters}
+	return Want{
+		Reply:    204,
+		Details:  "cors_preflight",
+		Headers:  with(append([]H{{acao: shop, vary: varyPreflight}}, headers...)...),
+		Counters: counters,
+	}
 }
 
 // lists are rows about the stars of methods and headers.

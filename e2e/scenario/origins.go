@@ -31,7 +31,8 @@ var origins = func() (rows []Scenario) {
 		"http://example.com", "https://example.com:8443", "https://www.example.com", "https://example.org", "https://aexample.org",
 		"https://barexample.com", "https://example.com.evil.example", "https://two.example", "https://two.example:8081",
 		"http://localhost:3001", "http://localhost", "http://[::1]", "http://127.0.0.2", "chrome-extension://abcdefghijklmno",
-		"https://pr-17.preview.example.evil.example", "https://xpr-17.preview.example", "https://pr-.preview.example", "https://pr-17xpreview.example",
+		"https://pr-17.preview.example.evil.example", "https://xpr-17.preview.example", "https://pr-.preview.example",
+		"https://pr-17xpreview.example",
 		"null", "NULL", "file://",
 		// What no browser sends.
 		"https://example.com/", "https://example.com/path", "https://example.com?query", "https://example.com#fragment",
@@ -46,10 +47,13 @@ var origins = func() (rows []Scenario) {
 			Want: Want{Headers: closed, Counters: requestDenied},
 		})
 	}
-	for _, origin := range []string{"https://example.com\r\nx-evil: 1", "https://example.com\x00", "https://exämple.com", "https://example.com\x7f"} {
+	for _, origin := range []string{
+		"https://example.com\r\nx-evil: 1", "https://example.com\x00", "https://exämple.com", "https://example.com\x7f",
+	} {
 		rows = append(rows, Scenario{
-			Name: "kept out: control characters and letters beyond ASCII, " + strconv.QuoteToASCII(origin), Config: policy, Request: get("origin", origin),
-			Want: Want{Headers: closed, Counters: requestDenied}, NotOverHTTP: true,
+			Name: "kept out: control characters and letters beyond ASCII, " + strconv.QuoteToASCII(origin), Config: policy,
+			Request: get("origin", origin),
+			Want:    Want{Headers: closed, Counters: requestDenied}, NotOverHTTP: true,
 		})
 	}
 	rows = append(rows, others()...)
@@ -140,21 +144,34 @@ var origins = func() (rows []Scenario) {
 // others are origins of files, extensions and apps, and patterns for every host.
 func others() (rows []Scenario) {
 	const (
-		uuid     = "moz-extension://d3a2d8ba-7c2b-4b1c-9a30-0123456789ab"
-		apps     = `{"allow_origins": ["app://.", "qrc://", "capacitor://localhost", "ionic://My_App~1!", "chrome-extension://abcdefghijklmnopabcdefghijklmnop", "app://*.tail:*"], "allow_credentials": true, "debug": true}`
-		files    = `{"allow_origins": ["file://"], "allow_credentials": true, "dangerously_tolerate": ["null-origin"], "debug": true}`
-		anyHost  = `{"allow_origins": ["moz-extension://*", "https://*", "http://*:8080"], "debug": true}`
-		anyExt   = `{"allow_origins": ["https://shop.example.com", "moz-extension://*"], "allow_methods": ["PUT"], "allow_credentials": true, "dangerously_tolerate": ["any-origin-with-credentials"]}`
+		uuid = "moz-extension://d3a2d8ba-7c2b-4b1c-9a30-0123456789ab"
+		apps = `{"allow_origins": ["app://.", "qrc://", "capacitor://localhost", "ionic://My_App~1!", ` +
+			`"chrome-extension://abcdefghijklmnopabcdefghijklmnop", "app://*.tail:*"], "allow_credentials": true, "debug": true}`
+		files   = `{"allow_origins": ["file://"], "allow_credentials": true, "dangerously_tolerate": ["null-origin"], "debug": true}`
+		anyHost = `{"allow_origins": ["moz-extension://*", "https://*", "http://*:8080"], "debug": true}`
+		anyExt  = `{"allow_origins": ["https://shop.example.com", "moz-extension://*"], "allow_methods": ["PUT"], ` +
+			`"allow_credentials": true, "dangerously_tolerate": ["any-origin-with-credentials"]}`
 		denied   = "denied; reason=origin"
 		mistaken = "denied; reason=malformed-origin"
 	)
 	for _, p := range []struct{ config, allowed, denied, malformed string }{
-		{apps, "app://. APP://. qrc:// capacitor://localhost Capacitor://LocalHost ionic://my_app~1! ionic://My_App~1! chrome-extension://abcdefghijklmnopabcdefghijklmnop app://a.tail app://..Tail:8080",
+		{
+			apps,
+			"app://. APP://. qrc:// capacitor://localhost Capacitor://LocalHost ionic://my_app~1! ionic://My_App~1! " +
+				"chrome-extension://abcdefghijklmnopabcdefghijklmnop app://a.tail app://..Tail:8080",
 			"app:// app://.. app://.:80 app://.tail qrc://. capacitor:// ionic://my_app~1 file:// null " + uuid,
-			"app://./ qrc:/// qrc:///index.html qrc://:80 app://.,app://. ionic://my,app app://* app://{.} app://u@. app://.?q app://.#f"},
-		{files, "file:// FILE://", "null app:// qrc:// http://localhost", "file:/// file:///home/me/index.html file://localhost file://. file://:80 file://* file:"},
-		{anyHost, uuid + " moz-extension://A_B https://x https://a.b.example https://192.0.2.1 https://[2001:db8::1] http://x:8080 http://[::1]:8080",
-			"null http://x https://x:8443 http://x:8081 chrome-extension://abc file:// app://.", "https://* https:// http://*:8080 moz-extension://* https://a_b~c https://x/"},
+			"app://./ qrc:/// qrc:///index.html qrc://:80 app://.,app://. ionic://my,app app://* app://{.} app://u@. app://.?q app://.#f",
+		},
+		{
+			files, "file:// FILE://", "null app:// qrc:// http://localhost",
+			"file:/// file:///home/me/index.html file://localhost file://. file://:80 file://* file:",
+		},
+		{
+			anyHost,
+			uuid + " moz-extension://A_B https://x https://a.b.example https://192.0.2.1 https://[2001:db8::1] http://x:8080 http://[::1]:8080",
+			"null http://x https://x:8443 http://x:8081 chrome-extension://abc file:// app://.",
+			"https://* https:// http://*:8080 moz-extension://* https://a_b~c https://x/",
+		},
 	} {
 		credentials := strings.Contains(p.config, "allow_credentials")
 		for _, o := range strings.Fields(p.allowed) {
@@ -162,7 +179,15 @@ func others() (rows []Scenario) {
 			if credentials {
 				want[acac] = "true"
 			}
-			rows = append(rows, Scenario{Name: "let in: " + o + " by " + p.config, Config: p.config, Request: get("origin", o), Want: Want{Headers: want, Counters: requestAllowed}})
+			rows = append(
+				rows,
+				Scenario{
+					Name:    "let in: " + o + " by " + p.config,
+					Config:  p.config,
+					Request: get("origin", o),
+					Want:    Want{Headers: want, Counters: requestAllowed},
+				},
+			)
 		}
 		for i, list := range []string{p.denied, p.malformed} {
 			for _, o := range strings.Fields(list) {
@@ -185,8 +210,9 @@ func others() (rows []Scenario) {
 			Want: Want{Reply: 403, Details: "cors_origin_denied", Headers: H{vary: varyPreflight}, Counters: preflightDenied},
 		},
 		Scenario{
-			Name: "an app of the server's own host is not of its own origin", Config: rejecting, Request: get("origin", "capacitor://api.example.com", "sec-fetch-site", "cross-site"),
-			Want: rejected,
+			Name: "an app of the server's own host is not of its own origin", Config: rejecting,
+			Request: get("origin", "capacitor://api.example.com", "sec-fetch-site", "cross-site"),
+			Want:    rejected,
 		},
 		Scenario{
 			Name: "an origin without a host is nobody's own", Config: rejecting, Request: get("origin", "https://"), Want: rejected,

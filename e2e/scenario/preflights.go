@@ -52,7 +52,10 @@ var preflights = []Scenario{
 		Upstream: Upstream{Status: 200, Headers: []Header{
 			{acao, "https://partner.example"}, {acam, "PUT"}, {acac, "true"}, {acah, "x-a"}, {acma, "5"},
 		}},
-		Want: Want{Headers: H{acao: "https://partner.example", acam: "PUT", acac: "true", acah: "x-a", acma: "5", vary: "origin"}, Counters: []string{"origin_invalid", "preflight_forwarded"}},
+		Want: Want{
+			Headers:  H{acao: "https://partner.example", acam: "PUT", acac: "true", acah: "x-a", acma: "5", vary: "origin"},
+			Counters: []string{"origin_invalid", "preflight_forwarded"},
+		},
 	},
 	{
 		Name:    "a preflight of an allowed origin is answered here where those of unlisted origins go upstream",
@@ -64,13 +67,23 @@ var preflights = []Scenario{
 		Name:    "any origin without credentials is a star, and Vary does not name Origin",
 		Config:  anyone,
 		Request: preflight("https://evil.example", "PUT"),
-		Want:    Want{Reply: 204, Details: "cors_preflight", Headers: H{acao: "*", acam: "PUT", aceh: "x-total", vary: varyAnyone}, Counters: preflightAllowed},
+		Want: Want{
+			Reply:    204,
+			Details:  "cors_preflight",
+			Headers:  H{acao: "*", acam: "PUT", aceh: "x-total", vary: varyAnyone},
+			Counters: preflightAllowed,
+		},
 	},
 	{
 		Name:    "any origin with credentials, waived, is echoed",
 		Config:  `{"allow_origins": ["*"], "allow_credentials": true, "dangerously_tolerate": ["any-origin-with-credentials"]}`,
 		Request: preflight("https://evil.example", "GET"),
-		Want:    Want{Reply: 204, Details: "cors_preflight", Headers: H{acao: "https://evil.example", acac: "true", vary: varyPreflight}, Counters: preflightAllowed},
+		Want: Want{
+			Reply:    204,
+			Details:  "cors_preflight",
+			Headers:  H{acao: "https://evil.example", acac: "true", vary: varyPreflight},
+			Counters: preflightAllowed,
+		},
 	},
 	{
 		Name:    "the status of the answer can be chosen",
@@ -88,13 +101,23 @@ var preflights = []Scenario{
 		Name:    "a max age may be a duration",
 		Config:  `{"allow_origins": ["https://shop.example.com"], "max_age": "24h"}`,
 		Request: preflight(shop, "GET"),
-		Want:    Want{Reply: 204, Details: "cors_preflight", Headers: H{acao: shop, acma: "86400", vary: varyPreflight}, Counters: preflightAllowed},
+		Want: Want{
+			Reply:    204,
+			Details:  "cors_preflight",
+			Headers:  H{acao: shop, acma: "86400", vary: varyPreflight},
+			Counters: preflightAllowed,
+		},
 	},
 	{
 		Name:    "a request into a more private network is answered where the policy says so",
 		Config:  `{"allow_origins": ["https://shop.example.com"], "allow_private_network_access": true}`,
 		Request: preflight(shop, "GET", "access-control-request-private-network", "true"),
-		Want:    Want{Reply: 204, Details: "cors_preflight", Headers: H{acao: shop, acpn: "true", vary: varyPreflight}, Counters: preflightAllowed},
+		Want: Want{
+			Reply:    204,
+			Details:  "cors_preflight",
+			Headers:  H{acao: shop, acpn: "true", vary: varyPreflight},
+			Counters: preflightAllowed,
+		},
 	},
 	{
 		Name:    "a private network is not mentioned unasked",
@@ -137,7 +160,12 @@ var preflights = []Scenario{
 		Config:      `{"allow_origins": ["https://shop.example.com"], "allow_methods": ["*"], "allow_credentials": true, "debug": true}`,
 		Request:     preflight(shop, "PUT\r\nx-evil: 1"),
 		NotOverHTTP: true,
-		Want:        Want{Reply: 204, Details: "cors_preflight", Headers: H{acao: shop, acac: "true", vary: varyPreflight, said: "denied; reason=method"}, Counters: methodDenied},
+		Want: Want{
+			Reply:    204,
+			Details:  "cors_preflight",
+			Headers:  H{acao: shop, acac: "true", vary: varyPreflight, said: "denied; reason=method"},
+			Counters: methodDenied,
+		},
 	},
 	{
 		Name:    "a requested method longer than any real one is not repeated",

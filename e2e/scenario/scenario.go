@@ -169,7 +169,15 @@ func stamped(origin string) H {
 
 // answered are the headers of the standard policy's answer to a preflight.
 func answered(origin string) H {
-	return H{acao: origin, acac: "true", acam: "PUT, DELETE", acah: "content-type, x-request-id", aceh: "x-total, etag", acma: "600", vary: varyPreflight}
+	return H{
+		acao: origin,
+		acac: "true",
+		acam: "PUT, DELETE",
+		acah: "content-type, x-request-id",
+		aceh: "x-total, etag",
+		acma: "600",
+		vary: varyPreflight,
+	}
 }
 
 // denied is the answer to a preflight of an unlisted origin.

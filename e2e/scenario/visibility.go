@@ -30,12 +30,22 @@ var visibility = []Scenario{
 	},
 	{
 		Name: "the debug header names the method", Config: debugging, Request: preflight(shop, "DELETE"),
-		Want: Want{Reply: 204, Details: "cors_preflight", Headers: with(debugged, H{said: "denied; reason=method=DELETE"}), Counters: methodDenied},
+		Want: Want{
+			Reply:    204,
+			Details:  "cors_preflight",
+			Headers:  with(debugged, H{said: "denied; reason=method=DELETE"}),
+			Counters: methodDenied,
+		},
 	},
 	{
 		Name: "the debug header names the first header at fault, in lower case", Config: debugging,
 		Request: preflight(shop, "PUT", "access-control-request-headers", "x-a,X-Foo,x-bar"),
-		Want:    Want{Reply: 204, Details: "cors_preflight", Headers: with(debugged, H{said: "denied; reason=header=x-foo"}), Counters: headersDenied},
+		Want: Want{
+			Reply:    204,
+			Details:  "cors_preflight",
+			Headers:  with(debugged, H{said: "denied; reason=header=x-foo"}),
+			Counters: headersDenied,
+		},
 	},
 	{
 		Name: "the debug header does not repeat what is no token", Config: debugging,
@@ -53,7 +63,12 @@ var visibility = []Scenario{
 	},
 	{
 		Name: "the debug header says that the origin is malformed", Config: debugging, Request: preflight("https://evil.example/", "PUT"),
-		Want: Want{Reply: 403, Details: "cors_origin_denied", Headers: H{vary: varyPreflight, said: "denied; reason=malformed-origin"}, Counters: preflightDenied},
+		Want: Want{
+			Reply:    403,
+			Details:  "cors_origin_denied",
+			Headers:  H{vary: varyPreflight, said: "denied; reason=malformed-origin"},
+			Counters: preflightDenied,
+		},
 	},
 	{
 		Name: "the debug header is silent where there was nothing to decide, and upstream's own is gone", Config: debugging, Request: get(),

@@ -31,9 +31,15 @@ func pushed(n int) string {
 		return `{"allow_origins": 1}`
 	}
 	if n%2 == 0 {
-		return fmt.Sprintf(`{"allow_origins": [%q], "allow_methods": ["PUT"], "allow_credentials": true, "expose_headers": ["x-%d"], "max_age": %d}`, shop, n, n)
+		return fmt.Sprintf(
+			`{"allow_origins": [%q], "allow_methods": ["PUT"], "allow_credentials": true, "expose_headers": ["x-%d"], "max_age": %d}`, shop, n, n,
+		)
 	}
-	return fmt.Sprintf(`{"allow_origins": [%q, %q], "allow_methods": ["DELETE"], "allow_headers": ["x-a"], "expose_headers": ["x-%d"], "max_age": %d, "preflight_status": 200}`, shop, unlisted, n, n)
+	return fmt.Sprintf(
+		`{"allow_origins": [%q, %q], "allow_methods": ["DELETE"], "allow_headers": ["x-a"], "expose_headers": `+
+			`["x-%d"], "max_age": %d, "preflight_status": 200}`,
+		shop, unlisted, n, n,
+	)
 }
 
 // answerTo is what the nth policy answers to an origin.
@@ -123,11 +129,15 @@ func TestPushesToEnvoy(t *testing.T) {
 	s := envoytest.Start(t, envoytest.Bootstrap{
 		Upstream: u.address(),
 		Listeners: []envoytest.Listener{{
-			Name:  "ECDS",
-			Front: `[{name: cors, config_discovery: {config_source: ` + source("ECDS") + `, type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]}}]`,
+			Name: "ECDS",
+			Front: `[{name: cors, config_discovery: {config_source: ` + source("ECDS") +
+				`, type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]}}]`,
 		}},
 		More: `dynamic_resources: {lds_config: ` + source("LDS") + `}`,
-	}, envoy.Options{Concurrency: 2, Arguments: []string{"--drain-time-s", "2", "--drain-strategy", "immediate", "--service-node", "test", "--service-cluster", "test"}})
+	}, envoy.Options{
+		Concurrency: 2,
+		Arguments:   []string{"--drain-time-s", "2", "--drain-strategy", "immediate", "--service-node", "test", "--service-cluster", "test"},
+	})
 	over := make(chan struct{})
 	var wait sync.WaitGroup
 	listeners := map[string]*pusher{}

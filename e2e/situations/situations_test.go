@@ -25,7 +25,8 @@ const (
 	shop     = "https://shop.example.com"
 	unlisted = "https://evil.example"
 
-	policy = `{"allow_origins": ["https://shop.example.com"], "allow_methods": ["PUT"], "allow_headers": ["x-a"], "expose_headers": ["x-b"], "allow_credentials": true, "max_age": 600}`
+	policy = `{"allow_origins": ["https://shop.example.com"], "allow_methods": ["PUT"], "allow_headers": ["x-a"], ` +
+		`"expose_headers": ["x-b"], "allow_credentials": true, "max_age": 600}`
 )
 
 // situation is one row: a listener and what is asked of it.
@@ -166,7 +167,10 @@ func TestSituationsOfEnvoy(t *testing.T) {
 		}
 		listeners = append(listeners, s.listener)
 	}
-	b.Server = envoytest.Start(t, envoytest.Bootstrap{Listeners: listeners, Upstream: b.upstream.address(), Clusters: b.upstream.clusters(t)}, envoy.Options{Concurrency: 2})
+	b.Server = envoytest.Start(
+		t, envoytest.Bootstrap{Listeners: listeners, Upstream: b.upstream.address(), Clusters: b.upstream.clusters(t)},
+		envoy.Options{Concurrency: 2},
+	)
 	for i, s := range table {
 		t.Run(s.name, func(t *testing.T) { b.run(t, s, fmt.Sprint(i)) })
 	}
@@ -183,7 +187,8 @@ func (b *bench) run(t *testing.T, s situation, listener string) {
 	}
 	send := func(t *testing.T, kind, origin string) answer {
 		r := request{
-			address: b.Address(listener), attempt: listener + " " + kind, method: s.method, path: "/" + strings.TrimPrefix(s.path, "/"), body: s.body,
+			address: b.Address(listener), attempt: listener + " " + kind, method: s.method, path: "/" + strings.TrimPrefix(s.path, "/"),
+			body:   s.body,
 			header: http.Header{"Origin": {origin}, envoytest.Attempt: {listener + " " + kind}},
 		}
 		if r.method == "" {
@@ -252,7 +257,8 @@ func (b *bench) run(t *testing.T, s situation, listener string) {
 	for kind, want := range details {
 		logged := b.Logged(t, listener+" "+kind)
 		// An internal redirect is a request of its own, whose line may come first.
-		for begun := time.Now(); logged.Details == "internal_redirect" && time.Since(begun) < 10*time.Second; logged = b.Logged(t, listener+" "+kind) {
+		for begun := time.Now(); logged.Details == "internal_redirect" &&
+			time.Since(begun) < 10*time.Second; logged = b.Logged(t, listener+" "+kind) {
 			time.Sleep(5 * time.Millisecond)
 		}
 		if want != whatever && !strings.HasPrefix(logged.Details, want) {
@@ -314,7 +320,8 @@ func (b *bench) workers(t *testing.T) {
 	wait.Wait()
 	const all = connections * requests
 	want := map[string]uint64{
-		"origin_valid": all / 5 * 4, "origin_invalid": all / 5, "preflight_allowed": all / 5, "request_allowed": all / 5 * 3, "request_denied": all / 5,
+		"origin_valid": all / 5 * 4, "origin_invalid": all / 5, "preflight_allowed": all / 5, "request_allowed": all / 5 * 3,
+		"request_denied": all / 5,
 	}
 	got := map[string]uint64{}
 	envoytest.Eventually(t, fmt.Sprint("counted ", want), func() bool {

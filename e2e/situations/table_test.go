@@ -42,7 +42,8 @@ transport_socket:
 	rejected := want{status: 403, details: "cors_request_rejected", cors: closed}
 	theirs := `{"allow_origins": ["https://evil.example"]}`
 	seen := `{"allow_origins": ["https://evil.example"], "debug": true}`
-	both := `[{match: {path: /off}, route: {cluster: upstream}, typed_per_filter_config: {cors: {"@type": type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true}}}, {match: {prefix: /}, route: {cluster: upstream}}]`
+	both := `[{match: {path: /off}, route: {cluster: upstream}, typed_per_filter_config: {cors: {"@type": ` +
+		`type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true}}}, {match: {prefix: /}, route: {cluster: upstream}}]`
 	untouched := want{status: 200, details: "via_upstream", cors: map[string]string{"access-control-allow-origin": "*"}}
 
 	return []situation{
@@ -52,9 +53,12 @@ transport_socket:
 		{name: "HTTP/2 over TLS", listener: envoytest.Listener{Chain: encrypted("h2")}, over: by(tls2, "https", "HTTP/2.0")},
 		{name: "HTTP/2 in plain text", over: by(h2c, "http", "HTTP/2.0")},
 		{
-			name:     "gRPC-Web",
-			listener: envoytest.Listener{Behind: behind(t, "grpc_web", "grpc_web.v3.GrpcWeb", ""), Routes: `[{match: {prefix: /}, route: {cluster: grpc}}]`},
-			method:   "POST", path: "/grpc", body: "\x00\x00\x00\x00\x00", header: map[string]string{"Content-Type": "application/grpc-web+proto"},
+			name: "gRPC-Web",
+			listener: envoytest.Listener{
+				Behind: behind(t, "grpc_web", "grpc_web.v3.GrpcWeb", ""),
+				Routes: `[{match: {prefix: /}, route: {cluster: grpc}}]`,
+			},
+			method: "POST", path: "/grpc", body: "\x00\x00\x00\x00\x00", header: map[string]string{"Content-Type": "application/grpc-web+proto"},
 			shop: want{body: "grpc-status:0", more: map[string]string{"content-type": "application/grpc-web+proto"}},
 		},
 		{
@@ -80,12 +84,14 @@ transport_socket:
 		},
 		{
 			name:     "WebSocket over HTTP/2",
-			listener: envoytest.Listener{Manager: `http2_protocol_options: {allow_connect: true}`}, path: "/websocket", over: by(h2c, "http", "HTTP/2.0"), ask: webSocket2,
+			listener: envoytest.Listener{Manager: `http2_protocol_options: {allow_connect: true}`}, path: "/websocket",
+			over: by(h2c, "http", "HTTP/2.0"), ask: webSocket2,
 			shop: want{details: whatever, body: "ping"},
 		},
 		{
 			name:     "WebSocket over HTTP/2, unlisted origins rejected",
-			listener: envoytest.Listener{Policy: rejecting, Manager: `http2_protocol_options: {allow_connect: true}`}, path: "/websocket", over: by(h2c, "http", "HTTP/2.0"), ask: webSocket2,
+			listener: envoytest.Listener{Policy: rejecting, Manager: `http2_protocol_options: {allow_connect: true}`}, path: "/websocket",
+			over: by(h2c, "http", "HTTP/2.0"), ask: webSocket2,
 			shop: want{details: whatever, body: "ping", cors: plain}, unlisted: rejected, preflight: plainOwn,
 		},
 		{
@@ -109,7 +115,11 @@ transport_socket:
 			listener: envoytest.Listener{Routes: down},
 			shop:     want{status: 503, details: "upstream_reset_before_response_started{remote_connection_failure"},
 		},
-		{name: "upstream resets before it answers", path: "/reset", shop: want{status: 503, details: "upstream_reset_before_response_started{connection_termination"}},
+		{
+			name: "upstream resets before it answers",
+			path: "/reset",
+			shop: want{status: 503, details: "upstream_reset_before_response_started{connection_termination"},
+		},
 		{
 			name:     "upstream is too slow",
 			listener: envoytest.Listener{Routes: routed("timeout: 0.1s")}, path: "/slow",
@@ -132,7 +142,11 @@ transport_socket:
 			listener: envoytest.Listener{Routes: `[{match: {prefix: /}, direct_response: {status: 200, body: {inline_string: direct}}}]`},
 			shop:     want{details: "direct_response", body: "direct"},
 		},
-		{name: "no route", listener: envoytest.Listener{Routes: `[{match: {path: /there}, route: {cluster: upstream}}]`}, shop: want{status: 404, details: "route_not_found"}},
+		{
+			name:     "no route",
+			listener: envoytest.Listener{Routes: `[{match: {path: /there}, route: {cluster: upstream}}]`},
+			shop:     want{status: 404, details: "route_not_found"},
+		},
 		{
 			name:     "an internal redirect",
 			listener: envoytest.Listener{Routes: routed("internal_redirect_policy: {}")}, path: "/moved",
@@ -179,9 +193,11 @@ filter_enforced: {default_value: {numerator: 100}}`)}, before: 1,
 			shop: want{status: 429, details: "local_rate_limited"},
 		},
 		{
-			name:     "fault aborts",
-			listener: envoytest.Listener{Behind: behind(t, "fault", "fault.v3.HTTPFault", `abort: {http_status: 503, percentage: {numerator: 100}}`)},
-			shop:     want{status: 503, details: "fault_filter_abort"},
+			name: "fault aborts",
+			listener: envoytest.Listener{
+				Behind: behind(t, "fault", "fault.v3.HTTPFault", `abort: {http_status: 503, percentage: {numerator: 100}}`),
+			},
+			shop: want{status: 503, details: "fault_filter_abort"},
 		},
 		{
 			name:     "a body is larger than the buffer",
@@ -199,15 +215,22 @@ default_source_code:
 			shop: want{status: 418, details: "lua_response", body: "by Lua"},
 		},
 		{
-			name:     "csrf denies the unintended origin",
-			listener: envoytest.Listener{Behind: behind(t, "csrf", "csrf.v3.CsrfPolicy", `{filter_enabled: {default_value: {numerator: 100}}, additional_origins: [{exact: shop.example.com}]}`)},
-			method:   "POST", body: "text",
+			name: "csrf denies the unintended origin",
+			listener: envoytest.Listener{
+				Behind: behind(
+					t, "csrf", "csrf.v3.CsrfPolicy",
+					`{filter_enabled: {default_value: {numerator: 100}}, additional_origins: [{exact: shop.example.com}]}`,
+				),
+			},
+			method: "POST", body: "text",
 			unlisted: want{status: 403, details: "csrf_origin_mismatch", body: "Invalid origin", cors: closed},
 		},
 		{
-			name:     "basic_auth denies",
-			listener: envoytest.Listener{Behind: behind(t, "basic_auth", "basic_auth.v3.BasicAuth", `users: {inline_string: "user:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ="}`)},
-			shop:     want{status: 401, details: "no_credential_for_basic_auth"},
+			name: "basic_auth denies",
+			listener: envoytest.Listener{
+				Behind: behind(t, "basic_auth", "basic_auth.v3.BasicAuth", `users: {inline_string: "user:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ="}`),
+			},
+			shop: want{status: 401, details: "no_credential_for_basic_auth"},
 		},
 		{
 			name: "compressor varies as well",
@@ -234,24 +257,34 @@ mutations:
 			listener: envoytest.Listener{Policy: theirs},
 			shop:     want{cors: closed}, preflight: usualOwnNo,
 			unlisted: want{cors: map[string]string{"access-control-allow-origin": unlisted, "vary": "origin"}},
-			refused:  want{status: 204, details: "cors_preflight", cors: map[string]string{"access-control-allow-origin": unlisted, "vary": preflightVary}},
+			refused: want{
+				status:  204,
+				details: "cors_preflight",
+				cors:    map[string]string{"access-control-allow-origin": unlisted, "vary": preflightVary},
+			},
 		},
 		{
 			name:     "the same policy in another VM",
 			listener: envoytest.Listener{Policy: theirs, Plugin: `vm_config: {vm_id: another}`},
 			shop:     want{cors: closed}, preflight: usualOwnNo,
 			unlisted: want{cors: map[string]string{"access-control-allow-origin": unlisted, "vary": "origin"}},
-			refused:  want{status: 204, details: "cors_preflight", cors: map[string]string{"access-control-allow-origin": unlisted, "vary": preflightVary}},
+			refused: want{
+				status:  204,
+				details: "cors_preflight",
+				cors:    map[string]string{"access-control-allow-origin": unlisted, "vary": preflightVary},
+			},
 		},
 		{
 			name:     "two in one chain, of which the first has the last word",
 			listener: envoytest.Listener{Behind: yamlOf(t, []any{inner(t, seen, "")})},
-			shop:     want{cors: with(open, "x-cors-decision", "denied; reason=origin")}, unlisted: want{cors: with(closed, "x-cors-decision", "allowed")},
+			shop:     want{cors: with(open, "x-cors-decision", "denied; reason=origin")},
+			unlisted: want{cors: with(closed, "x-cors-decision", "allowed")},
 		},
 		{
 			name:     "two in one chain, each in a VM of its own",
 			listener: envoytest.Listener{Behind: yamlOf(t, []any{inner(t, seen, `vm_config: {vm_id: another}`)})},
-			shop:     want{cors: with(open, "x-cors-decision", "denied; reason=origin")}, unlisted: want{cors: with(closed, "x-cors-decision", "allowed")},
+			shop:     want{cors: with(open, "x-cors-decision", "denied; reason=origin")},
+			unlisted: want{cors: with(closed, "x-cors-decision", "allowed")},
 		},
 		{
 			name:     "the filter is disabled on the route",

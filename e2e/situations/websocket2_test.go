@@ -15,7 +15,10 @@ import (
 // webSocket2 is webSocket over HTTP/2: an extended CONNECT (RFC 8441).
 func webSocket2(t *testing.T, _ *bench, r request) answer {
 	t.Helper()
-	client := &http2.Transport{AllowHTTP: true, DialTLS: func(network, address string, _ *tls.Config) (net.Conn, error) { return net.Dial(network, address) }}
+	client := &http2.Transport{
+		AllowHTTP: true,
+		DialTLS:   func(network, address string, _ *tls.Config) (net.Conn, error) { return net.Dial(network, address) },
+	}
 	defer client.CloseIdleConnections()
 	sends, body := io.Pipe()
 	defer body.Close()

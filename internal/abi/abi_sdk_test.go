@@ -16,7 +16,9 @@ import (
 // scenario table is not run here: the emulator's header map is not Envoy's.
 func TestTheSDKVariant(t *testing.T) {
 	emulator, reset := proxytest.NewHostEmulator(proxytest.NewEmulatorOption().
-		WithPluginConfiguration([]byte(`{"allow_origins": ["https://a.example"], "allow_methods": "PUT", "allow_credentials": true, "disallowed_requests": "reject"}`)).
+		WithPluginConfiguration(
+			[]byte(`{"allow_origins": ["https://a.example"], "allow_methods": "PUT", "allow_credentials": true, "disallowed_requests": "reject"}`),
+		).
 		WithVMContext(filter.New(Host{})))
 	defer reset()
 	if emulator.StartVM() != types.OnVMStartStatusOK || emulator.StartPlugin() != types.OnPluginStartStatusOK {
@@ -35,8 +37,11 @@ func TestTheSDKVariant(t *testing.T) {
 	if reply == nil || reply.StatusCode != 204 {
 		t.Fatalf("reply %+v", reply)
 	}
-	want := [][2]string{{"access-control-allow-origin", "https://a.example"}, {"access-control-allow-credentials", "true"}, {"access-control-allow-methods", "PUT"},
-		{"vary", "origin, access-control-request-method, access-control-request-headers"}}
+	want := [][2]string{
+		{"access-control-allow-origin", "https://a.example"}, {"access-control-allow-credentials", "true"},
+		{"access-control-allow-methods", "PUT"},
+		{"vary", "origin, access-control-request-method, access-control-request-headers"},
+	}
 	if !reflect.DeepEqual(reply.Headers, want) {
 		t.Errorf("headers %v, want %v", reply.Headers, want)
 	}
@@ -46,17 +51,27 @@ func TestTheSDKVariant(t *testing.T) {
 	if emulator.CallOnRequestHeaders(id, [][2]string{{":method", "POST"}, {"origin", "https://a.example"}}, true) != types.ActionContinue {
 		t.Error("the request does not go on")
 	}
-	emulator.CallOnResponseHeaders(id, [][2]string{{":status", "200"}, {"access-control-allow-origin", "*"}, {"access-control-expose-headers", "x"}}, true)
+	emulator.CallOnResponseHeaders(
+		id, [][2]string{{":status", "200"}, {"access-control-allow-origin", "*"}, {"access-control-expose-headers", "x"}}, true,
+	)
 	got := emulator.GetCurrentResponseHeaders(id)
 	slices.SortFunc(got, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
-	want = [][2]string{{":status", "200"}, {"access-control-allow-credentials", "true"}, {"access-control-allow-origin", "https://a.example"}, {"vary", "origin"}}
+	want = [][2]string{
+		{":status", "200"}, {"access-control-allow-credentials", "true"}, {"access-control-allow-origin", "https://a.example"},
+		{"vary", "origin"},
+	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("headers %v, want %v", got, want)
 	}
 	emulator.CompleteHttpContext(id)
 
 	emulator.Tick()
-	for name, want := range map[string]uint64{"cors.origin_valid": 2, "cors.preflight_allowed": 1, "cors.request_allowed": 1, "cors.request_denied": 0} {
+	for name, want := range map[string]uint64{
+		"cors.origin_valid":      2,
+		"cors.preflight_allowed": 1,
+		"cors.request_allowed":   1,
+		"cors.request_denied":    0,
+	} {
 		if got, err := emulator.GetCounterMetric(name); err != nil || got != want {
 			t.Errorf("%s is %d, %v; want %d", name, got, err, want)
 		}

@@ -14,10 +14,13 @@ import (
 
 // all operators, alone and together, and what is said of matchers in policies.
 var all = []string{
-	``, `a`, `ab`, `.`, `(?s).`, `[ab]`, `[^a]`, `a|b`, `a|`, `a*`, `a+`, `a?`, `a*?`, `(a|b)*a`, `(?:ab)+`, `a{2}`, `a{1,3}`, `a{2,}`, `(a{1,2}){2}`, `(a|ab)(b|)`,
-	`^a`, `a$`, `^$`, `^`, `$`, `a^`, `$a`, `^a|b$`, `(^a|b)c*$`, `\Aa\z`, `a\zb`, `(?m)^a`, `(?m)a$`, "(?m)a$\n^b", `(?m)(^a$\n?)*`, `(?m)^`, `(?m)$`, "(?m)\n^", `(?m:^)b`,
+	``, `a`, `ab`, `.`, `(?s).`, `[ab]`, `[^a]`, `a|b`, `a|`, `a*`, `a+`, `a?`, `a*?`, `(a|b)*a`, `(?:ab)+`, `a{2}`, `a{1,3}`, `a{2,}`,
+	`(a{1,2}){2}`, `(a|ab)(b|)`,
+	`^a`, `a$`, `^$`, `^`, `$`, `a^`, `$a`, `^a|b$`, `(^a|b)c*$`, `\Aa\z`, `a\zb`, `(?m)^a`, `(?m)a$`, "(?m)a$\n^b", `(?m)(^a$\n?)*`, `(?m)^`,
+	`(?m)$`, "(?m)\n^", `(?m:^)b`,
 	`\ba`, `a\b`, `\Ba`, `a\B`, `a\bb`, `\b`, `\B`, `a\b.`, `.\bb`, `(\ba|\Bb)+`, `a\B\B-?`, `\b-\b`, `(?m)^\b`, `a(\b|b)*`,
-	`(?i)a`, `(?i)[a-b]`, `(?i)A-`, `(?i)k`, `(?i)s`, `[\w-]+`, `\w`, `\W`, `\d`, `\s`, `[[:alpha:]]`, `\x61`, `a\.b`, `\Qa.b\E`, `[^\n]`, `(?U)a+`, `(?P<x>a)b`, `(a)(b)|-`, `[a-]`, `[^a-b]`, `(((a)))`, `(|a)+`, `(a*)*`, `(a*|b)*`, `é`, `(?i)é|a`, `[à-ü]a`, `.a.`, `(.*\.)?ab`,
+	`(?i)a`, `(?i)[a-b]`, `(?i)A-`, `(?i)k`, `(?i)s`, `[\w-]+`, `\w`, `\W`, `\d`, `\s`, `[[:alpha:]]`, `\x61`, `a\.b`, `\Qa.b\E`, `[^\n]`,
+	`(?U)a+`, `(?P<x>a)b`, `(a)(b)|-`, `[a-]`, `[^a-b]`, `(((a)))`, `(|a)+`, `(a*)*`, `(a*|b)*`, `é`, `(?i)é|a`, `[à-ü]a`, `.a.`, `(.*\.)?ab`,
 }
 
 // TestAgainstAllStrings compares with Go's regexp on every string of up to six
@@ -61,7 +64,9 @@ func againstRegexp(t *rapid.T) {
 	var b Builder
 	regexes := rapid.SliceOfN(rapid.OneOf(
 		rapid.SampledFrom(all),
-		rapid.StringMatching(`(\^)?(https?|[a-c.]{0,3})(://)?(\(?[a-c*.?+|-]{0,6}\)?[*+?]?(\\.|\\b|\\B|\$)?){0,4}(\[[a-c^-]{1,3}\]\{[0-3],?[4-9]?\})?\$?`),
+		rapid.StringMatching(
+			`(\^)?(https?|[a-c.]{0,3})(://)?(\(?[a-c*.?+|-]{0,6}\)?[*+?]?(\\.|\\b|\\B|\$)?){0,4}(\[[a-c^-]{1,3}\]\{[0-3],?[4-9]?\})?\$?`,
+		),
 	), 1, 4).Draw(t, "regexes")
 	fold := rapid.Bool().Draw(t, "fold")
 	var automata []*Automaton

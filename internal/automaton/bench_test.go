@@ -6,7 +6,8 @@ import (
 )
 
 var published = []string{
-	`^https://shop\.example\.com$`, `^https://([a-z0-9-]+\.)*example\.com(:\d+)?$`, `^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9][a-z0-9-]{0,61}[a-z0-9]$`,
+	`^https://shop\.example\.com$`, `^https://([a-z0-9-]+\.)*example\.com(:\d+)?$`,
+	`^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9][a-z0-9-]{0,61}[a-z0-9]$`,
 }
 
 func BenchmarkBuild(b *testing.B) {

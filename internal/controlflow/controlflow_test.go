@@ -86,7 +86,10 @@ func TestNothingElseHappens(t *testing.T) {
 	if len(report.Left) > 0 || !slices.Contains(report.Irreducible, "main.twoBeginnings") {
 		t.Errorf("left: %q, and with two beginnings: %q", report.Left, report.Irreducible)
 	}
-	for _, name := range []string{"main.loops", "main.jumps", "main.fibonacci", "main.recovers", "main.recovers.func1", "main.deep", "main.grows", "main.grows.func1", "main.yields.func1"} {
+	for _, name := range []string{
+		"main.loops", "main.jumps", "main.fibonacci", "main.recovers", "main.recovers.func1", "main.deep", "main.grows", "main.grows.func1",
+		"main.yields.func1",
+	} {
 		if !slices.Contains(report.Restructured, name) {
 			t.Errorf("%s stays as it is: %s", name, report)
 		}
@@ -177,7 +180,8 @@ func TestTheModulesFunctions(t *testing.T) {
 func TestWhatIsNotKnownStays(t *testing.T) {
 	wasm := guestModule(t)
 	stripped := Strip(wasm)
-	if got, report := Restructure(stripped); !bytes.Equal(got, stripped) || !strings.Contains(report.String(), "left as the compiler made them: the module: it has no names of functions") {
+	if got, report := Restructure(stripped); !bytes.Equal(got, stripped) ||
+		!strings.Contains(report.String(), "left as the compiler made them: the module: it has no names of functions") {
 		t.Errorf("without names: %v", report)
 	}
 	for n := 0; n < len(wasm); n += 1 + len(wasm)/200 {
@@ -194,7 +198,10 @@ func TestWhatIsNotKnownStays(t *testing.T) {
 		if name == "main.fibonacci" || name == "main.jumps" || name == "runtime.goPanicIndex" {
 			r := &reader{b: m.bodies[index-m.imports]}
 			r.skipLocals()
-			m.bodies[index-m.imports] = slices.Concat(r.b[:r.at], start, []byte{opLoop, noResult, opBlock, noResult, opLocalGet, 0, opBrTable, 0, 0, opEnd, 0xf7, opEnd, opUnreachable, opEnd})
+			m.bodies[index-m.imports] = slices.Concat(
+				r.b[:r.at], start,
+				[]byte{opLoop, noResult, opBlock, noResult, opLocalGet, 0, opBrTable, 0, 0, opEnd, 0xf7, opEnd, opUnreachable, opEnd},
+			)
 		}
 	}
 	_, report := Restructure(m.bytes(true))
@@ -219,13 +226,19 @@ func TestWhatNeverComesBack(t *testing.T) {
 		"it unwinds the stack":               {slices.Concat([]byte{0}, start, []byte{opBlock, noResult}, unwound), true},
 		"it returns":                         {slices.Concat([]byte{0}, start, []byte{opI32Const, 0, opReturn}, trapped), false},
 		"a branch out of everything returns": {slices.Concat([]byte{0}, start, []byte{opLocalGet, 0, opBrIf, 0}, trapped), false},
-		"as one of a table does":             {slices.Concat([]byte{0}, start, []byte{opBlock, noResult, opLocalGet, 0, opBrTable, 1, 0, 1, opEnd}, trapped), false},
-		"one within does not":                {slices.Concat([]byte{0}, start, []byte{opBlock, noResult, opBr, 0, opEnd}, trapped), true},
-		"it ends with a number":              {slices.Concat([]byte{0}, start, []byte{opI32Const, 0, opEnd}), false},
-		"it says that it has come back":      {slices.Concat([]byte{0}, start, []byte{opBlock, noResult, opUnreachable, opEnd, opI32Const, 0, opEnd}), false},
-		"it is none of Go's":                 {slices.Concat([]byte{0}, []byte{opBlock, noResult}, unwound), false},
-		"a block has the type of a function": {slices.Concat([]byte{0}, start, []byte{opBlock, 0x80, opEnd, opNop, opEnd, opI32Const, 0, opBr, 0}, trapped), false},
-		"something in it is not known":       {slices.Concat([]byte{0}, start, []byte{0xf7}, trapped), false},
+		"as one of a table does": {
+			slices.Concat([]byte{0}, start, []byte{opBlock, noResult, opLocalGet, 0, opBrTable, 1, 0, 1, opEnd}, trapped), false,
+		},
+		"one within does not":   {slices.Concat([]byte{0}, start, []byte{opBlock, noResult, opBr, 0, opEnd}, trapped), true},
+		"it ends with a number": {slices.Concat([]byte{0}, start, []byte{opI32Const, 0, opEnd}), false},
+		"it says that it has come back": {
+			slices.Concat([]byte{0}, start, []byte{opBlock, noResult, opUnreachable, opEnd, opI32Const, 0, opEnd}), false,
+		},
+		"it is none of Go's": {slices.Concat([]byte{0}, []byte{opBlock, noResult}, unwound), false},
+		"a block has the type of a function": {
+			slices.Concat([]byte{0}, start, []byte{opBlock, 0x80, opEnd, opNop, opEnd, opI32Const, 0, opBr, 0}, trapped), false,
+		},
+		"something in it is not known": {slices.Concat([]byte{0}, start, []byte{0xf7}, trapped), false},
 	} {
 		m := &module{bodies: [][]byte{c.body}}
 		if got := m.neverBack()[0]; got != c.want {
@@ -274,7 +287,9 @@ func TestShapes(t *testing.T) {
 		"a branch in an if that goes on":   {loop(opLocalGet, 0, opIf, noResult, opI32Const, 0, opLocalSet, 0, opBr, 1, opNop, opEnd), errShape},
 		"a branch in an if":                {loop(opLocalGet, 0, opIf, noResult, opI32Const, 0, opLocalSet, 0, opBr, 1, opEnd), nil},
 		"a branch on nothing to the loop":  {loop(opI32Const, 0, opLocalSet, 0, opBrIf, 0), errShape},
-		"no segment":                       {append(append([]byte{0}, start...), opLoop, noResult, opLocalGet, 0, opBrTable, 0, 0, opEnd, opUnreachable, opEnd), errShape},
+		"no segment": {
+			append(append([]byte{0}, start...), opLoop, noResult, opLocalGet, 0, opBrTable, 0, 0, opEnd, opUnreachable, opEnd), errShape,
+		},
 	} {
 		if _, err := parseFunction(c.body, nil); err != c.want {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
@@ -315,8 +330,14 @@ func TestForms(t *testing.T) {
 			[]byte{opBlock, noResult, opLocalGet, 2, opBrIf, 0, opLocalGet, 2, opBr, 0, opEnd, opReturn},
 		},
 		"a loop with its end before its beginning": {
-			[]segment{{pieces: []piece{{branch: opBr, to: []int{2}}}, ends: true}, {pieces: []piece{{raw: back}}, ends: true}, {pieces: []piece{get, {branch: opBrIf, to: []int{1}}, {branch: opBr, to: []int{2}}}, ends: true}},
-			[]byte{opBlock, noResult, opBr, 0, opEnd, opLoop, noResult, opBlock, noResult, opLocalGet, 2, opBrIf, 0, opBr, 1, opEnd, opReturn, opEnd},
+			[]segment{
+				{pieces: []piece{{branch: opBr, to: []int{2}}}, ends: true},
+				{pieces: []piece{{raw: back}}, ends: true},
+				{pieces: []piece{get, {branch: opBrIf, to: []int{1}}, {branch: opBr, to: []int{2}}}, ends: true},
+			},
+			[]byte{
+				opBlock, noResult, opBr, 0, opEnd, opLoop, noResult, opBlock, noResult, opLocalGet, 2, opBrIf, 0, opBr, 1, opEnd, opReturn, opEnd,
+			},
 		},
 		"a segment that nothing leads to": {
 			[]segment{{pieces: []piece{{raw: back}}, ends: true}, {pieces: []piece{get}, ends: true}},
@@ -340,7 +361,16 @@ func TestForms(t *testing.T) {
 }
 
 func TestSigned(t *testing.T) {
-	for want, b := range map[int64][]byte{0: {0}, 63: {63}, 64: {0xc0, 0}, -1: {0x7f}, -64: {0x40}, -65: {0xbf, 0x7f}, 1 << 20: {0x80, 0x80, 0xc0, 0}, -1 << 63: {0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x7f}} {
+	for want, b := range map[int64][]byte{
+		0:        {0},
+		63:       {63},
+		64:       {0xc0, 0},
+		-1:       {0x7f},
+		-64:      {0x40},
+		-65:      {0xbf, 0x7f},
+		1 << 20:  {0x80, 0x80, 0xc0, 0},
+		-1 << 63: {0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x7f},
+	} {
 		if got := (&reader{b: b}).signed(); got != want {
 			t.Errorf("% x is %d, want %d", b, got, want)
 		}

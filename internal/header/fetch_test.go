@@ -72,11 +72,13 @@ func TestClassesOfFetch(t *testing.T) {
 			"headers of responses", ResponseOnly,
 			"access-control-allow-origin access-control-allow-private-network access-control-expose-headers access-control-max-age " +
 				"etag vary location www-authenticate set-cookie retry-after server-timing strict-transport-security timing-allow-origin age allow",
-			"authorization cookie content-type content-encoding content-location content-range accept range cache-control date link x-request-id traceparent",
+			"authorization cookie content-type content-encoding content-location content-range accept range " +
+				"cache-control date link x-request-id traceparent",
 		},
 		{
 			"headers of requests", RequestOnly,
-			"authorization cookie origin if-none-match range user-agent access-control-request-method access-control-request-headers access-control-request-private-network",
+			"authorization cookie origin if-none-match range user-agent access-control-request-method " +
+				"access-control-request-headers access-control-request-private-network",
 			"accept accept-encoding content-type etag location cache-control pragma via x-request-id traceparent access-control-allow-origin",
 		},
 	} {

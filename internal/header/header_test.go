@@ -25,8 +25,11 @@ func TestIsToken(t *testing.T) {
 			rejects: strings.Split(`" ( ) , / : ; < = > ? @ [ \ ] { }`, " "),
 		},
 		{
-			name:    "white space, controls and letters beyond ASCII make no token",
-			rejects: []string{"", " ", "a b", "\ta", "a\t", "a\r", "a\n", "a\r\nset-cookie: x=1", "a\x00", "\x7f", "\x80", "é", "a\u00a0", "\u2028", "x\u200b", "\xff"},
+			name: "white space, controls and letters beyond ASCII make no token",
+			rejects: []string{
+				"", " ", "a b", "\ta", "a\t", "a\r", "a\n",
+				"a\r\nset-cookie: x=1", "a\x00", "\x7f", "\x80", "é", "a\u00a0", "\u2028", "x\u200b", "\xff",
+			},
 		},
 	} {
 		t.Run(group.name, func(t *testing.T) {
@@ -180,7 +183,9 @@ func TestSet(t *testing.T) {
 			t.Errorf("Has(%.40q) = false", name)
 		}
 	}
-	for _, name := range []string{"", "x-fo", "x-fooo", "x_foo", " x-foo", "x-foo\x00", "auth\u00f6rization", longest + "l", longest[1:], strings.Repeat("x", 1<<20)} {
+	for _, name := range []string{
+		"", "x-fo", "x-fooo", "x_foo", " x-foo", "x-foo\x00", "auth\u00f6rization", longest + "l", longest[1:], strings.Repeat("x", 1<<20),
+	} {
 		if set.Has(name) {
 			t.Errorf("Has(%.40q) = true", name)
 		}
@@ -278,7 +283,9 @@ func naiveToken(s string) bool {
 }
 
 func FuzzLists(f *testing.F) {
-	for _, list := range []string{"", ",", "a,b", " A\t,, b ", "a\r\n", "é,ü", "\u00a0a", "a b", strings.Repeat("a,", 2048), strings.Repeat("A", 4097), "origin, *"} {
+	for _, list := range []string{
+		"", ",", "a,b", " A\t,, b ", "a\r\n", "é,ü", "\u00a0a", "a b", strings.Repeat("a,", 2048), strings.Repeat("A", 4097), "origin, *",
+	} {
 		f.Add(list)
 	}
 	f.Fuzz(func(t *testing.T, list string) {

@@ -74,13 +74,20 @@ func TestPairsComeBack(t *testing.T) {
 
 func TestOnlyWantedNamesAreVisited(t *testing.T) {
 	wanted := NamesOf("vary", "access-control-allow-private-network", strings.Repeat("n", 63))
-	b := AppendPairs(nil, []Entry{{"vary", "1"}, {"date", "2"}, {"", "3"}, {"y", "4"}, {"etag", "5"}, {strings.Repeat("n", 63), "6"}, {strings.Repeat("n", 64), "7"},
-		{strings.Repeat("n", 128), "8"}, {"access-control-allow-private-network", "9"}, {"vary", ""}, {strings.Repeat("y", 4096), "10"}})
+	b := AppendPairs(
+		nil,
+		[]Entry{
+			{"vary", "1"}, {"date", "2"}, {"", "3"}, {"y", "4"}, {"etag", "5"}, {strings.Repeat("n", 63), "6"}, {strings.Repeat("n", 64), "7"},
+			{strings.Repeat("n", 128), "8"}, {"access-control-allow-private-network", "9"}, {"vary", ""}, {strings.Repeat("y", 4096), "10"},
+		},
+	)
 	var got collector
 	if !VisitPairs(b, &wanted, &got) {
 		t.Fatal("refused")
 	}
-	if want := []Entry{{"vary", "1"}, {strings.Repeat("n", 63), "6"}, {"access-control-allow-private-network", "9"}, {"vary", ""}}; !slices.Equal([]Entry(got), want) {
+	if want := []Entry{
+		{"vary", "1"}, {strings.Repeat("n", 63), "6"}, {"access-control-allow-private-network", "9"}, {"vary", ""},
+	}; !slices.Equal([]Entry(got), want) {
 		t.Errorf("%.200q\nwant %.200q", got, want)
 	}
 	var none Names

@@ -118,7 +118,9 @@ func (b behaviour) here(t *testing.T, guest *Module, profile Profile) (got outco
 	var response Response
 	for range max(1, b.times) {
 		forwarded = NewHeaderMap()
-		request := NewHeaderMap(append([][2]string{{":method", "GET"}, {":path", "/"}, {":authority", "host"}, {":scheme", "http"}}, b.request...)...)
+		request := NewHeaderMap(
+			append([][2]string{{":method", "GET"}, {":path", "/"}, {":authority", "host"}, {":scheme", "http"}}, b.request...)...,
+		)
 		response = p.Exchange(request, func(h *HeaderMap) *HeaderMap {
 			forwarded = h.Clone()
 			return NewHeaderMap(append([][2]string{{":status", "200"}}, b.upstream...)...)
@@ -166,11 +168,16 @@ var trapsForStreams = []byte{0x20, 1, 0x04, 0x40, unreachable, 0x0b} // local.ge
 
 // behaviours returns all of them.
 func behaviours(t *testing.T) []behaviour {
-	some := [][2]string{{"x-empty", ""}, {"x-two", "1"}, {"x-two", "2"}, {"Origin", "a"}, {"origin", "b"}, {"Access-Control-Request-Headers", "x"}, {"access-control-request-headers", "y"}}
+	some := [][2]string{
+		{"x-empty", ""}, {"x-two", "1"}, {"x-two", "2"}, {"Origin", "a"}, {"origin", "b"}, {"Access-Control-Request-Headers", "x"},
+		{"access-control-request-headers", "y"},
+	}
 	all := []behaviour{
 		{
 			name: "request headers are read by name", request: some,
-			script: "request: get request x-none; get request x-empty; get request x-two; get request origin; get request access-control-request-headers; get request :path; get request :method; get request :authority; get request host; get request :scheme; get request X-Two",
+			script: "request: get request x-none; get request x-empty; get request x-two; get request origin; get request " +
+				"access-control-request-headers; get request :path; get request :method; get request :authority; get " +
+				"request host; get request :scheme; get request X-Two",
 			said: []string{
 				`request: get request x-none = 1 untouched "" allocations=0`,
 				`request: get request x-empty = 0 address 0, size 0 "" allocations=0`,
@@ -186,9 +193,13 @@ func behaviours(t *testing.T) []behaviour {
 			},
 		},
 		{
-			name:     "response headers are read by name",
-			upstream: [][2]string{{"vary", "a"}, {"Vary", "b"}, {"x-e", ""}, {"access-control-allow-origin", "*"}, {"access-control-allow-origin", "b"}, {"set-cookie", "a"}, {"set-cookie", "b"}},
-			script:   "response: get response :status; get response vary; get response x-e; get response access-control-allow-origin; get response set-cookie",
+			name: "response headers are read by name",
+			upstream: [][2]string{
+				{"vary", "a"}, {"Vary", "b"}, {"x-e", ""}, {"access-control-allow-origin", "*"}, {"access-control-allow-origin", "b"},
+				{"set-cookie", "a"}, {"set-cookie", "b"},
+			},
+			script: "response: get response :status; get response vary; get response x-e; get response " +
+				"access-control-allow-origin; get response set-cookie",
 			said: []string{
 				`response: get response :status = 0 size 3 "200" allocations=1`,
 				`response: get response vary = 0 size 3 "a,b" allocations=1`,
@@ -198,12 +209,16 @@ func behaviours(t *testing.T) []behaviour {
 			},
 		},
 		{
-			name:   "each map belongs to its callback",
-			script: "configure: get request :path; get response :status\nrequest: get response vary; add response x 1; replace response x 1; remove response x; pairs response\nresponse: get request :path; add request x 1; replace request x 1; remove request x; pairs request",
+			name: "each map belongs to its callback",
+			script: "configure: get request :path; get response :status\n" +
+				"request: get response vary; add response x 1; replace response x 1; remove response x; pairs response\n" +
+				"response: get request :path; add request x 1; replace request x 1; remove request x; pairs request",
 			said: []string{
 				`configure: get request :path = 2 untouched "" allocations=0`, `configure: get response :status = 2 untouched "" allocations=0`,
-				`request: get response vary = 2 untouched "" allocations=0`, "request: add response x 1 = 2", "request: replace response x 1 = 2", "request: remove response x = 2", `request: pairs response = 0 ""`,
-				`response: get request :path = 2 untouched "" allocations=0`, "response: add request x 1 = 2", "response: replace request x 1 = 2", "response: remove request x = 2", `response: pairs request = 0 ""`,
+				`request: get response vary = 2 untouched "" allocations=0`, "request: add response x 1 = 2", "request: replace response x 1 = 2",
+				"request: remove response x = 2", `request: pairs response = 0 ""`,
+				`response: get request :path = 2 untouched "" allocations=0`, "response: add request x 1 = 2", "response: replace request x 1 = 2",
+				"response: remove request x = 2", `response: pairs request = 0 ""`,
 			},
 		},
 		{
@@ -213,33 +228,61 @@ func behaviours(t *testing.T) []behaviour {
 		},
 		{
 			name: "request headers are written", request: some,
-			script: `request: add request x-a 1; add request x-a 2; add request X-Upper 1; replace request x-two 3; replace request x-new 1; remove request Origin; remove request x-none; add request access-control-request-headers z; add request x-empty ""`,
+			script: `request: add request x-a 1; add request x-a 2; add request X-Upper 1; replace request x-two 3; replace ` +
+				`request x-new 1; remove request Origin; remove request x-none; add request access-control-request-headers z; add request x-empty ""`,
 			said: []string{
-				"request: add request x-a 1 = 0", "request: add request x-a 2 = 0", "request: add request X-Upper 1 = 0", "request: replace request x-two 3 = 0", "request: replace request x-new 1 = 0",
-				"request: remove request Origin = 0", "request: remove request x-none = 0", "request: add request access-control-request-headers z = 0", `request: add request x-empty "" = 0`,
+				"request: add request x-a 1 = 0", "request: add request x-a 2 = 0", "request: add request X-Upper 1 = 0",
+				"request: replace request x-two 3 = 0", "request: replace request x-new 1 = 0",
+				"request: remove request Origin = 0", "request: remove request x-none = 0",
+				"request: add request access-control-request-headers z = 0", `request: add request x-empty "" = 0`,
 			},
-			forwarded: map[string]string{"x-a": "1 | 2", "x-upper": "1", "x-two": "3", "x-new": "1", "origin": absent, "access-control-request-headers": "x,y,z", "x-empty": " | "},
+			forwarded: map[string]string{
+				"x-a":     "1 | 2",
+				"x-upper": "1",
+				"x-two":   "3",
+				"x-new":   "1",
+				"origin":  absent, "access-control-request-headers": "x,y,z",
+				"x-empty": " | ",
+			},
 		},
 		{
-			name:     "response headers are written",
-			upstream: [][2]string{{"vary", "accept"}, {"gone", "1"}, {"gone", "2"}, {"x-b", "0"}, {"x-c", "0"}, {"x-c", "1"}, {"access-control-allow-origin", "*"}, {"access-control-max-age", ""}},
-			script:   "response: add response vary origin; add response x-b 1; replace response x-c 2; add response x-c 3; remove response gone; remove response none; replace response access-control-allow-origin a; add response access-control-max-age 1; replace response access-control-allow-credentials true",
-			said: []string{
-				"response: add response vary origin = 0", "response: add response x-b 1 = 0", "response: replace response x-c 2 = 0", "response: add response x-c 3 = 0", "response: remove response gone = 0", "response: remove response none = 0",
-				"response: replace response access-control-allow-origin a = 0", "response: add response access-control-max-age 1 = 0", "response: replace response access-control-allow-credentials true = 0",
+			name: "response headers are written",
+			upstream: [][2]string{
+				{"vary", "accept"}, {"gone", "1"}, {"gone", "2"}, {"x-b", "0"}, {"x-c", "0"}, {"x-c", "1"}, {"access-control-allow-origin", "*"},
+				{"access-control-max-age", ""},
 			},
-			headers: map[string]string{"vary": "accept,origin", "x-b": "0 | 1", "x-c": "2 | 3", "gone": absent, "access-control-allow-origin": "a", "access-control-max-age": "1", "access-control-allow-credentials": "true"},
+			script: "response: add response vary origin; add response x-b 1; replace response x-c 2; add response x-c 3; " +
+				"remove response gone; remove response none; replace response access-control-allow-origin a; add " +
+				"response access-control-max-age 1; replace response access-control-allow-credentials true",
+			said: []string{
+				"response: add response vary origin = 0", "response: add response x-b 1 = 0", "response: replace response x-c 2 = 0",
+				"response: add response x-c 3 = 0", "response: remove response gone = 0", "response: remove response none = 0",
+				"response: replace response access-control-allow-origin a = 0", "response: add response access-control-max-age 1 = 0",
+				"response: replace response access-control-allow-credentials true = 0",
+			},
+			headers: map[string]string{
+				"vary": "accept,origin",
+				"x-b":  "0 | 1",
+				"x-c":  "2 | 3",
+				"gone": absent, "access-control-allow-origin": "a",
+				"access-control-max-age": "1", "access-control-allow-credentials": "true",
+			},
 		},
 		{
-			name:   "a reply runs through the sender's own callback, without a body and what goes with one",
-			script: "request: reply 403 exact x-a=1 x-b= vary=a vary=b; pause\nresponse: get response :status; get response x-a; get response content-type; get response content-length; get response vary; add response from callback; replace response x-a 2",
+			name: "a reply runs through the sender's own callback, without a body and what goes with one",
+			script: "request: reply 403 exact x-a=1 x-b= vary=a vary=b; pause\n" +
+				"response: get response :status; get response x-a; get response content-type; get response " +
+				"content-length; get response vary; add response from callback; replace response x-a 2",
 			said: []string{
 				"request: reply 403 exact x-a=1 x-b= vary=a vary=b = 0",
 				`response: get response :status = 0 size 3 "403" allocations=1`, `response: get response x-a = 0 size 1 "1" allocations=1`,
-				`response: get response content-type = 1 untouched "" allocations=0`, `response: get response content-length = 1 untouched "" allocations=0`,
-				`response: get response vary = 0 size 3 "a,b" allocations=1`, "response: add response from callback = 0", "response: replace response x-a 2 = 0",
+				`response: get response content-type = 1 untouched "" allocations=0`,
+				`response: get response content-length = 1 untouched "" allocations=0`,
+				`response: get response vary = 0 size 3 "a,b" allocations=1`, "response: add response from callback = 0",
+				"response: replace response x-a 2 = 0",
 			},
-			status: 403, details: "some_details", headers: map[string]string{"x-a": "2", "x-b": "", "from": "callback", "content-type": absent, "vary": "a,b"},
+			status: 403, details: "some_details",
+			headers: map[string]string{"x-a": "2", "x-b": "", "from": "callback", "content-type": absent, "vary": "a,b"},
 		},
 		{
 			name:   "a reply ends the request, whatever the callback answers",
@@ -248,7 +291,8 @@ func behaviours(t *testing.T) []behaviour {
 		},
 		{
 			name:   "of two replies the first counts",
-			script: "request: reply 403 exact x-a=1; reply 404 exact x-a=2; pause", said: []string{"request: reply 403 exact x-a=1 = 0", "request: reply 404 exact x-a=2 = 0"},
+			script: "request: reply 403 exact x-a=1; reply 404 exact x-a=2; pause",
+			said:   []string{"request: reply 403 exact x-a=1 = 0", "request: reply 404 exact x-a=2 = 0"},
 			status: 403, details: "some_details", headers: map[string]string{"x-a": "1"},
 		},
 		{
@@ -263,7 +307,8 @@ func behaviours(t *testing.T) []behaviour {
 			vmConfiguration: "vm text",
 			said: []string{
 				"vm_start: 7 bytes, vm text",
-				`configure: buffer 7 0 9 = 0 "configure"`, `configure: buffer 7 5 4 = 0 "gure"`, `configure: buffer 7 100000 1 = 0 ""`, `configure: buffer 6 0 9 = 0 "vm text"`,
+				`configure: buffer 7 0 9 = 0 "configure"`, `configure: buffer 7 5 4 = 0 "gure"`, `configure: buffer 7 100000 1 = 0 ""`,
+				`configure: buffer 6 0 9 = 0 "vm text"`,
 				`request: buffer 7 0 9 = 1 ""`, `request: buffer 6 0 9 = 0 "vm text"`,
 			},
 		},
@@ -271,20 +316,33 @@ func behaviours(t *testing.T) []behaviour {
 		{
 			name:   "what is logged, and what is not",
 			script: "request: level; say 1 quiet; say 3 loud; say 4 wrong; say 9 x; print line; print \"\"; print two_words",
-			said:   []string{"request: level = 0 2", "request: say 1 quiet = 0", "warning loud", "request: say 3 loud = 0", "error wrong", "request: say 4 wrong = 0", "request: say 9 x = 2", "line", "request: print line = 0", "", `request: print "" = 0`, "two words", "request: print two_words = 0"},
+			said: []string{
+				"request: level = 0 2",
+				"request: say 1 quiet = 0", "warning loud",
+				"request: say 3 loud = 0", "error wrong",
+				"request: say 4 wrong = 0",
+				"request: say 9 x = 2", "line",
+				"request: print line = 0", "",
+				`request: print "" = 0`, "two words",
+				"request: print two_words = 0",
+			},
 		},
 		{
-			name:   "counters",
-			script: "configure: define 0 behaviour.c; define 0 behaviour.c; define 3 behaviour.x\nrequest: increment behaviour.c 2; increment behaviour.c 0; increment behaviour.c -1; increment unknown 1",
+			name: "counters",
+			script: "configure: define 0 behaviour.c; define 0 behaviour.c; define 3 behaviour.x\n" +
+				"request: increment behaviour.c 2; increment behaviour.c 0; increment behaviour.c -1; increment unknown 1",
 			said: []string{
 				"configure: define 0 behaviour.c = 0", "configure: define 0 behaviour.c = 0 again=false", "configure: define 3 behaviour.x = 2",
-				"request: increment behaviour.c 2 = 0", "request: increment behaviour.c 0 = 2", "request: increment behaviour.c -1 = 2", "request: increment unknown 1 = 1",
+				"request: increment behaviour.c 2 = 0", "request: increment behaviour.c 0 = 2", "request: increment behaviour.c -1 = 2",
+				"request: increment unknown 1 = 1",
 			},
 			counted: map[string]uint64{"behaviour.c": 2},
 		},
 		{
-			name:   "the end of a stream",
-			script: "request: level\nresponse: level\ndone: get request :path; get response :status\nlog: get request :path; get response :status\ndelete: get request :path; get response :status",
+			name: "the end of a stream",
+			script: "request: level\nresponse: level\ndone: get request :path; get response :status\n" +
+				"log: get request :path; get response :status\n" +
+				"delete: get request :path; get response :status",
 			said: []string{
 				"request: level = 0 2", "response: level = 0 2",
 				`log: get request :path = 0 size 1 "/" allocations=1`, `log: get response :status = 0 size 3 "200" allocations=1`,
@@ -297,20 +355,84 @@ func behaviours(t *testing.T) []behaviour {
 			script: "request: exit; level", said: []string{"request: exit = 0", "request: level = 0 2"},
 		},
 		{name: "no callback at all", module: loadable()},
-		{name: "a trap", module: loadable().give("proxy_on_request_headers", "iii", "i", unreachable), times: 2, status: 503, details: detailsFailed},
-		{name: "a trap, failing open", module: loadable().give("proxy_on_request_headers", "iii", "i", unreachable), failOpen: true, status: 503, details: detailsFailed},
-		{name: "after a trap, failing open", module: loadable().give("proxy_on_request_headers", "iii", "i", unreachable), failOpen: true, times: 2},
-		{name: "a trap where a context is made", module: loadable().give("proxy_on_context_create", "ii", "", unreachable), times: 2, status: 503, details: detailsFailed},
-		{name: "a trap where a context is made, failing open", module: loadable().give("proxy_on_context_create", "ii", "", unreachable), failOpen: true, times: 2},
-		{name: "a trap in the response", module: loadable().give("proxy_on_response_headers", "iii", "i", unreachable), reaches: true, status: 503, details: detailsFailed},
-		{name: "a trap in the response, failing open", module: loadable().give("proxy_on_response_headers", "iii", "i", unreachable), failOpen: true, reaches: true, status: 503, details: detailsFailed},
-		{name: "after a trap in the response, failing open", module: loadable().give("proxy_on_response_headers", "iii", "i", unreachable), failOpen: true, times: 2},
-		{name: "a trap where a stream is made", module: loadable().give("proxy_on_context_create", "ii", "", trapsForStreams...), status: 503, details: detailsFailed},
-		{name: "a trap where a stream is made, failing open", module: loadable().give("proxy_on_context_create", "ii", "", trapsForStreams...), failOpen: true, status: 503, details: detailsFailed},
+		{
+			name:    "a trap",
+			module:  loadable().give("proxy_on_request_headers", "iii", "i", unreachable),
+			times:   2,
+			status:  503,
+			details: detailsFailed,
+		},
+		{
+			name:     "a trap, failing open",
+			module:   loadable().give("proxy_on_request_headers", "iii", "i", unreachable),
+			failOpen: true,
+			status:   503,
+			details:  detailsFailed,
+		},
+		{
+			name:     "after a trap, failing open",
+			module:   loadable().give("proxy_on_request_headers", "iii", "i", unreachable),
+			failOpen: true,
+			times:    2,
+		},
+		{
+			name:    "a trap where a context is made",
+			module:  loadable().give("proxy_on_context_create", "ii", "", unreachable),
+			times:   2,
+			status:  503,
+			details: detailsFailed,
+		},
+		{
+			name:     "a trap where a context is made, failing open",
+			module:   loadable().give("proxy_on_context_create", "ii", "", unreachable),
+			failOpen: true,
+			times:    2,
+		},
+		{
+			name:    "a trap in the response",
+			module:  loadable().give("proxy_on_response_headers", "iii", "i", unreachable),
+			reaches: true,
+			status:  503,
+			details: detailsFailed,
+		},
+		{
+			name:     "a trap in the response, failing open",
+			module:   loadable().give("proxy_on_response_headers", "iii", "i", unreachable),
+			failOpen: true,
+			reaches:  true,
+			status:   503,
+			details:  detailsFailed,
+		},
+		{
+			name:     "after a trap in the response, failing open",
+			module:   loadable().give("proxy_on_response_headers", "iii", "i", unreachable),
+			failOpen: true,
+			times:    2,
+		},
+		{
+			name:    "a trap where a stream is made",
+			module:  loadable().give("proxy_on_context_create", "ii", "", trapsForStreams...),
+			status:  503,
+			details: detailsFailed,
+		},
+		{
+			name:     "a trap where a stream is made, failing open",
+			module:   loadable().give("proxy_on_context_create", "ii", "", trapsForStreams...),
+			failOpen: true,
+			status:   503,
+			details:  detailsFailed,
+		},
 	}
-	for kind, what := range map[string]string{"long": "a byte too long", "short": "a byte too short", "many": "of 1,025 entries", "huge": "larger than 1 MiB", "counted": "with a count that does not fit"} {
+	for kind, what := range map[string]string{
+		"long":    "a byte too long",
+		"short":   "a byte too short",
+		"many":    "of 1,025 entries",
+		"huge":    "larger than 1 MiB",
+		"counted": "with a count that does not fit",
+	} {
 		all = append(all, behaviour{
-			name: "the headers of a reply are a buffer " + what, script: "request: reply 403 " + kind + " x-a=1; pause\nresponse: add response from callback",
+			name:   "the headers of a reply are a buffer " + what,
+			script: "request: reply 403 " + kind + " x-a=1; pause\nresponse: add response from callback",
 			said:   []string{"request: reply 403 " + kind + " x-a=1 = 0", "response: add response from callback = 0"},
 			status: 403, details: "some_details", headers: map[string]string{"x-a": absent, "x-1": absent, "x-huge": absent, "from": "callback"},
 		})
@@ -320,7 +442,10 @@ func behaviours(t *testing.T) []behaviour {
 		b.name = "headers that are joined, in a " + what
 		b.script = what + ": get " + what + " none"
 		b.said = []string{what + ": get " + what + ` none = 1 untouched "" allocations=0`}
-		for _, name := range slices.Concat(slices.Sorted(maps.Keys(inline)), []string{"x-a", "cookie", "set-cookie", "timing-allow-origin", "sec-fetch-site", "www-authenticate"}) {
+		for _, name := range slices.Concat(
+			slices.Sorted(maps.Keys(inline)),
+			[]string{"x-a", "cookie", "set-cookie", "timing-allow-origin", "sec-fetch-site", "www-authenticate"},
+		) {
 			if strings.HasPrefix(name, ":") || name == "x-forwarded-proto" {
 				continue // without them there is no route
 			}
@@ -329,7 +454,9 @@ func behaviours(t *testing.T) []behaviour {
 			if inline[name]&kind != 0 {
 				got = `size 3 "1,2"`
 			}
-			for _, call := range []string{"remove %s %s = 0", "add %s %s 1 = 0", "add %s %s 2 = 0", "get %s %s = 0 " + got + " allocations=1", "remove %s %s = 0"} {
+			for _, call := range []string{
+				"remove %s %s = 0", "add %s %s 1 = 0", "add %s %s 2 = 0", "get %s %s = 0 " + got + " allocations=1", "remove %s %s = 0",
+			} {
 				b.said = append(b.said, what+": "+fmt.Sprintf(call, what, name))
 			}
 		}
@@ -370,7 +497,10 @@ func replies() (all []behaviour) {
 		m.bytesAt(120, []byte("content-typecontent-length"))
 		m.give("proxy_on_request_headers", "iii", "i", code(send(418), put(1))...)
 		say := func(name, size int) []byte {
-			return code(put(2), put(name), put(size), put(8), put(12), invoke(get), []byte{drop}, put(int(LogInfo)), load(8), load(12), invoke(log), []byte{drop})
+			return code(
+				put(2), put(name), put(size), put(8), put(12), invoke(get), []byte{drop}, put(int(LogInfo)), load(8), load(12), invoke(log),
+				[]byte{drop},
+			)
 		}
 		answer := code(say(120, 12), say(132, 14), put(0))
 		if again {
@@ -404,7 +534,15 @@ func allocations() (all []behaviour) {
 	} {
 		m := answering("env", "proxy_get_header_map_value", "iiiii", code(put(0), put(32), put(7), put(8), put(12)), 12)
 		m.bytesAt(32, []byte(":method")) // GET
-		all = append(all, behaviour{name: c.name, module: m.give("proxy_abi_version_0_2_1", "", "").give(c.export, "i", "i", c.body...), status: c.status, details: "answer"})
+		all = append(
+			all,
+			behaviour{
+				name:    c.name,
+				module:  m.give("proxy_abi_version_0_2_1", "", "").give(c.export, "i", "i", c.body...),
+				status:  c.status,
+				details: "answer",
+			},
+		)
 	}
 	both := answering("env", "proxy_get_header_map_value", "iiiii", code(put(0), put(32), put(7), put(8), put(12)), 12)
 	both.bytesAt(32, []byte(":method"))
@@ -441,7 +579,16 @@ func wasi() (all []behaviour) {
 	} {
 		m := answering(wasi_snapshot_preview1.ModuleName, c.name, c.params, c.arguments, 2048)
 		m.bytesAt(2048, []byte{7, 0, 0, 0})
-		all = append(all, behaviour{name: fmt.Sprintf("%s answers %d", c.name, c.answer), module: m.base(1024), in: c.in, status: 400 + c.answer, details: "answer"})
+		all = append(
+			all,
+			behaviour{
+				name:    fmt.Sprintf("%s answers %d", c.name, c.answer),
+				module:  m.base(1024),
+				in:      c.in,
+				status:  400 + c.answer,
+				details: "answer",
+			},
+		)
 	}
 	return all
 }

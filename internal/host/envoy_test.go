@@ -124,7 +124,10 @@ func startEnvoy(t *testing.T, rows []behaviour) *inEnvoy {
 		}
 		listeners = append(listeners, envoytest.Listener{Name: fmt.Sprint(i), Front: asFilter(t, fmt.Sprintf("row-%d", i), vm, path, b, more)})
 	}
-	e.Server = envoytest.Start(t, envoytest.Bootstrap{Listeners: listeners, Upstream: upstream.Listener.Addr().String()}, envoy.Options{Arguments: []string{"--component-log-level", "wasm:info"}})
+	e.Server = envoytest.Start(
+		t, envoytest.Bootstrap{Listeners: listeners, Upstream: upstream.Listener.Addr().String()},
+		envoy.Options{Arguments: []string{"--component-log-level", "wasm:info"}},
+	)
 	return e
 }
 
@@ -138,10 +141,22 @@ func asFilter(t *testing.T, name, vm, path string, b behaviour, more object) str
 	}
 	config := object{
 		"name": name, "configuration": text(b.script),
-		"vm_config": object{"vm_id": vm, "runtime": "envoy.wasm.runtime.v8", "code": object{"local": object{"filename": path}}, "configuration": text(b.vmConfiguration)},
+		"vm_config": object{
+			"vm_id":         vm,
+			"runtime":       "envoy.wasm.runtime.v8",
+			"code":          object{"local": object{"filename": path}},
+			"configuration": text(b.vmConfiguration),
+		},
 	}
 	maps.Copy(config, more)
-	filters, err := json.Marshal([]any{object{"name": "guest", "typed_config": object{"@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm", "config": config}}})
+	filters, err := json.Marshal(
+		[]any{
+			object{
+				"name":         "guest",
+				"typed_config": object{"@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm", "config": config},
+			},
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +251,8 @@ func TestLoadingInEnvoy(t *testing.T) {
 		}
 		name := fmt.Sprint(len(rows))
 		listeners = append(listeners, envoytest.Listener{
-			Name: name, Front: asFilter(t, name, name, path, behaviour{script: "text"}, nil), Routes: `[{match: {prefix: /}, direct_response: {status: 200}}]`,
+			Name: name, Front: asFilter(t, name, name, path, behaviour{script: "text"}, nil),
+			Routes: `[{match: {prefix: /}, direct_response: {status: 200}}]`,
 		})
 		rows = append(rows, l)
 	}
@@ -298,8 +314,11 @@ func TestFailurePoliciesOfEnvoy(t *testing.T) {
 	var listeners []envoytest.Listener
 	for _, policy := range policies {
 		listeners = append(listeners, envoytest.Listener{
-			Name:  policy,
-			Front: asFilter(t, policy, policy, path, behaviour{}, object{"failure_policy": policy, "reload_config": object{"backoff": object{"base_interval": "0.1s"}}}),
+			Name: policy,
+			Front: asFilter(
+				t, policy, policy, path, behaviour{},
+				object{"failure_policy": policy, "reload_config": object{"backoff": object{"base_interval": "0.1s"}}},
+			),
 		})
 	}
 	arrived, release := make(chan struct{}), make(chan struct{})

@@ -53,7 +53,8 @@ func FuzzHeaderMap(f *testing.F) {
 			if !slices.Equal(h.pairs, want) {
 				t.Fatalf("after %q: %q, want %q", step, h.pairs, want)
 			}
-			if got, ok := h.Get(lower); ok != slices.ContainsFunc(want, func(e [2]string) bool { return e[0] == lower }) || ok && got != h.Values(lower)[0] {
+			if got, ok := h.Get(lower); ok != slices.ContainsFunc(want, func(e [2]string) bool { return e[0] == lower }) || ok &&
+				got != h.Values(lower)[0] {
 				t.Fatalf("Get(%q) is %q, %v", lower, got, ok)
 			}
 		}
@@ -62,7 +63,10 @@ func FuzzHeaderMap(f *testing.F) {
 		}
 		// What is read of any bytes is what they say: put together again, they are
 		// the same.
-		if got := parsePairs(text); got.Len() > 0 && got.Len() == int(text[0]) && string(appendPairs(nil, got)) != strings.ToLower(string(text)) && !slices.ContainsFunc(text, func(c byte) bool { return c >= 'A' && c <= 'Z' || c >= 0x80 }) {
+		if got := parsePairs(text); got.Len() > 0 && got.Len() == int(text[0]) &&
+			string(appendPairs(nil, got)) != strings.ToLower(string(text)) && !slices.ContainsFunc(
+			text, func(c byte) bool { return c >= 'A' && c <= 'Z' || c >= 0x80 },
+		) {
 			t.Fatalf("%q was read as %q", text, got.pairs)
 		}
 	})

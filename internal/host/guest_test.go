@@ -104,12 +104,16 @@ func exchange(p *Plugin, request [][2]string, answer ...[2]string) Response {
 	return p.Exchange(NewHeaderMap(request...), func(*HeaderMap) *HeaderMap { return response(answer...) })
 }
 
-var simple = [][2]string{{":method", "GET"}, {":path", "/"}, {"x-empty", ""}, {"x-two", "1"}, {"x-two", "2"}, {"Origin", "a"}, {"origin", "b"}}
+var simple = [][2]string{
+	{":method", "GET"}, {":path", "/"}, {"x-empty", ""}, {"x-two", "1"}, {"x-two", "2"}, {"Origin", "a"}, {"origin", "b"},
+}
 
 // TestOrderOfStreams has two of them at once, of which one is reset before there is a
 // response.
 func TestOrderOfStreams(t *testing.T) {
-	p, r := newGuest(t, "request: level\nresponse: level\ndone: level\nlog: get request :path; get response :status\ndelete: get request :path")
+	p, r := newGuest(
+		t, "request: level\nresponse: level\ndone: level\nlog: get request :path; get response :status\ndelete: get request :path",
+	)
 	one, two := p.NewStream(), p.NewStream()
 	one.OnRequestHeaders(NewHeaderMap(simple...), true)
 	two.OnRequestHeaders(NewHeaderMap(simple...), true)
@@ -118,8 +122,10 @@ func TestOrderOfStreams(t *testing.T) {
 	two.OnDone() // reset early: no response
 	expect(t, r,
 		"request 2: level = 0 2", "request 3: level = 0 2", "response 2: level = 0 2",
-		`log 2: get request :path = 0 size 1 "/" allocations=1`, `log 2: get response :status = 0 size 3 "200" allocations=1`, "done 2: level = 0 2", `delete 2: get request :path = 2 untouched "" allocations=0`,
-		`log 3: get request :path = 0 size 1 "/" allocations=1`, `log 3: get response :status = 2 untouched "" allocations=0`, "done 3: level = 0 2", `delete 3: get request :path = 2 untouched "" allocations=0`,
+		`log 2: get request :path = 0 size 1 "/" allocations=1`, `log 2: get response :status = 0 size 3 "200" allocations=1`,
+		"done 2: level = 0 2", `delete 2: get request :path = 2 untouched "" allocations=0`,
+		`log 3: get request :path = 0 size 1 "/" allocations=1`, `log 3: get response :status = 2 untouched "" allocations=0`,
+		"done 3: level = 0 2", `delete 3: get request :path = 2 untouched "" allocations=0`,
 	)
 }
 
@@ -179,7 +185,9 @@ func TestWorkersKeepApart(t *testing.T) {
 }
 
 func TestHostCallsAndAllocationsAreCounted(t *testing.T) {
-	p, _ := newGuest(t, "request: get request :path; get request x-none; get request x-empty", func(c *VMConfig) { c.LogLevel = LogError.Always })
+	p, _ := newGuest(
+		t, "request: get request :path; get request x-none; get request x-empty", func(c *VMConfig) { c.LogLevel = LogError.Always },
+	)
 	calls, allocations := p.VM().HostCalls(), p.VM().AllocatorCalls()
 	exchange(p, simple)
 	if got := p.VM().HostCalls() - calls; got != 6 { // three questions, three lines

@@ -123,7 +123,8 @@ func zeros(f int, params string, result bool) (b []byte) {
 
 // initializing are modules that call each function while they initialize.
 func initializing(t *testing.T) (all []loading) {
-	initialize := "proxy_log args_get args_sizes_get clock_time_get environ_get environ_sizes_get fd_fdstat_get fd_fdstat_set_flags fd_prestat_dir_name fd_prestat_get fd_write random_get"
+	initialize := "proxy_log args_get args_sizes_get clock_time_get environ_get environ_sizes_get fd_fdstat_get " +
+		"fd_fdstat_set_flags fd_prestat_dir_name fd_prestat_get fd_write random_get"
 	never := " fd_read fd_close fd_seek path_open sched_yield proc_exit "
 	for module, named := range functions(t) {
 		for name, params := range named {
@@ -136,7 +137,12 @@ func initializing(t *testing.T) (all []loading) {
 			m.base(1024).give("_initialize", "", "", zeros(f, params, results != "")...)
 			wasi := module == wasi_snapshot_preview1.ModuleName
 			for _, profile := range []Profile{Envoy133, Envoy139} {
-				l := loading{name: fmt.Sprintf("%s while the module initializes, %s", name, profile), module: m.bytes(), want: name + " must not be called", in: func(p Profile) bool { return p == profile }}
+				l := loading{
+					name:   fmt.Sprintf("%s while the module initializes, %s", name, profile),
+					module: m.bytes(),
+					want:   name + " must not be called",
+					in:     func(p Profile) bool { return p == profile },
+				}
 				switch {
 				case wasi && profile == Envoy133 && !slices.Contains(strings.Fields(initialize+" poll_oneoff"+never), name):
 					l.want = "which Envoy 1.33 to 1.38 does not have"
@@ -348,13 +354,15 @@ func TestFailing(t *testing.T) {
 		if got := exchange(broken, simple); !got.Forwarded {
 			t.Fatalf("%+v", got)
 		}
-		if _, reply := early.OnRequestHeaders(NewHeaderMap([2]string{"x", ""}), true); reply == nil || reply.Status != 503 || reply.Details != detailsFailed {
+		if _, reply := early.OnRequestHeaders(NewHeaderMap([2]string{"x", ""}), true); reply == nil || reply.Status != 503 ||
+			reply.Details != detailsFailed {
 			t.Errorf("open %v: the stream that trapped gets %+v", open, reply)
 		}
 		if vm.Failed() == nil {
 			t.Fatal("the module did not trap")
 		}
-		if _, reply := earlyBeside.OnRequestHeaders(NewHeaderMap(simple...), true); reply == nil || reply.Status != 503 || reply.Details != detailsFailed {
+		if _, reply := earlyBeside.OnRequestHeaders(NewHeaderMap(simple...), true); reply == nil || reply.Status != 503 ||
+			reply.Details != detailsFailed {
 			t.Errorf("open %v: an open stream of the plugin beside it gets %+v", !open, reply)
 		}
 		for plugin, open := range map[*Plugin]bool{broken: open, beside: !open} {

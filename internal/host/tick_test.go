@@ -31,7 +31,10 @@ func TestTicks(t *testing.T) {
 	expect(t, r, "request 2: tick 250 = 0") // the period is the plugin's, whichever context asks
 	expectPeriods(250 * time.Millisecond)
 	p.Tick()
-	expect(t, r, "tick 1: level = 0 2", `tick 1: get request :path = 2 untouched "" allocations=0`, `tick 1: get response :status = 2 untouched "" allocations=0`)
+	expect(
+		t, r, "tick 1: level = 0 2", `tick 1: get request :path = 2 untouched "" allocations=0`,
+		`tick 1: get response :status = 2 untouched "" allocations=0`,
+	)
 	s.OnDone()
 
 	// Plugins of one VM tick apart, until they end.

@@ -70,8 +70,16 @@ func TestPlaces(t *testing.T) {
 	indented := strings.ReplaceAll(json, "\n", "\n      ")
 	for _, file := range []struct{ name, text string }{
 		{"JSON", json},
-		{"JSON as a WasmPlugin's flow mapping", "kind: WasmPlugin\napiVersion: x\nspec:\n  pluginConfig:\n   " + strings.ReplaceAll(json, "\n", "\n   ")},
-		{"JSON in a block scalar", "x:\n- typed_config:\n    \"@type\": envoy.extensions.filters.http.wasm.v3.Wasm\n    config:\n     configuration:\n      \"@type\": type.googleapis.com/google.protobuf.StringValue\n      value: |\n\n       " + strings.ReplaceAll(indented, "\n", "\n ")},
+		{
+			"JSON as a WasmPlugin's flow mapping",
+			"kind: WasmPlugin\napiVersion: x\nspec:\n  pluginConfig:\n   " + strings.ReplaceAll(json, "\n", "\n   "),
+		},
+		{
+			"JSON in a block scalar",
+			"x:\n- typed_config:\n    \"@type\": envoy.extensions.filters.http.wasm.v3.Wasm\n    config:\n     configuration:\n" +
+				"      \"@type\": type.googleapis.com/google.protobuf.StringValue\n      value: |\n\n       " +
+				strings.ReplaceAll(indented, "\n", "\n "),
+		},
 	} {
 		t.Run(file.name, func(t *testing.T) {
 			lines := strings.Split(file.text, "\n")
@@ -114,8 +122,14 @@ func TestPlaces(t *testing.T) {
 func TestYAMLBecomesTheJSONThatTheProxyGets(t *testing.T) {
 	for _, c := range []struct{ yaml, json string }{
 		{"allow_origins: [a]\nx: yes\ny: 'yes'\nz: Off\nv: On\nw: no", `{"allow_origins":["a"],"x":true,"y":"yes","z":false,"v":true,"w":false}`},
-		{"allow_origins: [a]\nn: 600\no: 0600\nx: 0x10\nu: 1_000\nf: 6e2\ng: 1.5", `{"allow_origins":["a"],"n":600,"o":384,"x":16,"u":1000,"f":600,"g":1.5}`},
-		{"allow_origins: [a]\nt: 2026-11-23\nnothing: ~\ni: .inf\ns: \"600\"", `{"allow_origins":["a"],"t":"2026-11-23","nothing":null,"i":".inf","s":"600"}`},
+		{
+			"allow_origins: [a]\nn: 600\no: 0600\nx: 0x10\nu: 1_000\nf: 6e2\ng: 1.5",
+			`{"allow_origins":["a"],"n":600,"o":384,"x":16,"u":1000,"f":600,"g":1.5}`,
+		},
+		{
+			"allow_origins: [a]\nt: 2026-11-23\nnothing: ~\ni: .inf\ns: \"600\"",
+			`{"allow_origins":["a"],"t":"2026-11-23","nothing":null,"i":".inf","s":"600"}`,
+		},
 		{"a: &x [1]\nallow_origins: *x\nallow_origins: [2]", `{"a":[1],"allow_origins":[1],"allow_origins":[2]}`},
 		{"allow_origins: [\"\\u00e9\\n<>&\"]", "{\"allow_origins\":[\"é\\n\\u003c\\u003e\\u0026\"]}"},
 	} {
@@ -131,7 +145,12 @@ func TestYAMLBecomesTheJSONThatTheProxyGets(t *testing.T) {
 }
 
 func FuzzCheck(f *testing.F) {
-	for _, seed := range []string{"{}", `{"allow_origins":["*"]}`, "a: [", "kind: WasmPlugin\nspec: {pluginConfig: {a: b}}", "- &a [*a]", "? [a]\n: b"} {
+	for _, seed := range []string{
+		"{}", `{"allow_origins":["*"]}`,
+		"a: [",
+		"kind: WasmPlugin\nspec: {pluginConfig: {a: b}}", "- &a [*a]",
+		"? [a]\n: b",
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -147,10 +166,12 @@ func FuzzCheck(f *testing.F) {
 // sees every JSON and YAML file of a repository.
 func TestWhatIsOurs(t *testing.T) {
 	plugin := func(configuration string) string {
-		return "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: theirs}\nspec:\n  url: oci://a/b\n  pluginConfig: " + configuration + "\n"
+		return "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: theirs}\nspec:\n  url: oci://a/b\n" +
+			"  pluginConfig: " + configuration + "\n"
 	}
 	filter := func(configuration string) string {
-		return "static_resources:\n  listeners:\n  - filters:\n    - name: theirs\n      typed_config:\n        \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n" +
+		return "static_resources:\n  listeners:\n  - filters:\n    - name: theirs\n      typed_config:\n" +
+			"        \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n" +
 			"        config: {configuration: {\"@type\": type.googleapis.com/google.protobuf.StringValue, value: '" + configuration + "'}}\n"
 	}
 	for _, c := range []struct {
@@ -187,7 +208,8 @@ func TestWhatIsOurs(t *testing.T) {
 		})
 	}
 	for _, text := range []string{plugin("{alow_origin: []}"), filter(`{"alow_origin": []}`)} {
-		if findings := Check("f", []byte(text), false, "theirs"); Count(findings, Error) == 0 || findings[0].Code != config.UnknownKey && findings[0].Code != config.Missing {
+		if findings := Check("f", []byte(text), false, "theirs"); Count(findings, Error) == 0 || findings[0].Code != config.UnknownKey &&
+			findings[0].Code != config.Missing {
 			t.Errorf("named on the command line: %+v", findings)
 		}
 	}
@@ -204,7 +226,11 @@ func TestBounds(t *testing.T) {
 		{"aliases anywhere", bomb + "kind: X\napiVersion: allow_origin\n", "holds more than 1000000 values"},
 		{"brackets", "allow_origins: " + strings.Repeat("[", 100_000), "nested deeper than 1000 levels"},
 		{"brackets in JSON", `{"allow_origins": ` + strings.Repeat("[", 100_000), "nested deeper than 1000 levels"},
-		{"brackets in a value", "kind: WasmPlugin\nspec: {pluginConfig: '{\"allow_origins\": " + strings.Repeat("[", 100_000) + "'}", "nested deeper than 1000 levels"},
+		{
+			"brackets in a value",
+			"kind: WasmPlugin\nspec: {pluginConfig: '{\"allow_origins\": " + strings.Repeat("[", 100_000) + "'}",
+			"nested deeper than 1000 levels",
+		},
 		{"dashes", "allow_origins:\n" + strings.Repeat("- ", 100_000) + "x\n", "exceeded max depth"},
 		{"a document in itself", "allow_origins: &a [*a]\n", "nested deeper than 1000 levels, or in itself"},
 		{"a large file", "allow_origins: [a]\n" + strings.Repeat("#", document.MaxFile), "and more than 8388608 are not read"},
@@ -223,12 +249,15 @@ func TestBounds(t *testing.T) {
 }
 
 func TestMergeKeys(t *testing.T) {
-	found, err := Find([]byte("base: &base {allow_methods: PUT, max_age: 1, allow_origins: [https://x.example]}\nmore: &more {debug: true, max_age: 2}\n" +
-		"allow_origins: [https://a.example]\n<<: [*base, *more]\nmax_age: 3\n"))
+	found, err := Find(
+		[]byte("base: &base {allow_methods: PUT, max_age: 1, allow_origins: [https://x.example]}\nmore: &more {debug: true, max_age: 2}\n" +
+			"allow_origins: [https://a.example]\n<<: [*base, *more]\nmax_age: 3\n"),
+	)
 	if err != nil || len(found) != 1 {
 		t.Fatalf("%d found, %v", len(found), err)
 	}
-	if got, want := string(found[0].JSON), `{"base":{"allow_methods":"PUT","max_age":1,"allow_origins":["https://x.example"]},"more":{"debug":true,"max_age":2},`+
+	if got, want := string(found[0].JSON), `{"base":{"allow_methods":"PUT","max_age":1,`+
+		`"allow_origins":["https://x.example"]},"more":{"debug":true,"max_age":2},`+
 		`"allow_origins":["https://a.example"],"max_age":3,"allow_methods":"PUT","debug":true}`; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
@@ -240,17 +269,30 @@ func TestMergeKeys(t *testing.T) {
 }
 
 func TestATemplateIsToBeRenderedFirst(t *testing.T) {
-	findings := Check("f", []byte("kind: WasmPlugin\nspec:\n  pluginConfig:\n    allow_origins: {{ .Values.origins | toJson }}\n    {{- if .Values.debug }}\n    debug: true\n    {{- end }}\n"), false)
-	if len(findings) != 1 || findings[0].Severity != Error || !strings.Contains(findings[0].Reason, "is a template and not YAML yet: render it first, for example with helm template") {
+	findings := Check(
+		"f",
+		[]byte(
+			"kind: WasmPlugin\nspec:\n  pluginConfig:\n    allow_origins: {{ .Values.origins | toJson }}\n    {{- if .Values.debug }}\n"+
+				"    debug: true\n"+
+				"    {{- end }}\n",
+		),
+		false,
+	)
+	if len(findings) != 1 || findings[0].Severity != Error ||
+		!strings.Contains(findings[0].Reason, "is a template and not YAML yet: render it first, for example with helm template") {
 		t.Errorf("%+v", findings)
 	}
-	if findings := Check("f", []byte("kind: Deployment\nspec:\n  {{- if .Values.debug }}\n  a: b\n  {{- end }}\n"), false); len(findings) != 1 || findings[0].Severity != Note {
+	if findings := Check(
+		"f", []byte("kind: Deployment\nspec:\n  {{- if .Values.debug }}\n  a: b\n  {{- end }}\n"), false,
+	); len(findings) != 1 ||
+		findings[0].Severity != Note {
 		t.Errorf("a template of something else: %+v", findings)
 	}
 }
 
 func TestTheResourceAroundIsDecodedStrictly(t *testing.T) {
-	const plugin = "apiVersion: extensions.%s/v1alpha1\nkind: WasmPlugin\nmetadata: {name: cors}\nspec:\n  url: oci://a/b\n  %s\n  %s: {allow_origins: [https://a.example]}\n"
+	const plugin = "apiVersion: extensions.%s/v1alpha1\nkind: WasmPlugin\nmetadata: {name: cors}\nspec:\n  url: oci://a/b\n  %s\n" +
+		"  %s: {allow_origins: [https://a.example]}\n"
 	for _, c := range []struct{ group, line, key, want string }{
 		{"istio.io", "phase: AUTHN", "pluginConfig", ""},
 		{"istio.io", "phase: AUTHNN", "pluginConfig", "AUTHNN"},

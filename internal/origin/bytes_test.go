@@ -45,7 +45,8 @@ func TestEveryByteOfAnOrigin(t *testing.T) {
 func TestHostsThatEndInANumber(t *testing.T) {
 	for host, want := range map[string]bool{
 		"a.0": true, "a.9": true, "a.09": true, "a.0x": true, "a.0x0": true, "a.0xa": true, "a.0xf": true, "a.0x9f": true, "0xa": true,
-		"a.0xg": false, "a.0x`": false, "a.0x/": false, "a.0x:": false, "a.xa": false, "a.9a": false, "a.a9": false, "a.": false, "a.0x9.": true, "a.9.": true, "": false, ".": false,
+		"a.0xg": false, "a.0x`": false, "a.0x/": false, "a.0x:": false, "a.xa": false, "a.9a": false, "a.a9": false, "a.": false, "a.0x9.": true,
+		"a.9.": true, "": false, ".": false,
 	} {
 		if got := endsInNumber(host); got != want {
 			t.Errorf("endsInNumber(%q) is %v", host, got)
@@ -56,23 +57,27 @@ func TestHostsThatEndInANumber(t *testing.T) {
 func TestNumbersOfAddresses(t *testing.T) {
 	for s, want := range map[string]bool{
 		"0.0.0.0": true, "255.255.255.255": true, "1.2.3.4": true, "256.0.0.0": false, "0.0.0.256": false, "1.2.3": false, "1.2.3.4.5": false,
-		"1.2.3.": false, ".1.2.3": false, "1..2.3": false, "01.2.3.4": false, "1.2.3.00": false, "1.2.3.0000": false, "1.2.3.999": false, "1.2.3.1000": false, "a.2.3.4": false, "1.2.3.x": false, "1.2.3.4x": false, "1.2.-3.4": false,
+		"1.2.3.": false, ".1.2.3": false, "1..2.3": false, "01.2.3.4": false, "1.2.3.00": false, "1.2.3.0000": false, "1.2.3.999": false,
+		"1.2.3.1000": false, "a.2.3.4": false, "1.2.3.x": false, "1.2.3.4x": false, "1.2.-3.4": false,
 	} {
 		if got := canonicalIPv4(s); got != want {
 			t.Errorf("canonicalIPv4(%q) is %v", s, got)
 		}
 	}
 	for s, want := range map[string]bool{
-		"::": true, "::1": true, "1::": true, "1:2:3:4:5:6:7:8": true, "1:2:3:4:5:6:7:0": true, "0:2:3:4:5:6:7:8": true, "1:2:3:4:5:6:7": false, "1:2:3:4:5:6:7:8:9": false, "1::2::3": false,
-		"ffff::": true, "fffff::": false, "g::": false, "f::9": true, "1:0:2:3:4:5:6:7": true, "1::2:3:4:5:6:7": false, "1:0:0:2:3:4:5:6": false, "1::2:3:4:5:6": true,
-		"::1.2.3.4": false, "::102:304": true, "1:": false, ":1": false, "": false, "::ffff:1.2.3.4": false, "00::": false, "A::": false,
+		"::": true, "::1": true, "1::": true, "1:2:3:4:5:6:7:8": true, "1:2:3:4:5:6:7:0": true, "0:2:3:4:5:6:7:8": true, "1:2:3:4:5:6:7": false,
+		"1:2:3:4:5:6:7:8:9": false, "1::2::3": false,
+		"ffff::": true, "fffff::": false, "g::": false, "f::9": true, "1:0:2:3:4:5:6:7": true, "1::2:3:4:5:6:7": false, "1:0:0:2:3:4:5:6": false,
+		"1::2:3:4:5:6": true,
+		"::1.2.3.4":    false, "::102:304": true, "1:": false, ":1": false, "": false, "::ffff:1.2.3.4": false, "00::": false, "A::": false,
 	} {
 		if got := canonicalIPv6(s); got != want {
 			t.Errorf("canonicalIPv6(%q) is %v", s, got)
 		}
 	}
 	for s, want := range map[string]string{
-		"::1.2.3.4": "::102:304", "1:2:3:4:5:6:1.2.3.4": "1:2:3:4:5:6:102:304", "0:0:0:0:0:0:0:0": "::", "1:0:0:2:0:0:0:3": "1:0:0:2::3", "1:0:0:2:0:0:3:4": "1::2:0:0:3:4", "0:0:1::": "0:0:1::",
+		"::1.2.3.4": "::102:304", "1:2:3:4:5:6:1.2.3.4": "1:2:3:4:5:6:102:304", "0:0:0:0:0:0:0:0": "::", "1:0:0:2:0:0:0:3": "1:0:0:2::3",
+		"1:0:0:2:0:0:3:4": "1::2:0:0:3:4", "0:0:1::": "0:0:1::",
 	} {
 		pieces, ok := parseIPv6(s)
 		if got := string(appendIPv6(nil, pieces)); !ok || got != want {
@@ -103,7 +108,8 @@ func TestIsComparesEveryLetter(t *testing.T) {
 			}
 		}
 	}
-	if !o.Is("HTTPS", "SHOP.EXAMPLE:443") || o.Is("https", "shop.example:444") || o.Is("https", "shop.example:") || o.Is("https", "shop.example:x") {
+	if !o.Is("HTTPS", "SHOP.EXAMPLE:443") || o.Is("https", "shop.example:444") || o.Is("https", "shop.example:") ||
+		o.Is("https", "shop.example:x") {
 		t.Error("ports and cases")
 	}
 	if z := (Origin{Scheme: "z", Host: "z[.a@"}); !z.Is("Z", "Z[.A@") || z.Is("z", "z{.a@") || z.Is("z", "z[.a`") {
@@ -112,7 +118,14 @@ func TestIsComparesEveryLetter(t *testing.T) {
 }
 
 func TestSplittingPorts(t *testing.T) {
-	for s, want := range map[string][2]string{"a:1": {"a", "1"}, "a": {"a", ""}, "[::1]": {"[::1]", ""}, "[::1]:2": {"[::1]", "2"}, "a:": {"a", ""}, ":1": {"", "1"}} {
+	for s, want := range map[string][2]string{
+		"a:1":     {"a", "1"},
+		"a":       {"a", ""},
+		"[::1]":   {"[::1]", ""},
+		"[::1]:2": {"[::1]", "2"},
+		"a:":      {"a", ""},
+		":1":      {"", "1"},
+	} {
 		host, port, has := SplitPort(s)
 		if host != want[0] || port != want[1] || has != (s != "a" && s != "[::1]") {
 			t.Errorf("%q is %q and %q, %v", s, host, port, has)

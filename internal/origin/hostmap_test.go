@@ -100,7 +100,12 @@ func TestHostMapAgreesWithAList(t *testing.T) {
 	}
 	scheme := rapid.SampledFrom([]string{"", "a", "b"})
 	host := rapid.Custom(func(t *rapid.T) string {
-		return strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"", "a", "b", "ab", "ba", "com", "example", "examples", "an-example", strings.Repeat("l", 30)}), 1, 5).Draw(t, "labels"), ".")
+		return strings.Join(
+			rapid.SliceOfN(
+				rapid.SampledFrom([]string{"", "a", "b", "ab", "ba", "com", "example", "examples", "an-example", strings.Repeat("l", 30)}), 1, 5,
+			).Draw(t, "labels"),
+			".",
+		)
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		var hosts HostMap
@@ -122,7 +127,8 @@ func TestHostMapAgreesWithAList(t *testing.T) {
 			s, h := scheme.Draw(t, "scheme searched"), host.Draw(t, "host searched")
 			var want []entry
 			for _, e := range entries {
-				if e.scheme == s && (!e.below && e.host == h || e.below && strings.HasSuffix(h, "."+e.host) && h != "."+e.host) && !slices.Contains(want, e) {
+				if e.scheme == s && (!e.below && e.host == h || e.below && strings.HasSuffix(h, "."+e.host) && h != "."+e.host) &&
+					!slices.Contains(want, e) {
 					want = append(want, e)
 				}
 			}
@@ -149,7 +155,14 @@ func TestNamesOfEveryLengthAreFoundBelow(t *testing.T) {
 		var hosts HostMap
 		name := strings.Repeat("n", n)
 		hosts.Index("https", name, true)
-		for host, want := range map[string][]int{"a." + name: {0}, "a.b." + name: {0}, name: nil, "a.n" + name: nil, "a." + name[1:]: nil, "a.m" + name[1:]: nil} {
+		for host, want := range map[string][]int{
+			"a." + name:      {0},
+			"a.b." + name:    {0},
+			name:             nil,
+			"a.n" + name:     nil,
+			"a." + name[1:]:  nil,
+			"a.m" + name[1:]: nil,
+		} {
 			if got := found(&hosts, "https", host); !slices.Equal(got, want) {
 				t.Errorf("below a name of %d bytes: %d for %q, want %d", n, got, host, want)
 			}

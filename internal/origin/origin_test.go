@@ -67,15 +67,20 @@ func TestParse(t *testing.T) {
 				"app://My_App~1!": {"app", "my_app~1!", 0}, "app://%C3%BC": {"app", "%c3%bc", 0}, "APP://A$&'()+;=%b": {"app", "a$&'()+;=%b", 0},
 			},
 			rejects: []string{
-				"app://a,b", "app://,", "qrc://,qrc://", "app://*", "app://*.a", "app://a*", "app://a b", "app://a@b", "app://a:b", "app://a:b:1", "app://a?b", "app://a#b", "app://a\\b", "app:///", "qrc:///a",
-				"app://<a>", "app://a^b", "app://a|b", "app://a\"b", "app://a`b", "app://{a}", "app://a]", "app://[a]", "app://[::1", "app://[::01]", "app://ü", "app://a\x00", "app://a\x7f", "app://a\r\nb", "app:", "app:/", "app:a", "app",
+				"app://a,b", "app://,", "qrc://,qrc://", "app://*", "app://*.a", "app://a*", "app://a b", "app://a@b", "app://a:b", "app://a:b:1",
+				"app://a?b", "app://a#b", "app://a\\b", "app:///", "qrc:///a",
+				"app://<a>", "app://a^b", "app://a|b", "app://a\"b", "app://a`b", "app://{a}", "app://a]", "app://[a]", "app://[::1", "app://[::01]",
+				"app://ü", "app://a\x00", "app://a\x7f", "app://a\r\nb", "app:", "app:/", "app:a", "app",
 				"app://:80", "qrc://:1", "app://:",
 			},
 		},
 		{
 			name:    "files, which all have one",
 			accepts: map[string]Origin{"file://": {"file", "", 0}, "FILE://": {"file", "", 0}, "files://a": {"files", "a", 0}},
-			rejects: []string{"file:", "file:///", "file:///a.html", "file://localhost", "file://.", "file://[::1]", "file://*", "file://:80", "file://, null", "file://,file://"},
+			rejects: []string{
+				"file:", "file:///", "file:///a.html", "file://localhost", "file://.", "file://[::1]", "file://*", "file://:80", "file://, null",
+				"file://,file://",
+			},
 		},
 		{
 			name: "upper case is lowered",
@@ -93,8 +98,11 @@ func TestParse(t *testing.T) {
 			},
 		},
 		{
-			name:    "no tuple origin",
-			rejects: []string{"", "null", "NULL", "*", "example.com", "//example.com", "https:example.com", "https:/example.com", "https", "https:", "https://", "https:///", "about:blank", "data:text/html,x", "blob:https://example.com"},
+			name: "no tuple origin",
+			rejects: []string{
+				"", "null", "NULL", "*", "example.com", "//example.com", "https:example.com", "https:/example.com", "https", "https:", "https://",
+				"https:///", "about:blank", "data:text/html,x", "blob:https://example.com",
+			},
 		},
 		{
 			// An intermediary may join two header lines; a page can not.
@@ -117,20 +125,25 @@ func TestParse(t *testing.T) {
 			rejects: []string{
 				" https://example.com", "https://example.com ", "https://exam ple.com", "\thttps://example.com", "https://example.com\t",
 				"https://example.com\r\n", "https://example.com\r\nset-cookie: a=b", "https://example.com\n", "https://example.com\x00", "\x00",
-				"https://example.com\x00.evil.example", "https://exa\x7fmple.com", "https://example.com\x1f", "https://example.com:80 ", "https://\u200bexample.com",
+				"https://example.com\x00.evil.example", "https://exa\x7fmple.com", "https://example.com\x1f", "https://example.com:80 ",
+				"https://\u200bexample.com",
 			},
 		},
 		{
 			// Chromium sends the Unicode host of no page; a look-alike must not
 			// pass for its ASCII form.
-			name:    "letters beyond ASCII and escapes",
-			rejects: []string{"https://exämple.com", "https://example。com", "https://example\u2024com", "https://ⓔxample.com", "https://example.com\xff", "https://\xc3", "https://%65xample.com", "https://example%2ecom", "https://example.com%00"},
+			name: "letters beyond ASCII and escapes",
+			rejects: []string{
+				"https://exämple.com", "https://example。com", "https://example\u2024com", "https://ⓔxample.com", "https://example.com\xff",
+				"https://\xc3", "https://%65xample.com", "https://example%2ecom", "https://example.com%00",
+			},
 		},
 		{
 			name: "characters that no host name has",
 			rejects: []string{
 				"https://*.example.com", "https://*", "https://exam!ple.com", "https://exa$mple.com", "https://exa'mple.com", "https://(example).com",
-				"https://exa+mple.com", "https://exa=mple.com", "https://exa|mple.com", "https://exa~mple.com", "https://exa\"mple.com", "https://<example>.com", "https://exa^mple.com", "https://exa`mple.com", "https://{example}.com",
+				"https://exa+mple.com", "https://exa=mple.com", "https://exa|mple.com", "https://exa~mple.com", "https://exa\"mple.com",
+				"https://<example>.com", "https://exa^mple.com", "https://exa`mple.com", "https://{example}.com",
 			},
 		},
 		{
@@ -143,16 +156,26 @@ func TestParse(t *testing.T) {
 			name: "forms of IPv4 addresses that browsers never serialize",
 			rejects: []string{
 				"https://1.2.3", "https://1", "https://2130706433", "https://1.2.3.4.5", "https://01.2.3.4", "https://1.2.3.04", "https://1.2.3.256",
-				"https://0x7f.0.0.1", "https://0x7f000001", "https://127.1", "https://1.2.3.0x4", "https://example.1", "https://example.0x1", "https://1.2.3.0x", "https://00.0.0.0", "https://1..2.3", "https://.1.2.3.4", "https://999.1.1.1",
+				"https://0x7f.0.0.1", "https://0x7f000001", "https://127.1", "https://1.2.3.0x4", "https://example.1", "https://example.0x1",
+				"https://1.2.3.0x", "https://00.0.0.0", "https://1..2.3", "https://.1.2.3.4", "https://999.1.1.1",
 			},
-			accepts: map[string]Origin{"https://0.0.0.0": {"https", "0.0.0.0", 0}, "http://255.255.255.255": {"http", "255.255.255.255", 0}, "https://1.2.3.4g": {"https", "1.2.3.4g", 0}, "https://a.0xg": {"https", "a.0xg", 0}},
+			accepts: map[string]Origin{
+				"https://0.0.0.0":        {"https", "0.0.0.0", 0},
+				"http://255.255.255.255": {"http", "255.255.255.255", 0},
+				"https://1.2.3.4g":       {"https", "1.2.3.4g", 0},
+				"https://a.0xg":          {"https", "a.0xg", 0},
+			},
 		},
 		{
 			name: "IPv6 addresses that are not canonical, or none",
 			rejects: []string{
-				"https://::1", "https://[::1", "https://::1]", "https://[]", "https://[:]", "https://[:::]", "https://[1:2:3:4:5:6:7]", "https://[1:2:3:4:5:6:7:8:9]",
-				"https://[0:0:0:0:0:0:0:1]", "https://[::0:1]", "https://[2001:db8::0001]", "https://[2001:db8::1:0:0:0]", "https://[1:0:0:0:2::]", "https://[1:2:3:4:5:6:7::]", "https://[::2:3:4:5:6:7:8]",
-				"https://[::1.2.3.4]", "https://[::ffff:192.0.2.1]", "https://[fe80::1%eth0]", "https://[fe80::1%25eth0]", "https://[::g]", "https://[12345::]", "https://[1::2::3]", "https://[::1]x", "https://x[::1]", "https://[::1].example", "https://[v1.a]", "https://[[::1]]", "https://[::1]]",
+				"https://::1", "https://[::1", "https://::1]", "https://[]", "https://[:]", "https://[:::]", "https://[1:2:3:4:5:6:7]",
+				"https://[1:2:3:4:5:6:7:8:9]",
+				"https://[0:0:0:0:0:0:0:1]", "https://[::0:1]", "https://[2001:db8::0001]", "https://[2001:db8::1:0:0:0]", "https://[1:0:0:0:2::]",
+				"https://[1:2:3:4:5:6:7::]", "https://[::2:3:4:5:6:7:8]",
+				"https://[::1.2.3.4]", "https://[::ffff:192.0.2.1]", "https://[fe80::1%eth0]", "https://[fe80::1%25eth0]", "https://[::g]",
+				"https://[12345::]", "https://[1::2::3]", "https://[::1]x", "https://x[::1]", "https://[::1].example", "https://[v1.a]",
+				"https://[[::1]]", "https://[::1]]",
 			},
 			accepts: map[string]Origin{
 				"https://[::]":                  {"https", "[::]", 0},
@@ -170,8 +193,10 @@ func TestParse(t *testing.T) {
 				"https://a:9": {"https", "a", 9}, "https://a:65535": {"https", "a", 65535},
 			},
 			rejects: []string{
-				"https://a:", "https://a:0", "https://a:00", "https://a:080", "https://a:0443", "https://a:65536", "https://a:99999", "https://a:100000", "https://a:18446744073709551617",
-				"https://a:-1", "https://a:+80", "https://a:8o", "https://a:80:80", "https://a::80", "https://a:0x50", "https://a:*", "https://a:[80]", "https://:80", "https://a:８０",
+				"https://a:", "https://a:0", "https://a:00", "https://a:080", "https://a:0443", "https://a:65536", "https://a:99999",
+				"https://a:100000", "https://a:18446744073709551617",
+				"https://a:-1", "https://a:+80", "https://a:8o", "https://a:80:80", "https://a::80", "https://a:0x50", "https://a:*", "https://a:[80]",
+				"https://:80", "https://a:８０",
 			},
 		},
 	} {
@@ -230,7 +255,10 @@ func TestIs(t *testing.T) {
 		{
 			"default ports may be spelled out on either side", "https://example.com",
 			[]at{{"https", "example.com"}, {"https", "example.com:443"}, {"HTTPS", "EXAMPLE.com"}},
-			[]at{{"http", "example.com"}, {"https", "example.com:80"}, {"https", "example.com:8443"}, {"http", "example.com:443"}, {"", "example.com"}, {"https", ""}, {"", ""}},
+			[]at{
+				{"http", "example.com"}, {"https", "example.com:80"}, {"https", "example.com:8443"}, {"http", "example.com:443"},
+				{"", "example.com"}, {"https", ""}, {"", ""},
+			},
 		},
 		{
 			"a spelled-out port of the origin is the default port", "https://example.com:443",
@@ -240,7 +268,10 @@ func TestIs(t *testing.T) {
 		{
 			"other ports must be equal", "http://example.com:8080",
 			[]at{{"http", "example.com:8080"}},
-			[]at{{"http", "example.com"}, {"http", "example.com:80"}, {"http", "example.com:808"}, {"https", "example.com:8080"}, {"http", "example.com:08080"}},
+			[]at{
+				{"http", "example.com"}, {"http", "example.com:80"}, {"http", "example.com:808"}, {"https", "example.com:8080"},
+				{"http", "example.com:08080"},
+			},
 		},
 		{
 			"an IPv6 host keeps its brackets", "https://[2001:db8::1]",
@@ -250,7 +281,11 @@ func TestIs(t *testing.T) {
 		{
 			"hosts are equal as a whole", "https://example.com",
 			nil,
-			[]at{{"https", "www.example.com"}, {"https", "example.com."}, {"https", "example.co"}, {"https", "example.com:"}, {"https", "example.com:0"}, {"https", "example.com:65979"}, {"https", "user@example.com"}, {"https", "example.com, example.com"}, {"https,http", "example.com"}},
+			[]at{
+				{"https", "www.example.com"}, {"https", "example.com."}, {"https", "example.co"}, {"https", "example.com:"},
+				{"https", "example.com:0"}, {"https", "example.com:65979"}, {"https", "user@example.com"}, {"https", "example.com, example.com"},
+				{"https,http", "example.com"},
+			},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -301,7 +336,11 @@ func compareIPv6(t interface{ Fatalf(string, ...any) }, s string) {
 }
 
 func TestIPv6AgreesWithNetip(t *testing.T) {
-	for _, s := range []string{"", ":", "::", ":::", "1::", "::1", "1.2.3.4", "1.2.3.4::", "1::1.2.3.4::", "::1.2.3.4", "1:2:3:4:5:6:1.2.3.4", "1:2:3:4:5:6:7:1.2.3.4", "::ffff:1.2.3.4", "1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:", ":1:2:3:4:5:6:7", "::1:2:3:4:5:6:7:8", "1::2::3", "00001::", "::1.2.3", "::1.2.3.04"} {
+	for _, s := range []string{
+		"", ":", "::", ":::", "1::", "::1", "1.2.3.4", "1.2.3.4::", "1::1.2.3.4::", "::1.2.3.4", "1:2:3:4:5:6:1.2.3.4",
+		"1:2:3:4:5:6:7:1.2.3.4", "::ffff:1.2.3.4", "1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:", ":1:2:3:4:5:6:7", "::1:2:3:4:5:6:7:8", "1::2::3",
+		"00001::", "::1.2.3", "::1.2.3.04",
+	} {
 		compareIPv6(t, s)
 	}
 	rapid.Check(t, func(t *rapid.T) {
@@ -387,7 +426,9 @@ func TestPlainOriginsAreThoseOfAnyForm(t *testing.T) {
 		compare(t, "https://"+strings.Repeat("a", n-len("https://")))
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		part := rapid.SampledFrom([]string{".", "..", "a", "z", "0", "9", "-", "example", "com", "1", "A", "_", "~", ":", "/", "`", "{", "\x80", "\xae", "\xe1"})
+		part := rapid.SampledFrom(
+			[]string{".", "..", "a", "z", "0", "9", "-", "example", "com", "1", "A", "_", "~", ":", "/", "`", "{", "\x80", "\xae", "\xe1"},
+		)
 		compare(t, rapid.SampledFrom([]string{"https://", "http://", "ftp://", "httpx://", "https:/", "http:///"}).Draw(t, "scheme")+
 			strings.Join(rapid.SliceOfN(part, 1, 12).Draw(t, "parts"), ""))
 	})
@@ -403,7 +444,10 @@ func serialize(o Origin) string {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"https://example.com", "HTTP://A:80", "https://[::1]:8080", "https://1.2.3.4", "null", "a://b", "app://.", "file://", "qrc://:1", "app://A~!%", "https://a.", "https://a,https://b", "https://\x00"} {
+	for _, s := range []string{
+		"https://example.com", "HTTP://A:80", "https://[::1]:8080", "https://1.2.3.4", "null", "a://b", "app://.", "file://", "qrc://:1",
+		"app://A~!%", "https://a.", "https://a,https://b", "https://\x00",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -413,7 +457,8 @@ func FuzzParse(f *testing.F) {
 		}
 		// What is accepted has no room for anything but scheme, host and port.
 		again := serialize(o)
-		if again != strings.ToLower(s) || len(s) > MaxLen || strings.ContainsAny(strings.TrimPrefix(again, o.Scheme+"://"), " \t\r\n\x00/?#@,*\\") {
+		if again != strings.ToLower(s) || len(s) > MaxLen ||
+			strings.ContainsAny(strings.TrimPrefix(again, o.Scheme+"://"), " \t\r\n\x00/?#@,*\\") {
 			t.Fatalf("Parse(%q) = %+v, which is written %q", s, o, again)
 		}
 		if !o.Is(o.Scheme, strings.TrimPrefix(again, o.Scheme+"://")) {
@@ -424,7 +469,8 @@ func FuzzParse(f *testing.F) {
 
 func TestParseAndLookUpDoNotAllocate(t *testing.T) {
 	set := NewSet([]Pattern{
-		mustParse(t, "https://*.example.com"), mustParse(t, "http://localhost:*"), mustParse(t, "https://[2001:db8::1]:[80,8080]"), mustParse(t, "app://*"),
+		mustParse(t, "https://*.example.com"), mustParse(t, "http://localhost:*"), mustParse(t, "https://[2001:db8::1]:[80,8080]"),
+		mustParse(t, "app://*"),
 	})
 	for s, want := range map[string]bool{
 		"https://a.b.example.com":                              true,

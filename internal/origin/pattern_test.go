@@ -162,8 +162,14 @@ func TestPatternErrors(t *testing.T) {
 			{"capacitor://*..a", noName, `write "capacitor://localhost", or "capacitor://*" for every host`},
 			{"moz-extension://d3a2d8ba*", star, extensions},
 			{"moz-extension://id/page.html", noPath, `write "moz-extension://id"`},
-			{"chrome-extension://{id}", opaque, `write "chrome-extension://abcdefghijklmnopabcdefghijklmnop", or "chrome-extension://*" for every extension`},
-			{"chrome-extension://*.*", star, `write "chrome-extension://abcdefghijklmnopabcdefghijklmnop", or "chrome-extension://*" for every extension`},
+			{
+				"chrome-extension://{id}", opaque,
+				`write "chrome-extension://abcdefghijklmnopabcdefghijklmnop", or "chrome-extension://*" for every extension`,
+			},
+			{
+				"chrome-extension://*.*", star,
+				`write "chrome-extension://abcdefghijklmnopabcdefghijklmnop", or "chrome-extension://*" for every extension`,
+			},
 			{"capacitor://a,b", opaque, `write "capacitor://localhost", or "capacitor://*" for every host`},
 			{"capacitor://a:b:1", colons, `write "capacitor://localhost", or "capacitor://*" for every host`},
 			{"app://.:0", port, `write one, or "app://.:*" for any port`},
@@ -325,7 +331,11 @@ func checkRemedy(t interface{ Errorf(string, ...any) }, e *PatternError) {
 }
 
 func FuzzParsePattern(f *testing.F) {
-	for _, s := range []string{"https://example.com", "https://*.example.com:[80,8080]", "https://example.com:443/", "example.com", "https://[0:0::1]:443", "https://a:[b:[c", "*.1/", " https://a b ", "https://::1", "https://a:[[", "HTTP:*.[::1]:80", "https://\x00", "https://a:[", "app://.", "qrc://:1", "file://x", "App://~*", "https://*:[1,2]", "app://*..a"} {
+	for _, s := range []string{
+		"https://example.com", "https://*.example.com:[80,8080]", "https://example.com:443/", "example.com", "https://[0:0::1]:443",
+		"https://a:[b:[c", "*.1/", " https://a b ", "https://::1", "https://a:[[", "HTTP:*.[::1]:80", "https://\x00", "https://a:[", "app://.",
+		"qrc://:1", "file://x", "App://~*", "https://*:[1,2]", "app://*..a",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -352,7 +362,9 @@ func FuzzParsePattern(f *testing.F) {
 // Where a scheme leaves little room or none for a host, remedies fit all the same.
 func TestRemediesForLongSchemes(t *testing.T) {
 	for n := MaxLen - 20; n < MaxLen+3; n++ {
-		for _, rest := range []string{"", "*", "*.", "a.*", "[", "[::1", "a:b:c", "a_~^", "*.1.2.3.4", "::1", "[0::1]", "a:0", "a:", "a/b", "u@a", ":1", "*:0"} {
+		for _, rest := range []string{
+			"", "*", "*.", "a.*", "[", "[::1", "a:b:c", "a_~^", "*.1.2.3.4", "::1", "[0::1]", "a:0", "a:", "a/b", "u@a", ":1", "*:0",
+		} {
 			var bad *PatternError
 			if _, err := ParsePattern(strings.Repeat("y", n) + "://" + rest); errors.As(err, &bad) {
 				checkRemedy(t, bad)
@@ -424,7 +436,8 @@ var universe = struct {
 }{
 	[]string{"http", "https", "app"},
 	[]string{
-		"com", "a.com", "b.com", "a.a.com", "ba.com", "b.a.com", "x.com", "x.a.com", "x.b.com", "x.a.a.com", "x.ba.com", "x.b.a.com", "x", "[::1]",
+		"com", "a.com", "b.com", "a.a.com", "ba.com", "b.a.com", "x.com", "x.a.com", "x.b.com", "x.a.a.com", "x.ba.com", "x.b.a.com", "x",
+		"[::1]",
 		"", ".", ".com", "..com", ".a.com", "x.", "x..", "x..com", "x...com", "x..a.com", "..", // opaque ones
 	},
 	[]uint16{0, 80, 443, 8080, 9999},
@@ -447,7 +460,9 @@ func drawPattern(t *rapid.T) Pattern {
 	if host == "" {
 		return mustParse(t, scheme+"://")
 	}
-	return mustParse(t, scheme+"://"+host+rapid.SampledFrom([]string{"", ":*", ":8080", ":[80,443]", ":[443,8080]", ":[80,8080]"}).Draw(t, "ports"))
+	return mustParse(
+		t, scheme+"://"+host+rapid.SampledFrom([]string{"", ":*", ":8080", ":[80,443]", ":[443,8080]", ":[80,8080]"}).Draw(t, "ports"),
+	)
 }
 
 // naiveMatch is what the documentation of patterns says, word by word.
@@ -594,7 +609,9 @@ func TestParseHostPattern(t *testing.T) {
 // stay apart in the memory that they share.
 func TestPatternsShareMemory(t *testing.T) {
 	var parser PatternParser
-	texts := []string{"https://example.com", "https://*.example.com:8443", "http://[2001:db8::1]:[81,80,82]", "http://a.example:*", "http://127.0.0.1:3000"}
+	texts := []string{
+		"https://example.com", "https://*.example.com:8443", "http://[2001:db8::1]:[81,80,82]", "http://a.example:*", "http://127.0.0.1:3000",
+	}
 	parse := func() (all []string) {
 		var patterns [5]Pattern
 		parser.Reset()
@@ -613,7 +630,9 @@ func TestPatternsShareMemory(t *testing.T) {
 		}
 		return all
 	}
-	want := []string{"https://example.com", "https://*.example.com:8443", "http://[2001:db8::1]:[80,81,82]", "http://a.example:*", "http://127.0.0.1:3000"}
+	want := []string{
+		"https://example.com", "https://*.example.com:8443", "http://[2001:db8::1]:[80,81,82]", "http://a.example:*", "http://127.0.0.1:3000",
+	}
 	for range 2 {
 		if got := parse(); !slices.Equal(got, want) {
 			t.Errorf("%q, want %q", got, want)

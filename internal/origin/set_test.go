@@ -25,7 +25,8 @@ func TestSet(t *testing.T) {
 			patterns: []string{"https://example.com"},
 			accepts:  []string{"https://example.com", "HTTPS://EXAMPLE.com"},
 			rejects: []string{
-				"http://example.com", "https://example.com:8443", "https://www.example.com", "https://example.com.", "https://example.co", "https://example.comm",
+				"http://example.com", "https://example.com:8443", "https://www.example.com", "https://example.com.", "https://example.co",
+				"https://example.comm",
 				"https://evil-example.com", "https://xexample.com", "https://example.com.evil.example", "https://com", "https://examplexcom",
 			},
 		},
@@ -43,13 +44,22 @@ func TestSet(t *testing.T) {
 			name:     "hosts with a common tail do not melt into one (GHSA-vhxv-fg4m-p2w8)",
 			patterns: []string{"https://foo.com", "https://bar.com"},
 			accepts:  []string{"https://foo.com", "https://bar.com"},
-			rejects:  []string{"https://barfoo.com", "https://foobar.com", "https://bar.foo.com", "https://foo.bar.com", "https://boo.com", "https://r.com", "https://.com", "https://com"},
+			rejects: []string{
+				"https://barfoo.com", "https://foobar.com", "https://bar.foo.com", "https://foo.bar.com", "https://boo.com", "https://r.com",
+				"https://.com", "https://com",
+			},
 		},
 		{
 			name:     "wildcards beside hosts keep apart",
 			patterns: []string{"https://*.foo.com", "https://foo.com:8080", "https://a.foo.com:9090", "http://*.bar.com:*"},
-			accepts:  []string{"https://x.foo.com", "https://a.foo.com", "https://foo.com:8080", "https://a.foo.com:9090", "http://x.bar.com", "http://x.bar.com:1234"},
-			rejects:  []string{"https://foo.com", "https://x.foo.com:8080", "https://x.a.foo.com:9090", "https://x.foo.com:9090", "https://x.bar.com", "http://bar.com", "http://x.foo.com"},
+			accepts: []string{
+				"https://x.foo.com", "https://a.foo.com", "https://foo.com:8080", "https://a.foo.com:9090", "http://x.bar.com",
+				"http://x.bar.com:1234",
+			},
+			rejects: []string{
+				"https://foo.com", "https://x.foo.com:8080", "https://x.a.foo.com:9090", "https://x.foo.com:9090", "https://x.bar.com",
+				"http://bar.com", "http://x.foo.com",
+			},
 		},
 		{
 			name:     "any port takes the default port",
@@ -67,7 +77,9 @@ func TestSet(t *testing.T) {
 			name:     "the first port and the last",
 			patterns: []string{"https://example.com:1", "https://other.example:[1,65535]"},
 			accepts:  []string{"https://example.com:1", "https://other.example:1", "https://other.example:65535"},
-			rejects:  []string{"https://example.com", "https://example.com:2", "https://example.com:65535", "https://other.example", "https://other.example:65534"},
+			rejects: []string{
+				"https://example.com", "https://example.com:2", "https://example.com:65535", "https://other.example", "https://other.example:65534",
+			},
 		},
 		{
 			name:     "addresses match as a whole",
@@ -85,16 +97,26 @@ func TestSet(t *testing.T) {
 			name:     "a wildcard alone takes every host of its scheme, and its ports",
 			patterns: []string{"https://*", "https://a.example:8443", "https://*.b.example:*", "http://*:[80,8080]", "app://*:*"},
 			accepts: []string{
-				"https://x", "https://x.y.example", "https://192.0.2.1", "https://[2001:db8::1]", "https://x.", "https://a.example:8443", "https://x.b.example:1", "HTTPS://X",
+				"https://x", "https://x.y.example", "https://192.0.2.1", "https://[2001:db8::1]", "https://x.", "https://a.example:8443",
+				"https://x.b.example:1", "HTTPS://X",
 				"http://x", "http://x:8080", "http://[::1]:8080", "app://", "app://.", "app://My_App~1!", "app://x:1", "app://[::1]",
 			},
-			rejects: []string{"https://x:8443", "https://a.example:1", "http://x:81", "ftp://x", "https.x://x", "apps://x", "null", "file://", "https://*", "app://*"},
+			rejects: []string{
+				"https://x:8443", "https://a.example:1", "http://x:81", "ftp://x", "https.x://x", "apps://x", "null", "file://", "https://*",
+				"app://*",
+			},
 		},
 		{
 			name:     "hosts that are no names",
 			patterns: []string{"app://.", "qrc://", "file://", "app://My_App~1!:*", "app://*.tail"},
-			accepts:  []string{"app://.", "APP://.", "qrc://", "file://", "FILE://", "app://my_app~1!", "app://MY_APP~1!:80", "app://x.tail", "app://..tail", "app://.x.Tail"},
-			rejects:  []string{"app://", "app://..", "app://.:80", "qrc://.", "qrc://a", "file://.", "files://", "app://my_app~1", "app://.tail", "app://tail", "http://tail"},
+			accepts: []string{
+				"app://.", "APP://.", "qrc://", "file://", "FILE://", "app://my_app~1!", "app://MY_APP~1!:80", "app://x.tail", "app://..tail",
+				"app://.x.Tail",
+			},
+			rejects: []string{
+				"app://", "app://..", "app://.:80", "qrc://.", "qrc://a", "file://.", "files://", "app://my_app~1", "app://.tail", "app://tail",
+				"http://tail",
+			},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -41,14 +41,23 @@ func (w written) automaton(t testing.TB) *automaton.Automaton {
 // what stands before and behind a name, and what is published.
 func realistic() (all []written) {
 	for _, text := range []string{
-		"a", "z", "-", ".", "1", "ab", "bc", "io", "xy", "10", "abc", "dev", "api", "com", "app", "beef", "shop", "cafe", "test", "face", "local", "stage", "127.0", "vercel", "facade", "mycorp",
-		"example", "-preview", "localhost", "example.com", ".example.com", ".example.com:", ".vercel.app", "-team.vercel.app", "netlify.app", "192.168.", "feed.example.com", "::1",
+		"a", "z", "-", ".", "1", "ab", "bc", "io", "xy", "10", "abc", "dev", "api", "com", "app", "beef", "shop", "cafe", "test", "face",
+		"local", "stage", "127.0", "vercel", "facade", "mycorp",
+		"example", "-preview", "localhost", "example.com", ".example.com", ".example.com:", ".vercel.app", "-team.vercel.app", "netlify.app",
+		"192.168.", "feed.example.com", "::1",
 	} {
 		begin := len(all)
-		all = append(all, written{kind: "contains", text: text}, written{kind: "suffix", text: text}, written{kind: "prefix", text: text}, written{kind: "prefix", text: "https://" + text},
-			written{kind: "prefix", text: "http://" + text}, written{kind: "contains", text: strings.ToUpper(text), fold: true})
+		all = append(
+			all, written{kind: "contains", text: text}, written{kind: "suffix", text: text}, written{kind: "prefix", text: text},
+			written{kind: "prefix", text: "https://" + text},
+			written{kind: "prefix", text: "http://" + text},
+			written{kind: "contains", text: strings.ToUpper(text), fold: true},
+		)
 		x := regexp.QuoteMeta(text)
-		for _, form := range []string{"https://.*%s.*", "https?://.*%s", ".*%s", "%s.*", ".*%s.*", "https://%s.*", "https?://[^/]*%s[^/]*", `^https://[a-z0-9-]*%s[a-z0-9-]*\.com$`, `^https?://(.+\.)?%s(:\d+)?$`, `https://[\w.-]+%s(:[0-9]+)?`, `https://\S*%s\S*`} {
+		for _, form := range []string{
+			"https://.*%s.*", "https?://.*%s", ".*%s", "%s.*", ".*%s.*", "https://%s.*", "https?://[^/]*%s[^/]*",
+			`^https://[a-z0-9-]*%s[a-z0-9-]*\.com$`, `^https?://(.+\.)?%s(:\d+)?$`, `https://[\w.-]+%s(:[0-9]+)?`, `https://\S*%s\S*`,
+		} {
 			all = append(all, written{kind: "regex", text: fmt.Sprintf(form, x)})
 		}
 		for i := range all[begin:] {
@@ -61,13 +70,20 @@ func realistic() (all []written) {
 		addresses = append(addresses, fmt.Sprintf(`10\.0\.%d\.1`, i))
 	}
 	for _, regex := range []string{
-		`.*`, `https://.*`, `https?://.*`, `https?://.+`, `^http.*$`, `^https://[^/]+$`, `https?://[^:/]+(:\d+)?`, `https://\S+`, `(https?://)?.*`, `[a-z]+://.*`, `.+`, `https://([a-z0-9-]+\.)+[a-z]{2,}`,
-		`https?://.*\.(a|b)\.com`, `https?://.*\.(dev|test|prod)\.example\.(com|org|net|io)(:\d+)?`, `https://app-[a-z0-9]+-team\.vercel\.app`, `https://app-git-[a-z0-9-]+-team\.vercel\.app`, `https://deploy-preview-\d+--site\.netlify\.app`,
-		`https://[a-z0-9-]+--site\.netlify\.app`, `https://pr-[0-9]+\.preview\.example\.com`, `https://[a-f0-9]{8}\.example\.pages\.dev`, `https://[0-9a-f]{7,40}\.preview\.example\.dev`, `https://[a-z]{3}-[0-9]{4}\.example\.com`,
-		`https://(` + strings.Join(hosts, "|") + `)`, `https?://(` + strings.Join(hosts, "|") + `)(:\d+)?`, `https?://(` + strings.Join(addresses, "|") + `)(:\d{1,5})?`,
-		`http://localhost:[0-9]{4}`, `https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?`, `http://192\.168\.[0-9]{1,3}\.[0-9]{1,3}(:\d+)?`, `http://10\.\d+\.\d+\.\d+`, `^https?://\d+\.\d+\.\d+\.\d+(:\d+)?$`, `https?://\[[0-9a-f:]+\](:\d+)?`,
-		`chrome-extension://[a-p]{32}`, `(chrome|moz)-extension://.*`, `moz-extension://[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`, `(capacitor|ionic)://localhost`, `app://.*`, `vscode-webview://[a-z0-9]+`,
-		`^(?i)https://([a-z0-9-]+\.)*example\.com$`, `^https://([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*example\.com(:[0-9]{1,5})?$`, `https://(?:www\.|api\.|)example\.co\.uk`, `.*example.com`, `https://.*\.?example\.com`, `https://[^.]+\.example\.com`,
+		`.*`, `https://.*`, `https?://.*`, `https?://.+`, `^http.*$`, `^https://[^/]+$`, `https?://[^:/]+(:\d+)?`, `https://\S+`,
+		`(https?://)?.*`, `[a-z]+://.*`, `.+`, `https://([a-z0-9-]+\.)+[a-z]{2,}`,
+		`https?://.*\.(a|b)\.com`, `https?://.*\.(dev|test|prod)\.example\.(com|org|net|io)(:\d+)?`, `https://app-[a-z0-9]+-team\.vercel\.app`,
+		`https://app-git-[a-z0-9-]+-team\.vercel\.app`, `https://deploy-preview-\d+--site\.netlify\.app`,
+		`https://[a-z0-9-]+--site\.netlify\.app`, `https://pr-[0-9]+\.preview\.example\.com`, `https://[a-f0-9]{8}\.example\.pages\.dev`,
+		`https://[0-9a-f]{7,40}\.preview\.example\.dev`, `https://[a-z]{3}-[0-9]{4}\.example\.com`,
+		`https://(` + strings.Join(hosts, "|") + `)`, `https?://(` + strings.Join(hosts, "|") + `)(:\d+)?`,
+		`https?://(` + strings.Join(addresses, "|") + `)(:\d{1,5})?`,
+		`http://localhost:[0-9]{4}`, `https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?`, `http://192\.168\.[0-9]{1,3}\.[0-9]{1,3}(:\d+)?`,
+		`http://10\.\d+\.\d+\.\d+`, `^https?://\d+\.\d+\.\d+\.\d+(:\d+)?$`, `https?://\[[0-9a-f:]+\](:\d+)?`,
+		`chrome-extension://[a-p]{32}`, `(chrome|moz)-extension://.*`, `moz-extension://[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`,
+		`(capacitor|ionic)://localhost`, `app://.*`, `vscode-webview://[a-z0-9]+`,
+		`^(?i)https://([a-z0-9-]+\.)*example\.com$`, `^https://([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*example\.com(:[0-9]{1,5})?$`,
+		`https://(?:www\.|api\.|)example\.co\.uk`, `.*example.com`, `https://.*\.?example\.com`, `https://[^.]+\.example\.com`,
 		`null|https://example\.com`, `null`,
 	} {
 		all = append(all, written{kind: "regex", text: regex})
@@ -149,7 +165,8 @@ func TestRealisticMatchersAreDecided(t *testing.T) {
 			owners[Owner(unintended)] = true
 		}
 	}
-	if t.Logf("%d matchers: %d steps at most (%s), %d on average", len(list), most, at, sum/len(list)); most > mostSteps || sum > meanSteps*len(list) {
+	if t.Logf("%d matchers: %d steps at most (%s), %d on average", len(list), most, at, sum/len(list)); most > mostSteps ||
+		sum > meanSteps*len(list) {
 		t.Errorf("want %d and %d", mostSteps, meanSteps)
 	}
 }
@@ -158,8 +175,10 @@ func TestRealisticMatchersAreDecided(t *testing.T) {
 func tried(text string) (all []string) {
 	text = strings.Trim(text, ".:")
 	hosts := []string{
-		"a", "a.com", "example.com", "www.example.co.uk", "evil-example.com", "host3.example.com", "a.b.com", "app-1-team.vercel.app", "app-git-x-team.vercel.app", "deploy-preview-1--site.netlify.app", "pr-1.preview.example.com", "0123abcd.example.pages.dev",
-		"localhost", "a.localhost", "127.0.0.1", "10.0.3.1", "192.168.0.1", "1.2.3.4", "[::1]", "[::ab]", "[fe::bc]", "[1:2:3:4:5:6:7:cafe]", "[beef:0:0:1::]", "abcdefghijklmnopabcdefghijklmnop", "01234567-0123-0123-0123-0123456789ab",
+		"a", "a.com", "example.com", "www.example.co.uk", "evil-example.com", "host3.example.com", "a.b.com", "app-1-team.vercel.app",
+		"app-git-x-team.vercel.app", "deploy-preview-1--site.netlify.app", "pr-1.preview.example.com", "0123abcd.example.pages.dev",
+		"localhost", "a.localhost", "127.0.0.1", "10.0.3.1", "192.168.0.1", "1.2.3.4", "[::1]", "[::ab]", "[fe::bc]", "[1:2:3:4:5:6:7:cafe]",
+		"[beef:0:0:1::]", "abcdefghijklmnopabcdefghijklmnop", "01234567-0123-0123-0123-0123456789ab",
 	}
 	for _, before := range []string{"", "a", "x-", "a."} {
 		for _, behind := range []string{"", "a", "-x", ".a"} {

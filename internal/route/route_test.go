@@ -131,7 +131,8 @@ var (
 			all = append(all, entry{kind: Letters, text: text})
 		}
 		for _, text := range []string{
-			`/.*`, `.*`, `/a.*`, `/[^a]?`, `/[^a].*`, `/[ab]/.*`, `/a[^b]*`, `/a(b.*)?`, `/a/.+`, `(/a)+`, `/(a|b)*`, `.*/b`, `.*b`, `/a[^/].*`, `/ab?`, `/.`, `[*]|/a`, `a`, `/a|/b|/ab/?`, `/[^/]*/?`, `/a/b.*|/a/?`, `/a/[^b].*`,
+			`/.*`, `.*`, `/a.*`, `/[^a]?`, `/[^a].*`, `/[ab]/.*`, `/a[^b]*`, `/a(b.*)?`, `/a/.+`, `(/a)+`, `/(a|b)*`, `.*/b`, `.*b`, `/a[^/].*`,
+			`/ab?`, `/.`, `[*]|/a`, `a`, `/a|/b|/ab/?`, `/[^/]*/?`, `/a/b.*|/a/?`, `/a/[^b].*`,
 		} {
 			all = append(all, regex(text))
 		}
@@ -283,9 +284,12 @@ func TestVerdicts(t *testing.T) {
 		e      entry
 		want   Verdict
 	}{
-		{`.*`, entry{kind: Below}, Taken}, {`.*`, regex(`.*`), Taken}, {`.*`, regex(`\*|/a`), Taken}, {`/.*`, regex(`\*|/a`), Asterisk}, {`/.*`, regex(`/a`), Taken}, {`/.*`, regex(`a`), Open},
-		{`/(a|b)+`, entry{kind: Exact, text: "/abba"}, Taken}, {`/(a|b)+`, entry{kind: Exact, text: "/abc"}, Open}, {`/(a|b)+`, entry{kind: Exact, text: "/"}, Open},
-		{`/a/.*`, entry{kind: Below, text: "/a/b"}, Taken}, {`/a/.*`, entry{kind: Below, text: "/a"}, Open}, {`/a(/.*)?`, entry{kind: Below, text: "/a"}, Taken}, {`/a.+`, entry{kind: Letters, text: "/a"}, Open},
+		{`.*`, entry{kind: Below}, Taken}, {`.*`, regex(`.*`), Taken}, {`.*`, regex(`\*|/a`), Taken}, {`/.*`, regex(`\*|/a`), Asterisk},
+		{`/.*`, regex(`/a`), Taken}, {`/.*`, regex(`a`), Open},
+		{`/(a|b)+`, entry{kind: Exact, text: "/abba"}, Taken}, {`/(a|b)+`, entry{kind: Exact, text: "/abc"}, Open},
+		{`/(a|b)+`, entry{kind: Exact, text: "/"}, Open},
+		{`/a/.*`, entry{kind: Below, text: "/a/b"}, Taken}, {`/a/.*`, entry{kind: Below, text: "/a"}, Open},
+		{`/a(/.*)?`, entry{kind: Below, text: "/a"}, Taken}, {`/a.+`, entry{kind: Letters, text: "/a"}, Open},
 	} {
 		var x Index
 		var cover Cover
@@ -333,8 +337,14 @@ func TestLettersTogether(t *testing.T) {
 		{"without what is below", letters, Letters, "/a", Open, 0},
 		{"without one letter", append(slices.Clone(letters[1:]), below), Letters, "/a", Open, 0},
 		{"without the last letter", append(slices.Clone(letters[:len(letters)-1]), below), Letters, "/a", Open, 0},
-		{"with a longer one for it", append(slices.Clone(letters[1:]), below, entry{kind: Letters, text: letters[0].text + "x"}), Letters, "/a", Open, 0},
-		{"without the path itself", append(slices.Clone(letters), entry{kind: Below, text: "/a/"}, regex("/a/[^/].*|/a/")), Letters, "/a", Open, 0},
+		{
+			"with a longer one for it", append(slices.Clone(letters[1:]), below, entry{kind: Letters, text: letters[0].text + "x"}), Letters,
+			"/a", Open, 0,
+		},
+		{
+			"without the path itself", append(slices.Clone(letters), entry{kind: Below, text: "/a/"}, regex("/a/[^/].*|/a/")), Letters, "/a",
+			Open, 0,
+		},
 		{"with it by another", append(slices.Clone(letters), entry{kind: Exact, text: "/a"}, regex("/a/.*")), Letters, "/a", Taken, 0},
 	} {
 		var x Index
@@ -403,7 +413,8 @@ func TestRuleSet(t *testing.T) {
 		more bool
 	}{
 		{nil, nil, false}, {[]int32{2}, []int32{2}, false}, {[]int32{2, 2, 1}, []int32{1, 2}, false}, {[]int32{3, 1, 2}, []int32{1, 2, 3}, false},
-		{[]int32{3, 1, 2, 1, 3}, []int32{1, 2, 3}, false}, {[]int32{3, 1, 2, 4}, []int32{1, 2, 3}, true}, {[]int32{4, 3, 2, 1}, []int32{1, 2, 3}, true},
+		{[]int32{3, 1, 2, 1, 3}, []int32{1, 2, 3}, false}, {[]int32{3, 1, 2, 4}, []int32{1, 2, 3}, true},
+		{[]int32{4, 3, 2, 1}, []int32{1, 2, 3}, true},
 	} {
 		var s, joined RuleSet
 		for _, r := range c.add {
@@ -418,8 +429,10 @@ func TestRuleSet(t *testing.T) {
 
 func TestPatterns(t *testing.T) {
 	for text, want := range map[string]string{
-		`/a`: "/a", `/a|/a`: "/a", `/a\.b`: "/a.b", `/a(/.*)?`: "/*/a", `/a|/a/.*`: "/*/a", `/a.*`: "*/a", `/a[^ ]*`: "*/a", `/.*`: "/*", `/a(?s:.*)`: "*/a", `/`: "/", `//.+|/?/`: "/*/",
-		`/a/.*`: "?", `/a/.*|/b`: "?", `.*`: "?", `a`: "?", `/a?`: "?", `/a[bc]`: "?", `/\*`: "?", `/a\?b`: "?", `/a b`: "?", `/a(/x.*)?`: "?", `/a(b.*)?`: "?", `/a(/.*|b)?`: "?", `/[ab].*`: "?", `\*|/a`: "?", ``: "?",
+		`/a`: "/a", `/a|/a`: "/a", `/a\.b`: "/a.b", `/a(/.*)?`: "/*/a", `/a|/a/.*`: "/*/a", `/a.*`: "*/a", `/a[^ ]*`: "*/a", `/.*`: "/*",
+		`/a(?s:.*)`: "*/a", `/`: "/", `//.+|/?/`: "/*/",
+		`/a/.*`: "?", `/a/.*|/b`: "?", `.*`: "?", `a`: "?", `/a?`: "?", `/a[bc]`: "?", `/\*`: "?", `/a\?b`: "?", `/a b`: "?", `/a(/x.*)?`: "?",
+		`/a(b.*)?`: "?", `/a(/.*|b)?`: "?", `/[ab].*`: "?", `\*|/a`: "?", ``: "?",
 	} {
 		got := "?"
 		if kind, text, ok := Pattern(regex(text).Automaton); ok {
@@ -436,8 +449,10 @@ func TestLiteralAndAny(t *testing.T) {
 		literal string
 		any     bool
 	}{
-		`/a`: {"/a", true}, `/a/[bc]`: {"/a/", true}, `/a(b|c)?`: {"/a", true}, `.*`: {"", true}, `\*`: {"*", false}, `a`: {"a", false}, `/a b`: {"/a b", false}, `/a[b ]`: {"/a", true},
-		`/(?i)a`: {"/", true}, ``: {"", false}, `/\?`: {"/?", false}, `[^\x00-\x{10ffff}]`: {"", false}, `/[?#]|x`: {"", false}, `/(a| b)+`: {"/", true},
+		`/a`: {"/a", true}, `/a/[bc]`: {"/a/", true}, `/a(b|c)?`: {"/a", true}, `.*`: {"", true}, `\*`: {"*", false}, `a`: {"a", false},
+		`/a b`: {"/a b", false}, `/a[b ]`: {"/a", true},
+		`/(?i)a`: {"/", true}, ``: {"", false}, `/\?`: {"/?", false}, `[^\x00-\x{10ffff}]`: {"", false}, `/[?#]|x`: {"", false},
+		`/(a| b)+`: {"/", true},
 	} {
 		a := regex(text).Automaton
 		if got := Literal(a); got != want.literal {

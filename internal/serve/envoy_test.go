@@ -95,7 +95,9 @@ func TestAFileThatChangesWhileEnvoyServesIt(t *testing.T) {
 	put(wasm)
 	file := ourFile(t)
 	var r running
-	if err := r.start(t, file, EnvoyOptions{Module: module, Watch: true, DemoUpstream: upstream.Listener.Addr().String(), OnEvent: r.publish}); err != nil {
+	if err := r.start(
+		t, file, EnvoyOptions{Module: module, Watch: true, DemoUpstream: upstream.Listener.Addr().String(), OnEvent: r.publish},
+	); err != nil {
 		t.Fatal(err)
 	}
 	listeners, err := r.Listeners()
@@ -170,15 +172,36 @@ func TestAFileThatChangesWhileEnvoyServesIt(t *testing.T) {
 	changed := replaced(t, file, page, other)
 	for _, c := range []struct{ what, text, refused string }{
 		{"a policy", changed, ""},
-		{"a mistake in the policy", replaced(t, file, page, other+"/"), "Envoy refuses it: Unable to create Wasm plugin cors\n  wasm log cors: configuration: allow_origins[0]: \"" + other + "/\": an origin has no trailing slash"},
+		{
+			"a mistake in the policy", replaced(t, file, page, other+"/"),
+			"Envoy refuses it: Unable to create Wasm plugin cors\n  wasm log cors: configuration: allow_origins[0]: \"" + other +
+				"/\": an origin has no trailing slash",
+		},
 		{"a field that does not exist", replaced(t, file, "stat_prefix:", "stat_prefixx:"), "'stat_prefixx'"},
-		{"a value that Envoy refuses", replaced(t, file, "stat_prefix: ingress", `stat_prefix: ""`), "value length must be at least 1 characters"},
-		{"a cluster that is not there, after one that is", replaced(t, file, "cluster: api }", "cluster: apis }", "connect_timeout: 1s", "connect_timeout: 2s"), "route: unknown cluster 'apis'"},
-		{"a filter's name, and its policy refused", replaced(t, file, "- name: cors\n", "- name: corsi\n", page, other+"?"), "an origin has no query"},
+		{
+			"a value that Envoy refuses", replaced(t, file, "stat_prefix: ingress", `stat_prefix: ""`),
+			"value length must be at least 1 characters",
+		},
+		{
+			"a cluster that is not there, after one that is",
+			replaced(t, file, "cluster: api }", "cluster: apis }", "connect_timeout: 1s", "connect_timeout: 2s"),
+			"route: unknown cluster 'apis'",
+		},
+		{
+			"a filter's name, and its policy refused",
+			replaced(t, file, "- name: cors\n", "- name: corsi\n", page, other+"?"), "an origin has no query",
+		},
 		{"outside of what can change", replaced(t, file, "admin:", "layered_runtime: {}\nadmin:"), "takes a new start"},
 		{"no YAML", "{", "yaml: "},
 		{"no bootstrap", "[]", "not an Envoy bootstrap"},
-		{"a cluster's name and a direct response", replaced(t, changed, "cluster: api }", "cluster: apis }", "name: api\n      type", "name: apis\n      type", "cluster_name: api", "cluster_name: apis", "is in front", "stands in front"), ""},
+		{
+			"a cluster's name and a direct response",
+			replaced(
+				t, changed, "cluster: api }", "cluster: apis }", "name: api\n      type", "name: apis\n      type", "cluster_name: api",
+				"cluster_name: apis", "is in front", "stands in front",
+			),
+			"",
+		},
 		{"a filter's name", replaced(t, changed, "- name: cors\n", "- name: corsi\n"), ""},
 	} {
 		switch err := r.Reload([]byte(c.text)); {
@@ -193,7 +216,8 @@ func TestAFileThatChangesWhileEnvoyServesIt(t *testing.T) {
 			t.Errorf("%s: %s", c.what, r.Configurations())
 		}
 	}
-	if clusters, err := r.process.Get("/config_dump?resource=dynamic_active_clusters"); err != nil || !strings.Contains(clusters, `"apis"`) || strings.Contains(clusters, `"2s"`) {
+	if clusters, err := r.process.Get("/config_dump?resource=dynamic_active_clusters"); err != nil || !strings.Contains(clusters, `"apis"`) ||
+		strings.Contains(clusters, `"2s"`) {
 		t.Errorf("%v: a cluster that is not kept, or one of a file that was refused:\n%s", err, clusters)
 	}
 	if err := r.Reload([]byte(replaced(t, changed, "is in front", "stands in front"))); err != nil {
@@ -234,7 +258,8 @@ func TestAFileThatChangesWhileEnvoyServesIt(t *testing.T) {
 	envoytest.Eventually(t, "counters", func() bool { return r.Counters()["cors.origin_valid"] > 5 })
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.events) == 0 || r.events[0].Method != "GET" || r.events[0].Authority != listeners[0].Address || r.events[0].Path != "/api/hello" ||
+	if len(r.events) == 0 || r.events[0].Method != "GET" || r.events[0].Authority != listeners[0].Address ||
+		r.events[0].Path != "/api/hello" ||
 		r.events[0].Status != 200 || r.events[0].Details != "via_upstream" || time.Since(r.events[0].Time) > time.Minute ||
 		fmt.Sprint(r.events[0].Request) != "[[origin http://localhost:8000] [x-forwarded-proto http]]" ||
 		!strings.Contains(fmt.Sprint(r.events[0].Response), "[x-demo-upstream corsctl]") {
@@ -243,14 +268,16 @@ func TestAFileThatChangesWhileEnvoyServesIt(t *testing.T) {
 	if out := r.stdout.String(); !strings.Contains(out, `"GET /api/hello HTTP/1.1" 200 via_upstream`) || strings.Contains(out, eventKey) {
 		t.Errorf("standard output:\n%s", out)
 	}
-	if strings.Contains(r.stderr.String(), "virtual_hosts {") || strings.Contains(r.stderr.String(), "goo.gle") || !strings.Contains(r.stderr.String(), "wasm log cors: version") {
+	if strings.Contains(r.stderr.String(), "virtual_hosts {") || strings.Contains(r.stderr.String(), "goo.gle") ||
+		!strings.Contains(r.stderr.String(), "wasm log cors: version") {
 		t.Errorf("standard error:\n%s", r.stderr.String())
 	}
 }
 
 // without is a listener, with further fields, that answers by itself.
 func without(fields string) string {
-	return `{static_resources: {listeners: [{` + fields + ` address: {socket_address: {address: 127.0.0.1, port_value: 0}}, filter_chains: [{filters: [{name: manager, typed_config: {
+	return `{static_resources: {listeners: [{` + fields +
+		` address: {socket_address: {address: 127.0.0.1, port_value: 0}}, filter_chains: [{filters: [{name: manager, typed_config: {
 "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: a,
 http_filters: [{name: router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}],
 route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, direct_response: {status: 200, body: {inline_string: served}}}]}]}}}]}]}]}}`
@@ -262,7 +289,8 @@ func TestAFileWithoutTheFilter(t *testing.T) {
 		t.Fatal(err)
 	}
 	listeners, err := r.Listeners()
-	if err != nil || len(listeners) != 1 || listeners[0].Name != "127.0.0.1:0" || r.Configurations() != nil || r.Admin() == "" || len(r.Counters()) != 0 {
+	if err != nil || len(listeners) != 1 || listeners[0].Name != "127.0.0.1:0" || r.Configurations() != nil || r.Admin() == "" ||
+		len(r.Counters()) != 0 {
 		t.Fatalf("%v %v %v", listeners, err, r.Counters())
 	}
 	response, err := http.Get("http://" + listeners[0].Address)
@@ -294,20 +322,30 @@ func TestWhatEnvoyDoesNotStartWith(t *testing.T) {
 		{ourFile(t), false, "the module: open dist/nothing.wasm: no such file or directory; make build makes it"},
 		{"{static_resources: {clusters: []}}", false, "static_resources.listeners: no listener: there is nothing to serve"},
 		{"{static_resources: {listeners: [1]}}", false, "Envoy refuses it: "},
-		{replaced(t, without(""), "{static_resources:", "{dynamic_resources: {lds_config: {path_config_source: {path: x}}}, static_resources:"), true, "leave -watch out"},
+		{
+			replaced(t, without(""), "{static_resources:", "{dynamic_resources: {lds_config: {path_config_source: {path: x}}}, static_resources:"),
+			true, "leave -watch out",
+		},
 	} {
 		var r running
-		err := r.start(t, c.text, EnvoyOptions{Watch: c.watch, ReadFile: func(name string) ([]byte, error) { return os.ReadFile("dist/nothing.wasm") }})
+		err := r.start(
+			t, c.text, EnvoyOptions{Watch: c.watch, ReadFile: func(name string) ([]byte, error) { return os.ReadFile("dist/nothing.wasm") }},
+		)
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(r.stderr.String(), "filter_chains {") {
 			t.Errorf("%v, want %s\n%s", err, c.want, r.stderr.String())
 		}
 	}
-	if _, err := StartEnvoy(t.Context(), []byte(without("")), EnvoyOptions{Program: "testdata/no-envoy", LogLevel: "error", Stderr: io.Discard}); err == nil || !strings.Contains(err.Error(), "testdata/no-envoy: no such file") {
+	if _, err := StartEnvoy(
+		t.Context(), []byte(without("")), EnvoyOptions{Program: "testdata/no-envoy", LogLevel: "error", Stderr: io.Discard},
+	); err == nil ||
+		!strings.Contains(err.Error(), "testdata/no-envoy: no such file") {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := StartEnvoy(ctx, []byte(without("")), EnvoyOptions{Program: envoytest.Program(t), LogLevel: "error", Stderr: io.Discard}); !errors.Is(err, context.Canceled) {
+	if _, err := StartEnvoy(
+		ctx, []byte(without("")), EnvoyOptions{Program: envoytest.Program(t), LogLevel: "error", Stderr: io.Discard},
+	); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }
@@ -332,7 +370,11 @@ static_resources:
   - {name: other, load_assignment: {endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.2, port_value: 9000}}}}]}]}}
   big: 12345678901234567890
 `
-	options := EnvoyOptions{DemoUpstream: "127.0.0.1:4321", OnEvent: func(demo.Event) {}, ReadFile: func(name string) ([]byte, error) { return []byte("code of " + name), nil }}
+	options := EnvoyOptions{
+		DemoUpstream: "127.0.0.1:4321",
+		OnEvent:      func(demo.Event) {},
+		ReadFile:     func(name string) ([]byte, error) { return []byte("code of " + name), nil },
+	}
 	b, err := options.read([]byte(text), "/t")
 	if err != nil {
 		t.Fatal(err)
@@ -347,7 +389,8 @@ static_resources:
 			t.Errorf("no %s in %s", want, whole)
 		}
 	}
-	if len(b.files) != 1 || string(b.files[0].content) != "code of a.wasm" || len(b.configurations) != 2 || string(b.configurations[1]) != `{"a": 1}` {
+	if len(b.files) != 1 || string(b.files[0].content) != "code of a.wasm" || len(b.configurations) != 2 ||
+		string(b.configurations[1]) != `{"a": 1}` {
 		t.Errorf("%q %q", b.files, b.configurations)
 	}
 	if err := b.split("/t", []any{object{"name": "demo"}, object{"name": "before"}}); err != nil {
@@ -360,16 +403,21 @@ static_resources:
 			t.Errorf("%s", f.content)
 		}
 	}
-	if got := strings.Join(order, " "); got != "cluster_manager.cds extension_config_discovery.http_filter.cors extension_config_discovery.http_filter.cors listener_manager.lds" || b.files[2].path == b.files[3].path {
+	if got := strings.Join(order, " "); got != "cluster_manager.cds extension_config_discovery.http_filter.cors "+
+		"extension_config_discovery.http_filter.cors listener_manager.lds" ||
+		b.files[2].path == b.files[3].path {
 		t.Errorf("%s %v", got, b.files)
 	}
-	if whole := string(b.outside()); !strings.Contains(whole, `"static_resources":{"big":`) || !strings.Contains(whole, `"lds_config":{"path_config_source":{"path":"/t/listeners.json"}`) {
+	if whole := string(b.outside()); !strings.Contains(whole, `"static_resources":{"big":`) ||
+		!strings.Contains(whole, `"lds_config":{"path_config_source":{"path":"/t/listeners.json"}`) {
 		t.Error(whole)
 	}
-	if clusters := string(b.files[1].content); strings.Count(clusters, `"name":"demo"`) != 1 || !strings.Contains(clusters, `"name":"before"`) {
+	if clusters := string(b.files[1].content); strings.Count(clusters, `"name":"demo"`) != 1 ||
+		!strings.Contains(clusters, `"name":"before"`) {
 		t.Error(clusters)
 	}
-	if listeners := string(b.files[4].content); !strings.Contains(listeners, `"disabled":true`) || strings.Contains(listeners, "vm_config") || !strings.Contains(listeners, b.files[2].path) {
+	if listeners := string(b.files[4].content); !strings.Contains(listeners, `"disabled":true`) || strings.Contains(listeners, "vm_config") ||
+		!strings.Contains(listeners, b.files[2].path) {
 		t.Error(listeners)
 	}
 }

@@ -44,7 +44,8 @@ func start(t *testing.T, p Policy, upstream http.HandlerFunc, adapt ...func(*Pro
 	t.Cleanup(server.Close)
 	f := &front{}
 	options := ProxyOptions{
-		Listen: "127.0.0.1:0", Upstream: server.Listener.Addr().String(), AccessLog: &f.accessLog, Log: &f.log, LogLevel: host.LogInfo, Drain: 5 * time.Second,
+		Listen: "127.0.0.1:0", Upstream: server.Listener.Addr().String(), AccessLog: &f.accessLog, Log: &f.log, LogLevel: host.LogInfo,
+		Drain: 5 * time.Second,
 		OnEvent: func(e demo.Event) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
@@ -123,11 +124,14 @@ func TestAPolicyInFrontOfAServer(t *testing.T) {
 	const shop = "https://shop.example.com"
 	host := strings.TrimPrefix(f.base, "http://")
 	response, body := f.ask(t, "PUT", "//a%2Fb/../c?x=1;y&%zz", "Origin", shop, "X-Forwarded-For", "192.0.2.1", "Cookie", "secret=1")
-	if want := "PUT " + host + " //a%2Fb/../c?x=1;y&%zz [192.0.2.1][]"; body != want || response.Header.Get("Access-Control-Allow-Origin") != shop || response.Header.Get("Vary") != "origin" || response.Header.Get("X-Cookie") != "1" {
+	if want := "PUT " + host + " //a%2Fb/../c?x=1;y&%zz [192.0.2.1][]"; body != want ||
+		response.Header.Get("Access-Control-Allow-Origin") != shop || response.Header.Get("Vary") != "origin" ||
+		response.Header.Get("X-Cookie") != "1" {
 		t.Errorf("%q, want %q; %v", body, want, response.Header)
 	}
 	f.logged(t, `"PUT //a%2Fb/../c?x=1;y&%zz" 200 via_upstream origin="https://shop.example.com" `)
-	if response, _ := f.ask(t, "GET", "/", "Origin", "https://evil.example"); response.StatusCode != 200 || response.Header["Access-Control-Allow-Origin"] != nil {
+	if response, _ := f.ask(t, "GET", "/", "Origin", "https://evil.example"); response.StatusCode != 200 ||
+		response.Header["Access-Control-Allow-Origin"] != nil {
 		t.Errorf("%d %v", response.StatusCode, response.Header)
 	}
 	response, body = f.ask(t, "OPTIONS", "/", "Origin", shop, "Access-Control-Request-Method", "PUT")
@@ -144,7 +148,8 @@ func TestAPolicyInFrontOfAServer(t *testing.T) {
 		t.Fatalf("%d events", len(f.events))
 	}
 	put, preflight := f.events[0], f.events[2]
-	if put.Method != "PUT" || put.Authority != host || put.Path != "//a%2Fb/../c?x=1;y&%zz" || put.Status != 200 || put.Details != "via_upstream" ||
+	if put.Method != "PUT" || put.Authority != host || put.Path != "//a%2Fb/../c?x=1;y&%zz" || put.Status != 200 ||
+		put.Details != "via_upstream" ||
 		fmt.Sprint(put.Request) != "[[origin https://shop.example.com] [x-forwarded-proto http]]" ||
 		fmt.Sprint(put.Response) != "[[access-control-allow-origin https://shop.example.com] [vary origin] [content-type text/plain]]" {
 		t.Errorf("%+v", put)
@@ -218,7 +223,8 @@ func TestUpstreamsThatFail(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	})
 	response, body := f.ask(t, "GET", "/", "Origin", "https://shop.example.com")
-	if response.StatusCode != 503 || !strings.Contains(body, " does not answer: EOF") || response.Header.Get("Access-Control-Allow-Origin") != "https://shop.example.com" {
+	if response.StatusCode != 503 || !strings.Contains(body, " does not answer: EOF") ||
+		response.Header.Get("Access-Control-Allow-Origin") != "https://shop.example.com" {
 		t.Errorf("%d %q %v", response.StatusCode, body, response.Header)
 	}
 	f.logged(t, `"GET /" 503 upstream_reset_before_response_started `)
@@ -318,7 +324,8 @@ func TestWhatHasBegunGoesOn(t *testing.T) {
 	if got := allowed(); got != "" {
 		t.Error(got)
 	}
-	if err := f.Reload(Policy{wasmtest.Module(t), []byte(`{"allow_origins": ["https://two.example/"]}`)}); !errors.Is(err, host.ErrRejected) || !strings.Contains(f.log.String(), "no trailing slash") {
+	if err := f.Reload(Policy{wasmtest.Module(t), []byte(`{"allow_origins": ["https://two.example/"]}`)}); !errors.Is(err, host.ErrRejected) ||
+		!strings.Contains(f.log.String(), "no trailing slash") {
 		t.Errorf("%v, logged %s", err, f.log.String())
 	}
 	if err := f.Reload(Policy{[]byte("no module"), nil}); err == nil || !strings.Contains(err.Error(), "not a wasm module") {
@@ -377,7 +384,10 @@ func TestWhatCanNotStart(t *testing.T) {
 		{"192.0.2.1:0", policy, "the address must belong to this machine"},
 		{"127.0.0.1:0", `{"allow_origin": [""]}`, "the module's log says why"},
 	} {
-		p, err := StartProxy(t.Context(), Policy{wasmtest.Module(t), []byte(c.configuration)}, ProxyOptions{Listen: c.address, AccessLog: io.Discard, Log: io.Discard})
+		p, err := StartProxy(
+			t.Context(), Policy{wasmtest.Module(t), []byte(c.configuration)},
+			ProxyOptions{Listen: c.address, AccessLog: io.Discard, Log: io.Discard},
+		)
 		if p != nil || err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v, want %s", err, c.want)
 		}

@@ -67,8 +67,10 @@ func TestBothFormsAreWhatFetchersLookFor(t *testing.T) {
 				}
 			}
 			want := map[string]string{
-				"org.opencontainers.image.title": "corsfilter", "org.opencontainers.image.version": "1.2.0", "org.opencontainers.image.revision": source.Commit,
-				"org.opencontainers.image.licenses": "Apache-2.0", "org.opencontainers.image.created": "2026-11-01T12:00:00Z", "corsfilter.build.go": runtime.Version(),
+				"org.opencontainers.image.title": "corsfilter", "org.opencontainers.image.version": "1.2.0",
+				"org.opencontainers.image.revision": source.Commit,
+				"org.opencontainers.image.licenses": "Apache-2.0", "org.opencontainers.image.created": "2026-11-01T12:00:00Z",
+				"corsfilter.build.go": runtime.Version(),
 			}
 			for key, value := range c.more {
 				want[key] = value

@@ -54,7 +54,8 @@ func TestTheTableIsOfTheList(t *testing.T) {
 	rules, date := listed(t)
 	want := compile(rules)
 	if *update {
-		dated := "// Code generated from " + listFile + "; DO NOT EDIT.\n\npackage suffix\n\n// Date is that of the list.\nconst Date = \"" + date + "\"\n"
+		dated := "// Code generated from " + listFile + "; DO NOT EDIT.\n\npackage suffix\n\n// Date is that of the list.\nconst Date = \"" +
+			date + "\"\n"
 		for name, content := range map[string]string{tableFile: want, dateFile: dated} {
 			if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
 				t.Fatal(err)
@@ -158,7 +159,9 @@ func TestVectors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	vectors := regexp.MustCompile(`(?m)^checkPublicSuffix\('([^'A-Z.][^'A-Z]*)', (?:null|'([^']*)')\);`).FindAllStringSubmatch(string(content), -1)
+	vectors := regexp.MustCompile(
+		`(?m)^checkPublicSuffix\('([^'A-Z.][^'A-Z]*)', (?:null|'([^']*)')\);`,
+	).FindAllStringSubmatch(string(content), -1)
 	for _, v := range vectors {
 		host, err1 := idna.ToASCII(v[1])
 		want, err2 := idna.ToASCII(v[2])

@@ -83,7 +83,9 @@ func TestLookUpDoesNotAllocate(t *testing.T) {
 // others.
 func TestAgreesWithTheReference(t *testing.T) {
 	r := newReference(t)
-	labels := strings.Fields("com uk co github io ck www jp kawasaki city kobe amazonaws s3 compute us-east-1 dualstack on aws x xn--p1ai -a a- a_b 1 co1")
+	labels := strings.Fields(
+		"com uk co github io ck www jp kawasaki city kobe amazonaws s3 compute us-east-1 dualstack on aws x xn--p1ai -a a- a_b 1 co1",
+	)
 	rapid.Check(t, func(t *rapid.T) {
 		label := rapid.OneOf(rapid.SampledFrom(labels), rapid.StringMatching(`[a-z0-9_-]{1,8}`))
 		host := strings.Join(rapid.SliceOfN(label, 1, 6).Draw(t, "labels"), ".")
