@@ -31,7 +31,7 @@ What can not be carried over, such as a match by header, is an error with its
 line and what to do; with -partial it is left out, with a comment beside the
 rule. What the configuration does otherwise than the source is listed on standard
 error, by rule. What the filter refuses without a waiver is refused here, too;
-with -tolerate NAME the origins and policies that need it get the waiver.`,
+with -tolerate NAME the origins that need it get the waiver.`,
 	examples: []example{
 		{"A configuration of what Envoy's own filter has:", "corsctl convert routes.yaml"},
 		{"In a whole manifest for Istio:", "corsctl convert -o wasmplugin routes.yaml"},
@@ -57,7 +57,7 @@ func (f *convertFlags) declare(flags *flag.FlagSet) {
 	oneOf(flags, &f.output, "o", "json", "`format` of the configuration", convert.Formats...)
 	oneOf(flags, &f.report, "report", "text", "what to say of changes and problems on standard error (`form`)", "text", "json")
 	flags.BoolVar(&f.partial, "partial", false, "leave out what can not be carried over, with a comment beside the rule")
-	flags.Var(&f.tolerate, "tolerate", "`waiver` that policies may have where they need it, by its name in dangerously_tolerate; may be repeated")
+	flags.Var(&f.tolerate, "tolerate", "`waiver` that origins may have where they need it, by its name in dangerously_tolerate; may be repeated")
 	flags.Var(&f.only, "only", "convert one source alone, by the `name` that messages give it; may be repeated")
 }
 

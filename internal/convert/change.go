@@ -16,6 +16,7 @@ const (
 	LiteralStar       ChangeKind = "literal-star"
 	ForbiddenMethod   ChangeKind = "forbidden-method"
 	LetterCase        ChangeKind = "letter-case"
+	MethodCase        ChangeKind = "method-case"
 	NoOrigins         ChangeKind = "no-origins"
 	RuntimeKey        ChangeKind = "runtime-key"
 	HostSpelling      ChangeKind = "host-spelling"
@@ -44,8 +45,9 @@ var Kinds = map[ChangeKind]string{
 	StarCredentials:   "credentials beside `*` are left out: browsers refuse the two together",
 	VaryIsSet:         "Vary names Origin wherever the response depends on it",
 	MoreResponses:     "redirects and replies of the proxy itself carry CORS headers as well",
-	LiteralStar:       "a `*` that requests with credentials read as a name is left out",
+	LiteralStar:       "a `*` that requests with credentials read as a name stands for any name here, or is left out as in the source",
 	ForbiddenMethod:   "a method that no browser sends is left out",
+	MethodCase:        "a method in lower case is allowed, in the upper case that browsers send",
 	LetterCase:        "origins are compared in lower case, as browsers send them",
 	NoOrigins:         "a policy without origins allows nobody; it is off here, or answers preflights with 403",
 	RuntimeKey:        "the proxy's runtime can not change the share of requests any more",

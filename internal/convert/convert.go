@@ -44,7 +44,7 @@ type Options struct {
 	// Partial leaves out what can not be carried over, with a comment beside the
 	// rule, in place of refusing all of it.
 	Partial bool
-	// Tolerate names the waivers that a policy of the result may have, where it
+	// Tolerate names the waivers that an origin of the result may have, where it
 	// needs them.
 	Tolerate []string
 	// Only restricts the conversion to the tables of these names; messages give

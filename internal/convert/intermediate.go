@@ -232,8 +232,9 @@ func (p *Policy) Allow(o config.SourceOrigin, at Place) {
 	p.AllowOrigins = append(p.AllowOrigins, o)
 }
 
-// written is the JSON of an origin.
+// written is the JSON of an origin without its waivers.
 func written(o config.SourceOrigin) string {
+	o.Tolerate = nil
 	text, _ := o.MarshalJSON() // which never fails
 	return string(text)
 }
@@ -267,10 +268,6 @@ func (p *Policy) SetList(setting string, at Place, values []Value) {
 func (p *Policy) SetMaxAge(at Place, seconds int64) {
 	p.Put(MaxAge, nil, at)
 	p.MaxAge = config.Age(strconv.FormatInt(seconds, 10))
-}
-
-func (p *Policy) tolerates(code config.Code) bool {
-	return slices.ContainsFunc(p.Tolerate, func(w config.Waiver) bool { return w.Code == code })
 }
 
 // Change adds a change in behaviour.

@@ -29,8 +29,6 @@ type Manner struct {
 	Status string
 	// Keeps says that CORS headers of upstream stay for origins that are not allowed.
 	Keeps bool
-	// HidesStar says that with credentials a `*` is not sent for exposed headers.
-	HidesStar bool
 	// Varies says that Vary names Origin there too.
 	Varies bool
 }
@@ -39,21 +37,18 @@ type Manner struct {
 // policy does otherwise here.
 func (p *Policy) Finish(m Manner) {
 	p.AllowOrigins = once(p.AllowOrigins, written)
-	p.AllowMethods = once(p.AllowMethods, func(n config.Name) string { return n.Value })
 	for _, setting := range NameLists[1:] {
 		list := p.list(setting)
 		*list = once(*list, func(n config.Name) string { return strings.ToLower(n.Value) })
 	}
-	p.dropForbidden()
+	p.checkMethods(m)
 	if p.Credentials {
-		for _, setting := range NameLists[:2] {
+		for i, setting := range NameLists[:2] {
 			// A list of `*` alone is sent back as what was asked for.
-			if list := p.list(setting); !Alone(*list) || !m.Echoes {
-				p.dropStar(list, "`*` in "+setting+" is left out: requests with credentials read it as a name, and here it would stand for any of theirs as well; requests without credentials lose what it stands for")
+			if list := *p.list(setting); slices.Contains(list, Star) && !(Alone(list) && m.Echoes) {
+				gain := [...]string{"use any method", "send any header, authorization included,"}[i]
+				p.Change(LiteralStar, "requests with credentials may "+gain+" here: "+m.Project+" sends the `*` of "+setting+" as written, and they read it as a name")
 			}
-		}
-		if m.HidesStar {
-			p.dropStar(&p.ExposeHeaders, "`*` in expose_headers is left out: "+m.Project+" does not send it with credentials")
 		}
 	} else if Alone(p.AllowHeaders) && m.Authorization {
 		// The preflight's own words came back, and `*` does not cover this one.
@@ -79,24 +74,31 @@ func once[T any, K comparable](list []T, key func(T) K) (kept []T) {
 	return kept
 }
 
-// dropStar takes a `*` out, which the source sends as it stands or not at all.
-func (p *Policy) dropStar(list *[]config.Name, why string) {
-	before := len(*list)
-	*list = slices.DeleteFunc(*list, func(n config.Name) bool { return n == Star })
-	if len(*list) < before {
-		p.Change(LiteralStar, why)
-	}
-}
-
-func (p *Policy) dropForbidden() {
-	p.AllowMethods = slices.DeleteFunc(p.AllowMethods, func(n config.Name) bool {
-		switch method := strings.ToUpper(n.Value); method {
+// checkMethods leaves out what no browser sends, and says which methods are allowed as
+// browsers send them, where the source sends the lower case that was written.
+func (p *Policy) checkMethods(m Manner) {
+	all := slices.Clone(p.AllowMethods)
+	p.AllowMethods = p.AllowMethods[:0]
+	for _, n := range all {
+		method := strings.ToUpper(n.Value)
+		lower := method != n.Value && !slices.Contains(all, config.Name{Value: method})
+		switch method {
 		case "CONNECT", "TRACE", "TRACK":
 			p.Change(ForbiddenMethod, method+" is left out of allow_methods: no browser sends it")
-			return true
+			continue
+		case "DELETE", "OPTIONS", "PUT":
+			if lower && !slices.Contains(all, Star) {
+				p.Change(MethodCase, method+" is allowed here: "+m.Project+" sends "+n.Value+" as written, which browsers do not take for "+method)
+			}
+			fallthrough
+		case "GET", "HEAD", "POST": // which need no listing
+			if !lower {
+				n.Value = method
+			}
 		}
-		return false
-	})
+		p.AllowMethods = append(p.AllowMethods, n)
+	}
+	p.AllowMethods = once(p.AllowMethods, func(n config.Name) string { return n.Value })
 }
 
 // Nobody is a policy without origins of a proxy that answers its preflights by

@@ -5,8 +5,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-
-	"corsfilter/config"
 )
 
 // Report is what there is to say beside the configuration, for a program.
@@ -46,8 +44,10 @@ func (r *Result) WriteChanges(w io.Writer) error {
 		for _, c := range rule.Comments {
 			fmt.Fprintf(&b, "rules[%d] %s: %s\n", i, rule.Name, Printable(c.String()))
 		}
-		if waivers := r.Source.Rules[i].Policy.Tolerate; len(waivers) > 0 {
-			fmt.Fprintf(&b, "rules[%d] %s: tolerates %s\n", i, rule.Name, joined(waivers))
+		for _, o := range r.Source.Rules[i].Policy.AllowOrigins {
+			for _, waiver := range o.Tolerate {
+				fmt.Fprintf(&b, "rules[%d] %s: tolerates %s: %s\n", i, rule.Name, waiver.Code, Printable(written(o)))
+			}
 		}
 	}
 	_, err := io.WriteString(w, b.String())
@@ -62,12 +62,4 @@ func (r *Result) with(change Change) (names []string) {
 		}
 	}
 	return names
-}
-
-func joined(waivers []config.Waiver) string {
-	texts := make([]string, len(waivers))
-	for i, w := range waivers {
-		texts[i] = string(w.Code)
-	}
-	return strings.Join(texts, ", ")
 }

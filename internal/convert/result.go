@@ -119,7 +119,7 @@ func (c *Conversion) result(rules []*rule) *Result {
 	for _, r := range rules {
 		if r.policy != nil {
 			own := *r.policy // a waiver, or what is left out, is one rule's
-			own.known = ""
+			own.known, own.AllowOrigins = "", slices.Clone(own.AllowOrigins)
 			r.policy = &own
 		}
 	}
@@ -166,10 +166,8 @@ func (c *Conversion) repair(rules []*rule, index index, problems config.Problems
 			continue
 		}
 		waivable := slices.Contains(config.Waivers, p.Code)
-		if waivable && c.tolerates(p.Code) && r.policy != nil {
-			if !r.policy.tolerates(p.Code) { // of several that need it, the first asks for it
-				r.policy.Tolerate = append(r.policy.Tolerate, config.Waiver{Code: p.Code})
-			}
+		if waivable && c.tolerates(p.Code) {
+			r.policy.waive(at.Entry, p.Code)
 			continue
 		}
 		what := p.Reason
@@ -202,6 +200,15 @@ func (c *Conversion) repair(rules []*rule, index index, problems config.Problems
 		}
 	}
 	return !refused
+}
+
+// waive gives an origin a waiver.
+func (p *Policy) waive(entry Entry, code config.Code) {
+	for i := range p.AllowOrigins {
+		if o := &p.AllowOrigins[i]; written(*o) == entry.Element {
+			o.Tolerate = append(slices.Clone(o.Tolerate), config.Waiver{Code: code})
+		}
+	}
 }
 
 // drop takes elements out of the lists.
@@ -246,7 +253,10 @@ func (r *rule) source(name string) config.SourceRule {
 	}
 	if r.policy != nil {
 		own := *r.policy
-		own.AllowOrigins, own.Tolerate = slices.Clone(own.AllowOrigins), slices.Clone(own.Tolerate)
+		own.AllowOrigins = slices.Clone(own.AllowOrigins)
+		for i, o := range own.AllowOrigins {
+			own.AllowOrigins[i].Tolerate = slices.Clone(o.Tolerate)
+		}
 		for _, setting := range NameLists {
 			*own.list(setting) = slices.Clone(*own.list(setting))
 		}

@@ -27,6 +27,7 @@ var (
 	}
 	exactOrigins = []string{"https://shop.example.com", "https://a.shop.example.com", "https://shop.example.com:8443", "http://localhost:3000", "https://app.example.org"}
 	methodNames  = []string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"}
+	anyMethods   = append([]string{"put", "Delete"}, methodNames...) // where the source does not mind
 	headerNames  = []string{"content-type", "authorization", "x-a", "X-B"}
 	exposed      = []string{"x-total", "etag"}
 )

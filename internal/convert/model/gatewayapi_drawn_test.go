@@ -86,8 +86,10 @@ func TestGatewayAPI(t *testing.T) {
 		var ways []way
 		for _, echo := range []bool{false, true} {
 			for _, dot := range []bool{false, true} {
-				c := gatewayChoices{echo, dot}
-				ways = append(ways, way{g.serve(c), g.bare(c)})
+				for _, regex := range []bool{false, true} {
+					c := gatewayChoices{echo, dot, regex}
+					ways = append(ways, way{g.serve(c), g.bare(c)})
+				}
 			}
 		}
 		s.hold(rt, drawn{documents(t, resources...), ways, routeReasons(g.Routes)})

@@ -69,6 +69,8 @@ type gatewayChoices struct {
 	Echo bool
 	// Dot: a host that ends in a dot is another one than that without.
 	Dot bool
+	// Regex: a regex comes before a prefix, whatever the lengths.
+	Regex bool
 }
 
 // gatewayPlace is where one match of a rule stands among all that apply.
@@ -78,6 +80,7 @@ type gatewayPlace struct {
 	rule     *gatewayRule
 	route    *httpRoute
 	order    int
+	regex    bool // comes before a prefix
 }
 
 // hostMatches: "*." stands for one or more labels.
@@ -110,6 +113,7 @@ func (a gatewayPlace) before(b gatewayPlace) int {
 	}
 	for _, pair := range [][2]int{
 		{flag(a.match.Kind == "Exact"), flag(b.match.Kind == "Exact")},
+		{flag(a.regex), flag(b.regex)},
 		{length(a.match), length(b.match)},
 		{flag(a.match.Method != ""), flag(b.match.Method != "")},
 		{len(a.match.Headers), len(b.match.Headers)},
@@ -173,7 +177,7 @@ func (g gatewayAPI) rule(r request, choices gatewayChoices) *gatewayRule {
 				for _, m := range matches {
 					order++
 					if m.matches(r) {
-						places = append(places, gatewayPlace{h, m, &route.Rules[j], route, order})
+						places = append(places, gatewayPlace{h, m, &route.Rules[j], route, order, choices.Regex && m.Kind == "RegularExpression"})
 					}
 				}
 			}

@@ -9,7 +9,7 @@ import (
 
 func drawIstioCORS(t *rapid.T) *istioCORS {
 	c := &istioCORS{
-		Methods: some(t, "methods", methodNames, 0, 3), Headers: some(t, "headers", headerNames, 0, 3), Expose: some(t, "expose", exposed, 0, 2),
+		Methods: some(t, "methods", anyMethods, 0, 3), Headers: some(t, "headers", headerNames, 0, 3), Expose: some(t, "expose", exposed, 0, 2),
 		MaxAge: pick(t, "max age", []string{"", "600s", "86400s"}), Credentials: optional(t, "credentials"),
 		Unmatched: pick(t, "unmatched", []string{"", "", "FORWARD", "IGNORE", "UNSPECIFIED"}),
 	}

@@ -27,7 +27,7 @@ func TestIngressNginx(t *testing.T) {
 			annotate("cors-allow-origin", 2, "*", "https://shop.example.com", "https://shop.example.com, https://app.example.org", "https://*.shop.example.com", "https://*.example.com:8443",
 				"http://localhost:3000,https://shop.example.com", "https://shop.example.com,*", "http://shop.example.com")
 			annotate("cors-allow-origin", 30, "null", "https://shop.example.com/")
-			annotate("cors-allow-methods", 3, "GET, PUT", "PUT", "GET,POST,DELETE,PATCH")
+			annotate("cors-allow-methods", 3, "GET, PUT", "PUT", "GET,POST,DELETE,PATCH", "get,put")
 			annotate("cors-allow-headers", 3, "content-type", "X-B, authorization", "x-a,Content-Type,Authorization")
 			annotate("cors-allow-headers", 30, "*")
 			annotate("cors-expose-headers", 3, "x-total", "etag, x-total", "*")

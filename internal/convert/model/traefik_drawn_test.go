@@ -8,7 +8,7 @@ import (
 )
 
 func drawTraefikHeaders(t *rapid.T) traefikHeaders {
-	h := traefikHeaders{Methods: words(t, "methods", methodNames, 3), Headers: words(t, "headers", headerNames, 3), Expose: words(t, "expose", exposed, 2),
+	h := traefikHeaders{Methods: words(t, "methods", anyMethods, 3), Headers: words(t, "headers", headerNames, 3), Expose: words(t, "expose", exposed, 2),
 		Credentials: chance(t, "credentials", 3), Vary: chance(t, "vary", 2)}
 	switch die(t, "origins", 6) {
 	case 0:

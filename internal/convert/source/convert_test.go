@@ -41,13 +41,14 @@ func policyText(result *convert.Result, rule int) string {
 	return gjson.GetBytes(text, fmt.Sprintf("rules.%d.policy", rule)).Raw
 }
 
-// waiversOf are those of a policy.
-func waiversOf(p *config.SourcePolicy) string {
-	var names []string
-	for _, w := range p.Tolerate {
-		names = append(names, string(w.Code))
+// waiversOf are those of a policy's origins, and its own, of which there are none.
+func waiversOf(p *config.SourcePolicy) (names []string) {
+	for _, o := range append([]config.SourceOrigin{{Value: "all", Tolerate: p.Tolerate}}, p.AllowOrigins...) {
+		for _, w := range o.Tolerate {
+			names = append(names, o.Value+" "+string(w.Code))
+		}
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 // TestGolden converts each file of testdata, whole and with Partial.
@@ -311,7 +312,7 @@ func TestEnvoyMergesSettingBySetting(t *testing.T) {
 		{"what preflights ask for", "", envoyCors(`allow_origin_string_match: [{exact: "*"}], allow_headers: "*", allow_methods: "*", expose_headers: "*"`), "route: {cluster: x}",
 			`{"allow_origins":["*"],"allow_methods":["*"],"allow_headers":["*","authorization"],"expose_headers":["*"]}`},
 		{"what preflights ask for, with credentials", "", envoyCors(origin("a") + `, allow_credentials: true, allow_headers: "*", allow_methods: "GET, *, TRACE", expose_headers: "*, x-a"`), "route: {cluster: x}",
-			`{"allow_origins":["https://a.example"],"allow_methods":["GET"],"allow_headers":["*"],"expose_headers":["*","x-a"],"allow_credentials":true}`},
+			`{"allow_origins":["https://a.example"],"allow_methods":["GET","*"],"allow_headers":["*"],"expose_headers":["*","x-a"],"allow_credentials":true}`},
 		{"forwarded by name", "", envoyCors(origin("a") + ", forward_not_matching_preflights: true, allow_private_network_access: true"), "route: {cluster: x}",
 			`{"allow_origins":["https://a.example"],"allow_private_network_access":true,"unmatched_preflights":"forward"}`},
 		{"weighted clusters that agree", "", envoyCors(origin("a")), `route: {weighted_clusters: {clusters: [{name: x, weight: 1, ` + envoyCors(`max_age: "1"`) + `}, {name: y, weight: 1, ` + envoyCors(`max_age: "1"`) + `}, {name: z, weight: 0}]}}`,
@@ -506,17 +507,49 @@ func TestAnInertPolicyIsNotBroughtToLife(t *testing.T) {
 	}
 }
 
-// TestWaivers are written into the policies that need them, and into no other.
+// TestWhatIsMorePermissiveIsNamed: browsers do not take Envoy's answer for what the
+// filter's says.
+func TestWhatIsMorePermissiveIsNamed(t *testing.T) {
+	for _, c := range []struct {
+		policy string
+		want   []string
+	}{
+		{"allow_methods: 'get, put, Delete, DELETE, PATCH'", []string{"PUT is allowed here: Envoy sends put as written, which browsers do not take for PUT"}},
+		{"allow_methods: 'put, *'", nil},
+		{"allow_methods: 'PUT, *', allow_credentials: true", []string{"requests with credentials may use any method here: Envoy sends the `*` of allow_methods as written, and they read it as a name"}},
+		{"allow_headers: '*, x-a', allow_credentials: true", []string{"requests with credentials may send any header, authorization included, here: Envoy sends the `*` of allow_headers as written, and they read it as a name"}},
+		{"allow_methods: '*', allow_headers: '*', expose_headers: '*', allow_credentials: true", nil},
+	} {
+		text := envoyFile("            - {name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: x}, " + envoyCors(origin("a")+", "+c.policy) + "}]}\n")
+		result, problems := Convert([]convert.File{{Name: "envoy.yaml", Data: []byte(text)}}, convert.Options{})
+		if problems != nil {
+			t.Fatal(problems)
+		}
+		accepted(t, result)
+		var got []string
+		for _, change := range result.Rules[0].Changes {
+			if change.Kind == convert.MethodCase || change.Kind == convert.LiteralStar {
+				got = append(got, change.Text)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.policy, got, c.want)
+		}
+	}
+}
+
+// TestWaivers are written into the origins that need them, and into no other; what
+// matches null does not lose it in silence.
 func TestWaivers(t *testing.T) {
 	text := envoyFile("            - {name: v, domains: ['*'], routes: [{match: {path: /a}, route: {cluster: x}, " + envoyCors(`allow_origin_string_match: [{exact: "*"}], allow_credentials: true`) + "}," +
-		"{match: {path: /b}, route: {cluster: x}, " + envoyCors(`allow_origin_string_match: [{prefix: "https://a."}, {exact: "null"}]`) + "}, {match: {path: /c}, route: {cluster: x}, " + envoyCors(origin("a")) + "}]}\n")
+		"{match: {path: /b}, route: {cluster: x}, " + envoyCors(`allow_origin_string_match: [{prefix: "https://a."}, {exact: "null"}, {safe_regex: {regex: "null|https://b\\.example"}}, {exact: "https://c.example"}, {suffix: "ull"}]`) + "}, {match: {path: /c}, route: {cluster: x}, " + envoyCors(origin("a")) + "}]}\n")
 	f := []convert.File{{Name: "envoy.yaml", Data: []byte(text)}}
 	_, problems := Convert(f, convert.Options{Partial: true})
 	var waivers []string
 	for _, p := range problems {
 		waivers = append(waivers, string(p.Waiver))
 	}
-	if slices.Sort(waivers); !slices.Equal(waivers, []string{"any-origin-with-credentials", "loose-origin-match", "null-origin"}) {
+	if slices.Sort(waivers); !slices.Equal(waivers, []string{"any-origin-with-credentials", "loose-origin-match", "loose-origin-match", "null-origin", "null-origin"}) {
 		t.Errorf("%v", problems)
 	}
 	result, problems := Convert(f, convert.Options{Tolerate: waivers})
@@ -526,10 +559,18 @@ func TestWaivers(t *testing.T) {
 	accepted(t, result)
 	var got []string
 	for _, r := range result.Source.Rules {
-		got = append(got, waiversOf(r.Policy))
+		got = append(got, waiversOf(r.Policy)...)
 	}
-	if want := "[any-origin-with-credentials loose-origin-match, null-origin ]"; fmt.Sprint(got) != want {
-		t.Errorf("%v, want %s", got, want)
+	want := []string{
+		"* any-origin-with-credentials", "https://a. loose-origin-match", "null null-origin", `null|https://b\.example null-origin`,
+		"ull loose-origin-match", "ull null-origin",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	var said strings.Builder
+	if err := result.WriteChanges(&said); err != nil || !strings.Contains(said.String(), `tolerates null-origin: {"suffix":"ull"}`) {
+		t.Errorf("%v %s", err, said.String())
 	}
 }
 

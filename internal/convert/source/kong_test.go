@@ -158,7 +158,7 @@ func TestKongPolicy(t *testing.T) {
 			`{"allow_origins":["https://a.example"],"allow_methods":["PUT"],"allow_headers":["*"],"expose_headers":["*","x"],"max_age":5,"allow_credentials":true,"allow_private_network_access":true}`,
 			"denied-preflight forbidden-method preflight-status upstream-headers"},
 		{`{origins: ["https://a.example"], credentials: true, methods: [], headers: ["*", x], allow_origin_absent: false}`,
-			`{"allow_origins":["https://a.example"],"allow_headers":["x"],"allow_credentials":true}`, "denied-preflight literal-star preflight-status upstream-headers vary"},
+			`{"allow_origins":["https://a.example"],"allow_headers":["*","x"],"allow_credentials":true}`, "denied-preflight literal-star preflight-status upstream-headers vary"},
 		{`{origins: ["https://a.example"], headers: ["*"], methods: [PUT]}`, `{"allow_origins":["https://a.example"],"allow_methods":["PUT"],"allow_headers":["*"]}`, "denied-preflight preflight-status upstream-headers"},
 	} {
 		result, problems := Convert([]convert.File{{Name: "kong.yaml", Data: []byte(kongFileOf("paths: [/], plugins: [{name: cors, config: " + c.config + "}]"))}}, convert.Options{})

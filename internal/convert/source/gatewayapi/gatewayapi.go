@@ -218,6 +218,15 @@ func (s *gatewayScope) virtualHost(p gatewayParent, group []convert.Domain, obje
 		m.route.Hosts = convert.HostsOf(group)
 		routes = append(routes, m.route)
 	}
+	for i, m := range matches {
+		for j, n := range matches[i:] {
+			if m.kind == 1 && n.kind == 2 && len(m.route.When) == 0 && routes[i].Differs(routes[i+j]) {
+				open := convert.Change{Kind: convert.GatewayDecides, Text: fmt.Sprintf("the regex of %s comes before %s, as in Envoy Gateway; the Gateway API leaves that to the gateway, and Istio asks prefixes first", m.route.From, n.route.From)}
+				convert.WithChanges(routes[i:i+1], open)
+				convert.WithChanges(routes[i+j:i+j+1], open)
+			}
+		}
+	}
 	return routes
 }
 
@@ -356,7 +365,7 @@ var gatewaySettings = convert.Settings{
 }
 
 var gatewayManner = convert.Manner{
-	Project: "the gateway", Echoes: true, HidesStar: true, Reflects: true, Keeps: true, Status: "204",
+	Project: "the gateway", Echoes: true, Reflects: true, Keeps: true, Status: "204",
 	Unmatched: "the Gateway API leaves it to the gateway whether that is 200, 204 or 403, without CORS headers",
 }
 
@@ -390,6 +399,9 @@ func gatewayPolicy(r convert.Reader, node, filter *yaml.Node) (*convert.Policy, 
 	p.Change(convert.GatewayDecides, "an answered preflight has the status 204; the Gateway API leaves it to the gateway whether that is 200")
 	if convert.Alone(p.AllowHeaders) && !p.Credentials {
 		p.Change(convert.GatewayDecides, "`*` in allow_headers does not cover authorization; a gateway that sends back what the preflight asks for does: list it beside, where it is meant")
+	}
+	if slices.Contains(p.ExposeHeaders, convert.Star) && p.Credentials {
+		p.Change(convert.GatewayDecides, "`*` in expose_headers is sent as written, so that requests without credentials may read every header; the Gateway API has none sent beside credentials, and gateways with Envoy send it")
 	}
 	p.Change(convert.EarlierInChain, "the filter stands before authentication: preflights are answered, and 401 and 403 carry CORS headers")
 	return p, nil
