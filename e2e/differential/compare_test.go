@@ -123,18 +123,25 @@ func proxys(r browser.Response) bool {
 	return value(r, "x-forwarded") == "" && (r.Status != 200 || slices.ContainsFunc(r.Headers, func(h browser.Header) bool { return h.Name == "location" }))
 }
 
-// names are those of a list, each once and in their order.
-func names(list string, lower bool) (all []string) {
-	if lower {
-		list = strings.ToLower(list)
-	}
-	for name := range strings.SplitSeq(list, ",") {
-		if name = strings.TrimSpace(name); name != "" && !slices.Contains(all, name) {
-			all = append(all, name)
+// names are those of a list, each once, sorted and as far as browsers tell them apart: all
+// but methods by letter, and without credentials a star covers the rest.
+func names(r browser.Response, name string) (all []string) {
+	for element := range strings.SplitSeq(value(r, name), ",") {
+		element = strings.TrimSpace(element)
+		if upper := strings.ToUpper(element); name != acam && name != acao {
+			element = strings.ToLower(element)
+		} else if slices.Contains([]string{"GET", "HEAD", "POST"}, upper) { // which need no listing
+			element = upper
+		}
+		if element != "" {
+			all = append(all, element)
 		}
 	}
+	if value(r, acac) == "" && slices.Contains(all, "*") {
+		all = slices.DeleteFunc(all, func(n string) bool { return n != "*" && (name != acah || n != "authorization") })
+	}
 	slices.Sort(all)
-	return all
+	return slices.Compact(all)
 }
 
 func (x *exchange) comparePreflight(n, m browser.Response) {
@@ -158,30 +165,30 @@ func (x *exchange) comparePreflight(n, m browser.Response) {
 	}
 	x.differs("the status of a preflight", convert.PreflightStatus)
 	x.compareOrigin(n, m)
-	asked := func(name string) string {
-		for _, h := range x.page.PreflightHeaders() {
-			if h.Name == name {
-				return h.Value
-			}
-		}
-		return ""
+	var asks browser.Response
+	for _, h := range x.page.PreflightHeaders() {
+		asks.Headers = append(asks.Headers, browser.Header{Name: strings.Replace(h.Name, "request-method", "allow-methods", 1), Value: h.Value})
+		asks.Headers = append(asks.Headers, browser.Header{Name: strings.Replace(h.Name, "request-headers", "allow-headers", 1), Value: h.Value})
 	}
-	// What a star is: the words of the preflight itself, here and there or here alone.
-	list := func(name, asks string, lower bool, star ...string) {
-		a, b := names(value(n, name), lower), names(value(m, name), lower)
-		if slices.Equal(a, b) || slices.Equal(b, star) && slices.Equal(a, names(asked(asks), lower)) {
+	// What a star is: the words of the preflight itself, here and there or there alone.
+	list := func(name string, star ...string) {
+		a, b := names(n, name), names(m, name)
+		if slices.Equal(a, b) || slices.Equal(b, star) && slices.Equal(a, names(asks, name)) {
 			return
 		}
-		left := slices.DeleteFunc(a, func(name string) bool { return slices.Contains(b, name) })
-		if slices.Equal(left, []string{"*"}) {
-			x.differs(fmt.Sprintf("%s is without a star", name), convert.LiteralStar)
-		} else {
-			x.differs(fmt.Sprintf("%s is %q, without %q", name, b, left), convert.ForbiddenMethod)
+		left := slices.DeleteFunc(slices.Clone(a), func(name string) bool { return slices.Contains(b, name) })
+		kinds := []convert.ChangeKind{convert.ForbiddenMethod}
+		switch {
+		case slices.Contains(a, "*"):
+			kinds = []convert.ChangeKind{convert.LiteralStar}
+		case slices.ContainsFunc(left, func(name string) bool { return name != strings.ToUpper(name) }):
+			kinds = []convert.ChangeKind{convert.MethodCase}
 		}
+		x.differs(fmt.Sprintf("%s is %q and not %q", name, b, a), kinds...)
 	}
-	list(acam, "access-control-request-method", false, "*")
-	list(acah, "access-control-request-headers", true, "*", "authorization")
-	list(aceh, "", true)
+	list(acam, "*")
+	list(acah, "*", "authorization")
+	list(aceh)
 	age := func(r browser.Response) int {
 		seconds, _ := strconv.Atoi(value(r, acma))
 		return seconds
@@ -235,10 +242,10 @@ func (x *exchange) compareActual(n, m browser.Response, headers []browser.Header
 	for _, name := range []string{acao, acac, aceh, acam, acah, acma, pna} {
 		a, b := value(n, name), value(m, name)
 		switch {
-		case slices.Equal(names(a, name != acao), names(b, name != acao)):
+		case slices.Equal(names(n, name), names(m, name)):
 		case proxys(n):
 			x.differs(name+" of the proxy's own answer", convert.MoreResponses)
-		case strings.Contains(a, "x-secret") && strings.Contains(x.text, "response_headers_to_add"):
+		case strings.Contains(a, "x-added") && strings.Contains(x.text, "response_headers_to_add"):
 			x.differs(name+" that is added", convert.AddedBeside)
 		case opened:
 			x.differs(name+" for another origin", convert.LetterCase)
@@ -254,12 +261,12 @@ func (x *exchange) compareActual(n, m browser.Response, headers []browser.Header
 
 // compareVary asks that Vary keeps its names, and gets Origin alone where that is named.
 func (x *exchange) compareVary(n, m browser.Response) {
-	a, b := names(value(n, "vary"), true), names(value(m, "vary"), true)
+	a, b := names(n, "vary"), names(m, "vary")
 	b = slices.DeleteFunc(b, func(name string) bool { return name == "origin" && !slices.Contains(a, name) })
 	if !slices.Equal(a, b) {
 		x.differs(fmt.Sprintf("vary is %q and not %q", b, a))
 	}
-	if len(names(value(m, "vary"), true)) > len(b) {
+	if len(names(m, "vary")) > len(b) {
 		x.differs("vary names origin", convert.VaryIsSet)
 	}
 }
@@ -268,7 +275,7 @@ func (x *exchange) compareVary(n, m browser.Response) {
 func (x *exchange) same(n, m browser.Response) {
 	cors := func(r browser.Response) (all []browser.Header) {
 		for _, h := range r.Headers {
-			if strings.HasPrefix(h.Name, "access-control-") || h.Name == "vary" && h.Value != "origin" || h.Name == "x-forwarded" {
+			if strings.HasPrefix(h.Name, "access-control-") || h.Name == "x-forwarded" {
 				all = append(all, h)
 			}
 		}
@@ -289,7 +296,7 @@ func (x *exchange) compareOutcome(n, m browser.Outcome, last browser.Response) {
 	if n.Allowed() {
 		x.allowed++
 	}
-	narrower := []convert.ChangeKind{convert.LiteralStar}
+	var narrower []convert.ChangeKind
 	if strings.Contains(x.path, "own=a") { // upstream's headers, which the module removes, or answers for
 		narrower = append(narrower, convert.UpstreamHeaders, convert.DeniedPreflight)
 	}
@@ -297,6 +304,12 @@ func (x *exchange) compareOutcome(n, m browser.Outcome, last browser.Response) {
 		narrower = append(narrower, convert.AddedBeside)
 	}
 	wider := []convert.ChangeKind{convert.LetterCase}
+	if method := x.page.NormalizedMethod(); method == "PUT" || method == "DELETE" || method == "OPTIONS" {
+		wider = append(wider, convert.MethodCase)
+	}
+	if x.page.Credentials {
+		wider = append(wider, convert.LiteralStar)
+	}
 	if proxys(last) {
 		wider = append(wider, convert.MoreResponses)
 	}

@@ -50,7 +50,7 @@ func (d *drawer) rarely(n int, word string) bool {
 
 var (
 	hostNames   = []string{"api.example.com", "shop.example.com", "a.shop.example.com", "b.a.shop.example.com", "example.com", "pr-api.example.com", "other.example.net"}
-	domainNames = append(slices.Clone(hostNames[:6]), "*.example.com", "*.shop.example.com", "*", "shop.example.com:8443", "api.example.com:443")
+	domainNames = append(slices.Clone(hostNames[:6]), "*.example.com", "*.shop.example.com", "*")
 	partDomains = []string{"shop.example.*", "*-api.example.com", "api.*"}
 	pathTexts   = []string{"/", "/v1", "/v1/", "/v1/orders", "/v1/orders/7", "/v2", "/status", "/billing.", "/V1"}
 	pathNear    = []string{"/v1x", "/v10/orders", "/V1/orders", "/v1/Orders/7", "/v1/ordersx", "/STATUS", "/statusx", "/v2/a", "/other", "/billing.Invoices/Get", "/v1/7", "/v1//orders"}
@@ -92,6 +92,7 @@ func (d *drawer) matcher() object {
 	default:
 		m[kind] = pick(d, containOrigins...)
 	}
+	d.origins = append(d.origins, pick(d, pageOrigins[:8]...))
 	if kind != "safe_regex" && d.once(6) {
 		m["ignore_case"] = true
 	}
@@ -254,7 +255,7 @@ func (d *drawer) route(old bool) object {
 		r["route"] = action
 	}
 	if d.once(40) {
-		r["response_headers_to_add"] = []any{object{"header": object{"key": pick(d, "access-control-allow-origin", "Access-Control-Expose-Headers"), "value": "x-secret"}}}
+		r["response_headers_to_add"] = []any{object{"header": object{"key": pick(d, "access-control-allow-origin", "Access-Control-Expose-Headers"), "value": "x-added"}}}
 	}
 	return r
 }
@@ -262,17 +263,16 @@ func (d *drawer) route(old bool) object {
 // manager draws what a connection manager has of routes and hosts.
 func (d *drawer) manager() object {
 	routes := object{}
-	d.perFilter(routes, 8)
+	d.perFilter(routes, 3)
 	var hosts []any
 	domains := d.some(1, 4, domainNames...)
-	if d.once(20) {
-		d.hard = append(d.hard, "domain", "host")
+	if d.rarely(30, "domain") {
 		domains = append(domains, pick(d, partDomains...))
 	}
+	if d.rarely(15, "port") {
+		domains = append(domains, pick(d, "shop.example.com:8443", "api.example.com:443"))
+	}
 	for _, domain := range domains {
-		if strings.Contains(domain, ":") {
-			d.hard = append(d.hard, "port")
-		}
 		d.hosts = append(d.hosts, strings.ReplaceAll(domain, "*", "shop"))
 	}
 	for len(domains) > 0 {
