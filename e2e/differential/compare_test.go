@@ -82,12 +82,12 @@ func (x *exchange) select_() {
 		x.changes = x.result.Rules[rule.Index].Changes
 	}
 	// Another spelling of a host falls under the rule of the host, or under none.
+	isSpelling := func(c convert.Change) bool { return c.Kind == convert.HostSpelling }
+	x.changes = slices.DeleteFunc(slices.Clone(x.changes), func(c convert.Change) bool { return isSpelling(c) && !strings.Contains(c.Text, "with any port") })
 	if strings.Contains(x.host, ":") || strings.HasSuffix(x.host, ".") {
 		for _, r := range x.result.Rules {
-			for _, c := range r.Changes {
-				if c.Kind == convert.HostSpelling {
-					x.changes = append(slices.Clone(x.changes), c)
-				}
+			if i := slices.IndexFunc(r.Changes, isSpelling); i >= 0 {
+				x.changes = append(x.changes, r.Changes[i])
 			}
 		}
 	}

@@ -41,8 +41,8 @@ type drawn struct {
 	text   string // as convert reads it
 	result *convert.Result
 	config *config.Config
-	manager,
-	routes []byte
+	// filter, manager and routes are its parts for Envoy.
+	filter, manager, routes []byte
 }
 
 // TestDifferential draws policies and requests. Whatever the module answers otherwise than
@@ -77,13 +77,14 @@ func (j *judge) convert(seed uint64) *drawn {
 	d := &drawn{drawer: newDrawer(seed), seed: seed}
 	manager := d.drawer.manager()
 	d.routes = marshal(j, manager["route_config"])
-	d.manager = marshal(j, manager)
-	filter := object{"name": corsFilter, "typed_config": object{"@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"}}
-	manager["stat_prefix"], manager["http_filters"] = "ingress", []any{filter}
+	manager["stat_prefix"] = "ingress"
 	text, err := yaml.Marshal(manager)
 	if err != nil {
 		j.Fatal(err)
 	}
+	d.filter = marshal(j, manager["http_filters"])
+	delete(manager, "http_filters")
+	d.manager = marshal(j, manager)
 	d.text = string(text)
 	var problems convert.Problems
 	d.result, problems = source.Convert([]convert.File{{Name: "envoy.yaml", Data: text}}, convert.Options{Tolerate: waivers})
@@ -132,9 +133,8 @@ func (j *judge) serve(all []*drawn) {
 	defer upstream.Close()
 	address := upstream.Listener.Addr().String()
 	bootstrap := envoytest.Bootstrap{Upstream: address, Clusters: "[" + string(marshal(j, envoytest.Cluster(j, "other", address))) + "]"}
-	const native = `[{name: ` + corsFilter + `, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors}}]`
 	for _, d := range all {
-		l := envoytest.Listener{Name: fmt.Sprint("native", d.seed), Front: native, Manager: string(d.manager), RouteConfig: string(d.routes)}
+		l := envoytest.Listener{Name: fmt.Sprint("native", d.seed), Front: string(d.filter), Manager: string(d.manager), RouteConfig: string(d.routes)}
 		bootstrap.Listeners = append(bootstrap.Listeners, l)
 		l.Name, l.Front, l.Policy = fmt.Sprint("module", d.seed), "", string(d.result.JSON)
 		bootstrap.Listeners = append(bootstrap.Listeners, l)

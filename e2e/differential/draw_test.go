@@ -53,7 +53,7 @@ var (
 	domainNames = append(slices.Clone(hostNames[:6]), "*.example.com", "*.shop.example.com", "*")
 	partDomains = []string{"shop.example.*", "*-api.example.com", "api.*"}
 	pathTexts   = []string{"/", "/v1", "/v1/", "/v1/orders", "/v1/orders/7", "/v2", "/status", "/billing.", "/V1"}
-	pathNear    = []string{"/v1x", "/v10/orders", "/V1/orders", "/v1/Orders/7", "/v1/ordersx", "/STATUS", "/statusx", "/v2/a", "/other", "/billing.Invoices/Get", "/v1/7", "/v1//orders"}
+	pathNear    = []string{"/v1x", "/v10/orders", "/V1/orders", "/v1/Orders/7", "/v1/ordersx", "/STATUS", "/statusx", "/v2/a", "/other", "/billing.Invoices/Get", "/v1/7", "/v1//orders", "/v1%2Forders", "/v1;a=b"}
 	pathRegexes = []string{`/v[0-9]+/.*`, `/v1/[^/]+`, `/(v1|status)`, `/v1(/.*)?`, `.*`, `/billing\..*`, `(?i)/v1/orders`, `/v1/orders|/v2`}
 
 	pageOrigins = []string{
@@ -79,7 +79,7 @@ func (d *drawer) matcher() object {
 	switch kind {
 	case "exact":
 		m[kind] = pick(d, exactOrigins...)
-		if d.rarely(40, "wildcard") {
+		if d.rarely(120, "wildcard") {
 			m[kind] = "https://*.example.com"
 		}
 		d.origins = append(d.origins, strings.ToLower(m[kind].(string)))
@@ -152,8 +152,8 @@ func (d *drawer) policy() object {
 	list("allow_headers", 3, "content-type", "authorization", "x-a", "X-B")
 	list("expose_headers", 2, "x-total", "ETag")
 	if d.once(2) {
-		o["max_age"] = pick(d, "600", "86400", "0", "100000")
-		if d.rarely(60, "max_age") {
+		o["max_age"] = pick(d, "600", "86400", "0", "100000", " 600")
+		if d.rarely(200, "max_age") {
 			o["max_age"] = "10m"
 		}
 	}
@@ -186,7 +186,7 @@ func (d *drawer) perFilter(level object, n int) {
 	case 0:
 		p = object{"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": p}
 	case 1:
-		p = object{"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true}
+		p = object{"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": d.once(2)}
 	}
 	level["typed_per_filter_config"] = object{corsFilter: p}
 }
@@ -211,13 +211,13 @@ func (d *drawer) match() object {
 		m["case_sensitive"] = false
 	}
 	switch {
-	case d.rarely(50, "header"):
+	case d.rarely(80, "header"):
 		m["headers"] = []any{object{"name": "x-version", "string_match": object{"exact": "2"}}}
-	case d.rarely(50, "method"):
+	case d.rarely(80, "method"):
 		m["headers"] = []any{object{"name": ":method", "string_match": object{"exact": pick(d, "GET", "OPTIONS", "PUT")}}}
-	case d.rarely(60, "query"):
+	case d.rarely(120, "query"):
 		m["query_parameters"] = []any{object{"name": "own", "present_match": true}}
-	case d.rarely(60, "share"):
+	case d.rarely(120, "share"):
 		m["runtime_fraction"] = object{"default_value": object{"numerator": pick(d, 0, 100)}}
 	}
 	return m
@@ -235,7 +235,7 @@ func (d *drawer) route(old bool) object {
 		r["direct_response"] = object{"status": 203}
 	case 2, 3:
 		first, second := object{"name": "upstream", "weight": 100}, object{"name": "other", "weight": pick(d, 0, 0, 50)}
-		d.perFilter(first, 2)
+		d.perFilter(first, 3)
 		if policy, has := first["typed_per_filter_config"]; has && d.once(2) {
 			second["typed_per_filter_config"] = policy
 		} else if second["weight"] == 0 || d.once(4) {
@@ -254,10 +254,16 @@ func (d *drawer) route(old bool) object {
 	if r["redirect"] == nil && r["direct_response"] == nil {
 		r["route"] = action
 	}
-	if d.once(40) {
-		r["response_headers_to_add"] = []any{object{"header": object{"key": pick(d, "access-control-allow-origin", "Access-Control-Expose-Headers"), "value": "x-added"}}}
-	}
+	d.adds(r)
 	return r
+}
+
+// adds draws headers that Envoy adds to responses beside any policy.
+func (d *drawer) adds(level object) {
+	if d.once(40) {
+		key := pick(d, "access-control-allow-origin", "Access-Control-Expose-Headers")
+		level["response_headers_to_add"] = []any{object{"header": object{"key": key, "value": "x-added"}}}
+	}
 }
 
 // manager draws what a connection manager has of routes and hosts.
@@ -266,10 +272,10 @@ func (d *drawer) manager() object {
 	d.perFilter(routes, 3)
 	var hosts []any
 	domains := d.some(1, 4, domainNames...)
-	if d.rarely(30, "domain") {
+	if d.rarely(60, "domain") {
 		domains = append(domains, pick(d, partDomains...))
 	}
-	if d.rarely(15, "port") {
+	if d.rarely(30, "port") {
 		domains = append(domains, pick(d, "shop.example.com:8443", "api.example.com:443"))
 	}
 	for _, domain := range domains {
@@ -298,10 +304,15 @@ func (d *drawer) manager() object {
 		if d.once(60) {
 			h["require_tls"] = "ALL"
 		}
+		d.adds(h)
 		hosts = append(hosts, h)
 	}
 	routes["virtual_hosts"] = hosts
-	manager := object{"route_config": routes}
+	filter := object{"name": corsFilter, "typed_config": object{"@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"}}
+	if d.once(20) {
+		filter["disabled"] = true
+	}
+	manager := object{"route_config": routes, "http_filters": []any{filter}}
 	for _, key := range []string{"strip_any_host_port", "strip_trailing_host_dot"} {
 		if d.once(4) {
 			manager[key] = true
@@ -317,10 +328,10 @@ func (d *drawer) manager() object {
 // upstream does.
 func (d *drawer) target() (host, path string) {
 	host, path = pick(d, hostNames...), pick(d, append(slices.Clone(pathTexts), pathNear...)...)
-	if d.once(2) {
+	if !d.once(3) {
 		host = pick(d, d.hosts...)
 	}
-	if len(d.paths) > 0 && d.once(2) {
+	if len(d.paths) > 0 && !d.once(3) {
 		path = pick(d, d.paths...)
 	}
 	if !strings.Contains(host, ":") {
@@ -343,10 +354,10 @@ func (d *drawer) page() browser.Request {
 		Origin: pick(d, pageOrigins...), Method: pick(d, "GET", "GET", "GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "put", "PROPFIND"),
 		Credentials: d.once(3), PrivateNetwork: d.once(12),
 	}
-	if named := slices.DeleteFunc(slices.Clone(d.origins), func(o string) bool { return strings.Contains(o, "*") }); len(named) > 0 && d.once(2) {
+	if named := slices.DeleteFunc(slices.Clone(d.origins), func(o string) bool { return strings.Contains(o, "*") }); len(named) > 0 && !d.once(4) {
 		r.Origin = pick(d, named...)
 	}
-	for _, h := range d.some(0, 2, "X-A: 1", "x-b: 1", "authorization: Bearer t", "content-type: application/json", "content-type: text/plain") {
+	for _, h := range d.some(0, 1+d.IntN(2), "X-A: 1", "x-b: 1", "authorization: Bearer t", "content-type: application/json", "content-type: text/plain") {
 		name, value, _ := strings.Cut(h, ": ")
 		r.Headers = append(r.Headers, browser.Header{Name: name, Value: value})
 	}
