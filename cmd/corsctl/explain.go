@@ -111,7 +111,10 @@ func (f *explainFlags) report(configuration explain.Found) (*explain.Report, err
 	}
 	request.EscapedSlashes = configuration.EscapedSlashes
 	report, err := explain.Explain(configuration.JSON, request)
-	if err == nil && pasted.Said != nil {
+	switch {
+	case errors.Is(err, explain.ErrNoHost):
+		return nil, fmt.Errorf("%w: add -url https://api.example.com/v1/orders, for example", err)
+	case err == nil && pasted.Said != nil:
 		report.Compare(pasted.Said)
 	}
 	return report, err

@@ -157,7 +157,8 @@ func TestTheDemoTellsWhatTheBrowserDoesAndWhy(t *testing.T) {
 				{"Preflight cached", "yes once for both", "yes 2 times", "yes yes", lets, readable, goAhead + "PUT 200" + mayRead + "\nPUT 200" + mayRead},
 			}},
 		{"the page that is not allowed", disallowed, "Done: this page could read 0 of 10 responses.",
-			"The policy does not allow this page's origin: the browser keeps every response from this page.",
+			"The policy does not allow this page's origin: the browser keeps every response from this page. The policy has " + allowed +
+				"; this differs in its port: open the page at port " + allowed[strings.LastIndexByte(allowed, ':')+1:] + ".",
 			[]string{
 				origins + " lets it read: Simple GET, Text POST, PUT, Custom header, With credentials, Redirect, 401 from upstream, Preflight cached",
 				origins + ` "allow_headers": ["x-demo", "content-type"] lets it read: JSON POST`,

@@ -150,6 +150,8 @@ func TestWhenABrowserAsksFirst(t *testing.T) {
 		{"headers are listed without a space", Request{Method: "POST", Headers: []Header{{"X-Foo", "1"}, {"Content-Type", "application/json"}}},
 			[]string{"the header content-type is not safelisted", "the header x-foo is not safelisted"},
 			[]Header{{"access-control-request-method", "POST"}, {"access-control-request-headers", "content-type,x-foo"}}},
+		{"what forces it does", Request{Method: "GET", Forced: "the body is streamed"}, []string{"the body is streamed"},
+			[]Header{{"access-control-request-method", "GET"}}},
 		{"a private network does", Request{Method: "GET", PrivateNetwork: true}, []string{"the target is in a more private network"},
 			[]Header{{"access-control-request-method", "GET"}, {"access-control-request-private-network", "true"}}},
 	} {

@@ -121,7 +121,9 @@ type Path struct {
 	Kind PathKind
 	Text string
 	At   Place
-	set  *automaton.Automaton // of a regex
+	// set is of a regex, and literal what all its paths begin with.
+	set     *automaton.Automaton
+	literal string
 }
 
 // RegexOf is the set of paths that a regex takes as a whole, without one where that says
@@ -132,11 +134,11 @@ func RegexOf(regex string, at Place) (Path, error) {
 	if err != nil {
 		return Path{}, err
 	}
-	p := Path{Kind: RegexPath, Text: regex, At: at, set: set}
+	p := Path{Kind: RegexPath, Text: regex, At: at, set: set, literal: route.Literal(set)}
 	if PathCovers(p, Path{Kind: PrefixPath, Text: "/"}) {
 		p = Path{At: at}
 	} else if kind, text, plain := route.Pattern(set); plain || kind == route.Letters {
-		p.Kind, p.Text, p.set = [...]PathKind{route.Exact: ExactPath, route.Below: BelowPath, route.Letters: PrefixPath}[kind], text, nil
+		p.Kind, p.Text, p.set, p.literal = [...]PathKind{route.Exact: ExactPath, route.Below: BelowPath, route.Letters: PrefixPath}[kind], text, nil, ""
 	}
 	return p, nil
 }

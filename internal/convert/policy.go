@@ -46,8 +46,8 @@ func (p *Policy) Finish(m Manner) {
 		for i, setting := range NameLists[:2] {
 			// A list of `*` alone is sent back as what was asked for.
 			if list := *p.list(setting); slices.Contains(list, Star) && !(Alone(list) && m.Echoes) {
-				gain := [...]string{"use any method", "send any header, authorization included,"}[i]
-				p.Change(LiteralStar, "requests with credentials may "+gain+" here: "+m.Project+" sends the `*` of "+setting+" as written, and they read it as a name")
+				gain := [...]string{"use any method here", "send any header here, authorization included"}[i]
+				p.Change(LiteralStar, "requests with credentials may "+gain+": "+m.Project+" sends the `*` of "+setting+" as written, and they read it as a name")
 			}
 		}
 	} else if Alone(p.AllowHeaders) && m.Authorization {

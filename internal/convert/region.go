@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"corsfilter/internal/automaton"
-	"corsfilter/internal/route"
 )
 
 // Sets of hosts and paths. Each overlap may say yes where there is none, and each
@@ -62,7 +61,7 @@ func (p Path) stem() string {
 	case BelowPath:
 		return p.Text + "/"
 	case RegexPath:
-		return route.Literal(p.set)
+		return p.literal
 	}
 	return p.Text
 }
@@ -75,12 +74,14 @@ func PathsOverlap(a, b Path) bool {
 	switch {
 	case b.Kind == ExactPath:
 		return a.holds(b.Text)
+	case !strings.HasPrefix(a.stem(), b.stem()) && !strings.HasPrefix(b.stem(), a.stem()):
+		return false
 	case a.Kind == RegexPath && b.Kind == RegexPath:
 		return finds(a.set, b.set, "/", func(a, b bool) bool { return a && b })
 	case a.Kind == RegexPath:
 		return a.set.After(a.set.Start(), b.stem()) != automaton.Dead || b.Kind == BelowPath && a.holds(b.Text)
 	}
-	return strings.HasPrefix(a.stem(), b.stem()) || strings.HasPrefix(b.stem(), a.stem())
+	return true
 }
 
 // PathCovers reports whether every path of b is one of a.
@@ -90,33 +91,35 @@ func PathCovers(a, b Path) bool {
 		return true
 	case b.Kind == ExactPath:
 		return a.holds(b.Text)
-	case a.Kind == ExactPath || b.Kind == AnyPath || b.Kind == BelowPath && !a.holds(b.Text):
+	case a.Kind == ExactPath || b.Kind == AnyPath || !strings.HasPrefix(b.stem(), a.stem()) || b.Kind == BelowPath && !a.holds(b.Text):
 		return false
 	case a.Kind == RegexPath && b.Kind == RegexPath:
 		return a.Text == b.Text || !finds(a.set, b.set, "/", func(a, b bool) bool { return b && !a })
 	case a.Kind == RegexPath:
 		return !finds(a.set, nil, b.stem(), func(a, _ bool) bool { return !a })
 	}
-	return strings.HasPrefix(b.stem(), a.stem())
+	return true
 }
 
-// maxWalked bounds how many pairs of states are looked at.
-const maxWalked = 50_000
+// maxPairs bounds how many pairs of states two automata have.
+const maxPairs = 1 << 20
 
 // finds reports whether there is a path behind some text of which two automata say what
 // is looked for, or may be one. Where b is dead, or is none and accepts all, it has
 // nothing to say.
 func finds(a, b *automaton.Automaton, behind string, what func(a, b bool) bool) bool {
 	type states struct{ a, b automaton.State }
-	first := states{a: a.After(a.Start(), behind)}
+	at, width := states{a: a.After(a.Start(), behind)}, 1
 	if b != nil {
-		first.b = b.After(b.Start(), behind)
+		at.b, width = b.After(b.Start(), behind), b.Len()
 	}
-	seen, open := map[states]bool{first: true}, []states{first}
+	if a.Len()*width > maxPairs {
+		return true
+	}
+	seen, open := make([]bool, a.Len()*width), []states{at}
 	for len(open) > 0 {
-		at := open[len(open)-1]
-		open = open[:len(open)-1]
-		if what(a.Accepts(at.a), b == nil || b.Accepts(at.b)) || len(seen) > maxWalked {
+		at, open = open[len(open)-1], open[:len(open)-1]
+		if what(a.Accepts(at.a), b == nil || b.Accepts(at.b)) {
 			return true
 		}
 		for c := byte('!'); c <= '~'; c++ { // what proxies accept in a path
@@ -124,8 +127,8 @@ func finds(a, b *automaton.Automaton, behind string, what func(a, b bool) bool) 
 			if b != nil {
 				next.b = b.Next(at.b, c)
 			}
-			if c != '?' && c != '#' && !seen[next] && (b == nil || next.b != automaton.Dead) {
-				seen[next] = true
+			if known := &seen[int(next.a)*width+int(next.b)]; !*known && c != '?' && c != '#' && (b == nil || next.b != automaton.Dead) {
+				*known = true
 				open = append(open, next)
 			}
 		}

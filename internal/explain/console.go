@@ -44,6 +44,8 @@ type Said struct {
 	Status int `json:"status,omitempty"`
 	// Value is that of the header at fault, or the address space.
 	Value string `json:"value,omitempty"`
+	// Redirected says that it was a redirect which led there.
+	Redirected bool `json:"redirected,omitempty"`
 }
 
 // lines are the messages of the consoles, the ones that tell more before those that
@@ -77,7 +79,7 @@ var lines = compiled([]line{
 	{browser.Chromium, ContentPolicy, `(?:Refused to connect to|Connecting to|Refused to load the \w+|Loading the \w+) '(?P<url>[^']+)'.{1,20}violates the following Content Security Policy`},
 	{browser.Chromium, ByExtension, `net::ERR_BLOCKED_BY_CLIENT`},
 	{browser.Chromium, ResourcePolicy, `net::ERR_BLOCKED_BY_(?:ORB|RESPONSE)`},
-	{browser.Chromium, Blocked, `Access to .{1,40}? at '(?P<url>[^']+)'(?: \(redirected from '[^']+'\))? from origin '(?P<origin>[^']+)' has been blocked by CORS policy`},
+	{browser.Chromium, Blocked, `Access to .{1,40}? at '(?P<url>[^']+)'(?: \(redirected from '(?P<redirected>[^']+)'\))? from origin '(?P<origin>[^']+)' has been blocked by CORS policy`},
 	{browser.Chromium, Handshake, `WebSocket connection to '(?P<url>[^']+)' failed: Error (?:during WebSocket handshake|in connection establishment)(?:: Unexpected response code: (?P<status>\d+))?`},
 	{browser.Chromium, Blocked, `(?:[A-Z]+ (?P<url>https?://\S+) )?net::ERR_FAILED`},
 	{browser.Chromium, NoAnswer, `(?:[A-Z]+ (?P<url>https?://\S+) )?net::ERR_(?P<value>[A-Z_]+)`},
@@ -174,6 +176,7 @@ func FromConsole(message string) (p Pasted, err error) {
 			first(&p.URL, part("url"))
 			first(&p.Origin, part("origin"))
 			first(&p.Method, part("method"))
+			p.Said.Redirected = p.Said.Redirected || part("redirected") != ""
 			if name := part("header"); name != "" {
 				p.Headers = append(p.Headers, browser.Header{Name: name, Value: ExampleValue(name)})
 			}

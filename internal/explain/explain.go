@@ -105,6 +105,9 @@ type Deviation struct {
 	Says    string `json:"says"`
 }
 
+// ErrNoHost is the error about a request without a host where the rules ask for one.
+var ErrNoHost = errors.New("rules ask for a host")
+
 // Explain explains the request under a configuration. The error is a
 // config.Problems where the configuration is refused, and says otherwise what a
 // browser would not send at all.
@@ -120,7 +123,7 @@ func Explain(configuration []byte, r Request) (*Report, error) {
 		r.Scheme = "https"
 	}
 	if r.Host == "" && asksForHost(configuration) {
-		return nil, errors.New("rules ask for a host: add -url https://api.example.com/v1/orders, for example")
+		return nil, ErrNoHost
 	}
 	r.SameOrigin = r.Host != "" && filter.IsSameOrigin(r.Origin, r.Scheme, r.Host)
 	x := explanation{config: c, request: r, report: &Report{SameOrigin: r.SameOrigin, WebSocket: r.WebSocket}}
@@ -264,7 +267,7 @@ func (x *explanation) engines() {
 		return browser.Response{Status: e.Status, Headers: e.Response}
 	}
 	for _, d := range browser.Deviations {
-		found := Deviation{Says: d.Standard + ": "}
+		var found Deviation
 		for _, engine := range d.Engines {
 			o := d.Fetch(engine, x.request.Request, server)
 			if o.Allowed() != report.Allowed || (o.Preflight != nil) != (report.Preflight != nil) {
@@ -325,6 +328,8 @@ func (x *explanation) notes() {
 	switch o := x.request.Origin; {
 	case strings.HasPrefix(o, "moz-extension://"):
 		add(`Firefox gives an extension another id in each browser that has it: what lets it in everywhere is "moz-extension://*", which lets in all others as well`)
+	case o == "null" && !report.Allowed:
+		add("sandboxed frames, files and data: URLs have the origin null; and " + nullByRedirect)
 	case o == "file://":
 		add("WebViews, Electron and Chromium with --allow-file-access-from-files send file:// for pages opened from files, whichever; other browsers send null")
 	}

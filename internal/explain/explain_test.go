@@ -588,7 +588,7 @@ func TestWebSockets(t *testing.T) {
 
 func TestRulesByHostAskForOne(t *testing.T) {
 	_, err := Explain([]byte(policy), Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "GET"}, Path: "/"})
-	if err == nil || !strings.Contains(err.Error(), "rules ask for a host: add -url") {
+	if !errors.Is(err, ErrNoHost) {
 		t.Error(err)
 	}
 }
@@ -638,5 +638,19 @@ func TestARemedyForTheScriptComesWithThePolicys(t *testing.T) {
 	const want = `add "https://a.example" to allow_origins, if that page may read responses; then let the script use a method that Envoy knows`
 	if !strings.HasPrefix(report.Remedy, want) || report.Changes != nil {
 		t.Errorf("remedy %q, %v", report.Remedy, report.Changes)
+	}
+}
+
+// TestAWaiverIsNoFirstRemedy: not for credentials either, which a page over http may
+// have with a waiver alone.
+func TestAWaiverIsNoFirstRemedy(t *testing.T) {
+	r := Request{Request: browser.Request{Origin: "http://shop.example.com", Method: "GET", Credentials: true}, Host: "api.example.com", Path: "/"}
+	report, err := Explain([]byte(`{"allow_origins": ["http://shop.example.com"]}`), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `serve the page over https, and add "https://shop.example.com" to allow_origins; otherwise set "allow_credentials": true`
+	if !strings.HasPrefix(report.Remedy, want) || !strings.Contains(report.Remedy, "insecure-origin") {
+		t.Errorf("remedy %q", report.Remedy)
 	}
 }

@@ -3,6 +3,7 @@ package explain
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -102,6 +103,9 @@ func (p Pasted) told() string {
 	if p.Said.Value != "" {
 		said += fmt.Sprintf(" %q", p.Said.Value)
 	}
+	if p.Said.Redirected {
+		said += " redirected"
+	}
 	return said + ": " + strings.TrimSpace(strings.Replace(p.String(), " credentials=false preflight=false", "", 1))
 }
 
@@ -133,7 +137,7 @@ func TestConsolesOfTheEngines(t *testing.T) {
 func TestFromConsole(t *testing.T) {
 	const access = "Access to fetch at 'http://192.168.1.9/x' from origin 'https://shop.example.com' has been blocked by CORS policy: "
 	for _, c := range []struct{ name, message, want, err string }{
-		{name: "a redirect, wrapped", want: "Chromium allow-origin-missing: https://api.example.com/b from null []",
+		{name: "a redirect, wrapped", want: "Chromium allow-origin-missing redirected: https://api.example.com/b from null []",
 			message: "Access to XMLHttpRequest at 'https://api.example.com/b'\n (redirected from 'https://api.example.com/a') from origin 'null'\n" +
 				" has been blocked by CORS policy: No 'Access-Control-Allow-Origin' header is present on the requested resource."},
 		{name: "a line cut off", message: access, want: "Chromium blocked: http://192.168.1.9/x from https://shop.example.com []"},
@@ -237,6 +241,8 @@ func TestTheConsoleSaysOtherwise(t *testing.T) {
 	}{
 		{"the policy allows it", reject, browser.Request{Origin: shop, Method: "GET"}, Said{Kind: browser.OriginMissing},
 			"your console says otherwise: the answer has no Access-Control-Allow-Origin that lets the page in"},
+		{"behind a redirect", reject, browser.Request{Origin: shop, Method: "GET"}, Said{Kind: browser.OriginMissing, Redirected: true},
+			"your console says otherwise: the answer has no Access-Control-Allow-Origin that lets the page in"},
 		{"two values", reject, browser.Request{Origin: evil, Method: "GET"}, Said{Kind: browser.OriginMultiple, Value: "a, b"},
 			`your console says otherwise: the answer has more than one Access-Control-Allow-Origin ("a, b")`},
 		{"an origin that is not allowed", reject, browser.Request{Origin: evil, Method: "GET"}, Said{Kind: browser.OriginMissing}, ""},
@@ -265,6 +271,9 @@ func TestTheConsoleSaysOtherwise(t *testing.T) {
 		report.Compare(&c.said)
 		if report.Otherwise != c.otherwise || report.Allowed {
 			t.Errorf("%s: %q, want %q", c.name, report.Otherwise, c.otherwise)
+		}
+		if redirected := slices.Contains(report.Causes, nullByRedirect); redirected != c.said.Redirected {
+			t.Errorf("%s: causes %q", c.name, report.Causes)
 		}
 		if upstream := report.UpstreamDecides; (len(report.Causes) > 0) != (c.otherwise != "" && !upstream) ||
 			(report.Remedy == "") != (c.otherwise != "") {

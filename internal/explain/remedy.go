@@ -67,17 +67,17 @@ func (x *explanation) remedy(configuration []byte) (words string, changes []Chan
 // first is what to try before the policy is changed: the origin that it has and the
 // page has not quite, and whatever makes a waiver needless.
 func (x *explanation) first(e *editor) string {
-	switch failing(x.report).Browser.Reason {
-	case browser.OriginMissing, browser.OriginMismatch:
-	default:
-		return ""
-	}
 	instead := ""
-	if differs, advice := x.nearest(e.before); differs != "" {
-		if instead = differs + ": " + advice; advice == "" {
-			return instead
-		}
-	} else if e.waived {
+	differs, advice := "", ""
+	if reason := failing(x.report).Browser.Reason; reason == browser.OriginMissing || reason == browser.OriginMismatch {
+		differs, advice = x.nearest(e.before)
+	}
+	switch {
+	case differs != "" && advice == "":
+		return differs + ": "
+	case differs != "":
+		instead = differs + ": " + advice
+	case e.waived:
 		switch scheme, host, _ := strings.Cut(x.request.Origin, "://"); scheme {
 		case "null":
 			instead = "give the page an origin: a server's, such as http://localhost:3000, in place of a file or a data: URL, and allow-same-origin in a sandboxed frame"

@@ -69,6 +69,8 @@ var meanings = map[Kind]meaning{
 		remedy: `write mode: "cors" in the script, or leave it out`},
 }
 
+const nullByRedirect = "behind a redirect from one foreign origin to another the Origin is null, and not the page's: call the last URL at once"
+
 const cachedPreflight = "the browser has kept the answer to a preflight from before (max_age): close the page, or wait"
 
 // sentence is what the console says, in words.
@@ -117,6 +119,9 @@ func (report *Report) Compare(s *Said) {
 		report.Verdict = "by this policy: " + report.Verdict
 		report.Allowed, report.Remedy, report.Changes = false, "", nil
 		report.Readable, report.ReadsAll = nil, false
+		if s.Redirected {
+			report.Causes = append([]string{nullByRedirect}, report.Causes...)
+		}
 	}
 }
 
