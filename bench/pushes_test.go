@@ -17,7 +17,7 @@ var settings = map[string]map[string]string{
 }
 
 // pushes pushes configurations of n origins into one VM, as a control plane does:
-// each one is accepted while the one before is in force, and a stream that began
+// each one is accepted while the one before is in effect, and a stream that began
 // under that ends after it. It returns the VM's memory after each push.
 func pushes(t testing.TB, module *host.Module, env map[string]string, n, times int) (sizes []uint32) {
 	t.Helper()

@@ -69,7 +69,7 @@ var Fields = []Field{
 		read: func(p *parser, s *SourcePolicy, v value) { s.Mode = p.mode(v) }},
 	{Name: "debug", Type: flagType, Default: "`false`", Meaning: "adds the decision as the response header x-cors-decision",
 		read: func(p *parser, s *SourcePolicy, v value) { s.Debug = p.boolean(v) }},
-	{Name: "timing_allow_origins", Type: "as `allow_origins`", Default: "none", Meaning: "stamps Timing-Allow-Origin for those origins",
+	{Name: "timing_allow_origins", Type: "as `allow_origins`", Default: "none", Meaning: "sets Timing-Allow-Origin for those origins",
 		read: func(p *parser, s *SourcePolicy, v value) { s.TimingAllowOrigins = p.origins(s.TimingAllowOrigins, v) }},
 	{Name: tolerate, Type: "list of waivers", Default: "none", Meaning: "lets through a setting that is refused otherwise; the refusal names the waiver; an entry of allow_origins can have its own",
 		read: func(p *parser, s *SourcePolicy, v value) { s.Tolerate = p.waivers(s.Tolerate, v) }},

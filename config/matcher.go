@@ -79,7 +79,7 @@ const tooManySteps = "takes more than 4,000,000 steps to decide, together with t
 
 // mayBeLoose refuses a matcher of a part of an origin, unless that is waived.
 func (p *parser) mayBeLoose(e *SourceOrigin, s *SourcePolicy) bool {
-	return e.Kind == Regex || !p.refuse(s, e, LooseMatch, "a part of an origin matches origins of strangers as well (the prefix \"https://example.com\" matches https://example.com.evil.example)",
+	return e.Kind == Regex || !p.refuse(s, e, LooseMatch, "a part of an origin also matches origins of others (the prefix \"https://example.com\" matches https://example.com.evil.example)",
 		"write a pattern such as \"https://*.example.com\" or \"https://example.com:*\"")
 }
 
@@ -132,9 +132,9 @@ func (p *parser) checkReach(s *SourcePolicy, policy *Policy, m *matcher, found r
 	refused := false
 	if found.Any {
 		owners := found.Owners()
-		reason := "lets in " + orAnyone(found.Stranger) + ", and origins of " + owners + " in all"
+		reason := "lets in " + owners + orSuchAs(found.Unintended)
 		if policy.Credentials {
-			refused = p.refuse(s, e, AnyOrigin, reason+", which could read with their visitors' credentials", remedy)
+			refused = p.refuse(s, e, AnyOrigin, reason+": pages there could read with their visitors' credentials", remedy)
 		} else {
 			p.warn(e.place, e.written, MatchesAnything, reason, remedy)
 		}
@@ -151,12 +151,12 @@ func (p *parser) checkReach(s *SourcePolicy, policy *Policy, m *matcher, found r
 	}
 }
 
-// orAnyone is how a message begins that names a stranger.
-func orAnyone(stranger string) string {
-	if stranger == "" {
-		return "strangers"
+// orSuchAs is an unintended origin as an example, where one was found.
+func orSuchAs(unintended string) string {
+	if unintended == "" {
+		return ""
 	}
-	return "the origin " + stranger
+	return ", such as " + unintended
 }
 
 // warnPattern names the pattern that says the same.

@@ -11,23 +11,23 @@ import (
 	"corsfilter/internal/origin"
 )
 
-// TestTheWitness reads, for regexes that let strangers in, what the refusal says.
+// TestTheWitness reads, for regexes that let unlisted origins in, what the refusal says.
 // The witness is a real one: Go's regexp matches it, and so does the filter, once the
 // danger is waived.
 func TestTheWitness(t *testing.T) {
-	for _, c := range []struct{ matcher, stranger, count string }{
-		{`{"regex": "^https://.*example\\.co\\.uk$"}`, "https://aexample.co.uk", "registrable domains without end"},
-		{`{"regex": "^https://app\\.[a-z]+\\.com$"}`, "https://app.a.com", "registrable domains without end"},
-		{`{"regex": "^https://app\\..*example\\.com$"}`, "https://app.aexample.com", "registrable domains without end"},
+	for _, c := range []struct{ matcher, unlisted, count string }{
+		{`{"regex": "^https://.*example\\.co\\.uk$"}`, "https://aexample.co.uk", "an unlimited number of domains, including ones anyone can register"},
+		{`{"regex": "^https://app\\.[a-z]+\\.com$"}`, "https://app.a.com", "an unlimited number of domains, including ones anyone can register"},
+		{`{"regex": "^https://app\\..*example\\.com$"}`, "https://app.aexample.com", "an unlimited number of domains, including ones anyone can register"},
 		{`{"regex": "^https://(.+)\\.example\\.com(\\.[a-z]{2})?$"}`, "https://a.example.com.om", "677 registrable domains"},
 		{`{"regex": "^https://www\\.example\\.[a-z]{2,3}$"}`, "https://www.example.aa", "more than 1,000 registrable domains"},
-		{`{"regex": "^https://[\\w-]+\\.vercel\\.app$"}`, "https://a.vercel.app", "registrable domains without end"},
+		{`{"regex": "^https://[\\w-]+\\.vercel\\.app$"}`, "https://a.vercel.app", "an unlimited number of domains, including ones anyone can register"},
 		{`{"regex": "^https://example\\.c[a-z]$"}`, "https://example.ca", "26 registrable domains"},
 		{`{"regex": "^https?://example.com$"}`, "https://exampleacom", "39 registrable domains"},
-		{`{"suffix": "example.co.uk"}`, "https://aexample.co.uk", "registrable domains without end"},
-		{`{"contains": "EXAMPLE.com", "ignore_case": true}`, "https://aexample.com", "registrable domains without end"},
-		{`{"prefix": "https://example.co"}`, "https://example.coo", "registrable domains without end"},
-		{`{"regex": "http://.*\\.com"}`, "http://a.com", "registrable domains without end"},
+		{`{"suffix": "example.co.uk"}`, "https://aexample.co.uk", "an unlimited number of domains, including ones anyone can register"},
+		{`{"contains": "EXAMPLE.com", "ignore_case": true}`, "https://aexample.com", "an unlimited number of domains, including ones anyone can register"},
+		{`{"prefix": "https://example.co"}`, "https://example.coo", "an unlimited number of domains, including ones anyone can register"},
+		{`{"regex": "http://.*\\.com"}`, "http://a.com", "an unlimited number of domains, including ones anyone can register"},
 	} {
 		text := `{"allow_origins": [` + c.matcher + `], "allow_credentials": true, "dangerously_tolerate": ["loose-origin-match"]}`
 		_, _, err := Parse([]byte(text))
@@ -36,17 +36,17 @@ func TestTheWitness(t *testing.T) {
 			t.Errorf("%s: %v", c.matcher, err)
 			continue
 		}
-		want := "lets in the origin " + c.stranger + ", and origins of " + c.count + " in all, which could read with their visitors' credentials"
+		want := "lets in " + c.count + ", such as " + c.unlisted + ": pages there could read with their visitors' credentials"
 		if problems[0].Reason != want {
 			t.Errorf("%s %s\nwant %s", c.matcher, problems[0].Reason, want)
 		}
 		waived := mustParse(t, strings.Replace(text, `"loose-origin-match"`, `"loose-origin-match", "any-origin-with-credentials", "insecure-origin"`, 1))
 		var buf origin.Buffer
-		if o, ok := origin.Parse(c.stranger, &buf); !ok || !o.Serialized() || waived.Default.Origins.Match(c.stranger) != Matches {
-			t.Errorf("%s: the filter itself does not let %s in", c.matcher, c.stranger)
+		if o, ok := origin.Parse(c.unlisted, &buf); !ok || !o.Serialized() || waived.Default.Origins.Match(c.unlisted) != Matches {
+			t.Errorf("%s: the filter itself does not let %s in", c.matcher, c.unlisted)
 		}
-		if m := regexp.MustCompile(`"regex": "(.*)"`).FindStringSubmatch(c.matcher); m != nil && !regexp.MustCompile(`\A(?:`+strings.ReplaceAll(m[1], `\\`, `\`)+`)\z`).MatchString(c.stranger) {
-			t.Errorf("%s: Go's regexp does not let %s in", c.matcher, c.stranger)
+		if m := regexp.MustCompile(`"regex": "(.*)"`).FindStringSubmatch(c.matcher); m != nil && !regexp.MustCompile(`\A(?:`+strings.ReplaceAll(m[1], `\\`, `\`)+`)\z`).MatchString(c.unlisted) {
+			t.Errorf("%s: Go's regexp does not let %s in", c.matcher, c.unlisted)
 		}
 	}
 }

@@ -61,7 +61,7 @@ func TestOriginRefusals(t *testing.T) {
 			// *.ck and !www.ck; *.kawasaki.jp and !city.kawasaki.jp
 			{json: credentials("https://*.ck", "https://*.x.mm", "https://*.kawasaki.jp", "https://*.x.kobe.jp"), problems: "allow_origins[0] public-suffix-wildcard, allow_origins[1] public-suffix-wildcard, allow_origins[2] public-suffix-wildcard, allow_origins[3] public-suffix-wildcard"},
 			{json: credentials("https://*.www.ck", "https://*.city.kawasaki.jp", "https://*.y.x.ck")},
-			// Not public itself, and strangers own names below it all the same.
+			// Not public itself, and unlisted origins own names below it all the same.
 			{json: credentials("https://*.amazonaws.com", "https://*.compute.amazonaws.com.cn"), problems: "allow_origins[0] public-suffix-wildcard, allow_origins[1] public-suffix-wildcard"},
 			{json: credentials("https://*.localhost", "https://*.localhost.")},
 			{json: credentials("https://*.local"), problems: "allow_origins[0] public-suffix-wildcard"}, // on no list: by the list's own default

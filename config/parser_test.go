@@ -13,7 +13,7 @@ import (
 )
 
 // A configuration that is made in the memory of others is what it would be alone:
-// nothing of them is left, and one that is in force stays as it is.
+// nothing of them is left, and one that is in effect stays as it is.
 func TestRecycledMemoryChangesNothing(t *testing.T) {
 	entries := []string{
 		`{"allow_origins": ["https://a.example", "https://*.b.example:8443", "null"], "dangerously_tolerate": ["null-origin"], "allow_credentials": true}`,
@@ -29,11 +29,11 @@ func TestRecycledMemoryChangesNothing(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		var parser Parser
-		type inForce struct {
+		type inEffect struct {
 			made *Config
 			want string
 		}
-		var running []inForce
+		var running []inEffect
 		for range rapid.IntRange(1, 12).Draw(t, "pushes") {
 			text := rapid.SampledFrom(entries).Draw(t, "text")
 			alone, wantWarnings, wantErr := Parse([]byte(text))
@@ -42,7 +42,7 @@ func TestRecycledMemoryChangesNothing(t *testing.T) {
 				t.Fatalf("%s\n%v\n%v\nwant\n%v\n%v", text, warnings, err, wantWarnings, wantErr)
 			}
 			if made != nil {
-				running = append(running, inForce{made, behaviour(alone)})
+				running = append(running, inEffect{made, behaviour(alone)})
 			}
 			for len(running) > 0 && rapid.Bool().Draw(t, "ends") {
 				i := rapid.IntRange(0, len(running)-1).Draw(t, "which")
@@ -106,7 +106,7 @@ const lists = ",origins,wildcards,IPv4 addresses,IPv6 addresses,schemes,ports of
 	"wildcards with ports at 10 levels,wildcards with ports at 120 levels,timing origins,hosts of one rule,paths of one rule,"
 
 // TestPushesLeaveLittleBehind parses one configuration again and again, as it is
-// pushed to a proxy, with the one before still in force.
+// pushed to a proxy, with the one before still in effect.
 func TestPushesLeaveLittleBehind(t *testing.T) {
 	for _, shape := range shapes.All {
 		data := []byte(shape.Config(2_000))

@@ -20,7 +20,7 @@ type regexVerdict struct {
 	meant  string // the domains that its author meant, as registrable returns them
 	code   Code   // "" is accepted
 	// witness is an origin that the regex lets in: an author's own where it is
-	// accepted, else the stranger. It is "" where no origin gets in.
+	// accepted, else the unintended origin. It is "" where no origin gets in.
 	witness string
 }
 
@@ -220,8 +220,8 @@ func (v regexVerdict) proves(value string) bool {
 
 var originInText = regexp.MustCompile(`[a-z][a-z0-9+.-]*://[^\s,;"()]*[^\s,;"().:]`)
 
-// checkIsOpen doubts that a regex is open to strangers, as the contract counts
-// them: what differs from the stranger in one letter or digit must lie under more
+// checkIsOpen doubts that a regex is open to unlistedOrigins, as the contract counts
+// them: what differs from the unintended origin in one letter or digit must lie under more
 // than 32 domains, or under ten that differ in one place.
 func (v regexVerdict) checkIsOpen(t *testing.T) {
 	re := regexp.MustCompile("^(?:" + v.regex + ")$")
@@ -243,7 +243,7 @@ func (v regexVerdict) checkIsOpen(t *testing.T) {
 }
 
 // checkNeighbours doubts that a regex is good: everything that differs from the
-// witness in one place, or has a stranger's name put in, and gets in all the
+// witness in one place, or has an unlisted origin's name put in, and gets in all the
 // same, must lie where the author meant, and be safe from the network.
 func (v regexVerdict) checkNeighbours(t *testing.T, re *regexp.Regexp) {
 	const alphabet = "abcdefghijklmnopqrstuvwxyz0123456789.-:_/@%[]"

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Summary returns one line that says what policy is in force, with its waivers and
+// Summary returns one line that says what policy is in effect, with its waivers and
 // its hash.
 func (c *Config) Summary() string {
 	var parts []string

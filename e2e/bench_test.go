@@ -27,9 +27,9 @@ func BenchmarkRequest(b *testing.B) {
 		}{
 			{"none", noOrigin, "200", ""},
 			{"actual", crossOrigin, "200", "https://shop.example.com"},
-			{"stranger", stranger, "200", ""},
+			{"unlisted", unlisted, "200", ""},
 			{"preflight", asking, "204", "https://a.example.org"},
-			{"denied", strangerAsking, "403", ""},
+			{"denied", unlistedAsking, "403", ""},
 		} {
 			b.Run(fmt.Sprintf("case=%s/origins=%d", c.name, origins), func(b *testing.B) {
 				r := plugin.Exchange(host.NewHeaderMap(c.request...), plain)

@@ -18,10 +18,10 @@ const everything = `{
 var (
 	noOrigin    = [][2]string{{":method", "GET"}, {":authority", "api.example.com"}, {":path", "/"}}
 	crossOrigin = append(noOrigin[:3:3], [2]string{"origin", "https://shop.example.com"})
-	stranger    = append(noOrigin[:3:3], [2]string{"origin", "https://evil.example"})
+	unlisted    = append(noOrigin[:3:3], [2]string{"origin", "https://evil.example"})
 	asking      = [][2]string{{":method", "OPTIONS"}, {":authority", "api.example.com"}, {":path", "/"}, {"origin", "https://a.example.org"},
 		{"access-control-request-method", "PUT"}, {"access-control-request-headers", "x-a"}}
-	strangerAsking = append(asking[:3:3], [2]string{"origin", "https://evil.example"}, asking[4])
+	unlistedAsking = append(asking[:3:3], [2]string{"origin", "https://evil.example"}, asking[4])
 )
 
 // plain is an upstream without CORS headers of its own; open sends them all.
@@ -65,17 +65,17 @@ func TestHostCallsPerRequest(t *testing.T) {
 		{"no origin, upstream careless", everything, noOrigin, open, 6, 3 + 3},   // and three removals
 		{"cross-origin", everything, crossOrigin, plain, 7, 7},                   // origin, requested method; all headers, three stamps, vary
 		{"cross-origin, upstream careless", everything, crossOrigin, open, 6, 7}, // upstream's credentials are right already
-		{"stranger", everything, stranger, plain, 4, 4},                          // origin, requested method; all headers, vary
-		{"stranger, upstream careless", everything, stranger, open, 7, 4 + 3},    // and three removals
+		{"unlisted", everything, unlisted, plain, 4, 4},                          // origin, requested method; all headers, vary
+		{"unlisted, upstream careless", everything, unlisted, open, 7, 4 + 3},    // and three removals
 		{"preflight", everything, asking, plain, 5, 6},                           // origin, requested method, all headers, reply; all headers
-		{"preflight of a stranger", everything, strangerAsking, plain, 5, 6},     // the same
+		{"preflight of an unlisted origin", everything, unlistedAsking, plain, 5, 6},     // the same
 		{"rules, no origin", ruled, noOrigin, open, 6, 3 + 3},                    // all headers; all headers, three removals, vary
 		{"rules, cross-origin", ruled, crossOrigin, plain, 6, 7},                 // all headers; all headers, three stamps, vary
 		{"rules, preflight", ruled, asking, plain, 3, 6},                         // all headers, reply; all headers
 		{"options, no origin", options, noOrigin, open, 6, 3 + 3},
 		{"options, cross-origin", options, crossOrigin, plain, 9, 7 + 2},
 		{"options, preflight", options, asking, plain, 4, 6},  // origin, all headers, reply; all headers
-		{"options, rejected", options, stranger, plain, 4, 4}, // the same
+		{"options, rejected", options, unlisted, plain, 4, 4}, // the same
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			plugin := start(t, module, c.policy, nil)
@@ -95,7 +95,7 @@ func TestHostCallsPerRequest(t *testing.T) {
 // preflight answered here costs one call more, a denied one as well.
 func TestHostCallsWhereTheRouteAddsAStar(t *testing.T) {
 	plugin := start(t, compile(t), everything, nil)
-	for _, request := range [][][2]string{asking, strangerAsking} {
+	for _, request := range [][][2]string{asking, unlistedAsking} {
 		before := plugin.VM().HostCalls()
 		plugin.ExchangeAdding(host.NewHeaderMap(request...), plain, [][2]string{{"access-control-allow-origin", "*"}})
 		if got := plugin.VM().HostCalls() - before; got != 6 {
@@ -107,7 +107,7 @@ func TestHostCallsWhereTheRouteAddsAStar(t *testing.T) {
 // TestRepliesAreNoGRPCReplies looks at what a reply says beside its headers.
 func TestRepliesAreNoGRPCReplies(t *testing.T) {
 	plugin := start(t, compile(t), everything, nil)
-	for _, request := range [][][2]string{asking, strangerAsking} {
+	for _, request := range [][][2]string{asking, unlistedAsking} {
 		s := plugin.NewStream()
 		action, reply := s.OnRequestHeaders(host.NewHeaderMap(request...), true)
 		if reply == nil || action != host.ActionPause || reply.GRPCStatus != -1 || len(reply.Body) != 0 {
@@ -134,7 +134,7 @@ func TestMemoryStaysAsItIs(t *testing.T) {
 		return append([][2]string{{":authority", host}}, headers[1:]...)
 	}
 	var requests [][][2]string
-	for _, headers := range [][][2]string{noOrigin, crossOrigin, stranger, asking, strangerAsking} {
+	for _, headers := range [][][2]string{noOrigin, crossOrigin, unlisted, asking, unlistedAsking} {
 		method := headers[0]
 		for _, authority := range []string{"api.example.com", "echo.example", "regex.example", "SHADOW.example:80"} {
 			requests = append(requests, append(on(authority, headers), method))

@@ -101,7 +101,7 @@ func TestTheModuleImportsAndExportsWhatItNeeds(t *testing.T) {
 }
 
 // What the module may weigh, in bytes, and how much memory, in pages of 64 KiB, it
-// may begin with, and have once a small policy is in force.
+// may begin with, and have once a small policy is in effect.
 const (
 	maxModuleSize   = 4_000_000
 	maxSmallSize    = 520_000 // by TinyGo

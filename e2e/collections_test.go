@@ -80,7 +80,7 @@ func TestNothingIsCollectedWhileRequestsAreServed(t *testing.T) {
 	upstreams := []func(*host.HeaderMap) *host.HeaderMap{plain, open}
 	policies := []string{everything, echoing, watchful, ruled}
 	incoming := [][][2]string{
-		noOrigin, crossOrigin, stranger, asking, strangerAsking,
+		noOrigin, crossOrigin, unlisted, asking, unlistedAsking,
 		append(noOrigin[:3:3], [2]string{"origin", "https://" + strings.Repeat("a.", 300) + "example.org"}),
 		append(asking[:5:5], [2]string{"access-control-request-headers", strings.Repeat("x-a,", 900)}),
 	}

@@ -28,7 +28,7 @@ const (
 // answers is what the module makes of the usual requests, whole.
 func answers(plugin *host.Plugin) string {
 	var b strings.Builder
-	for _, request := range [][][2]string{noOrigin, crossOrigin, stranger, asking, strangerAsking} {
+	for _, request := range [][][2]string{noOrigin, crossOrigin, unlisted, asking, unlistedAsking} {
 		for _, upstream := range []func(*host.HeaderMap) *host.HeaderMap{plain, open} {
 			r := plugin.Exchange(host.NewHeaderMap(request...), upstream)
 			fmt.Fprintln(&b, r.Forwarded, r.Details, r.Paused, len(r.Body))
@@ -308,7 +308,7 @@ func TestHostsThatAnswerAnything(t *testing.T) {
 						answers(other)
 						other.Close(t.Context())
 					}
-					for _, request := range [][][2]string{noOrigin, crossOrigin, stranger, asking, strangerAsking} {
+					for _, request := range [][][2]string{noOrigin, crossOrigin, unlisted, asking, unlistedAsking} {
 						for _, upstream := range []func(*host.HeaderMap) *host.HeaderMap{plain, open} {
 							r := plugin.Exchange(host.NewHeaderMap(request...), upstream)
 							exchanges++
@@ -316,7 +316,7 @@ func TestHostsThatAnswerAnything(t *testing.T) {
 								continue // the host said that it sends a reply, and sends none
 							}
 							if value, _ := r.Headers.Get("access-control-allow-origin"); r.Forwarded && value == "https://evil.example" {
-								t.Errorf("%s answers %d: the stranger is let in", function, status)
+								t.Errorf("%s answers %d: the unintended origin is let in", function, status)
 							}
 						}
 					}
@@ -462,7 +462,7 @@ func TestTenThousandStreams(t *testing.T) {
 }
 
 // TestTwoThousandPushes pushes configurations of every shape into one VM, right
-// and wrong ones mixed, while the one before is in force and has a stream open. A
+// and wrong ones mixed, while the one before is in effect and has a stream open. A
 // plugin that was there first serves all the while as it did.
 func TestTwoThousandPushes(t *testing.T) {
 	const pushes, bound = 2_000, 72 << 20 // GOMEMLIMIT is 64 MiB
@@ -475,12 +475,12 @@ func TestTwoThousandPushes(t *testing.T) {
 	first := configured(t, vm, watchful)
 	want := answers(first)
 	random := rand.New(rand.NewPCG(1, 3))
-	type inForce struct {
+	type inEffect struct {
 		plugin *host.Plugin
 		stream *host.Stream
 		origin string
 	}
-	var running []inForce
+	var running []inEffect
 	end := func(at int) {
 		r := running[at]
 		running = append(running[:at], running[at+1:]...)
@@ -527,7 +527,7 @@ func TestTwoThousandPushes(t *testing.T) {
 					t.Fatal(err)
 				}
 			} else {
-				running = append(running, inForce{plugin, stream, origin})
+				running = append(running, inEffect{plugin, stream, origin})
 			}
 		}
 		for len(running) > random.IntN(4) {

@@ -40,19 +40,19 @@ var stamp = map[bool]*regexp.Regexp{
 func TestLogLines(t *testing.T) {
 	module := compile(t)
 	const policy = `{"allow_origins": ["https://shop.example.com"], "allow_methods": ["GET", "PUT"], "max_age": 100000}`
-	inForce := "info: version VERSION, in force: mode enforce, 1 origin, methods GET, PUT, max-age 100000; hash " + hashOf(t, policy)
+	inEffect := "info: version VERSION, in effect: mode enforce, 1 origin, methods GET, PUT, max-age 100000; hash " + hashOf(t, policy)
 	warning := "warning: configuration: max_age: 100000: no browser caches a preflight for more than 24 hours; write 86400 or less"
 	evil := append(noOrigin[:3:3], [2]string{"origin", "https://evil.example/\r\nx-evil: 1"})
-	requests := [][][2]string{noOrigin, crossOrigin, stranger, asking, evil}
+	requests := [][][2]string{noOrigin, crossOrigin, unlisted, asking, evil}
 	for _, c := range []struct {
 		level host.LogLevel
 		want  []string
 	}{
 		{host.LogError, nil},
 		{host.LogWarn, []string{warning}},
-		{host.LogInfo, []string{warning, inForce}},
+		{host.LogInfo, []string{warning, inEffect}},
 		{host.LogDebug, []string{
-			warning, inForce,
+			warning, inEffect,
 			"debug: request from https://shop.example.com: allowed; forwarded",
 			"debug: request from https://evil.example: denied; reason=origin; forwarded",
 			"debug: preflight for PUT from https://a.example.org: denied; reason=origin; answered 403",

@@ -97,7 +97,7 @@ func TestOurRepliesAreOursInEnvoy(t *testing.T) {
 				}, preflightVary,
 			},
 			{
-				"a preflight of a stranger", [][2]string{{":method", "OPTIONS"}, {"origin", "https://evil.example"}, {"access-control-request-method", "PUT"}}, 403,
+				"a preflight of an unlisted origin", [][2]string{{":method", "OPTIONS"}, {"origin", "https://evil.example"}, {"access-control-request-method", "PUT"}}, 403,
 				map[string]string{"x-cors-decision": "denied; reason=origin"}, preflightVary,
 			},
 			{

@@ -267,7 +267,7 @@ func TestAPanicAnywhere(t *testing.T) {
 					continue
 				}
 				for range 2 {
-					for _, request := range [][][2]string{noOrigin, crossOrigin, stranger, asking, strangerAsking} {
+					for _, request := range [][][2]string{noOrigin, crossOrigin, unlisted, asking, unlistedAsking} {
 						for _, upstream := range []func(*host.HeaderMap) *host.HeaderMap{plain, open} {
 							r := plugin.Exchange(host.NewHeaderMap(request...), upstream)
 							if r.Paused || r.Headers == nil || r.Details == "wasm_fail_stream" {

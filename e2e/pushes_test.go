@@ -73,7 +73,7 @@ func pushedInto(t *testing.T, n int, drains time.Duration) (server *envoytest.Se
 		if push > 1 {
 			pushes.Push(t, listener(push))
 		}
-		envoytest.Eventually(t, ofPush(push)+" is in force", func() bool {
+		envoytest.Eventually(t, ofPush(push)+" is in effect", func() bool {
 			got, err := ask("/")
 			return err == nil && got == ofPush(push)
 		})

@@ -90,7 +90,7 @@ func TestEnvoyYAMLAnswers(t *testing.T) {
 		t.Errorf("a request: %+v", got)
 	}
 	if got := askRaw(t, s, "main", "OPTIONS", "/api/a%2Fb", "Origin: https://evil.example\r\n", "Access-Control-Request-Method: PUT\r\n"); got.status != 403 || got.allowedOrigin != "" {
-		t.Errorf("a stranger's preflight: %+v", got)
+		t.Errorf("an unlisted origin's preflight: %+v", got)
 	}
 	if dump, err := s.Get("/config_dump"); err != nil || !strings.Contains(dump, `"failure_policy": "FAIL_RELOAD"`) || strings.Contains(dump, "path_with_escaped_slashes_action") {
 		t.Errorf("the failure policy is not what docs/install.md recommends, or no rule asks for a path and escaped slashes are touched: %v\n%s", err, dump)
@@ -181,7 +181,7 @@ func TestARefusedPolicyCloses(t *testing.T) {
 	envoytest.Eventually(t, "it is closed again", answers(403, ""))
 }
 
-// TestAPushThatEnvoyRefuses leaves the policy before in force, and Envoy alone tells of
+// TestAPushThatEnvoyRefuses leaves the policy before in effect, and Envoy alone tells of
 // it. A push back to a policy that Envoy has kept starts nothing and logs nothing.
 func TestAPushThatEnvoyRefuses(t *testing.T) {
 	pushes := envoytest.NewPushes(t)
@@ -195,7 +195,7 @@ func TestAPushThatEnvoyRefuses(t *testing.T) {
 	}
 	push(`{"allow_origins": ["` + shop + `"]}`)
 	s := envoytest.Start(t, envoytest.Bootstrap{More: pushes.More()}, envoy.Options{Arguments: pushes.Arguments(), LogLevel: "info"})
-	inForce := func() int { return strings.Count(s.Log(), "in force: ") }
+	inEffect := func() int { return strings.Count(s.Log(), "in effect: ") }
 
 	push(refusedPolicy)
 	envoytest.Eventually(t, "the push is refused", func() bool {
@@ -207,12 +207,12 @@ func TestAPushThatEnvoyRefuses(t *testing.T) {
 	}
 
 	push(`{"allow_origins": ["` + other + `"], "allow_methods": ["PUT"]}`)
-	envoytest.Eventually(t, "the second policy is in force", func() bool { return allowed(s, other) })
-	before := inForce()
+	envoytest.Eventually(t, "the second policy is in effect", func() bool { return allowed(s, other) })
+	before := inEffect()
 	push(`{"allow_origins": ["` + shop + `"]}`)
-	envoytest.Eventually(t, "the first policy is in force again", func() bool { return allowed(s, shop) })
+	envoytest.Eventually(t, "the first policy is in effect again", func() bool { return allowed(s, shop) })
 	time.Sleep(500 * time.Millisecond) // as long as Envoy may take to write
-	if after := inForce(); after != before {
+	if after := inEffect(); after != before {
 		t.Errorf("a push back to a policy that Envoy has kept logs %d lines; the documents say none", after-before)
 	}
 	dump, err := s.Get("/config_dump?resource=dynamic_listeners")
@@ -220,6 +220,6 @@ func TestAPushThatEnvoyRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if active, _, _ := strings.Cut(dump, `"draining_state"`); !strings.Contains(active, shop) || strings.Contains(active, other) {
-		t.Errorf("/config_dump shows another policy than the one in force:\n%s", dump)
+		t.Errorf("/config_dump shows another policy than the one in effect:\n%s", dump)
 	}
 }

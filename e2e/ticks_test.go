@@ -65,10 +65,10 @@ func TestCountersAreToldByTicks(t *testing.T) {
 
 	// The next configuration, in mode shadow, comes while a stream of this one runs.
 	late := one.NewStream()
-	late.OnRequestHeaders(host.NewHeaderMap(stranger...), true)
+	late.OnRequestHeaders(host.NewHeaderMap(unlisted...), true)
 	send(one, crossOrigin)
 	two := plugin(everything[:len(everything)-1] + `, "mode": "shadow"}`)
-	send(two, stranger)
+	send(two, unlisted)
 	late.OnResponseHeaders(plain(nil), true)
 	late.OnDone()
 	if err := one.Close(t.Context()); err != nil {

@@ -11,7 +11,7 @@ import (
 // preflights. It stands around the decision and is no part of it: what is cached are
 // answers to questions about a policy and nothing else, each under the whole of what it
 // depends on, copied, since a request's strings are gone with its callback. It is of a
-// fixed size, belongs to one configuration in force, and is emptied when that changes:
+// fixed size, belongs to one configuration in effect, and is emptied when that changes:
 // policies are known by their address, and another one may come to stand there.
 type cache struct {
 	vary    cachedVary

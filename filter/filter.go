@@ -47,7 +47,7 @@ func (v *VM) NewPlugin() *Plugin {
 	return c
 }
 
-// Plugin is one configuration in force. Several live in one VM, so that nothing of
+// Plugin is one configuration in effect. Several live in one VM, so that nothing of
 // it is global. What every request needs comes first: it is large, and between two
 // requests the proxy has used the processor's cache for its own.
 type Plugin struct {
@@ -112,7 +112,7 @@ func (c *Plugin) OnPluginStart(int) (status types.OnPluginStartStatus) {
 	*c.cache = cache{}
 	c.level = c.host.LogLevel()
 	c.ticking = c.host.TickEvery(tickPeriod)
-	c.host.Log(LogInfo, "version "+version.String()+", in force: "+parsed.Summary())
+	c.host.Log(LogInfo, "version "+version.String()+", in effect: "+parsed.Summary())
 	return types.OnPluginStartStatusOK
 }
 

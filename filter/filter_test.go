@@ -28,15 +28,15 @@ func TestStart(t *testing.T) {
 		logs   []string // HASH stands for the configuration's
 	}{
 		{
-			"one line says what is in force", Host{Config: credentialed}, types.OnPluginStartStatusOK,
-			[]string{"2 version " + version.String() + ", in force: mode enforce, 1 origin, with credentials, methods PUT, headers *, exposes x-e, max-age 600; hash HASH"},
+			"one line says what is in effect", Host{Config: credentialed}, types.OnPluginStartStatusOK,
+			[]string{"2 version " + version.String() + ", in effect: mode enforce, 1 origin, with credentials, methods PUT, headers *, exposes x-e, max-age 600; hash HASH"},
 		},
 		{
 			"warnings come once, before it", Host{Config: `{"allow_origins":["https://A.example"],"max_age":100000}`}, types.OnPluginStartStatusOK,
 			[]string{
 				"3 configuration: max_age: 100000: no browser caches a preflight for more than 24 hours; write 86400 or less",
 				`3 configuration: allow_origins[0]: "https://A.example": browsers send origins in lower case; write "https://a.example"`,
-				"2 version " + version.String() + ", in force: mode enforce, 1 origin, max-age 100000; hash HASH",
+				"2 version " + version.String() + ", in effect: mode enforce, 1 origin, max-age 100000; hash HASH",
 			},
 		},
 		{
@@ -49,7 +49,7 @@ func TestStart(t *testing.T) {
 		},
 		{
 			"where a policy from elsewhere does otherwise here is no warning", Host{Config: `{"allow_origin":["https://a.example"]}`}, types.OnPluginStartStatusOK,
-			[]string{"2 version " + version.String() + ", in force: mode enforce, 1 origin; hash HASH"},
+			[]string{"2 version " + version.String() + ", in effect: mode enforce, 1 origin; hash HASH"},
 		},
 		{
 			"a hundred mistakes are enough", Host{Config: `{"mode":"off","allow_headers":[` + strings.Repeat("1,", 499_999) + `1]}`}, types.OnPluginStartStatusFailed,

@@ -21,8 +21,8 @@ func TestTwoOriginsAreNone(t *testing.T) {
 	}{
 		{"one", []Header{{"origin", "https://a.example"}}, true, Allowed},
 		{"the same twice", []Header{{"origin", "https://a.example"}, {"origin", "https://a.example"}}, false, OriginMalformed},
-		{"a stranger behind a friend", []Header{{"origin", "https://a.example"}, {"origin", "https://evil.example"}}, false, OriginMalformed},
-		{"a friend behind a stranger", []Header{{"origin", "https://evil.example"}, {"origin", "https://a.example"}}, false, OriginMalformed},
+		{"an unlisted origin behind a friend", []Header{{"origin", "https://a.example"}, {"origin", "https://evil.example"}}, false, OriginMalformed},
+		{"a friend behind an unlisted origin", []Header{{"origin", "https://evil.example"}, {"origin", "https://a.example"}}, false, OriginMalformed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var r Request

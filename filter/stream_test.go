@@ -638,9 +638,9 @@ func TestASecondRequestIsDecidedAfresh(t *testing.T) {
 		first, second req
 		want          string
 	}{
-		{"a friend behind a stranger", theirs, mine, allowed},
-		{"a friend behind a preflight of a stranger", req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"}, mine, allowed},
-		{"a stranger behind a friend", mine, theirs, "vary: origin\nx-cors-decision: denied; reason=origin\n"},
+		{"a friend behind an unlisted origin", theirs, mine, allowed},
+		{"a friend behind a preflight of an unlisted origin", req{":method": "OPTIONS", "origin": "https://evil.example", "access-control-request-method": "PUT"}, mine, allowed},
+		{"an unlisted origin behind a friend", mine, theirs, "vary: origin\nx-cors-decision: denied; reason=origin\n"},
 		{"no Origin behind a friend", mine, req{":method": "GET"}, "vary: origin\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

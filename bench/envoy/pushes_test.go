@@ -20,7 +20,7 @@ import (
 )
 
 // pushesOfPolicies measures what a new policy takes, by file LDS: the time until it
-// is in force, the processor time of the main thread, and the longest that a request
+// is in effect, the processor time of the main thread, and the longest that a request
 // waited meanwhile, for the worker has to take it in as well.
 func (b *bench) pushesOfPolicies() {
 	meter := progress.Start(os.Stderr, "pushes, contenders", int64(len(b.origins)*len(b.contenders)))
@@ -69,7 +69,7 @@ func (b *bench) pushesOf(c contender, origins int) {
 				b.Fatalf("%s: a page may read %q after push %d", c.name, got, version+1)
 			}
 			if time.Since(began) > time.Minute {
-				b.Fatalf("%s: push %d is not in force after a minute", c.name, version+1)
+				b.Fatalf("%s: push %d is not in effect after a minute", c.name, version+1)
 			}
 			time.Sleep(time.Millisecond)
 		}

@@ -33,7 +33,7 @@ type Case struct {
 // origin stands for the request's Origin in the headers below.
 const origin = "{origin}"
 
-var shop, stranger = "https://shop.example.com", "https://evil.example"
+var shop, unlisted = "https://shop.example.com", "https://evil.example"
 
 // Response is what upstream answers.
 var Response = Pairs{
@@ -70,7 +70,7 @@ var (
 		{"access-control-allow-credentials", "true"}, {"access-control-allow-origin", origin},
 		{"access-control-expose-headers", "x-total-count"}, {"vary", "origin"},
 	}, []string{"cors.origin_valid", "cors.request_allowed"}}}
-	Denied    = Case{"denied", 4, fetched, stranger, Want{0, Pairs{{"vary", "origin"}}, []string{"cors.origin_invalid", "cors.request_denied"}}}
+	Denied    = Case{"denied", 4, fetched, unlisted, Want{0, Pairs{{"vary", "origin"}}, []string{"cors.origin_invalid", "cors.request_denied"}}}
 	Preflight = Case{"preflight", 5, asking, shop, Want{204, Pairs{
 		{"access-control-allow-credentials", "true"}, {"access-control-allow-headers", "content-type, x-request-id"},
 		{"access-control-allow-methods", "PUT, DELETE"}, {"access-control-allow-origin", origin},
@@ -96,7 +96,7 @@ func (c Case) Exchanges(n, origins int) (all []Exchange) {
 		o := c.origin
 		switch {
 		case n == 1:
-		case o == stranger:
+		case o == unlisted:
 			o = fmt.Sprintf("https://evil-%d.example", i)
 		default:
 			o = member(1 + i*7919%(origins-1)) // a prime: none comes twice

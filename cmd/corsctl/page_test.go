@@ -48,7 +48,7 @@ made by ` + "`go test ./cmd/corsctl -update`" + `.
 			b.WriteString("```\n")
 		}
 		if rows := flagRows(c); rows != "" {
-			b.WriteString("\n| flag | unless told | meaning |\n|---|---|---|\n" + rows)
+			b.WriteString("\n| flag | default | meaning |\n|---|---|---|\n" + rows)
 		}
 		b.WriteString("\n| exit code | meaning |\n|---|---|\n")
 		for _, e := range c.exits {
@@ -155,6 +155,8 @@ func TestEveryExampleRuns(t *testing.T) {
 				t.Chdir(t.TempDir())
 				for name, text := range map[string]string{
 					"policy.json": `{"allow_origins": ["https://shop.example.com"], "allow_methods": ["PUT"]}`,
+					"old.json":    `{"allow_origins": []}`,
+					"new.json":    `{"allow_origins": ["https://shop.example.com"]}`,
 					"envoy.yaml":  plain,
 					"routes.yaml": nativeRoutes,
 					"cases.yaml":  "cases:\n- {origin: https://shop.example.com, method: PUT, expect: allow}\n",

@@ -115,7 +115,7 @@ func TestChromiumAsksInTheTextbooksWords(t *testing.T) {
 	_, addresses := serveAll(t, upstream.Listener.Addr().String(), `{"allow_origins": ["https://page.example", "null"], "allow_methods": ["PUT"], "allow_headers": ["x-a", "authorization"], "allow_credentials": true, "dangerously_tolerate": ["null-origin"]}`)
 	v := &visits{addresses[0], make(chan *http.Request, 8)}
 	f.answer(v.serve)
-	for _, origin := range []string{"https://page.example", "https://stranger.example", "null"} {
+	for _, origin := range []string{"https://page.example", "https://unlisted.example", "null"} {
 		for i, c := range calls {
 			t.Run(fmt.Sprintf("%s of %s with %.60v", c.Method, origin, c.Headers), func(t *testing.T) {
 				options, err := json.Marshal(c)

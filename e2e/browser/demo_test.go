@@ -267,8 +267,8 @@ func TestTheDemoFollowsThePolicy(t *testing.T) {
 	}
 }
 
-// A request's headers are a stranger's data, and the page shows them.
-func TestTheDemoShowsAStrangersDataAsText(t *testing.T) {
+// A request's headers come from anywhere, and the page shows them.
+func TestTheDemoShowsForeignDataAsText(t *testing.T) {
 	ctx := chromium(t)
 	allowed := serveDemo(t).allowed
 	do(t, ctx, chromedp.Navigate(allowed), chromedp.WaitVisible(chromedp.CSS("#matrix > li")))

@@ -22,9 +22,9 @@ var policies = []struct{ name, policy string }{
 	{"anyone", `{"allow_origins": ["*"], "allow_methods": ["*"], "allow_headers": ["*"], "expose_headers": ["*"]}`},
 	{"anyone, authorization listed", `{"allow_origins": ["*"], "allow_headers": ["*", "authorization"], "expose_headers": ["x-one"]}`},
 	{"stars with credentials", `{"allow_origins": ["ORIGIN"], "allow_methods": ["*"], "allow_headers": ["*"], "expose_headers": ["x-two"], "allow_credentials": true}`},
-	{"a stranger", `{"allow_origins": ["https://shop.example.com"], "allow_methods": ["*"], "allow_headers": ["*"]}`},
-	{"a stranger, rejected", `{"allow_origins": ["https://shop.example.com"], "disallowed_requests": "reject"}`},
-	{"a stranger, preflights forwarded", `{"allow_origins": ["https://shop.example.com"], "unmatched_preflights": "forward"}`},
+	{"an unlisted origin", `{"allow_origins": ["https://shop.example.com"], "allow_methods": ["*"], "allow_headers": ["*"]}`},
+	{"an unlisted origin, rejected", `{"allow_origins": ["https://shop.example.com"], "disallowed_requests": "reject"}`},
+	{"an unlisted origin, preflights forwarded", `{"allow_origins": ["https://shop.example.com"], "unmatched_preflights": "forward"}`},
 	{"null", `{"allow_origins": ["null"], "allow_methods": ["PUT"], "dangerously_tolerate": ["null-origin"]}`},
 	{"shadow", `{"allow_origins": ["ORIGIN"], "mode": "shadow"}`},
 }

@@ -38,13 +38,13 @@ type kind struct {
 	allow                string // Access-Control-Allow-Origin
 }
 
-const shop, page, stranger = "https://shop.example.com", "https://a.example.org", "https://evil.example"
+const shop, page, unlisted = "https://shop.example.com", "https://a.example.org", "https://evil.example"
 
 var (
 	usual = []kind{
 		{method: "GET", path: "/none", status: []uint16{200}},
 		{method: "GET", path: "/cross", origin: shop, status: []uint16{200}, allow: shop},
-		{method: "GET", path: "/stranger", origin: stranger, status: []uint16{200}},
+		{method: "GET", path: "/unlisted", origin: unlisted, status: []uint16{200}},
 		{method: "OPTIONS", path: "/preflight", origin: page, headers: [][2]string{{"Access-Control-Request-Method", "PUT"}, {"Access-Control-Request-Headers", "x-a"}}, status: []uint16{204}, allow: page},
 	}
 	// failing are those whose upstream fails: the error goes out, and the page may

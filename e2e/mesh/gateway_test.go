@@ -181,7 +181,7 @@ func TestWhatShows(t *testing.T) {
 			}
 			agent := gateway(t, p, shipped("istio.yaml"))
 			gives(t, preflightAnswer(600), put8000)
-			if lines := agent.said(0, "in force"); (len(lines) > 0) != shows {
+			if lines := agent.said(0, "in effect"); (len(lines) > 0) != shows {
 				t.Errorf("the log has %d lines of the policy", len(lines))
 			}
 			// The filter hands its counts over once a second.

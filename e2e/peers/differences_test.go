@@ -142,7 +142,7 @@ var malformed = []difference{
 		func(o string) bool {
 			return strings.HasPrefix(o, "https:") && strings.HasSuffix(o, ":443") || o == "http://localhost:80"
 		}),
-	origin("a port that is none", "`:*` of rs/cors is any text, the rest of a stranger's host included",
+	origin("a port that is none", "`:*` of rs/cors is any text, the rest of an unlisted origin's host included",
 		"URL, 4.4, port state",
 		func(o string) bool {
 			_, port, has := hostAndPort(o)
@@ -150,9 +150,9 @@ var malformed = []difference{
 		}),
 	origin("user info", "`*` of rs/cors is any text, and user info in front of a friend's host is not part of an origin",
 		"URL, 4.4, authority state; HTML, 7.1.1", func(o string) bool { return strings.Contains(o, "@") }),
-	origin("two values", "`*` of rs/cors spans the comma between a stranger and a friend",
+	origin("two values", "`*` of rs/cors spans the comma between an unlisted origin and a friend",
 		"Fetch, 3.1, Origin header", func(o string) bool { return strings.Contains(o, ",") }),
-	origin("a path, a query or a fragment", "`*` of rs/cors spans what ends the host, so that the stranger's host stands in front of it",
+	origin("a path, a query or a fragment", "`*` of rs/cors spans what ends the host, so that the unintended origin's host stands in front of it",
 		"URL, 4.4, host state", func(o string) bool {
 			host, _, _ := hostAndPort(o)
 			return strings.ContainsAny(host, "/?#")

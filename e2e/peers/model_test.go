@@ -75,7 +75,7 @@ var friends = []string{
 // origins are pages of all kinds, and values that no browser sends and a client
 // of another kind may.
 var origins = append(friends[:len(friends):len(friends)], []string{
-	// Strangers, some of which look like friends.
+	// Unlisted origins, some of which look like friends.
 	"https://evil.example", "https://barexample.com", "https://example.com.evil.example", "http://example.com", "http://a.example.com",
 	"https://example.comx", "https://example.com.", "https://a.example.com.", "http://localhost:30000", "file://",
 	// No serialized origins.

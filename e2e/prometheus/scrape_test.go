@@ -189,7 +189,7 @@ func (s *server) pushExtension(t *testing.T, policy string) {
 	}
 }
 
-// use sends what pages and strangers send between two scrapes.
+// use sends what pages and unlisted origins send between two scrapes.
 func use(t *testing.T, s *server) {
 	t.Helper()
 	send := func(method, path string, headers ...string) {

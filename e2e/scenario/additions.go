@@ -40,7 +40,7 @@ var additions = []Scenario{
 		Want: Want{Headers: stamped(shop), Counters: requestAllowed},
 	},
 	{
-		Name: "a star that the route adds is removed from a stranger's response", Config: standard, Added: starring,
+		Name: "a star that the route adds is removed from an unlisted origin's response", Config: standard, Added: starring,
 		Request: get("origin", "https://evil.example"),
 		Want:    Want{Headers: closed, Counters: requestDenied},
 	},

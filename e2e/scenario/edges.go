@@ -16,7 +16,7 @@ func aged(config, age string) Scenario {
 	}
 }
 
-// sameOrigin is a row about a POST where strangers are rejected.
+// sameOrigin is a row about a POST where unlisted origins are rejected.
 func sameOrigin(name string, pass bool, headers ...string) Scenario {
 	s := Scenario{Name: name, Config: rejecting, Request: message("POST", headers...), Want: rejected}
 	if pass {
@@ -43,7 +43,7 @@ var edges = append([]Scenario{
 	sameOrigin("an https origin of the request's own host is its own over http", true, "origin", "https://api.example.com"),
 	sameOrigin("so it is where x-forwarded-proto tells of the last hop", true, "origin", "https://api.example.com", "x-forwarded-proto", "http"),
 	sameOrigin("so is that of a WebSocket handshake, which has no sec-fetch-site", true, "origin", "https://api.example.com", "connection", "upgrade", "upgrade", "websocket"),
-	sameOrigin("an https origin of another host is a stranger in a WebSocket handshake", false, "origin", "https://evil.example", "connection", "upgrade", "upgrade", "websocket"),
+	sameOrigin("an https origin of another host is an unlisted origin in a WebSocket handshake", false, "origin", "https://evil.example", "connection", "upgrade", "upgrade", "websocket"),
 	sameOrigin("the default port of https may be spelled out in the authority over http", true, "origin", "https://api.example.com", ":authority", "api.example.com:443"),
 	sameOrigin("a port of its own over http", true, "origin", "https://api.example.com:8443", ":authority", "api.example.com:8443"),
 	sameOrigin("the default port of http in the authority is none of https, over http either", false, "origin", "https://api.example.com", ":authority", "api.example.com:80"),
@@ -82,7 +82,7 @@ var edges = append([]Scenario{
 	// 2.4, preserve and Vary
 	{Name: "preserving without an origin", Config: preserving, Request: get(), Upstream: careless, Want: Want{Headers: H{acao: "*", acac: "true", aceh: "x-secret", vary: "origin"}}},
 	{Name: "preserving a response without CORS headers, without an origin", Config: preserving, Request: get(), Want: Want{Headers: closed}},
-	{Name: "preserving closes what a stranger gets of upstream without an ACAO", Config: preserving, Request: get("origin", "https://evil.example"),
+	{Name: "preserving closes what an unlisted origin gets of upstream without an ACAO", Config: preserving, Request: get("origin", "https://evil.example"),
 		Upstream: Upstream{Headers: []Header{{acac, "true"}, {aceh, "x-secret"}}}, Want: Want{Headers: closed, Counters: requestDenied}},
 	{Name: "preserving beside a star", Config: `{"allow_origins": ["*"], "upstream_headers": "preserve"}`, Request: get("origin", shop),
 		Upstream: Upstream{Headers: []Header{{acao, shop}}}, Want: Want{Headers: H{acao: shop}, Counters: requestAllowed}},
@@ -92,7 +92,7 @@ var edges = append([]Scenario{
 	{Name: "Vary in capitals", Config: shopOnly, Request: get(), Upstream: Upstream{Headers: []Header{{vary, "ORIGIN"}}}, Want: Want{Headers: H{vary: "ORIGIN"}}},
 	{Name: "Vary spaced with tabs", Config: shopOnly, Request: get(), Upstream: Upstream{Headers: []Header{{vary, "accept ,\t origin\t,x"}}}, Want: Want{Headers: H{vary: "accept ,\t origin\t,x"}}},
 	{Name: "Vary holds a longer word", Config: shopOnly, Request: get(), Upstream: Upstream{Headers: []Header{{vary, "origin-agent-cluster"}}}, Want: Want{Headers: H{vary: "origin-agent-cluster,origin"}}},
-	{Name: "the other CORS headers of upstream, to a stranger", Config: shopOnly, Request: get("origin", "https://evil.example"),
+	{Name: "the other CORS headers of upstream, to an unlisted origin", Config: shopOnly, Request: get("origin", "https://evil.example"),
 		Upstream: Upstream{Headers: []Header{{acao, "*"}, {acao, "*"}, {acac, "true"}, {aceh, "a"}, {aceh, "b"}}}, Want: Want{Headers: closed, Counters: requestDenied}},
 	{Name: "exactly the right ACAO of upstream stays one", Config: shopOnly, Request: get("origin", shop), Upstream: Upstream{Headers: []Header{{acao, shop}}},
 		Want: Want{Headers: H{acao: shop, vary: "origin"}, Counters: requestAllowed}},
@@ -111,7 +111,7 @@ var edges = append([]Scenario{
 	{Name: "a private network is asked for by true alone", Config: `{"allow_origins": ["https://shop.example.com"], "allow_private_network_access": true}`,
 		Request: preflight(shop, "GET", "access-control-request-private-network", "false"),
 		Want:    Want{Reply: 204, Details: "cors_preflight", Headers: H{acao: shop, vary: varyPreflight}, Counters: preflightAllowed}},
-	{Name: "a private network is closed to strangers", Config: `{"allow_origins": ["https://shop.example.com"], "allow_private_network_access": true}`,
+	{Name: "a private network is closed to unlisted origins", Config: `{"allow_origins": ["https://shop.example.com"], "allow_private_network_access": true}`,
 		Request: preflight("https://evil.example", "GET", "access-control-request-private-network", "true"), Want: denied},
 	{Name: "the last of the good statuses", Config: `{"allow_origins": ["https://shop.example.com"], "preflight_status": 299}`, Request: preflight(shop, "GET"),
 		Want: Want{Reply: 299, Details: "cors_preflight", Headers: H{acao: shop, vary: varyPreflight}, Counters: preflightAllowed}},
@@ -131,7 +131,7 @@ var edges = append([]Scenario{
 		Want:    Want{Reply: 204, Details: "cors_preflight", Headers: H{acao: shop, acam: "PUT, DELETE", acah: "x-a, x-b", aceh: "x-c", vary: varyPreflight}, Counters: preflightAllowed}},
 
 	// 1.1, mode and debug
-	{Name: "off leaves a stranger's request alone", Config: `{"mode": "off", "allow_origins": ["https://shop.example.com"]}`, Request: get("origin", "https://evil.example"), Upstream: careless,
+	{Name: "off leaves an unlisted origin's request alone", Config: `{"mode": "off", "allow_origins": ["https://shop.example.com"]}`, Request: get("origin", "https://evil.example"), Upstream: careless,
 		Want: Want{Headers: H{acao: "*", acac: "true", aceh: "x-secret"}}},
 	{Name: "off answers no preflight", Config: `{"mode": "off"}`, Request: preflight(shop, "PUT"), Upstream: Upstream{Status: 405, Headers: []Header{{vary, "x"}}}, Want: Want{Headers: H{vary: "x"}}},
 	{Name: "a rejection shows why", Config: `{"allow_origins": ["https://shop.example.com"], "disallowed_requests": "reject", "debug": true}`, Request: get("origin", "https://evil.example"),

@@ -40,13 +40,13 @@ var preflights = []Scenario{
 		Want:    Want{Reply: 204, Details: "cors_preflight", Headers: answered(shop), Counters: preflightAllowed},
 	},
 	{
-		Name:    "a preflight of a stranger is answered with 403 and no CORS header but Vary",
+		Name:    "a preflight of an unlisted origin is answered with 403 and no CORS header but Vary",
 		Config:  standard,
 		Request: preflight("https://evil.example", "PUT"),
 		Want:    denied,
 	},
 	{
-		Name:    "a preflight of a stranger goes upstream where the policy says so, and upstream's headers stay",
+		Name:    "a preflight of an unlisted origin goes upstream where the policy says so, and upstream's headers stay",
 		Config:  `{"allow_origins": ["https://shop.example.com"], "unmatched_preflights": "forward"}`,
 		Request: preflight("https://partner.example", "PUT"),
 		Upstream: Upstream{Status: 200, Headers: []Header{
@@ -55,7 +55,7 @@ var preflights = []Scenario{
 		Want: Want{Headers: H{acao: "https://partner.example", acam: "PUT", acac: "true", acah: "x-a", acma: "5", vary: "origin"}, Counters: []string{"origin_invalid", "preflight_forwarded"}},
 	},
 	{
-		Name:    "a preflight of an allowed origin is answered here where those of strangers go upstream",
+		Name:    "a preflight of an allowed origin is answered here where those of unlisted origins go upstream",
 		Config:  `{"allow_origins": ["https://shop.example.com"], "unmatched_preflights": "forward"}`,
 		Request: preflight(shop, "GET"),
 		Want:    Want{Reply: 204, Details: "cors_preflight", Headers: H{acao: shop, vary: varyPreflight}, Counters: preflightAllowed},
@@ -127,7 +127,7 @@ var preflights = []Scenario{
 		Want:    Want{Headers: stamped(shop), Counters: requestAllowed},
 	},
 	{
-		Name:    "OPTIONS without an origin is none of CORS' business",
+		Name:    "OPTIONS without an origin is not a CORS request",
 		Config:  standard,
 		Request: message("OPTIONS", "access-control-request-method", "PUT"),
 		Want:    Want{Headers: closed},

@@ -12,7 +12,7 @@ var requests = []Scenario{
 		Want:    Want{Headers: stamped(shop), Counters: requestAllowed},
 	},
 	{
-		Name:    "a request of a stranger is forwarded without CORS headers",
+		Name:    "a request of an unlisted origin is forwarded without CORS headers",
 		Config:  standard,
 		Request: get("origin", "https://evil.example"),
 		Want:    Want{Headers: closed, Counters: requestDenied},
@@ -44,19 +44,19 @@ var requests = []Scenario{
 		Want:     Want{Headers: stamped(shop), Counters: requestAllowed},
 	},
 	{
-		Name:    "a request of a stranger is rejected where the policy says so",
+		Name:    "a request of an unlisted origin is rejected where the policy says so",
 		Config:  rejecting,
 		Request: message("POST", "origin", "https://evil.example"),
 		Want:    rejected,
 	},
 	{
-		Name:    "a request of an allowed origin passes where strangers are rejected",
+		Name:    "a request of an allowed origin passes where unlisted origins are rejected",
 		Config:  rejecting,
 		Request: message("POST", "origin", shop),
 		Want:    Want{Headers: H{acao: shop, vary: "origin"}, Counters: requestAllowed},
 	},
 	{
-		Name:    "a request without an origin passes where strangers are rejected",
+		Name:    "a request without an origin passes where unlisted origins are rejected",
 		Config:  rejecting,
 		Request: get(),
 		Want:    Want{Headers: closed},

@@ -14,7 +14,7 @@ var responses = []Scenario{
 		Want:     Want{Headers: stamped(shop), Counters: requestAllowed},
 	},
 	{
-		Name:     "upstream can not open for a stranger what the gateway closed",
+		Name:     "upstream can not open for an unlisted origin what the gateway closed",
 		Config:   standard,
 		Request:  get("origin", "https://evil.example"),
 		Upstream: careless,
@@ -56,7 +56,7 @@ var responses = []Scenario{
 		Want:     Want{Headers: H{acao: "*", acac: "true", aceh: "x-secret", vary: "origin"}, Counters: requestAllowed},
 	},
 	{
-		Name:     "upstream's headers stay for a stranger, too, where the policy preserves them",
+		Name:     "upstream's headers stay for an unlisted origin, too, where the policy preserves them",
 		Config:   preserving,
 		Request:  get("origin", "https://evil.example"),
 		Upstream: Upstream{Headers: []Header{{acao, "https://evil.example"}}},

@@ -172,9 +172,9 @@ func answered(origin string) H {
 	return H{acao: origin, acac: "true", acam: "PUT, DELETE", acah: "content-type, x-request-id", aceh: "x-total, etag", acma: "600", vary: varyPreflight}
 }
 
-// denied is the answer to a preflight of a stranger.
+// denied is the answer to a preflight of an unlisted origin.
 var denied = Want{Reply: 403, Details: "cors_origin_denied", Headers: H{vary: varyPreflight}, Counters: preflightDenied}
 
-// closed is the response to a stranger, or to a request without an origin, of a
+// closed is the response to an unlisted origin, or to a request without an origin, of a
 // policy that depends on it.
 var closed = H{vary: "origin"}

@@ -61,7 +61,7 @@ var visibility = []Scenario{
 		Want:     Want{Headers: closed},
 	},
 	{
-		Name: "shadow touches nothing on the way to a stranger", Config: shadowing, Request: get("origin", "https://evil.example"),
+		Name: "shadow touches nothing on the way to an unlisted origin", Config: shadowing, Request: get("origin", "https://evil.example"),
 		Upstream: careless,
 		Want:     Want{Headers: H{acao: "*", acac: "true", aceh: "x-secret"}, Counters: shadow(requestRejected)},
 	},
@@ -71,7 +71,7 @@ var visibility = []Scenario{
 		Want:     Want{Counters: shadow(preflightAllowed)},
 	},
 	{
-		Name: "shadow counts a stranger's preflight", Config: shadowing, Request: preflight("https://evil.example", "GET"),
+		Name: "shadow counts an unlisted origin's preflight", Config: shadowing, Request: preflight("https://evil.example", "GET"),
 		Upstream: Upstream{Status: 404, Headers: []Header{{vary, "accept"}}},
 		Want:     Want{Headers: H{vary: "accept"}, Counters: shadow(preflightDenied)},
 	},

@@ -33,7 +33,7 @@ func pushed(n int) string {
 	if n%2 == 0 {
 		return fmt.Sprintf(`{"allow_origins": [%q], "allow_methods": ["PUT"], "allow_credentials": true, "expose_headers": ["x-%d"], "max_age": %d}`, shop, n, n)
 	}
-	return fmt.Sprintf(`{"allow_origins": [%q, %q], "allow_methods": ["DELETE"], "allow_headers": ["x-a"], "expose_headers": ["x-%d"], "max_age": %d, "preflight_status": 200}`, shop, stranger, n, n)
+	return fmt.Sprintf(`{"allow_origins": [%q, %q], "allow_methods": ["DELETE"], "allow_headers": ["x-a"], "expose_headers": ["x-%d"], "max_age": %d, "preflight_status": 200}`, shop, unlisted, n, n)
 }
 
 // answerTo is what the nth policy answers to an origin.
@@ -44,9 +44,9 @@ func answerTo(origin string, preflight bool, n int) (status int, headers map[str
 		headers["vary"] = preflightVary
 	}
 	switch {
-	case even && origin == stranger && preflight:
+	case even && origin == unlisted && preflight:
 		return 403, headers
-	case even && origin == stranger:
+	case even && origin == unlisted:
 		return 200, headers
 	case even:
 		headers["access-control-allow-credentials"] = "true"
@@ -65,7 +65,7 @@ func answerTo(origin string, preflight bool, n int) (status int, headers map[str
 }
 
 // number finds the policy that answered; 0: an even one that does not say, to a
-// stranger.
+// unlisted.
 func number(headers map[string]string) int {
 	text := headers["access-control-max-age"]
 	if text == "" {
@@ -144,7 +144,7 @@ func TestPushesToEnvoy(t *testing.T) {
 					case <-over:
 						return
 					default:
-						p.ask(t, transport, []string{shop, stranger}[i/2%2], i%2 == 0)
+						p.ask(t, transport, []string{shop, unlisted}[i/2%2], i%2 == 0)
 						time.Sleep(time.Millisecond) // or the pushes wait for a processor
 					}
 				}
@@ -162,11 +162,11 @@ func TestPushesToEnvoy(t *testing.T) {
 			p.last.Store(int64(n))
 			ways[way](n)
 		}
-		// The next ones come when these are in force, or Envoy might skip them.
+		// The next ones come when these are in effect, or Envoy might skip them.
 		for way, p := range listeners {
 			for begun := time.Now(); p.ask(t, fresh, shop, true) != n; time.Sleep(5 * time.Millisecond) {
 				if time.Since(begun) > 10*time.Second {
-					t.Errorf("%s: policy %d is not in force after ten seconds", way, n)
+					t.Errorf("%s: policy %d is not in effect after ten seconds", way, n)
 					break
 				}
 			}
@@ -186,7 +186,7 @@ func TestPushesToEnvoy(t *testing.T) {
 	}
 	for way, p := range listeners {
 		if n := p.ask(t, fresh, shop, true); n != pushes {
-			t.Errorf("%s: policy %d is in force after one that is refused", way, n)
+			t.Errorf("%s: policy %d is in effect after one that is refused", way, n)
 		}
 	}
 	stop()

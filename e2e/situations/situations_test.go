@@ -23,7 +23,7 @@ import (
 
 const (
 	shop     = "https://shop.example.com"
-	stranger = "https://evil.example"
+	unlisted = "https://evil.example"
 
 	policy = `{"allow_origins": ["https://shop.example.com"], "allow_methods": ["PUT"], "allow_headers": ["x-a"], "expose_headers": ["x-b"], "allow_credentials": true, "max_age": 600}`
 )
@@ -44,8 +44,8 @@ type situation struct {
 	// what is compared.
 	before int
 
-	// What comes back to the shop, to the stranger, to their preflights.
-	shop, stranger, preflight, refused want
+	// What comes back to the shop, to the unintended origin, to their preflights.
+	shop, unlisted, preflight, refused want
 	// asked is how often upstream is asked for the shop's request; 0: nobody looks.
 	asked int
 }
@@ -153,7 +153,7 @@ type bench struct {
 }
 
 // TestSituationsOfEnvoy asks four things of each listener: a preflight from the shop, one
-// from a stranger, and the request itself from both.
+// from an unlisted origin, and the request itself from both.
 func TestSituationsOfEnvoy(t *testing.T) {
 	b := &bench{upstream: newUpstream(t)}
 	table := table(t)
@@ -235,7 +235,7 @@ func (b *bench) run(t *testing.T, s situation, listener string) {
 		details[kind] = w.details
 	}
 	check("preflight", shop, s.preflight.or(usualOwn))
-	check("preflight of a stranger", stranger, s.refused.or(usualOwnNo))
+	check("preflight of an unlisted origin", unlisted, s.refused.or(usualOwnNo))
 	for i := range s.before {
 		if got := send(t, fmt.Sprint("before ", i), shop); got.status != http.StatusOK {
 			t.Fatalf("before that: %+v", got)
@@ -243,12 +243,12 @@ func (b *bench) run(t *testing.T, s situation, listener string) {
 	}
 	toShop := s.shop.or(usual)
 	check("shop", shop, toShop)
-	toStranger := toShop
-	if s.stranger.status != 0 { // another answer altogether
-		toStranger = want{}
+	toUnlisted := toShop
+	if s.unlisted.status != 0 { // another answer altogether
+		toUnlisted = want{}
 	}
-	toStranger.cors = closed
-	check("stranger", stranger, s.stranger.or(toStranger))
+	toUnlisted.cors = closed
+	check("unlisted", unlisted, s.unlisted.or(toUnlisted))
 	for kind, want := range details {
 		logged := b.Logged(t, listener+" "+kind)
 		// An internal redirect is a request of its own, whose line may come first.
@@ -300,7 +300,7 @@ func (b *bench) workers(t *testing.T) {
 					r.method = http.MethodOptions
 					r.header.Set("Access-Control-Request-Method", "PUT")
 				case 1:
-					r.header.Set("Origin", stranger)
+					r.header.Set("Origin", unlisted)
 				}
 				response, err := client.RoundTrip(r.build(t, "http"))
 				if err != nil {

@@ -74,9 +74,9 @@ transport_socket:
 			shop: want{status: 101, details: whatever, body: "ping"},
 		},
 		{
-			name:     "WebSocket over HTTP/1.1, strangers rejected",
+			name:     "WebSocket over HTTP/1.1, unlisted origins rejected",
 			listener: envoytest.Listener{Policy: rejecting}, path: "/websocket", ask: webSocket,
-			shop: want{status: 101, details: whatever, body: "ping", cors: plain}, stranger: rejected, preflight: plainOwn,
+			shop: want{status: 101, details: whatever, body: "ping", cors: plain}, unlisted: rejected, preflight: plainOwn,
 		},
 		{
 			name:     "WebSocket over HTTP/2",
@@ -84,9 +84,9 @@ transport_socket:
 			shop: want{details: whatever, body: "ping"},
 		},
 		{
-			name:     "WebSocket over HTTP/2, strangers rejected",
+			name:     "WebSocket over HTTP/2, unlisted origins rejected",
 			listener: envoytest.Listener{Policy: rejecting, Manager: `http2_protocol_options: {allow_connect: true}`}, path: "/websocket", over: by(h2c, "http", "HTTP/2.0"), ask: webSocket2,
-			shop: want{details: whatever, body: "ping", cors: plain}, stranger: rejected, preflight: plainOwn,
+			shop: want{details: whatever, body: "ping", cors: plain}, unlisted: rejected, preflight: plainOwn,
 		},
 		{
 			name: "server-sent events come one by one", path: "/events", ask: streaming,
@@ -199,10 +199,10 @@ default_source_code:
 			shop: want{status: 418, details: "lua_response", body: "by Lua"},
 		},
 		{
-			name:     "csrf denies the stranger",
+			name:     "csrf denies the unintended origin",
 			listener: envoytest.Listener{Behind: behind(t, "csrf", "csrf.v3.CsrfPolicy", `{filter_enabled: {default_value: {numerator: 100}}, additional_origins: [{exact: shop.example.com}]}`)},
 			method:   "POST", body: "text",
-			stranger: want{status: 403, details: "csrf_origin_mismatch", body: "Invalid origin", cors: closed},
+			unlisted: want{status: 403, details: "csrf_origin_mismatch", body: "Invalid origin", cors: closed},
 		},
 		{
 			name:     "basic_auth denies",
@@ -215,7 +215,7 @@ default_source_code:
 compressor_library: {name: gzip, typed_config: {"@type": type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip}}`)},
 			path: "/text", header: map[string]string{"Accept-Encoding": "gzip"},
 			shop:      want{cors: with(open, "vary", "Accept-Encoding,origin"), more: map[string]string{"content-encoding": "gzip"}},
-			stranger:  want{cors: map[string]string{"vary": "Accept-Encoding,origin"}},
+			unlisted:  want{cors: map[string]string{"vary": "Accept-Encoding,origin"}},
 			preflight: want{cors: with(answered, "vary", preflightVary+", Accept-Encoding")},
 			refused:   want{cors: map[string]string{"vary": preflightVary + ", Accept-Encoding"}},
 		},
@@ -233,30 +233,30 @@ mutations:
 			name:     "another policy in the same VM",
 			listener: envoytest.Listener{Policy: theirs},
 			shop:     want{cors: closed}, preflight: usualOwnNo,
-			stranger: want{cors: map[string]string{"access-control-allow-origin": stranger, "vary": "origin"}},
-			refused:  want{status: 204, details: "cors_preflight", cors: map[string]string{"access-control-allow-origin": stranger, "vary": preflightVary}},
+			unlisted: want{cors: map[string]string{"access-control-allow-origin": unlisted, "vary": "origin"}},
+			refused:  want{status: 204, details: "cors_preflight", cors: map[string]string{"access-control-allow-origin": unlisted, "vary": preflightVary}},
 		},
 		{
 			name:     "the same policy in another VM",
 			listener: envoytest.Listener{Policy: theirs, Plugin: `vm_config: {vm_id: another}`},
 			shop:     want{cors: closed}, preflight: usualOwnNo,
-			stranger: want{cors: map[string]string{"access-control-allow-origin": stranger, "vary": "origin"}},
-			refused:  want{status: 204, details: "cors_preflight", cors: map[string]string{"access-control-allow-origin": stranger, "vary": preflightVary}},
+			unlisted: want{cors: map[string]string{"access-control-allow-origin": unlisted, "vary": "origin"}},
+			refused:  want{status: 204, details: "cors_preflight", cors: map[string]string{"access-control-allow-origin": unlisted, "vary": preflightVary}},
 		},
 		{
 			name:     "two in one chain, of which the first has the last word",
 			listener: envoytest.Listener{Behind: yamlOf(t, []any{inner(t, seen, "")})},
-			shop:     want{cors: with(open, "x-cors-decision", "denied; reason=origin")}, stranger: want{cors: with(closed, "x-cors-decision", "allowed")},
+			shop:     want{cors: with(open, "x-cors-decision", "denied; reason=origin")}, unlisted: want{cors: with(closed, "x-cors-decision", "allowed")},
 		},
 		{
 			name:     "two in one chain, each in a VM of its own",
 			listener: envoytest.Listener{Behind: yamlOf(t, []any{inner(t, seen, `vm_config: {vm_id: another}`)})},
-			shop:     want{cors: with(open, "x-cors-decision", "denied; reason=origin")}, stranger: want{cors: with(closed, "x-cors-decision", "allowed")},
+			shop:     want{cors: with(open, "x-cors-decision", "denied; reason=origin")}, unlisted: want{cors: with(closed, "x-cors-decision", "allowed")},
 		},
 		{
 			name:     "the filter is disabled on the route",
 			listener: envoytest.Listener{Routes: both}, path: "/off",
-			shop: untouched, stranger: untouched, preflight: untouched, refused: untouched,
+			shop: untouched, unlisted: untouched, preflight: untouched, refused: untouched,
 		},
 		{name: "the filter is disabled on another route", listener: envoytest.Listener{Routes: both}, path: "/on"},
 	}

@@ -31,7 +31,7 @@ type Gateway struct {
 	URL string // as pages call it
 	// Counters reads the values of the filter's counters; nil: there are none.
 	Counters func() map[string]uint64
-	Policy   *Policy // in force; nil: none of this filter
+	Policy   *Policy // in effect; nil: none of this filter
 }
 
 // NewLive returns a Live without watchers.

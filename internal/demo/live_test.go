@@ -47,7 +47,7 @@ func TestEventsReachWatchersAsTheyCome(t *testing.T) {
 		`"says":"%s","counters":[%s],"passed":true}`
 	live.Publish(e)
 	next := watchEvents(t, server.URL)
-	if got, want := next(), fmt.Sprintf(want, `/before\n\ndata: {}`, "No configuration of the CORS filter is in force here.", ""); got != want {
+	if got, want := next(), fmt.Sprintf(want, `/before\n\ndata: {}`, "No configuration of the CORS filter is in effect here.", ""); got != want {
 		t.Errorf("history %s, want %s", got, want)
 	}
 	live.Show(Gateway{Policy: find(t, `{"allow_origins":["http://localhost:8000"]}`)})

@@ -15,7 +15,7 @@ import (
 	"corsfilter/internal/explain"
 )
 
-// Policy is the filter's configuration that is in force in a gateway. What is said
+// Policy is the filter's configuration that is in effect in a gateway. What is said
 // of a page, of a request, and of a decision that went by follows from it.
 type Policy struct {
 	text   []byte
@@ -43,7 +43,7 @@ func FindPolicy(configurations [][]byte, gateway string, pages ...string) *Polic
 // Standing says in two words how the policy stands to a page.
 func (p *Policy) Standing(page string) string {
 	if p == nil {
-		return "no policy of the filter is in force"
+		return "no policy of the filter is in effect"
 	}
 	report, err := p.explain(page, question{Method: "GET", Path: "/"})
 	switch {
@@ -66,7 +66,7 @@ type question struct {
 	Credentials bool
 }
 
-// answer is what the policy in force says of it.
+// answer is what the policy in effect says of it.
 type answer struct {
 	// Allowed says whether the page gets the response.
 	Allowed bool `json:"allowed"`
@@ -77,7 +77,7 @@ type answer struct {
 	Lines []string `json:"lines"`
 }
 
-// advice is what the page shows of the policy in force.
+// advice is what the page shows of the policy in effect.
 type advice struct {
 	// Text is the policy as the gateway has it.
 	Text string `json:"text"`
@@ -100,11 +100,11 @@ type standing struct {
 // maxQuestions bounds what a page asks at once, in bytes.
 const maxQuestions = 64 << 10
 
-// policy answers what a page asks of the policy in force.
+// policy answers what a page asks of the policy in effect.
 func (l *Live) policy(w http.ResponseWriter, r *http.Request) {
 	policy := l.gateway().Policy
 	if policy == nil {
-		http.Error(w, "no policy of the filter is in force", http.StatusNotFound)
+		http.Error(w, "no policy of the filter is in effect", http.StatusNotFound)
 		return
 	}
 	var asked struct {
@@ -264,7 +264,7 @@ type described struct {
 // nothing of what its filters decide. p may be nil.
 func (p *Policy) describe(e Event) described {
 	if p == nil {
-		return described{Event: e, Says: "No configuration of the CORS filter is in force here.", Counters: []string{}, Passed: true}
+		return described{Event: e, Says: "No configuration of the CORS filter is in effect here.", Counters: []string{}, Passed: true}
 	}
 	r := filter.Request{Scheme: p.target.Scheme}
 	r.VisitHeader(":method", e.Method)

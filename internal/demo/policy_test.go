@@ -24,7 +24,7 @@ func TestFind(t *testing.T) {
 	if p := FindPolicy(nil, "://", page); p != nil {
 		t.Error("a gateway without a URL has a policy")
 	}
-	if got := find(t).Standing(page); got != "no policy of the filter is in force" {
+	if got := find(t).Standing(page); got != "no policy of the filter is in effect" {
 		t.Error(got)
 	}
 	p := find(t, `{"greeting": "hello"}`, `{"allow_origins": ["http://localhost:8000"]}`)
@@ -93,7 +93,7 @@ func TestAdviceBeginsWithThePage(t *testing.T) {
 func TestDescribe(t *testing.T) {
 	e := Event{Method: "OPTIONS", Authority: "localhost:10000", Path: "/", Status: 204, Request: [][2]string{{"origin", page}, {"access-control-request-method", "PUT"}}}
 	var none *Policy
-	if got := none.describe(e); !got.Passed || got.Says != "No configuration of the CORS filter is in force here." || len(got.Counters) != 0 {
+	if got := none.describe(e); !got.Passed || got.Says != "No configuration of the CORS filter is in effect here." || len(got.Counters) != 0 {
 		t.Errorf("%+v", got)
 	}
 	for configuration, want := range map[string]described{

@@ -38,7 +38,7 @@ func TestPushes(t *testing.T) {
 	pushes.Push(t, listener("https://before.example"))
 	s := Start(t, Bootstrap{More: pushes.More()}, envoy.Options{Arguments: pushes.Arguments()})
 	pushes.Push(t, listener("https://after.example"))
-	Eventually(t, "the other policy is in force", func() bool {
+	Eventually(t, "the other policy is in effect", func() bool {
 		request, err := http.NewRequest(http.MethodGet, "http://"+s.Address(""), nil)
 		if err != nil {
 			t.Fatal(err)

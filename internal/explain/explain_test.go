@@ -71,20 +71,20 @@ var cases = []struct {
 		remedy:  `write "PATCH" in the script: methods are case-sensitive, and browsers upper-case only the common ones`,
 	},
 	{
-		name:    "a stranger asks first",
+		name:    "an unlisted origin asks first",
 		request: Request{Request: browser.Request{Origin: "https://evil.example", Method: "PUT"}},
 		reason:  browser.OriginMissing,
 		remedy:  `add "https://evil.example" to allow_origins, if that page may read responses`,
 		golden:  true,
 	},
 	{
-		name:    "a stranger sends a simple request",
+		name:    "an unlisted origin sends a simple request",
 		request: Request{Request: browser.Request{Origin: "https://evil.example", Method: "GET"}},
 		reason:  browser.OriginMissing,
 		remedy:  `add "https://evil.example" to allow_origins, if that page may read responses`,
 	},
 	{
-		name:    "a stranger is rejected",
+		name:    "an unlisted origin is rejected",
 		request: Request{Request: browser.Request{Origin: "https://evil.example", Method: "GET"}, Host: "strict.example.com"},
 		rule:    "strict",
 		reason:  browser.OriginMissing,
@@ -92,7 +92,7 @@ var cases = []struct {
 		golden:  true,
 	},
 	{
-		name:    "a stranger's preflight goes upstream",
+		name:    "an unlisted origin's preflight goes upstream",
 		request: Request{Request: browser.Request{Origin: "https://evil.example", Method: "PUT"}, Host: "mixed.example.com"},
 		rule:    "upstream answers",
 		decides: true,
@@ -126,7 +126,7 @@ var cases = []struct {
 		remedy:  `set "allow_private_network_access": true, for browsers that still send this preflight`,
 	},
 	{
-		name:    "a page calls its own origin, where strangers are rejected",
+		name:    "a page calls its own origin, where unlisted origins are rejected",
 		request: Request{Request: browser.Request{Origin: "https://strict.example.com", Method: "POST"}, Host: "strict.example.com:443"},
 		rule:    "strict",
 		allowed: true,

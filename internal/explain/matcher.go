@@ -13,11 +13,11 @@ import (
 	"corsfilter/internal/suffix"
 )
 
-// maxStrangers is how many strangers are shown of a regex that lets anyone in.
-const maxStrangers = 5
+// maxUnintended is how many unlisted origins are shown of a regex that lets anyone in.
+const maxUnintended = 5
 
 // Matcher writes what a regex in allow_origins lets in: the registrable domains,
-// where there are few, else the shortest strangers; and what the module says of it
+// where there are few, else the shortest unintended origins; and what the module says of it
 // in a policy with credentials. refused tells whether the module refuses it there.
 // The error is that of writing, or of a regex that is none.
 func Matcher(w io.Writer, regex string) (refused bool, err error) {
@@ -35,14 +35,14 @@ func Matcher(w io.Writer, regex string) (refused bool, err error) {
 	var b strings.Builder
 	switch {
 	case found.Any:
-		fmt.Fprintf(&b, "lets in origins of %s, strangers among them\n", found.Owners())
-		for _, s := range strangers(&explorer, a, meant) {
+		fmt.Fprintf(&b, "lets in %s; the shortest that nobody wrote down:\n", found.Owners())
+		for _, s := range unintendedOrigins(&explorer, a, meant) {
 			fmt.Fprintf(&b, "  %s\n", s)
 		}
 	case len(found.Domains) == 0:
 		fmt.Fprintln(&b, "lets in no origin that a browser sends: scheme, \"://\", host in lower case, and a port where it is not the scheme's own")
 	default:
-		fmt.Fprintf(&b, "lets in origins of %s, and of nobody else\n", found.Owners())
+		fmt.Fprintf(&b, "lets in %s, and nothing else\n", found.Owners())
 		slices.SortFunc(found.Domains, func(x, y reach.Domain) int { return strings.Compare(x.Name, y.Name) })
 		for _, d := range found.Domains {
 			fmt.Fprintf(&b, "  %-24s such as %s\n", d.Name, d.Example)
@@ -68,17 +68,17 @@ func Matcher(w io.Writer, regex string) (refused bool, err error) {
 	return len(problems) > 0, failed
 }
 
-// strangers returns the shortest origin of a domain that was not meant, then the
+// unintendedOrigins returns the shortest origin of a domain that was not meant, then the
 // shortest of another one, and so on.
-func strangers(e *reach.Explorer, a *automaton.Automaton, meant func(string) bool) (all []string) {
+func unintendedOrigins(e *reach.Explorer, a *automaton.Automaton, meant func(string) bool) (all []string) {
 	known := map[string]bool{}
-	for len(all) < maxStrangers {
+	for len(all) < maxUnintended {
 		found, err := e.Explore(a, func(domain string) bool { return known[domain] || meant(domain) })
-		if err != nil || found.Stranger == "" {
+		if err != nil || found.Unintended == "" {
 			break
 		}
-		all = append(all, found.Stranger)
-		known[reach.Owner(found.Stranger)] = true
+		all = append(all, found.Unintended)
+		known[reach.Owner(found.Unintended)] = true
 	}
 	return all
 }

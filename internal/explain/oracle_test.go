@@ -47,7 +47,7 @@ var originPool = []string{
 	"https://example.com", "https://a.example.com", "https://a.b.example.com", "https://example.com:8443",
 	"http://localhost:3000", "chrome-extension://abcdefghijklmn", "null",
 	"file://", "app://.", "app://My_App", "moz-extension://d3a2d8ba-7c2b-4b1c-9a30-0123456789ab",
-	// Strangers, some of which look like friends.
+	// Unlisted origins, some of which look like friends.
 	"https://evil.example", "https://barexample.com", "https://example.com.evil.example", "http://example.com",
 	"https://a.example.com:8443", "http://localhost:3001", "https://example.comx",
 }

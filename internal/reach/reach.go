@@ -1,6 +1,6 @@
 // Package reach decides what an automaton lets in: under how many registrable
 // domains the origins lie that it accepts, and which of them is the shortest
-// stranger. It goes through all well-formed origins at once, and not through
+// unintended. It goes through all well-formed origins at once, and not through
 // samples of them: the grammar of internal/origin, the public suffix list and the
 // automaton are walked together.
 //
@@ -22,7 +22,7 @@ import (
 // as one of any origin.
 const MaxDomains = 32
 
-// Endless stands for a number of domains without end, Many for one above
+// Endless stands for an unlimited number of domains, Many for one above
 // ManyDomains, and Addresses for more than MaxDomains addresses.
 const (
 	Endless   = -1
@@ -47,12 +47,12 @@ type Reach struct {
 	Domains []Domain
 	// Count is how many there are, or Endless, Many or Addresses.
 	Count int
-	// Any says that strangers get in: there are more than MaxDomains, or ten or more
+	// Any says that unlisted origins get in: there are more than MaxDomains, or ten or more
 	// that differ in one letter or digit.
 	Any bool
-	// Stranger is the shortest origin with a host of a domain that was not meant, over
+	// Unintended is the shortest origin with a host of a domain that was not meant, over
 	// https where there is one; "" where all were meant.
-	Stranger string
+	Unintended string
 	// Insecure is the shortest plain http origin beyond loopback; "" where there is
 	// none.
 	Insecure string
@@ -61,11 +61,11 @@ type Reach struct {
 	Null, File bool
 }
 
-// Owners says how many registrable domains there are.
+// Owners says under how many registrable domains the origins are.
 func (r *Reach) Owners() string {
 	switch r.Count {
 	case Endless:
-		return "registrable domains without end"
+		return "an unlimited number of domains, including ones anyone can register"
 	case Many:
 		return "more than 1,000 registrable domains"
 	case Addresses:
@@ -131,7 +131,7 @@ type Explorer struct {
 }
 
 // Explore decides what the automaton lets in. meant says which domains the author
-// wrote down, so that a stranger is none of those.
+// wrote down, so that an unlisted origin is none of those.
 func (e *Explorer) Explore(a *automaton.Automaton, meant func(domain string) bool) (r Reach, err error) {
 	defer func() {
 		switch p := recover().(type) {
@@ -168,7 +168,7 @@ func (e *Explorer) Explore(a *automaton.Automaton, meant func(domain string) boo
 		r.Domains = names.found
 	}
 	r.Null, r.File = a.Match("null"), a.Match("file://")
-	r.Stranger = e.stranger(func(owner string) bool { return owner == noHost || meant(owner) })
+	r.Unintended = e.unintended(func(owner string) bool { return owner == noHost || meant(owner) })
 	r.Insecure = e.shorter(http, func(owner string) bool { return owner == localhost || owner == loopback4 || owner == loopback6 })
 	return r, nil
 }
@@ -258,9 +258,9 @@ func isAddress(name string) bool {
 		strings.Count(name, ".") == 3 && !strings.HasSuffix(name, ".") && strings.Trim(name, ".0123456789") == ""
 }
 
-// stranger returns the shortest origin of a domain that was not meant: over https
+// unintended returns the shortest origin of a domain that was not meant: over https
 // if there is one, else over http, else over any other scheme.
-func (e *Explorer) stranger(meant func(string) bool) string {
+func (e *Explorer) unintended(meant func(string) bool) string {
 	for _, kind := range []scheme{https, http, foreign} {
 		if best := e.shorter(kind, meant); best != "" {
 			return best

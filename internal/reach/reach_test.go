@@ -54,80 +54,80 @@ func TestWhatRegexesLetIn(t *testing.T) {
 		domains  string // sorted; "" where there are too many
 		count    int
 		any      bool
-		stranger string
+		unintended string
 		insecure string
 	}{
 		{regex: `^https://shop\.example\.com$`, meant: []string{"example.com"}, domains: "example.com", count: 1},
 		{regex: `^https://([a-z0-9-]+\.)*example\.com(:\d+)?$`, meant: []string{"example.com"}, domains: "example.com", count: 1},
-		{regex: `^https?://localhost(:\d+)?$`, domains: "localhost", count: 1, stranger: "https://localhost"},
+		{regex: `^https?://localhost(:\d+)?$`, domains: "localhost", count: 1, unintended: "https://localhost"},
 		{regex: `^https?://.*\.localhost$`, meant: []string{"localhost"}, domains: "localhost", count: 1},
 		{regex: `^https?://(www\.)?example\.(com|org|co\.uk)$`, meant: []string{"example.com", "example.org", "example.co.uk"},
 			domains: "example.co.uk example.com example.org", count: 3, insecure: "http://example.org"},
-		{regex: `^https://.*example\.co\.uk$`, meant: []string{"example.co.uk"}, count: Endless, any: true, stranger: "https://aexample.co.uk"},
-		{regex: `^https://app\.[a-z]+\.com$`, count: Endless, any: true, stranger: "https://app.a.com"},
-		{regex: `^https://app\..*example\.com$`, meant: []string{"example.com"}, count: Endless, any: true, stranger: "https://app.aexample.com"},
-		{regex: `^https://(.+)\.example\.com(\.[a-z]{2})?$`, meant: []string{"example.com"}, any: true, count: 677, stranger: "https://a.example.com.om"},
-		{regex: `^https://www\.example\.[a-z]{2,3}$`, any: true, count: Many, stranger: "https://www.example.aa"},
-		{regex: `^https://[\w-]+\.vercel\.app$`, any: true, count: Endless, stranger: "https://a.vercel.app"},
-		{regex: `^https://example\.c[a-z]$`, any: true, count: 26, stranger: "https://example.ca"},
-		{regex: `^https://example.com$`, meant: []string{"example.com"}, any: true, count: 39, stranger: "https://exampleacom"},
-		{regex: `.*`, any: true, count: Endless, stranger: "https://a", insecure: "http://a"},
-		{regex: `https://a|`, domains: "a", count: 1, stranger: "https://a"},
+		{regex: `^https://.*example\.co\.uk$`, meant: []string{"example.co.uk"}, count: Endless, any: true, unintended: "https://aexample.co.uk"},
+		{regex: `^https://app\.[a-z]+\.com$`, count: Endless, any: true, unintended: "https://app.a.com"},
+		{regex: `^https://app\..*example\.com$`, meant: []string{"example.com"}, count: Endless, any: true, unintended: "https://app.aexample.com"},
+		{regex: `^https://(.+)\.example\.com(\.[a-z]{2})?$`, meant: []string{"example.com"}, any: true, count: 677, unintended: "https://a.example.com.om"},
+		{regex: `^https://www\.example\.[a-z]{2,3}$`, any: true, count: Many, unintended: "https://www.example.aa"},
+		{regex: `^https://[\w-]+\.vercel\.app$`, any: true, count: Endless, unintended: "https://a.vercel.app"},
+		{regex: `^https://example\.c[a-z]$`, any: true, count: 26, unintended: "https://example.ca"},
+		{regex: `^https://example.com$`, meant: []string{"example.com"}, any: true, count: 39, unintended: "https://exampleacom"},
+		{regex: `.*`, any: true, count: Endless, unintended: "https://a", insecure: "http://a"},
+		{regex: `https://a|`, domains: "a", count: 1, unintended: "https://a"},
 		{regex: `^example\.com$`, count: 0},
 		{regex: `^https://example\.com/$`, count: 0},
 		{regex: `^https://example\.com:443$`, count: 0},
 		{regex: `^https://EXAMPLE\.com$`, count: 0},
-		{regex: `^https://example\.com:(443|8443)$`, domains: "example.com", count: 1, stranger: "https://example.com:8443"},
-		{regex: `^https://example\.com:[0-9]{5}$`, domains: "example.com", count: 1, stranger: "https://example.com:10000"},
+		{regex: `^https://example\.com:(443|8443)$`, domains: "example.com", count: 1, unintended: "https://example.com:8443"},
+		{regex: `^https://example\.com:[0-9]{5}$`, domains: "example.com", count: 1, unintended: "https://example.com:10000"},
 		{regex: `^https://example\.com:65536$`, count: 0},
-		{regex: `^https://example\.com:6553[0-9]$`, domains: "example.com", count: 1, stranger: "https://example.com:65530"},
-		{regex: `^https://example\.com\.$`, domains: "example.com", count: 1, stranger: "https://example.com."},
-		{regex: `^https://example\.com\.?:80$`, domains: "example.com", count: 1, stranger: "https://example.com:80"},
+		{regex: `^https://example\.com:6553[0-9]$`, domains: "example.com", count: 1, unintended: "https://example.com:65530"},
+		{regex: `^https://example\.com\.$`, domains: "example.com", count: 1, unintended: "https://example.com."},
+		{regex: `^https://example\.com\.?:80$`, domains: "example.com", count: 1, unintended: "https://example.com:80"},
 		// Addresses.
-		{regex: `^http://127\.0\.0\.1(:\d+)?$`, domains: "127.0.0.0/8", count: 1, stranger: "http://127.0.0.1"},
-		{regex: `^http://192\.168\.\d+\.\d+$`, domains: "192.168.0.0/16", count: 1, stranger: "http://192.168.0.0", insecure: "http://192.168.0.0"},
-		{regex: `^https://172\.\d+\.1\.1$`, any: true, count: Addresses, stranger: "https://172.0.1.1"},
-		{regex: `^https://172\.(1[6-9]|2\d|3[01])\.1\.1$`, domains: "172.16.0.0/12", count: 1, stranger: "https://172.16.1.1"},
-		{regex: `^https://203\.0\.113\.\d$`, domains: "203.0.113.0 203.0.113.1 203.0.113.2 203.0.113.3 203.0.113.4 203.0.113.5 203.0.113.6 203.0.113.7 203.0.113.8 203.0.113.9", count: 10, stranger: "https://203.0.113.0"},
-		{regex: `^https://203\.0\.113\.\d+$`, any: true, count: Addresses, stranger: "https://203.0.113.0"},
-		{regex: `^https://1\.2\.3$`, count: 0}, {regex: `^https://01\.2\.3\.4$`, count: 0}, {regex: `^https://1\.2\.3\.256$`, count: 0}, {regex: `^https://a\.0x1f$`, count: 0}, {regex: `^https://a\.0x1g$`, domains: "a.0x1g", count: 1, stranger: "https://a.0x1g"},
-		{regex: `^https?://\[::1\](:\d+)?$`, domains: "[::1]", count: 1, stranger: "https://[::1]"},
+		{regex: `^http://127\.0\.0\.1(:\d+)?$`, domains: "127.0.0.0/8", count: 1, unintended: "http://127.0.0.1"},
+		{regex: `^http://192\.168\.\d+\.\d+$`, domains: "192.168.0.0/16", count: 1, unintended: "http://192.168.0.0", insecure: "http://192.168.0.0"},
+		{regex: `^https://172\.\d+\.1\.1$`, any: true, count: Addresses, unintended: "https://172.0.1.1"},
+		{regex: `^https://172\.(1[6-9]|2\d|3[01])\.1\.1$`, domains: "172.16.0.0/12", count: 1, unintended: "https://172.16.1.1"},
+		{regex: `^https://203\.0\.113\.\d$`, domains: "203.0.113.0 203.0.113.1 203.0.113.2 203.0.113.3 203.0.113.4 203.0.113.5 203.0.113.6 203.0.113.7 203.0.113.8 203.0.113.9", count: 10, unintended: "https://203.0.113.0"},
+		{regex: `^https://203\.0\.113\.\d+$`, any: true, count: Addresses, unintended: "https://203.0.113.0"},
+		{regex: `^https://1\.2\.3$`, count: 0}, {regex: `^https://01\.2\.3\.4$`, count: 0}, {regex: `^https://1\.2\.3\.256$`, count: 0}, {regex: `^https://a\.0x1f$`, count: 0}, {regex: `^https://a\.0x1g$`, domains: "a.0x1g", count: 1, unintended: "https://a.0x1g"},
+		{regex: `^https?://\[::1\](:\d+)?$`, domains: "[::1]", count: 1, unintended: "https://[::1]"},
 		{regex: `^http://\[2001:db8::[0-9a-f]\]$`, domains: "[2001:db8::1] [2001:db8::2] [2001:db8::3] [2001:db8::4] [2001:db8::5] [2001:db8::6] [2001:db8::7] [2001:db8::8] [2001:db8::9] [2001:db8::a] [2001:db8::b] [2001:db8::c] [2001:db8::d] [2001:db8::e] [2001:db8::f]",
-			count: 15, stranger: "http://[2001:db8::1]", insecure: "http://[2001:db8::1]"},
-		{regex: `^https://\[.*\]$`, any: true, count: Addresses, stranger: "https://[::]"},
-		{regex: `^https://\[0:.*\]$`, any: true, count: Addresses, stranger: "https://[0:1::]"},
+			count: 15, unintended: "http://[2001:db8::1]", insecure: "http://[2001:db8::1]"},
+		{regex: `^https://\[.*\]$`, any: true, count: Addresses, unintended: "https://[::]"},
+		{regex: `^https://\[0:.*\]$`, any: true, count: Addresses, unintended: "https://[0:1::]"},
 		// Loopback beside other addresses.
-		{regex: `^http://\[::[1-4]\]$`, domains: "[::1] [::2] [::3] [::4]", count: 4, stranger: "http://[::1]", insecure: "http://[::2]"},
-		{regex: `^http://(127\.0\.0\.1|198\.51\.100\.10|203\.0\.113\.30|51\.52\.53\.54)$`, domains: "127.0.0.0/8 198.51.100.10 203.0.113.30 51.52.53.54", count: 4, stranger: "http://127.0.0.1", insecure: "http://51.52.53.54"},
-		{regex: `^http://\[.*\]$`, any: true, count: Addresses, stranger: "http://[::]", insecure: "http://[::]"},
+		{regex: `^http://\[::[1-4]\]$`, domains: "[::1] [::2] [::3] [::4]", count: 4, unintended: "http://[::1]", insecure: "http://[::2]"},
+		{regex: `^http://(127\.0\.0\.1|198\.51\.100\.10|203\.0\.113\.30|51\.52\.53\.54)$`, domains: "127.0.0.0/8 198.51.100.10 203.0.113.30 51.52.53.54", count: 4, unintended: "http://127.0.0.1", insecure: "http://51.52.53.54"},
+		{regex: `^http://\[.*\]$`, any: true, count: Addresses, unintended: "http://[::]", insecure: "http://[::]"},
 		// Some of the addresses are meant.
-		{regex: `^https://1\.2\.3\.[45]$`, meant: []string{"1.2.3.4"}, domains: "1.2.3.4 1.2.3.5", count: 2, stranger: "https://1.2.3.5"},
-		{regex: `^https://1\.2\.3\.4[0-2]?$`, meant: []string{"1.2.3.4", "1.2.3.40"}, domains: "1.2.3.4 1.2.3.40 1.2.3.41 1.2.3.42", count: 4, stranger: "https://1.2.3.41"},
-		{regex: `^https://(127|128)\.0\.0\.1$`, meant: []string{"127.0.0.0/8"}, domains: "127.0.0.0/8 128.0.0.1", count: 2, stranger: "https://128.0.0.1"},
-		{regex: `^https://172\.(16|20|40|100)\.0\.1$`, meant: []string{"172.16.0.0/12"}, domains: "172.100.0.1 172.16.0.0/12 172.40.0.1", count: 3, stranger: "https://172.40.0.1"},
-		{regex: `^https://\[(::1|::2|1::2)\]$`, meant: []string{"[::1]", "[::2]"}, domains: "[1::2] [::1] [::2]", count: 3, stranger: "https://[1::2]"},
+		{regex: `^https://1\.2\.3\.[45]$`, meant: []string{"1.2.3.4"}, domains: "1.2.3.4 1.2.3.5", count: 2, unintended: "https://1.2.3.5"},
+		{regex: `^https://1\.2\.3\.4[0-2]?$`, meant: []string{"1.2.3.4", "1.2.3.40"}, domains: "1.2.3.4 1.2.3.40 1.2.3.41 1.2.3.42", count: 4, unintended: "https://1.2.3.41"},
+		{regex: `^https://(127|128)\.0\.0\.1$`, meant: []string{"127.0.0.0/8"}, domains: "127.0.0.0/8 128.0.0.1", count: 2, unintended: "https://128.0.0.1"},
+		{regex: `^https://172\.(16|20|40|100)\.0\.1$`, meant: []string{"172.16.0.0/12"}, domains: "172.100.0.1 172.16.0.0/12 172.40.0.1", count: 3, unintended: "https://172.40.0.1"},
+		{regex: `^https://\[(::1|::2|1::2)\]$`, meant: []string{"[::1]", "[::2]"}, domains: "[1::2] [::1] [::2]", count: 3, unintended: "https://[1::2]"},
 		{regex: `^https?://1\.2\.3\.4(:80)?$`, meant: []string{"1.2.3.4"}, domains: "1.2.3.4", count: 1, insecure: "http://1.2.3.4"},
-		{regex: `^x+://\[::a\]$|^y://\[::[ab]1\]`, domains: "[::a1] [::a] [::b1]", count: 3, stranger: "x://[::a]"},
+		{regex: `^x+://\[::a\]$|^y://\[::[ab]1\]`, domains: "[::a1] [::a] [::b1]", count: 3, unintended: "x://[::a]"},
 		// The public suffix list: wildcards, exceptions, rules below rules.
-		{regex: `^https://.*\.ck$`, any: true, count: Endless, stranger: "https://a.ck"},
-		{regex: `^https://.*\.www\.ck$`, domains: "www.ck", count: 1, stranger: "https://a.www.ck"},
-		{regex: `^https://.*\.city\.kawasaki\.jp$`, domains: "city.kawasaki.jp", count: 1, stranger: "https://a.city.kawasaki.jp"},
-		{regex: `^https://.*\.kawasaki\.jp$`, any: true, count: Endless, stranger: "https://a.kawasaki.jp"},
-		{regex: `^https://.*\.amazonaws\.com$`, meant: []string{"amazonaws.com"}, any: true, count: Endless, stranger: "https://s3.amazonaws.com"},
-		{regex: `^https://.*\.compute\.amazonaws\.com$`, meant: []string{"amazonaws.com"}, any: true, count: Endless, stranger: "https://a.compute.amazonaws.com"},
+		{regex: `^https://.*\.ck$`, any: true, count: Endless, unintended: "https://a.ck"},
+		{regex: `^https://.*\.www\.ck$`, domains: "www.ck", count: 1, unintended: "https://a.www.ck"},
+		{regex: `^https://.*\.city\.kawasaki\.jp$`, domains: "city.kawasaki.jp", count: 1, unintended: "https://a.city.kawasaki.jp"},
+		{regex: `^https://.*\.kawasaki\.jp$`, any: true, count: Endless, unintended: "https://a.kawasaki.jp"},
+		{regex: `^https://.*\.amazonaws\.com$`, meant: []string{"amazonaws.com"}, any: true, count: Endless, unintended: "https://s3.amazonaws.com"},
+		{regex: `^https://.*\.compute\.amazonaws\.com$`, meant: []string{"amazonaws.com"}, any: true, count: Endless, unintended: "https://a.compute.amazonaws.com"},
 		// Other schemes.
-		{regex: `^chrome-extension://abc$`, domains: "abc", count: 1, stranger: "chrome-extension://abc"},
-		{regex: `^chrome-extension://[a-p]{32}$`, any: true, count: Many, stranger: "chrome-extension://" + strings.Repeat("a", 32)},
+		{regex: `^chrome-extension://abc$`, domains: "abc", count: 1, unintended: "chrome-extension://abc"},
+		{regex: `^chrome-extension://[a-p]{32}$`, any: true, count: Many, unintended: "chrome-extension://" + strings.Repeat("a", 32)},
 		{regex: `^[a-z]+://example\.com$`, meant: []string{"example.com"}, domains: "example.com", count: 1, insecure: "http://example.com"},
 		{regex: `^.*://app$`, meant: []string{"app"}, domains: "app", count: 1, insecure: "http://app"},
-		{regex: `^capacitor://~$`, domains: "~", count: 1, stranger: "capacitor://~"}, {regex: `^https://~$`, count: 0},
+		{regex: `^capacitor://~$`, domains: "~", count: 1, unintended: "capacitor://~"}, {regex: `^https://~$`, count: 0},
 		{regex: `^qrc://$`, domains: "no host", count: 1}, {regex: `^app://\.$`, domains: "no host", count: 1}, {regex: `^https?://$`, count: 0}, {regex: `^https://\.$`, count: 0},
-		{regex: `^app://(a!b_c|\.\.|x\.\.com)$`, domains: ". .com a!b_c", count: 3, stranger: "app://.."}, {regex: `^app://[]/@ ,*^|"<>{}#?\\]$`, count: 0},
+		{regex: `^app://(a!b_c|\.\.|x\.\.com)$`, domains: ". .com a!b_c", count: 3, unintended: "app://.."}, {regex: `^app://[]/@ ,*^|"<>{}#?\\]$`, count: 0},
 		{regex: `^x://.*\.example\.com$`, meant: []string{"example.com"}, domains: "example.com", count: 1},
-		{regex: `^app://[!$]$`, domains: "! $", count: 2, stranger: "app://!"}, {regex: `^app://[!$&'()+;=%~_.-]$`, count: 14, domains: "! $ % & ' ( ) + - ; = _ no host ~", stranger: "app://-"},
-		{regex: `^app://.*$`, any: true, count: Endless, stranger: "app://a"}, {regex: `^app://\.*$`, domains: ". no host", count: 2, stranger: "app://.."},
+		{regex: `^app://[!$]$`, domains: "! $", count: 2, unintended: "app://!"}, {regex: `^app://[!$&'()+;=%~_.-]$`, count: 14, domains: "! $ % & ' ( ) + - ; = _ no host ~", unintended: "app://-"},
+		{regex: `^app://.*$`, any: true, count: Endless, unintended: "app://a"}, {regex: `^app://\.*$`, domains: ". no host", count: 2, unintended: "app://.."},
 		// What is no origin of a domain.
-		{regex: `null`, count: 0}, {regex: `file://`, domains: "no host", count: 1}, {regex: `null|https://a\.example`, domains: "a.example", count: 1, stranger: "https://a.example"},
+		{regex: `null`, count: 0}, {regex: `file://`, domains: "no host", count: 1}, {regex: `null|https://a\.example`, domains: "a.example", count: 1, unintended: "https://a.example"},
 	} {
 		r := explore(t, c.regex, c.meant...)
 		whole := regexp.MustCompile(`\A(?:` + c.regex + `)\z`)
@@ -142,8 +142,8 @@ func TestWhatRegexesLetIn(t *testing.T) {
 		if c.domains == "" && !c.any && c.count != 0 || c.domains != "" && strings.Join(names, " ") != c.domains {
 			t.Errorf("%s lets in %v", c.regex, names)
 		}
-		if r.Count != c.count || r.Any != c.any || r.Stranger != c.stranger || r.Insecure != c.insecure {
-			t.Errorf("%s: %d, any %v, stranger %q, insecure %q; want %d, %v, %q, %q", c.regex, r.Count, r.Any, r.Stranger, r.Insecure, c.count, c.any, c.stranger, c.insecure)
+		if r.Count != c.count || r.Any != c.any || r.Unintended != c.unintended || r.Insecure != c.insecure {
+			t.Errorf("%s: %d, any %v, unintended %q, insecure %q; want %d, %v, %q, %q", c.regex, r.Count, r.Any, r.Unintended, r.Insecure, c.count, c.any, c.unintended, c.insecure)
 		}
 		check(t, c.regex, whole.MatchString, r)
 	}
@@ -158,7 +158,7 @@ func check(t interface{ Errorf(string, ...any) }, matcher string, accepts func(s
 		}
 		return ok
 	}
-	for _, s := range []string{r.Stranger, r.Insecure} {
+	for _, s := range []string{r.Unintended, r.Insecure} {
 		if s != "" {
 			valid("witness", s)
 		}
@@ -222,8 +222,8 @@ func missed(t interface{ Errorf(string, ...any) }, matcher string, r Reach, s st
 	if r.Count >= 0 && r.Count <= MaxDomains && !slices.ContainsFunc(r.Domains, func(d Domain) bool { return d.Name == owner }) {
 		t.Errorf("%s lets in %s of %s, which is not among %v", matcher, s, owner, r.Domains)
 	}
-	if owner != noHost && !meant(owner) && (r.Stranger == "" || kindOf(s) < kindOf(r.Stranger) || kindOf(s) == kindOf(r.Stranger) && len(s) < len(r.Stranger)) {
-		t.Errorf("%s lets in %s, and the stranger is %q", matcher, s, r.Stranger)
+	if owner != noHost && !meant(owner) && (r.Unintended == "" || kindOf(s) < kindOf(r.Unintended) || kindOf(s) == kindOf(r.Unintended) && len(s) < len(r.Unintended)) {
+		t.Errorf("%s lets in %s, and the unintended origin is %q", matcher, s, r.Unintended)
 	}
 	loopback := owner == localhost || owner == loopback4 || owner == loopback6
 	if kindOf(s) == http && !loopback && (r.Insecure == "" || len(s) < len(r.Insecure)) {

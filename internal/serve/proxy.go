@@ -131,7 +131,7 @@ func (p *Proxy) Listeners() ([]Listener, error) {
 	return []Listener{{Name: "main", Address: p.listener.Addr().String()}}, nil
 }
 
-// Configurations returns the policy in force.
+// Configurations returns the policy in effect.
 func (p *Proxy) Configurations() [][]byte {
 	p.mu.RLock()
 	defer p.mu.RUnlock()

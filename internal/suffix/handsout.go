@@ -2,7 +2,7 @@ package suffix
 
 import "strings"
 
-// handsOut are names below which strangers have names of their own though the list
+// handsOut are names below which unlisted origins have names of their own though the list
 // lacks them: whoever owns the name has to ask for an entry, and the list refuses
 // names that stand for an address. It is short on purpose: the ones that policies
 // are written with. What its owner brings into the list is taken out here, as a test
@@ -44,7 +44,7 @@ var handsOut = [...]string{
 
 // HandsOut returns the name which hands out the names below host to more than one
 // owner, host itself or one below it, such as my.site.com for site.com: a wildcard
-// below host takes strangers in, and the list does not say so. It returns false where
+// below host takes unlisted origins in, and the list does not say so. It returns false where
 // the list does, which is asked by Within, and where nothing of the kind is known.
 func HandsOut(host string) (domain string, ok bool) {
 	if _, listed := Within(host); listed {

@@ -105,8 +105,8 @@ func ofEntry(e config.SourceOrigin) []string {
 	for _, d := range found.Domains[:min(len(found.Domains), maxDomains)] {
 		all = append(all, d.Example)
 	}
-	if found.Stranger != "" {
-		all = append(all, found.Stranger)
+	if found.Unintended != "" {
+		all = append(all, found.Unintended)
 	}
 	if found.Null {
 		all = append(all, "null")

@@ -1,7 +1,7 @@
 import { counterNames, describe } from "./words.js";
 
 // What the page tries. What becomes of it is not written here: the gateway says
-// which policy is in force, and the sentences about it follow from that. Each
+// which policy is in effect, and the sentences about it follow from that. Each
 // attempt has a number in its query, by which the gateway's events find their row.
 const requests = [
   { name: "Simple GET", path: "/api/hello", about: "A form could send it too, so there is no preflight." },
@@ -38,7 +38,7 @@ $("#all").addEventListener("click", () => exclusively(async () => {
 watch();
 count();
 
-// introduce says where the page stands under the policy in force.
+// introduce says where the page stands under the policy in effect.
 function introduce() {
   $("#origin").textContent = location.origin;
   $("#gateway").textContent = gateway;
@@ -57,7 +57,7 @@ function introduce() {
   $("#policy pre").textContent = policy.text;
 }
 
-// ask asks what the policy in force says of this page and its requests.
+// ask asks what the policy in effect says of this page and its requests.
 async function ask(requests) {
   const questions = requests.map(({ path, options = {} }) => ({
     method: options.method ?? "GET", path,
