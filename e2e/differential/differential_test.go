@@ -24,7 +24,7 @@ import (
 )
 
 var (
-	policies = flag.Int("policies", 200, "how many policies TestDifferential draws")
+	policies = flag.Int("policies", 200, "how many policies TestDifferentialInEnvoy draws")
 	firstOf  = flag.Uint64("seed", 1, "the seed of the first one; each next one has the next seed")
 )
 
@@ -45,9 +45,9 @@ type drawn struct {
 	filter, manager, routes []byte
 }
 
-// TestDifferential draws policies and requests. Whatever the module answers otherwise than
+// TestDifferentialInEnvoy draws policies and requests. Whatever the module answers otherwise than
 // Envoy's own filter is a difference that convert has named for that policy.
-func TestDifferential(t *testing.T) {
+func TestDifferentialInEnvoy(t *testing.T) {
 	j := &judge{T: t, named: map[convert.ChangeKind]int{}, refused: map[string]int{}}
 	for from := 0; from < *policies && j.unnamed < enough; from += perEnvoy {
 		var all []*drawn
