@@ -11,8 +11,39 @@ import (
 	"testing"
 
 	"corsfilter/config"
+	"corsfilter/internal/browser"
 	"corsfilter/internal/convert/source"
+	"corsfilter/internal/explain"
 )
+
+// TestTheExamplesFromCode sends the requests beneath each policy as a browser does.
+func TestTheExamplesFromCode(t *testing.T) {
+	page := read(t, "migrate/code.md")
+	row := regexp.MustCompile("(?m)^\\| `(https?://\\S+)` \\| `([A-Z]+) (\\S+)` \\| *`?([^|`]*)`? *\\| (yes|no) \\| (the response|nothing) \\|$")
+	sections := strings.Split(page, "\n## ")
+	for _, section := range sections[1 : len(sections)-1] {
+		name, _, _ := strings.Cut(section, "\n")
+		policies, requests := blocks(section, "json"), row.FindAllStringSubmatch(section, -1)
+		if len(policies) != 1 || len(requests) < 2 {
+			t.Errorf("%s has %d policies and %d requests", name, len(policies), len(requests))
+			continue
+		}
+		for _, m := range requests {
+			r := explain.Request{Host: "api.example.com", Path: m[3]}
+			r.Origin, r.Method, r.Credentials = m[1], m[2], m[5] == "yes"
+			for header := range strings.FieldsFuncSeq(m[4], func(c rune) bool { return c == ',' || c == ' ' }) {
+				r.Headers = append(r.Headers, browser.Header{Name: header, Value: explain.ExampleValue(header)})
+			}
+			report, err := explain.Explain([]byte(policies[0]), r)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if report.Allowed != (m[6] == "the response") {
+				t.Errorf("%s: %s: %s", name, m[0], report.Verdict)
+			}
+		}
+	}
+}
 
 // TestTheMigrationPagesHaveTheTables compares the settings on the pages with the table
 // that each source is read by.

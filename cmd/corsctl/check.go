@@ -22,13 +22,13 @@ var checkCommand = command{
 	summary: "check configurations before they ship",
 	usage:   []string{"check [flags] [FILE|FOLDER...]", "check -explain-matcher REGEX"},
 	text: `Checks the configurations of the filter in files: a plugin configuration in JSON
-or YAML, an envoy.yaml, an Istio WasmPlugin or EnvoyFilter, an
+or YAML, an envoy.yaml, an Istio WasmPlugin, TrafficExtension or EnvoyFilter, an
 EnvoyExtensionPolicy, several documents in one file. Of a folder every .json,
 .yaml and .yml file is read, those of its folders too. Without a file, or for the
 file "-", it reads standard input.
 
-A WasmPlugin or a wasm filter is checked where its configuration has one of the
-filter's keys, or where -plugin has its name. Of several files those without a
+These and wasm filters are checked where their configuration has one of the
+filter's keys, or where -plugin has their name. Of several files those without a
 configuration of the filter are skipped with a note; for one file alone, or with
 -require, that is an error, and with -require=false it never is.
 
@@ -95,7 +95,7 @@ func (f *checkFlags) declare(flags *flag.FlagSet) {
 // pluginFlag declares -plugin, which is the same for every command that looks for
 // configurations in files.
 func pluginFlag(flags *flag.FlagSet, plugins *list) {
-	flags.Var(plugins, "plugin", "`name` of a WasmPlugin, or of a wasm filter of Envoy, that is this filter whatever its configuration holds; may be repeated")
+	flags.Var(plugins, "plugin", "`name` of a WasmPlugin, a TrafficExtension, or a wasm filter of Envoy, that is this filter whatever its configuration holds; may be repeated")
 }
 
 func parseCheckFlags(args []string, std stdio) (*checkFlags, error) {

@@ -51,15 +51,22 @@ func (d Domain) Region() string {
 	return ""
 }
 
-// OrderDomains sorts domains as Envoy asks them: the exact ones, the longest
-// suffix, the longest prefix, any. Those of one owner stand together where nothing
+// OrderDomains sorts domains as Envoy asks them: the exact ones, of which those with a port
+// are the closer ones, the longest suffix, the longest prefix, any. Those of one owner stand together where nothing
 // of another that is asked in between has a host in common with them.
 func OrderDomains(domains []Domain) (groups [][]Domain) {
 	slices.SortStableFunc(domains, func(a, b Domain) int {
-		if a.Rank != b.Rank || a.Rank == 0 {
+		switch {
+		case a.Rank != b.Rank:
 			return a.Rank - b.Rank
+		case a.Rank > 0:
+			return len(b.Text) - len(a.Text)
+		case (a.Port == "") == (b.Port == ""):
+			return 0
+		case a.Port == "":
+			return 1
 		}
-		return len(b.Text) - len(a.Text)
+		return -1
 	})
 	last := map[any]int{} // the last group of an owner
 	for _, d := range domains {

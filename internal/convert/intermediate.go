@@ -73,6 +73,8 @@ type Route struct {
 	Hosts []string
 	// Paths are what the path may be; nil is any path.
 	Paths []Path
+	// Methods are those that the route takes, as they go over the wire; nil is any.
+	Methods []Value
 	// When is what a request must have beyond that. Where there is such a thing,
 	// hosts and paths need only hold every request that the route takes: they may
 	// hold more.

@@ -42,7 +42,7 @@ func (m Match) Key(key document.Member, table map[string]string) {
 		}
 		for _, e := range Elements(key.Value) {
 			if name := Text(Child(e, "name")); strings.EqualFold(name, ":method") {
-				m.Asks(e, Method, "")
+				m.Method(e, headerMethods(e)...)
 			} else {
 				m.Asks(e, fmt.Sprintf(what, name), "")
 			}
@@ -66,33 +66,9 @@ func (m Match) Key(key document.Member, table map[string]string) {
 
 // What matches ask for, beside others.
 const (
-	Method = "the method, and a preflight is OPTIONS"
 	Header = "the header %q, which a preflight does not carry"
 	Query  = "the query parameter %q"
 )
-
-// Methods sees to routes that ask for methods: where OPTIONS is among them, and nothing
-// behind them takes the other ones, they are as good as routes that do not.
-func Methods(routes, behind []Route, methods []Value, project string) {
-	if len(methods) == 0 {
-		return
-	}
-	options := slices.ContainsFunc(methods, func(v Value) bool { return strings.EqualFold(v.Text, "OPTIONS") })
-	for i := range routes {
-		made := &routes[i]
-		others := slices.ContainsFunc(behind, made.Differs)
-		switch {
-		case options && !others && made.Policy != nil:
-			made.Changes = append(slices.Clone(made.Changes), Change{MoreResponses, project + "'s own 404 for a method that no route takes carries CORS headers as well"})
-		case options || others || made.Policy != nil:
-			what := "methods"
-			if !options {
-				what = "methods, and OPTIONS, which a preflight is, is not among them"
-			}
-			made.When = append(made.When, Condition{what, methods[0].At, "take them out, or give the routes that take the same hosts and paths the same policy"})
-		}
-	}
-}
 
 // Regex is the regex that the match asks for, of the whole path and in its own letter case.
 func (m Match) Regex(regex string, at Place) {
@@ -127,7 +103,7 @@ func (t *Table) Ties(starts []int, same func(i, j int) bool, project, remedy str
 func clash(some, others []Route) bool {
 	for _, x := range some {
 		for _, y := range others {
-			if len(x.When)+len(y.When) == 0 && x.Differs(y) {
+			if len(x.When)+len(y.When) == 0 && x.Differs(y) && (len(x.Methods) == 0 || slices.ContainsFunc(x.Methods, func(v Value) bool { return y.accepts(v.Text) })) {
 				return true
 			}
 		}

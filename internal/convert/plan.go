@@ -46,6 +46,9 @@ func (c *Conversion) plan(t Table) []*rule {
 			r.Paths = nil
 		}
 		r.Paths = once(r.Paths, anywhere)
+	}
+	c.methods(t)
+	for _, r := range t.Routes {
 		steps = append(steps, step{hosts: r.Hosts, paths: r.Paths, conditional: len(r.When) > 0, policy: r.Policy})
 	}
 	p.seq = sequenceOf(steps)
@@ -439,6 +442,7 @@ func (t Table) hosts() *sequence {
 func sameRoutes(a, b []Route) bool {
 	return slices.EqualFunc(a, b, func(a, b Route) bool {
 		return slices.Equal(a.Hosts, b.Hosts) && samePaths(a.Paths, b.Paths) && a.Policy.Key() == b.Policy.Key() &&
+			slices.EqualFunc(a.Methods, b.Methods, func(a, b Value) bool { return a.Text == b.Text }) &&
 			slices.EqualFunc(a.When, b.When, func(a, b Condition) bool { return a.What == b.What })
 	})
 }

@@ -44,8 +44,9 @@ type Unit struct {
 	What, Remedy string
 }
 
-// Seconds is a number by itself, and Duration one of Go.
-func Seconds(text string) (int64, error) { return strconv.ParseInt(text, 10, 64) }
+// Seconds is a number by itself, with spaces around it, which no header keeps, and Duration
+// one of Go.
+func Seconds(text string) (int64, error) { return strconv.ParseInt(strings.TrimSpace(text), 10, 64) }
 
 func Duration(text string) (int64, error) {
 	d, err := time.ParseDuration(text)

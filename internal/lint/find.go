@@ -25,7 +25,7 @@ type Configuration struct {
 	JSON []byte
 
 	source   document.Source
-	resource *yaml.Node // the WasmPlugin that it stands in
+	resource *yaml.Node // the WasmPlugin or TrafficExtension that it stands in
 	message  *yaml.Node // the message that Envoy gets it in
 	around   *yaml.Node // the connection manager whose filter it is, or else the document
 	managed  bool       // it is a connection manager
@@ -44,7 +44,7 @@ func (c Configuration) Name() string {
 	return name
 }
 
-// Find returns the configurations in a file. A WasmPlugin or a wasm filter of
+// Find returns the configurations in a file. A WasmPlugin, a TrafficExtension or a wasm filter of
 // Envoy is this filter's where its configuration has one of our keys or of the
 // dialects', or where plugins has its name. The error says what keeps the file
 // from being read at all, with its line.
@@ -140,6 +140,12 @@ func (f *finder) visit(root *yaml.Node) {
 		before := len(f.found)
 		f.add("spec.pluginConfig", document.Child(spec, "pluginConfig"), named)
 		f.add("spec.defaultConfig", document.Child(spec, "defaultConfig"), named) // Higress
+		for i := before; i < len(f.found); i++ {
+			f.found[i].resource = root
+		}
+	case kind == "TrafficExtension": // what Istio has after WasmPlugin
+		before := len(f.found)
+		f.add("spec.wasm.pluginConfig", document.Field(spec, "wasm", "plugin_config"), named)
 		for i := before; i < len(f.found); i++ {
 			f.found[i].resource = root
 		}

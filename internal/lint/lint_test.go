@@ -259,16 +259,34 @@ func TestTheResourceAroundIsDecodedStrictly(t *testing.T) {
 		{"higress.io", "matchRules: []", "defaultConfig", ""},
 		{"higress.io", "priorty: 10", "defaultConfig", `unknown field "priorty"`},
 	} {
-		findings := Check("f", []byte(fmt.Sprintf(plugin, c.group, c.line, c.key)), true)
-		if c.want == "" {
-			if len(findings) > 0 {
-				t.Errorf("%+v: %+v", c, findings)
-			}
-			continue
+		resourceFinding(t, fmt.Sprintf(plugin, c.group, c.line, c.key), c.want)
+	}
+	const extension = "apiVersion: extensions.istio.io/v1alpha1\nkind: TrafficExtension\nmetadata: {name: cors}\nspec:\n  targetRefs: [{kind: Gateway, group: gateway.networking.k8s.io, name: g}]\n  %s\n  %s\n"
+	for _, c := range []struct{ line, wasm, want string }{
+		{"phase: AUTHN", "wasm: {url: oci://a/b, pluginConfig: {allow_origins: [https://a.example]}}", ""},
+		{"phase: AUTHNN", "wasm: {url: oci://a/b, pluginConfig: {allow_origins: [https://a.example]}}", "AUTHNN"},
+		{"wasm: {url: oci://a/b, pluginCnofig: {}, pluginConfig: {allow_origins: [https://a.example]}}", "phase: AUTHN", `unknown field "pluginCnofig"`},
+	} {
+		resourceFinding(t, fmt.Sprintf(extension, c.line, c.wasm), c.want)
+	}
+	findings := Check("f", []byte(fmt.Sprintf(extension, "phase: AUTHN", `wasm: {url: oci://a/b, pluginConfig: {allow_origins: ["https://a.example/"]}}`)), true)
+	if len(findings) != 1 || findings[0].Line != 7 || findings[0].Config != "spec.wasm.pluginConfig" || findings[0].Code != config.BadOrigin {
+		t.Errorf("%+v", findings)
+	}
+}
+
+// resourceFinding expects one finding in line 6, or none.
+func resourceFinding(t *testing.T, file, want string) {
+	t.Helper()
+	findings := Check("f", []byte(file), true)
+	if want == "" {
+		if len(findings) > 0 {
+			t.Errorf("%s\n%+v", file, findings)
 		}
-		if len(findings) != 1 || findings[0].Code != BadResource || findings[0].Line != 6 || !strings.Contains(findings[0].Reason, c.want) {
-			t.Errorf("%+v: %+v", c, findings)
-		}
+		return
+	}
+	if len(findings) != 1 || findings[0].Code != BadResource || findings[0].Line != 6 || !strings.Contains(findings[0].Reason, want) {
+		t.Errorf("%s\n%+v", file, findings)
 	}
 }
 

@@ -5,7 +5,9 @@ import (
 	"strconv"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	extensionsv1alpha1 "istio.io/api/extensions/v1alpha1"
 
 	"corsfilter/internal/document"
@@ -18,31 +20,40 @@ var ofHigress = []string{"defaultConfig", "defaultConfigDisable", "matchRules"}
 // build: two kinds of space.
 var protojsonError = regexp.MustCompile(`^proto:[\s\x{a0}]+(?:syntax error )?\(line (\d+):(\d+)\):[\s\x{a0}]+(.*)$`)
 
-// checkResource decodes the WasmPlugin around a configuration into its API's own
-// type: the API server prunes what it does not know without a word, and a phase
+// checkResource decodes the WasmPlugin or TrafficExtension around a configuration into its
+// API's own type: the API server prunes what it does not know without a word, and a phase
 // or a priority that is not there puts the filter behind authentication.
-func (c Configuration) checkResource() []Finding {
+func (c Configuration) checkResource() (findings []Finding) {
 	if c.resource == nil {
 		return nil
 	}
+	kind, spec := document.Scalar(document.Child(c.resource, "kind")), document.Child(c.resource, "spec")
+	decode := func(path string, node *yaml.Node, into proto.Message, leave ...string) {
+		text, source := document.JSON(node, &document.Budget{}, leave...)
+		err := protojson.Unmarshal(text, into)
+		if err == nil {
+			return
+		}
+		at, reason := document.At(node), err.Error()
+		if m := protojsonError.FindStringSubmatch(reason); m != nil {
+			column, _ := strconv.Atoi(m[2]) // the JSON is one line
+			at, reason = source.Locate(column-1), m[3]
+		}
+		findings = append(findings, Finding{
+			Line: at.Line, Column: at.Column, Document: c.Document, Path: path, Code: BadResource, Severity: Error,
+			Reason: "the " + kind + " is not what its API knows: " + reason, Remedy: "look for a typing mistake; the API server would drop or refuse it",
+		})
+	}
 	// The configuration itself is the module's parser's to judge.
+	if kind == "TrafficExtension" {
+		decode("spec", spec, &extensionsv1alpha1.TrafficExtension{}, "wasm")
+		decode("spec.wasm", document.Child(spec, "wasm"), &extensionsv1alpha1.WasmConfig{}, "pluginConfig", "plugin_config")
+		return findings
+	}
 	leave := []string{"pluginConfig"}
 	if strings.HasPrefix(document.Scalar(document.Child(c.resource, "apiVersion")), "extensions.higress.io/") {
 		leave = append(leave, ofHigress...)
 	}
-	spec := document.Child(c.resource, "spec")
-	text, source := document.JSON(spec, &document.Budget{}, leave...)
-	err := protojson.Unmarshal(text, &extensionsv1alpha1.WasmPlugin{})
-	if err == nil {
-		return nil
-	}
-	at, reason := document.At(spec), err.Error()
-	if m := protojsonError.FindStringSubmatch(reason); m != nil {
-		column, _ := strconv.Atoi(m[2]) // the JSON is one line
-		at, reason = source.Locate(column-1), m[3]
-	}
-	return []Finding{{
-		Line: at.Line, Column: at.Column, Document: c.Document, Path: "spec", Code: BadResource, Severity: Error,
-		Reason: "the WasmPlugin is not what its API knows: " + reason, Remedy: "look for a typing mistake; the API server would drop or refuse it",
-	}}
+	decode("spec", spec, &extensionsv1alpha1.WasmPlugin{}, leave...)
+	return findings
 }

@@ -26,7 +26,7 @@ func drawGatewayMatch(t *rapid.T) gatewayMatch {
 	m := gatewayMatch{Kind: pick(t, "type", []string{"PathPrefix", "PathPrefix", "Exact"}), Value: pick(t, "path", pathTexts)}
 	switch die(t, "hard match", 40) {
 	case 0:
-		m.Method = pick(t, "of method", []string{"GET", "OPTIONS", "PUT"})
+		m.Method = pick(t, "of method", []string{"GET", "GET", "OPTIONS", "PUT"})
 	case 1:
 		m.Headers = []envoyHeader{{Name: "x-version", Exact: "2"}}
 	case 2:
@@ -86,9 +86,11 @@ func TestGatewayAPI(t *testing.T) {
 		var ways []way
 		for _, echo := range []bool{false, true} {
 			for _, dot := range []bool{false, true} {
-				for _, regex := range []bool{false, true} {
-					c := gatewayChoices{echo, dot, regex}
-					ways = append(ways, way{g.serve(c), g.bare(c)})
+				for _, preflight := range []bool{false, true} {
+					for _, regex := range []bool{false, true} {
+						c := gatewayChoices{echo, dot, preflight, regex}
+						ways = append(ways, way{g.serve(c), g.bare(c)})
+					}
 				}
 			}
 		}

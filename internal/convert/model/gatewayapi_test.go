@@ -69,6 +69,8 @@ type gatewayChoices struct {
 	Echo bool
 	// Dot: a host that ends in a dot is another one than that without.
 	Dot bool
+	// Preflight: a rule with a filter takes preflights for requests of its methods, too.
+	Preflight bool
 	// Regex: a regex comes before a prefix, whatever the lengths.
 	Regex bool
 }
@@ -176,6 +178,9 @@ func (g gatewayAPI) rule(r request, choices gatewayChoices) *gatewayRule {
 				}
 				for _, m := range matches {
 					order++
+					if choices.Preflight && route.Rules[j].CORS != nil && m.Method != "" && r.preflight() {
+						m.Method = "OPTIONS"
+					}
 					if m.matches(r) {
 						places = append(places, gatewayPlace{h, m, &route.Rules[j], route, order, choices.Regex && m.Kind == "RegularExpression"})
 					}

@@ -23,6 +23,33 @@ func drawIstioCORS(t *rapid.T) *istioCORS {
 	return c
 }
 
+// drawIstioMatches draws matches that no other route has.
+func drawIstioMatches(t *rapid.T, others []istioRoute) (all []istioMatch) {
+	for range die(t, "matches", 3) {
+		match := istioMatch{Kind: pick(t, "uri", []string{"prefix", "prefix", "exact"}), Value: pick(t, "path", pathTexts)}
+		switch die(t, "hard match", 40) {
+		case 0:
+			match.Kind, match.Value = "regex", "/v[0-9]+/.*"
+		case 1:
+			match.AnyCase = true
+		case 2:
+			match.Headers = []envoyHeader{{Name: "x-version", Exact: "2"}}
+		case 3:
+			match.Method = pick(t, "of method", []string{"GET", "OPTIONS", "PUT"})
+		case 4:
+			match.Kind, match.Value = "regex", ".*"
+		case 5:
+			match.Kind = ""
+		}
+		if !slices.ContainsFunc(append(others, istioRoute{Matches: all}), func(r istioRoute) bool {
+			return slices.ContainsFunc(r.Matches, func(m istioMatch) bool { return m.Kind == match.Kind && m.Value == match.Value })
+		}) {
+			all = append(all, match)
+		}
+	}
+	return all
+}
+
 func drawIstio(t *rapid.T) (i istio) {
 	names := []string{"a", "b", "c"}
 	pool := append(slices.Clone(hostNames[:5]), hostWilds...)
@@ -33,33 +60,16 @@ func drawIstio(t *rapid.T) (i istio) {
 			if m == 0 && n == 0 && r.CORS == nil {
 				r.CORS = drawIstioCORS(t)
 			}
-			for range die(t, "matches", 3) {
-				match := istioMatch{Kind: pick(t, "uri", []string{"prefix", "prefix", "exact"}), Value: pick(t, "path", pathTexts)}
-				switch die(t, "hard match", 40) {
-				case 0:
-					match.Kind, match.Value = "regex", "/v[0-9]+/.*"
-				case 1:
-					match.AnyCase = true
-				case 2:
-					match.Headers = []envoyHeader{{Name: "x-version", Exact: "2"}}
-				case 3:
-					match.Method = pick(t, "of method", []string{"GET", "OPTIONS", "PUT"})
-				case 4:
-					match.Kind, match.Value = "regex", ".*"
-				case 5:
-					match.Kind = ""
-				}
-				if !slices.ContainsFunc(v.Routes, func(r istioRoute) bool {
-					return slices.ContainsFunc(r.Matches, func(m istioMatch) bool { return m.Kind == match.Kind && m.Value == match.Value })
-				}) && !slices.ContainsFunc(r.Matches, func(m istioMatch) bool { return m.Kind == match.Kind && m.Value == match.Value }) {
-					r.Matches = append(r.Matches, match)
-				}
-			}
+			r.Matches = drawIstioMatches(t, v.Routes)
 			switch die(t, "action", 16) {
 			case 0:
 				r.Action = "redirect"
 			case 1:
 				r.Action = "direct_response"
+			case 2, 3:
+				for range 1 + die(t, "delegated", 2) {
+					r.Delegate = append(r.Delegate, istioRoute{Matches: drawIstioMatches(t, r.Delegate), CORS: maybe(t, "the delegate's policy", 2, drawIstioCORS)})
+				}
 			}
 			v.Routes = append(v.Routes, r)
 		}
@@ -74,7 +84,7 @@ func TestIstio(t *testing.T) {
 		i := drawIstio(rt)
 		var resources []object
 		for _, v := range i.Services {
-			resources = append(resources, v.written())
+			resources = append(resources, v.written()...)
 		}
 		s.hold(rt, drawn{documents(t, resources...), []way{{i.serve, i.bare}}, i.envoy().reasons()})
 	})
@@ -104,8 +114,8 @@ func (c *istioCORS) written() object {
 	return o
 }
 
-func (v virtualService) written() object {
-	routes := list(v.Routes, func(r istioRoute) any {
+func (v virtualService) written() (all []object) {
+	spec := object{"http": list(v.Routes, func(r istioRoute) any {
 		o := object{}
 		given(o, "name", r.Name)
 		if len(r.Matches) > 0 {
@@ -128,17 +138,23 @@ func (v virtualService) written() object {
 				return o
 			})
 		}
-		switch r.Action {
-		case "redirect":
+		switch {
+		case r.Delegate != nil:
+			d := virtualService{Namespace: v.Namespace, Name: v.Name + "-" + string(rune('0'+len(all))), Routes: r.Delegate}
+			o["delegate"] = object{"name": d.Name}
+			all = append(all, d.written()...)
+		case r.Action == "redirect":
 			o["redirect"] = object{"authority": "elsewhere.example"}
-		case "direct_response":
+		case r.Action == "direct_response":
 			o["directResponse"] = object{"status": 200}
 		default:
 			o["route"] = []any{object{"destination": object{"host": "upstream.default.svc.cluster.local"}}}
 		}
 		given(o, "corsPolicy", r.CORS.written())
 		return o
-	})
-	return resource("networking.istio.io/v1", "VirtualService", v.Namespace, v.Name, object{
-		"hosts": v.Hosts, "gateways": []string{"istio-system/public"}, "http": routes})
+	})}
+	if v.Hosts != nil {
+		spec["hosts"], spec["gateways"] = v.Hosts, []string{"istio-system/public"}
+	}
+	return append(all, resource("networking.istio.io/v1", "VirtualService", v.Namespace, v.Name, spec))
 }

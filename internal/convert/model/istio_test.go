@@ -55,6 +55,62 @@ type istioRoute struct {
 	Matches []istioMatch
 	Action  string // "", redirect, direct_response
 	CORS    *istioCORS
+	// Delegate are the routes of the VirtualService that it delegates to; nil: it does not.
+	Delegate []istioRoute
+}
+
+// merged is MergeHTTPRoutes of pilot/pkg/model/virtualservice.go.
+func (r istioRoute) merged() (out []istioRoute) {
+	if r.Delegate == nil {
+		return []istioRoute{r}
+	}
+	for _, d := range r.Delegate {
+		matches, fits := d.Matches, true
+		if len(matches) == 0 {
+			matches = r.Matches
+		} else if len(r.Matches) > 0 {
+			matches = nil
+			for _, leaf := range d.Matches {
+				within := slices.DeleteFunc(slices.Clone(r.Matches), func(root istioMatch) bool { return root.conflicts(leaf) })
+				fits = fits && len(within) > 0
+				for _, root := range within {
+					one := leaf
+					if one.Kind == "" {
+						one.Kind, one.Value = root.Kind, root.Value
+					}
+					if one.Method == "" {
+						one.Method = root.Method
+					}
+					if len(one.Headers) == 0 { // there is but one
+						one.Headers = root.Headers
+					}
+					matches = append(matches, one)
+				}
+			}
+		}
+		if fits {
+			d.Matches = matches
+			if d.CORS == nil {
+				d.CORS = r.CORS
+			}
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// conflicts is hasConflict: a delegate's match lies within the root's, as far as texts show.
+func (m istioMatch) conflicts(leaf istioMatch) bool {
+	if m.AnyCase != leaf.AnyCase || m.Method != "" && leaf.Method != "" && m.Method != leaf.Method {
+		return true
+	}
+	switch {
+	case m.Kind == "" || leaf.Kind == "":
+		return false
+	case m.Kind == "exact":
+		return leaf.Kind != "exact" || leaf.Value != m.Value
+	}
+	return m.Kind == "regex" || leaf.Kind == "regex" || !strings.HasPrefix(leaf.Value, m.Value)
 }
 
 type virtualService struct {
@@ -66,7 +122,11 @@ type virtualService struct {
 // routes is BuildHTTPRoutesForVirtualService: a route of Envoy for each match, up
 // to the first that matches everything.
 func (v virtualService) routes() (out []envoyRoute) {
-	for _, http := range v.Routes {
+	var all []istioRoute
+	for _, r := range v.Routes {
+		all = append(all, r.merged()...)
+	}
+	for _, http := range all {
 		matches := http.Matches
 		if len(matches) == 0 {
 			matches = []istioMatch{{}}

@@ -211,10 +211,8 @@ func order(name string, routes []route, global *convert.Policy, at convert.From)
 	var starts []int
 	for i, r := range routes {
 		starts = append(starts, i)
+		r.Methods = r.methods
 		made.Routes = append(made.Routes, r.Route)
-	}
-	for i, r := range routes {
-		convert.Methods(made.Routes[i:i+1], made.Routes[i+1:], r.methods, name)
 	}
 	if len(routes) <= convert.MaxCompared {
 		made.Ties(append(starts, len(routes)), func(i, j int) bool { return compare(routes[i], routes[j]) == 0 }, name, "give one of them a priority")

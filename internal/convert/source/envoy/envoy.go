@@ -209,9 +209,14 @@ func (s *envoyScope) virtualHost(domains, own []convert.Domain, spelling string)
 		others := slices.ContainsFunc(domains, func(o convert.Domain) bool {
 			return o.Owner != d.Owner && (o.Rank == 0 && o.Text == d.Text || o.Rank > 0)
 		})
-		if others {
-			when = append(when, convert.Condition{What: "the port " + d.Port + " of the host", At: at, Remedy: "write the domain " + d.Text + " without it, where the listener has one port"})
-		} else {
+		switch condition := (convert.Condition{What: "the port " + d.Port + " of the host", At: at, Remedy: "write the domain " + d.Text + " without it, where the listener has one port"}); {
+		case spelling == "" || spelling == convert.WithDot:
+			condition.What += ", which is stripped before, so that no request has it"
+			condition.Remedy = "write the domain " + d.Text + " without it, or take it out"
+			when = append(when, condition)
+		case others:
+			when = append(when, condition)
+		default:
 			changes = append(changes, convert.Change{Kind: convert.HostSpelling, Text: d.Text + " stands for the host with any port, or none; Envoy takes it with " + d.Port + " alone"})
 		}
 	case d.Rank < 3 && !d.Plain():

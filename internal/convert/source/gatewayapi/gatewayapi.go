@@ -26,7 +26,9 @@ var Source = convert.Source{
 	Name:     "the Gateway API",
 	Files:    "HTTPRoutes and GRPCRoutes of the Gateway API, with the Gateways that they name",
 	Settings: []convert.Settings{gatewaySettings},
-	Reads:    func(o *convert.Object) bool { return o.Is(convert.GatewayGroup, "HTTPRoute", "GRPCRoute", "Gateway") },
+	Reads: func(o *convert.Object) bool {
+		return o.Is(convert.GatewayGroup, "HTTPRoute", "GRPCRoute", "Gateway", "GatewayClass")
+	},
 	Tables:   gatewayTables,
 	Attached: true,
 }
@@ -66,6 +68,8 @@ func gatewayTables(c *convert.Conversion, objects []*convert.Object) (tables []c
 	for _, o := range objects {
 		if o.Is(convert.GatewayGroup, "HTTPRoute", "GRPCRoute") {
 			routes = append(routes, o)
+		} else if o.Kind == "GatewayClass" && strings.HasPrefix(convert.Text(o.Spec("controllerName")), "gateway.envoyproxy.io/") {
+			s.project = "Envoy Gateway"
 		} else if o.Is(convert.GatewayGroup, "Gateway") {
 			s.gateways[convert.Qualified(o.Name, o.Namespace)] = o
 		}
@@ -251,6 +255,9 @@ func (s *gatewayScope) matches(p gatewayParent, o *convert.Object) (all []gatewa
 				grpcMatch(r, &m, node)
 			} else {
 				httpMatch(r, &m, node)
+				if hasFilter(rule) {
+					s.preflights(&m.route, node, matches)
+				}
 			}
 			all = append(all, m)
 		}
@@ -291,15 +298,40 @@ func (s *gatewayScope) rulePolicy(r convert.Reader, rule *yaml.Node, target conv
 	return p, changes, false
 }
 
+// hasFilter reports whether a rule has a CORS filter of its own.
+func hasFilter(rule *yaml.Node) bool {
+	return slices.ContainsFunc(convert.Elements(convert.Child(rule, "filters")), func(filter *yaml.Node) bool {
+		return convert.Text(convert.Child(filter, "type")) == "CORS"
+	})
+}
+
+// preflights adds the method of a preflight to a route with a CORS filter for another one:
+// Envoy Gateway makes a route for it (internal/gatewayapi/route.go, since release 1.6.0).
+func (s *gatewayScope) preflights(r *convert.Route, own *yaml.Node, matches []*yaml.Node) {
+	if len(r.Methods) == 0 || r.Methods[0].Text == "OPTIONS" {
+		return
+	}
+	r.Methods = append(r.Methods, convert.Value{Text: "OPTIONS", At: r.Methods[0].At})
+	listed := slices.ContainsFunc(matches, func(m *yaml.Node) bool {
+		return convert.Text(convert.Child(m, "method")) == "OPTIONS" && convert.Text(convert.Child(m, "path", "value")) == convert.Text(convert.Child(own, "path", "value"))
+	})
+	if s.project == "" && !listed {
+		r.Changes = append(slices.Clone(r.Changes), convert.Change{Kind: convert.GatewayDecides, Text: "a preflight is answered for a route by the method " + r.Methods[0].Text + " as well, as Envoy Gateway answers it; the Gateway API leaves it to the gateway whether a route that does not name OPTIONS takes it"})
+	}
+}
+
 func httpMatch(r convert.Reader, m *gatewayMatch, node *yaml.Node) {
 	made := convert.Match{Reader: r, Route: &m.route}
 	m.method = convert.Child(node, "method") != nil
 	m.queries = len(convert.Elements(convert.Child(node, "queryParams")))
 	for _, key := range convert.Members(node) {
-		if key.Key.Value == "path" {
+		switch key.Key.Value {
+		case "path":
 			pathMatch(made, m, key.Value)
-		} else {
-			made.Key(key, map[string]string{"method": convert.Method})
+		case "method":
+			made.Method(key.Value, convert.Text(key.Value))
+		default:
+			made.Key(key, nil)
 		}
 	}
 }

@@ -1,5 +1,5 @@
-// Package higress reads Higress' WasmPlugin with its cors plugin, and the Ingresses
-// that its rules name. How the plugin's SDK takes a rule stands in
+// Package higress reads Higress' WasmPlugin with its cors plugin, the Ingresses that its rules
+// name, and the CORS annotations of Ingresses of its class. How the plugin's SDK takes a rule stands in
 // pkg/matcher/rule_matcher.go of higress-group/wasm-go (release 1.1.1); how the
 // controller hands rules over, in pkg/ingress/config/ingress_config.go and
 // pkg/ingress/kube of alibaba/higress (release 2.2.1); what the plugin does, on
@@ -23,8 +23,8 @@ import (
 // Source is its line in the list of sources.
 var Source = convert.Source{
 	Name:     "Higress",
-	Files:    "the cors WasmPlugin of Higress, with the Ingresses that its rules name",
-	Settings: []convert.Settings{higressSettings},
+	Files:    "the cors WasmPlugin of Higress, with the Ingresses that its rules name, and Ingresses with Higress' annotations",
+	Settings: []convert.Settings{higressSettings, annotationSettings},
 	Reads:    func(o *convert.Object) bool { return isHigressCors(o) || convert.IsIngress(o) },
 	Tables:   higressTables,
 }
@@ -114,7 +114,7 @@ func higressTables(c *convert.Conversion, objects []*convert.Object) (tables []c
 		convert.Dotted(p.made, "Higress")
 		tables = append(tables, convert.Table{Name: o.String(), Routes: p.made})
 	}
-	return tables
+	return append(tables, annotationTable(c, objects))
 }
 
 // read takes the rules out of the object.
@@ -205,13 +205,7 @@ func (p *higressPlugin) ingresses(objects []*convert.Object) {
 	if !slices.ContainsFunc(p.rules, func(r higressRule) bool { return len(r.routes)+len(r.services) > 0 }) {
 		return
 	}
-	for _, o := range convert.Ingresses(objects, "higress", "nginx") {
-		p.rows = append(p.rows, convert.IngressPaths(o)...)
-	}
-	slices.SortStableFunc(p.rows, func(a, b convert.IngressPath) int {
-		return cmp.Or(convert.HostRank(a.Host)-convert.HostRank(b.Host), len(b.Host)-len(a.Host), strings.Compare(a.Host, b.Host),
-			higressRank(a)-higressRank(b), len(b.Path)-len(a.Path))
-	})
+	p.rows = higressRows(convert.Ingresses(objects, "higress", "nginx"))
 	for _, rule := range p.rules {
 		here := p.Inside(rule.from.Part)
 		for _, name := range rule.routes {
@@ -225,6 +219,18 @@ func (p *higressPlugin) ingresses(objects []*convert.Object) {
 			}
 		}
 	}
+}
+
+// higressRows are the paths of Ingresses in the order in which Higress asks them.
+func higressRows(ingresses []*convert.Object) (rows []convert.IngressPath) {
+	for _, o := range ingresses {
+		rows = append(rows, convert.IngressPaths(o)...)
+	}
+	slices.SortStableFunc(rows, func(a, b convert.IngressPath) int {
+		return cmp.Or(convert.HostRank(a.Host)-convert.HostRank(b.Host), len(b.Host)-len(a.Host), strings.Compare(a.Host, b.Host),
+			higressRank(a)-higressRank(b), len(b.Path)-len(a.Path))
+	})
+	return rows
 }
 
 // higressRank: exact paths, prefixes, regexes, then what takes all.
@@ -304,15 +310,7 @@ func services(p convert.IngressPath) (all []string) {
 // all makes the routes: those of the Ingresses, host by host, then everything else.
 func (p *higressPlugin) all() {
 	for i, row := range p.rows {
-		made := convert.Route{From: row.From()}
-		r := convert.Reader{Conversion: p.Conversion, Object: row.Object, Part: row.Part}
-		higressPaths(row, convert.Match{Reader: r, Route: &made})
-		for _, name := range []string{"match-method", "match-header", "match-query", "canary", "ignore-path-case"} {
-			if v, node := higressCondition(row, name); node != nil && v != "false" {
-				made.When = append(made.When, convert.Condition{What: "the annotation " + node.Value + " (" + name + ")", At: row.Object.At(node)})
-			}
-		}
-		p.decide(made, row.Host, &row)
+		p.decide(rowRoute(p.Conversion, row), row.Host, &row)
 		if i+1 == len(p.rows) || p.rows[i+1].Host != row.Host {
 			p.decide(convert.Route{}, row.Host, nil)
 		}
@@ -320,6 +318,18 @@ func (p *higressPlugin) all() {
 	if len(p.rows) == 0 || p.rows[len(p.rows)-1].Host != "" {
 		p.decide(convert.Route{}, "", nil)
 	}
+}
+
+// rowRoute is the route of a path, without host and policy.
+func rowRoute(c *convert.Conversion, row convert.IngressPath) convert.Route {
+	made := convert.Route{From: row.From()}
+	higressPaths(row, convert.Match{Reader: convert.Reader{Conversion: c, Object: row.Object, Part: row.Part}, Route: &made})
+	for _, name := range []string{"match-method", "match-header", "match-query", "canary", "ignore-path-case"} {
+		if v, node := higressCondition(row, name); node != nil && v != "false" {
+			made.When = append(made.When, convert.Condition{What: "the annotation " + node.Value + " (" + name + ")", At: row.Object.At(node)})
+		}
+	}
+	return made
 }
 
 // higressCondition finds annotations that ask for more than host and path; those

@@ -57,7 +57,7 @@ func nginxTables(c *convert.Conversion, objects []*convert.Object) (tables []con
 			continue
 		}
 		class := cmp.Or(o.Class(), nginxClassName)
-		if controller := known[class]; controller != "" && controller != nginxController {
+		if controller := known[class]; controller != "" && controller != nginxController || controller == "" && class == "higress" { // which has a source of its own
 			continue
 		}
 		if ingresses[class] == nil {

@@ -29,11 +29,12 @@ var Source = convert.Source{
 type istioService struct {
 	*convert.Object
 	gateways []string // namespace/name, or mesh
+	used     bool     // as a delegate
 }
 
 // istioTables makes a table for each gateway: the filter is loaded there.
 func istioTables(c *convert.Conversion, objects []*convert.Object) (tables []convert.Table) {
-	exposed := map[string]*convert.Object{}
+	exposed, delegates := map[string]*convert.Object{}, map[string]*istioService{}
 	var services []*istioService
 	for _, o := range objects {
 		switch o.Kind {
@@ -45,6 +46,10 @@ func istioTables(c *convert.Conversion, objects []*convert.Object) (tables []con
 			continue
 		}
 		s := &istioService{Object: o}
+		if len(convert.Elements(o.Spec("hosts"))) == 0 {
+			delegates[convert.Qualified(o.Name, o.Namespace)] = s
+			continue
+		}
 		for _, g := range convert.Elements(o.Spec("gateways")) {
 			s.gateways = append(s.gateways, istioGateway(convert.Text(g), o.Namespace))
 		}
@@ -64,8 +69,13 @@ func istioTables(c *convert.Conversion, objects []*convert.Object) (tables []con
 	for _, g := range convert.Unique(gateways) {
 		name := "gateway " + g
 		if c.Wants(name) {
-			scope := istioScope{c, g, exposed[g], map[string]convert.Change{}}
+			scope := istioScope{c, g, exposed[g], map[string]convert.Change{}, delegates}
 			tables = append(tables, convert.Table{Name: name, Routes: scope.routes(services)})
+		}
+	}
+	for _, d := range delegates {
+		if cors := convert.Mentions(d.Spec("http"), "cors_policy"); cors && !d.used && len(c.Options.Only) == 0 {
+			c.Problem(d.At(nil), d.String(), "it has no hosts, and no VirtualService in the files delegates to it", "add the one that does")
 		}
 	}
 	return tables
@@ -87,6 +97,8 @@ type istioScope struct {
 	gateway string
 	exposed *convert.Object           // its Gateway; nil where that is not in the files
 	short   map[string]convert.Change // of hosts that are short names
+	// delegates are VirtualServices without hosts, by namespace and name.
+	delegates map[string]*istioService
 }
 
 func (s istioScope) routes(services []*istioService) (routes []convert.Route) {
@@ -183,39 +195,39 @@ func (s istioScope) virtualHost(group []convert.Domain, services []*istioService
 
 // takesAll reports whether a route takes every request.
 func takesAll(r convert.Route) bool {
-	return len(r.When) == 0 && (len(r.Paths) == 0 || convert.Normal(r.Paths[0]).Kind == convert.AnyPath)
+	return len(r.When)+len(r.Methods) == 0 && (len(r.Paths) == 0 || convert.Normal(r.Paths[0]).Kind == convert.AnyPath)
 }
 
 var istioConditions = map[string]string{
-	"method": convert.Method, "authority": "the authority; write it among the hosts",
-	"scheme": "the scheme", "port": "the port", "source_labels": "the labels of the caller", "source_namespace": "the namespace of the caller",
+	"authority": "the authority; write it among the hosts",
+	"scheme":    "the scheme", "port": "the port", "source_labels": "the labels of the caller", "source_namespace": "the namespace of the caller",
 	"stat_prefix": "", "name": "", "gateways": "", "ignore_uri_case": "", "uri": "",
 }
 
 // service translates the routes of one service for the gateway.
 func (s istioScope) service(v *istioService) (routes []convert.Route) {
-	for i, node := range convert.Elements(v.Spec("http")) {
-		part := fmt.Sprintf("http[%d]", i)
-		r := convert.Reader{Conversion: s.Conversion, Object: v.Object, Part: part}
-		base := convert.Route{From: v.From(part, node)}
-		base.Replies = convert.Child(node, "redirect") != nil || convert.Child(node, "direct_response") != nil
-		if delegate := convert.Child(node, "delegate"); delegate != nil {
-			r.Fail(delegate, "the routes of the delegate "+convert.Text(convert.Child(delegate, "name"))+" are not here", "write them in place of the delegate")
+	for _, h := range s.entries(v) {
+		base := convert.Route{From: h.Object.From(h.Part, h.node)}
+		_, answers := h.setting("direct_response")
+		base.Replies = convert.Child(h.node, "redirect") != nil || answers != nil
+		if h.root != nil {
+			base.From.Part += " for " + h.root.Object.String()
 		}
-		if cors := convert.Child(node, "cors_policy"); cors != nil && !base.Replies {
+		if r, cors := h.setting("cors_policy"); cors != nil && !base.Replies {
 			base.Policy, base.Changes = istioPolicy(r, cors)
 			if base.Policy != nil {
-				for _, adds := range append([]*yaml.Node{node}, convert.Elements(convert.Child(node, "route"))...) {
-					base.Changes = append(base.Changes, convert.BesideThePolicy(r.Object, "headers.response", convert.AddedByIstio(convert.Child(adds, "headers")))...)
+				r, headers := h.setting("headers")
+				base.Changes = append(base.Changes, convert.BesideThePolicy(r.Object, "headers.response", convert.AddedByIstio(headers))...)
+				for _, adds := range convert.Elements(convert.Child(h.node, "route")) {
+					base.Changes = append(base.Changes, convert.BesideThePolicy(h.Object, "headers.response", convert.AddedByIstio(convert.Child(adds, "headers")))...)
 				}
 			}
 		}
-		matches := convert.Elements(convert.Child(node, "match"))
-		if len(matches) == 0 {
+		if len(h.matches) == 0 {
 			return append(routes, base) // what follows is out of reach
 		}
-		for _, match := range matches {
-			one, ok := s.match(r, v, base, match)
+		for _, match := range h.matches {
+			one, ok := s.match(h, base, match)
 			if !ok {
 				continue
 			}
@@ -230,31 +242,59 @@ func (s istioScope) service(v *istioService) (routes []convert.Route) {
 
 // match adds what a match asks for; it reports false where the gateway is none of
 // its gateways.
-func (s istioScope) match(r convert.Reader, v *istioService, made convert.Route, node *yaml.Node) (convert.Route, bool) {
+func (s istioScope) match(h istioHTTP, made convert.Route, match istioMatch) (convert.Route, bool) {
 	made.Changes = slices.Clone(made.Changes)
-	if gateways := convert.Elements(convert.Child(node, "gateways")); len(gateways) > 0 && !slices.ContainsFunc(gateways, func(g *yaml.Node) bool {
-		return istioGateway(convert.Text(g), v.Namespace) == s.gateway
-	}) {
+	m := convert.Match{Reader: h.Reader, Route: &made}
+	gateways := gatewaysOf(match.own, h.Object.Namespace)
+	if h.root != nil && len(gateways) == 0 {
+		gateways = gatewaysOf(match.root, h.root.Object.Namespace)
+	}
+	if len(gateways) > 0 && !slices.Contains(gateways, s.gateway) {
 		return made, false
 	}
-	m := convert.Match{Reader: r, Route: &made}
-	m.AnyCase, _ = r.Boolean(convert.Child(node, "ignore_uri_case"), "ignoreUriCase")
-	for _, uri := range convert.Members(convert.Child(node, "uri")) {
-		switch text := convert.Text(uri.Value); uri.Key.Value {
-		case "exact":
-			m.Path(convert.ExactPath, text, uri.Value)
-		case "prefix":
-			m.Path(convert.PrefixPath, text, uri.Value)
-		case "regex":
-			m.Regex(text, r.Object.At(uri.Value))
-		default:
-			r.Fail(uri.Key, uri.Key.Value+" is no match of a uri", "write exact, prefix or regex")
-		}
-	}
-	for _, key := range convert.Members(node) {
-		m.Key(key, istioConditions)
+	matchOf(m, match.own, nil)
+	if match.root != nil {
+		m.Reader = h.root.Reader
+		matchOf(m, match.root, match.own)
 	}
 	return made, true
+}
+
+// matchOf reads a match; but is one whose keys count in place of it.
+func matchOf(m convert.Match, node, but *yaml.Node) {
+	m.AnyCase, _ = m.Boolean(convert.Child(node, "ignore_uri_case"), "ignoreUriCase")
+	for _, key := range convert.Members(node) {
+		name := convert.Snake(key.Key.Value)
+		switch given := convert.Child(but, name) != nil; {
+		case name == "uri" && !given:
+			for _, uri := range convert.Members(key.Value) {
+				switch text := convert.Text(uri.Value); uri.Key.Value {
+				case "exact":
+					m.Path(convert.ExactPath, text, uri.Value)
+				case "prefix":
+					m.Path(convert.PrefixPath, text, uri.Value)
+				case "regex":
+					m.Regex(text, m.Object.At(uri.Value))
+				default:
+					m.Fail(uri.Key, uri.Key.Value+" is no match of a uri", "write exact, prefix or regex")
+				}
+			}
+		case name == "method" && !given:
+			for _, by := range convert.Members(key.Value) {
+				switch text := convert.Text(by.Value); by.Key.Value {
+				case "exact":
+					m.Method(by.Value, text)
+				case "regex":
+					m.Method(by.Value, convert.RegexMethods(text)...)
+				default:
+					m.Method(by.Value)
+				}
+			}
+		case name == "uri" || name == "method" || given && (name == "scheme" || name == "authority" || name == "port"):
+		default:
+			m.Key(key, istioConditions)
+		}
+	}
 }
 
 var istioSettings = convert.Settings{

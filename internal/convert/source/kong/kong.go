@@ -124,9 +124,6 @@ func kongOrder(c *convert.Conversion, name string, routes []kongRoute, global *c
 		made.Routes = append(made.Routes, r.routes()...)
 	}
 	starts = append(starts, len(made.Routes))
-	for i := range routes {
-		convert.Methods(made.Routes[starts[i]:starts[i+1]], made.Routes[starts[i+1]:], routes[i].methods, "Kong")
-	}
 	if len(made.Routes) <= convert.MaxCompared {
 		made.Ties(starts, func(i, j int) bool { return routes[i].compare(routes[j]) == 0 }, "Kong", "give one of them another host, or a longer path, or regex_priority")
 	}
@@ -139,7 +136,7 @@ func kongOrder(c *convert.Conversion, name string, routes []kongRoute, global *c
 
 // routes translates one route.
 func (a kongRoute) routes() (all []convert.Route) {
-	base := convert.Route{From: a.from, Policy: a.policy, Changes: a.changes}
+	base := convert.Route{From: a.from, Policy: a.policy, Methods: a.methods, Changes: a.changes}
 	when := func(list []convert.Value, what string) {
 		if len(list) > 0 {
 			base.When = append(base.When, convert.Condition{What: what, At: list[0].At})

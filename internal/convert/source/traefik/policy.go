@@ -3,6 +3,7 @@ package traefik
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -30,9 +31,24 @@ var traefikSettings = convert.Settings{
 // CORS at all.
 func traefikPolicy(r convert.Reader, node *yaml.Node) (p *convert.Policy, cors bool) {
 	p = &convert.Policy{}
-	list := func(name string) []convert.Value { return r.List(field(node, name), name) }
+	inFile := r.Object.Kind == ""
+	list := func(name string) []convert.Value {
+		value := field(node, name)
+		if inFile && value != nil && value.Kind == yaml.ScalarNode {
+			value = &yaml.Node{Kind: yaml.SequenceNode, Content: listed(value), Line: value.Line, Column: value.Column}
+		}
+		return r.List(value, name)
+	}
 	flag := func(name string) bool {
-		on, _ := r.Boolean(field(node, name), name)
+		value := field(node, name)
+		if !inFile {
+			on, _ := r.Boolean(value, name)
+			return on
+		}
+		on, err := strconv.ParseBool(convert.Text(value)) // a string as well
+		if value != nil && err != nil {
+			r.Fail(value, name+" is no boolean", "write true or false")
+		}
 		return on
 	}
 	for _, m := range convert.Members(node) {

@@ -141,6 +141,8 @@ type traefikMatch struct {
 	hosts []traefikHost // nil is any
 	paths []convert.Path
 	when  []convert.Condition
+	// methods are those that it takes; nil is any.
+	methods []convert.Value
 	// but are what it leaves out: the matches of terms that are negated.
 	but []traefikMatch
 }
@@ -229,7 +231,7 @@ func isVersion2(branches [][]traefikTerm) bool {
 			switch t.matcher {
 			case "HostHeader", "Headers", "HeadersRegexp":
 				return true
-			case "Host", "Path", "PathPrefix", "HostRegexp":
+			case "Host", "Path", "PathPrefix", "HostRegexp", "Method":
 				return len(t.args) > 1 || inBraces.MatchString(t.args[0])
 			}
 			return false
@@ -248,7 +250,7 @@ func matchOf(r convert.Reader, terms []traefikTerm, v2 bool, at convert.Place) (
 			out, ok := matchOf(r, []traefikTerm{t}, v2, at)
 			switch {
 			case !ok: // leaves nothing out
-			case len(out.when) > 0 || slices.ContainsFunc(out.hosts, func(h traefikHost) bool { return h.one }):
+			case len(out.when)+len(out.methods) > 0 || slices.ContainsFunc(out.hosts, func(h traefikHost) bool { return h.one }):
 				when("!"+t.String()+", everything else", "write a router for what is left out, with a greater priority, and take that out")
 			default:
 				m.but = append(m.but, out)
@@ -308,7 +310,13 @@ func matchOf(r convert.Reader, terms []traefikTerm, v2 bool, at convert.Place) (
 		case "PathRegexp":
 			fits = m.narrowPaths(m.regex(convert.WholeRegex(t.args[0], false), at), at)
 		case "Method":
-			when(convert.Method, "")
+			var methods []convert.Value
+			for _, arg := range t.args {
+				if name := strings.ToUpper(arg); len(m.methods) == 0 || slices.ContainsFunc(m.methods, func(v convert.Value) bool { return v.Text == name }) {
+					methods = append(methods, convert.Value{Text: name, At: at})
+				}
+			}
+			m.methods, fits = methods, len(methods) > 0
 		case "Query", "QueryRegexp":
 			when(fmt.Sprintf(convert.Query, t.args[0]), "")
 		case "ClientIP":

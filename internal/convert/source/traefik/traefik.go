@@ -1,6 +1,6 @@
 // Package traefik reads Traefik's headers middleware, with the routers that use it:
-// IngressRoutes, Ingresses with the annotation router.middlewares, and the dynamic
-// configuration of the file provider. What it does stands in
+// IngressRoutes, Ingresses with the annotation router.middlewares, routes of the Gateway API
+// whose filters name it, and the dynamic configuration of the file provider. What it does stands in
 // pkg/middlewares/headers/header.go, in which order routers are asked in
 // pkg/muxer/http/mux.go, what an Ingress becomes in pkg/provider/kubernetes/ingress:
 // read at release 3.7.9.
@@ -21,12 +21,13 @@ import (
 // Source is its line in the list of sources.
 var Source = convert.Source{
 	Name:     "Traefik",
-	Files:    "the headers middleware of Traefik, with the IngressRoutes and Ingresses that name it, or in a file of its dynamic configuration",
+	Files:    "the headers middleware of Traefik, with the IngressRoutes, Ingresses and HTTPRoutes that name it, or in a file of its dynamic configuration",
 	Settings: []convert.Settings{traefikSettings},
 	Reads: func(o *convert.Object) bool {
-		return isTraefik(o) || isTraefikFile(o) || convert.IsIngress(o) || convert.IsService(o)
+		return isTraefik(o) || isTraefikFile(o) || isGatewayRoute(o) || convert.IsIngress(o) || convert.IsService(o)
 	},
-	Tables: traefikTables,
+	Tables:   traefikTables,
+	Attacher: traefikAttacher,
 }
 
 func isTraefik(o *convert.Object) bool {
@@ -52,6 +53,22 @@ func field(node *yaml.Node, keys ...string) *yaml.Node {
 		node = next
 	}
 	return node
+}
+
+// listed are the elements of a list. The file provider takes a scalar for one, with commas
+// between its elements (github.com/traefik/paerser, parser/element_fill.go).
+func listed(node *yaml.Node) (all []*yaml.Node) {
+	if node == nil || node.Kind != yaml.ScalarNode {
+		return convert.Elements(node)
+	}
+	for text := range strings.SplitSeq(node.Value, ",") {
+		if text = strings.TrimSpace(text); text != "" {
+			one := *node
+			one.Value = text
+			all = append(all, &one)
+		}
+	}
+	return all
 }
 
 // traefik is the whole in translation.
@@ -94,7 +111,8 @@ const (
 	traefikInFile = "@file"
 )
 
-func traefikTables(c *convert.Conversion, objects []*convert.Object) (tables []convert.Table) {
+// middlewaresOf reads those of all objects.
+func middlewaresOf(c *convert.Conversion, objects []*convert.Object) *traefik {
 	t := &traefik{Conversion: c, objects: objects, middlewares: map[string]*traefikMiddleware{}}
 	for _, o := range objects {
 		switch {
@@ -106,11 +124,20 @@ func traefikTables(c *convert.Conversion, objects []*convert.Object) (tables []c
 			}
 		}
 	}
+	return t
+}
+
+func traefikTables(c *convert.Conversion, objects []*convert.Object) (tables []convert.Table) {
+	t := middlewaresOf(c, objects)
 	if !t.cors {
 		return nil
 	}
 	for _, o := range objects {
 		switch {
+		case isGatewayRoute(o): // whose table is another source's
+			for _, rule := range convert.Elements(o.Spec("rules")) {
+				t.gatewayRule(o, rule)
+			}
 		case isTraefik(o) && o.Kind == "IngressRoute":
 			t.ingressRoute(o)
 		case isTraefikFile(o):
@@ -124,7 +151,7 @@ func traefikTables(c *convert.Conversion, objects []*convert.Object) (tables []c
 	}
 	for _, m := range t.middlewares {
 		if m.cors && !m.used {
-			m.r.Fail(m.node, "no router in the files uses the middleware", "add the IngressRoutes, Ingresses or routers that name it")
+			m.r.Fail(m.node, "no router in the files uses the middleware", "add the IngressRoutes, Ingresses, HTTPRoutes or routers that name it")
 		}
 	}
 	return t.tables()
@@ -186,12 +213,13 @@ func (t *traefik) file(o *convert.Object) {
 	for _, m := range convert.Members(field(o.Root, "http", "routers")) {
 		part := "router " + m.Key.Value
 		made := t.router(convert.From{Source: part, Place: o.At(m.Key)}, o, part, field(m.Value, "rule"), field(m.Value, "priority"), field(m.Value, "parentRefs"))
-		made.tls, made.v2 = field(m.Value, "tls") != nil, convert.Text(field(m.Value, "ruleSyntax")) == "v2"
-		for _, e := range convert.Elements(field(m.Value, "entryPoints")) {
+		made.tls = field(m.Value, "tls") != nil && convert.Text(field(m.Value, "tls")) != "false"
+		made.v2 = convert.Text(field(m.Value, "ruleSyntax")) == "v2"
+		for _, e := range listed(field(m.Value, "entryPoints")) {
 			made.entryPoints = append(made.entryPoints, convert.Text(e))
 		}
-		names := convert.Elements(field(m.Value, "middlewares"))
-		names = append(names, convert.Elements(field(o.Root, "http", "services", convert.Text(field(m.Value, "service")), "middlewares"))...)
+		names := listed(field(m.Value, "middlewares"))
+		names = append(names, listed(field(o.Root, "http", "services", convert.Text(field(m.Value, "service")), "middlewares"))...)
 		for _, e := range names {
 			made.middlewares = append(made.middlewares, traefikName(convert.Text(e), traefikInFile))
 		}
@@ -301,7 +329,7 @@ func (t *traefik) chain(a *traefikRouter) {
 			seen[name] = true
 			if chained := field(m.node, "chain", "middlewares"); chained != nil {
 				var inner []string
-				for _, e := range convert.Elements(chained) {
+				for _, e := range listed(chained) {
 					if e.Kind == yaml.ScalarNode {
 						inner = append(inner, traefikName(e.Value, traefikInFile))
 					} else {
@@ -471,7 +499,7 @@ func (a traefikRouter) routes() (all []convert.Route, matches []traefikMatch) {
 		if !ok {
 			continue
 		}
-		made := convert.Route{From: a.from, Hosts: patterns(m.hosts), Paths: m.paths, When: m.when, Changes: slices.Clone(a.changes)}
+		made := convert.Route{From: a.from, Hosts: patterns(m.hosts), Paths: m.paths, Methods: m.methods, When: m.when, Changes: slices.Clone(a.changes)}
 		if a.cors != nil {
 			made.Policy = a.cors.policy
 		}

@@ -1,0 +1,327 @@
+package differential
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"corsfilter/config"
+	"corsfilter/internal/browser"
+	"corsfilter/internal/convert"
+)
+
+const (
+	acao = "access-control-allow-origin"
+	acac = "access-control-allow-credentials"
+	acam = "access-control-allow-methods"
+	acah = "access-control-allow-headers"
+	aceh = "access-control-expose-headers"
+	acma = "access-control-max-age"
+	pna  = "access-control-allow-private-network"
+)
+
+// exchange is what a page asks for.
+type exchange struct {
+	*judge
+	*drawn
+	page       browser.Request
+	host, path string
+
+	policy  *config.Policy // that the module goes by; nil: none
+	changes []convert.Change
+	seen    []string // for messages
+}
+
+// compare sends the preflight, where there is one, and the request, whatever the preflight
+// gave, to both.
+func (x *exchange) compare(native, module *connection) {
+	x.select_()
+	var ours, theirs []browser.Response
+	send := func(preflight bool, method string, headers []browser.Header) {
+		n, m := native.ask(method, x.host, x.path, headers), module.ask(method, x.host, x.path, headers)
+		x.seen = append(x.seen, fmt.Sprintf("%s %v\n  Envoy:  %d %v\n  module: %d %v", method, headers, n.Status, n.Headers, m.Status, m.Headers))
+		theirs, ours = append(theirs, n), append(ours, m)
+		x.requests++
+		if preflight && !x.page.SameOrigin {
+			x.comparePreflight(n, m)
+		} else {
+			x.compareActual(n, m, headers)
+		}
+	}
+	x.pages++
+	if x.once(12) { // no page's request, such as a navigation
+		send(false, "GET", nil)
+		return
+	}
+	if needed, _ := x.page.NeedsPreflight(); needed {
+		send(true, "OPTIONS", x.page.PreflightHeaders())
+	}
+	send(false, x.page.NormalizedMethod(), x.page.ActualHeaders())
+	fetch := func(answers []browser.Response) browser.Outcome {
+		return browser.Fetch(x.page, func(string, []browser.Header) browser.Response {
+			answer := answers[0]
+			answers = answers[1:]
+			return answer
+		})
+	}
+	x.compareOutcome(fetch(theirs), fetch(ours), theirs[len(theirs)-1])
+}
+
+// select_ finds the rule that the module goes by, and what is named for it.
+func (x *exchange) select_() {
+	authority := x.host
+	if strings.Contains(x.text, "strip_any_host_port") {
+		authority, _, _ = strings.Cut(authority, ":")
+	}
+	policy, rule := x.config.Select(authority, x.path)
+	if policy != nil && policy.Mode == config.Enforce {
+		x.policy = policy
+	}
+	if rule != nil {
+		x.changes = x.result.Rules[rule.Index].Changes
+	}
+	// Another spelling of a host falls under the rule of the host, or under none.
+	isSpelling := func(c convert.Change) bool { return c.Kind == convert.HostSpelling }
+	x.changes = slices.DeleteFunc(slices.Clone(x.changes), func(c convert.Change) bool { return isSpelling(c) && !strings.Contains(c.Text, "with any port") })
+	if strings.Contains(x.host, ":") || strings.HasSuffix(x.host, ".") {
+		for _, r := range x.result.Rules {
+			if i := slices.IndexFunc(r.Changes, isSpelling); i >= 0 {
+				x.changes = append(x.changes, r.Changes[i])
+			}
+		}
+	}
+}
+
+// differs asks that one of the kinds is named.
+func (x *exchange) differs(what string, kinds ...convert.ChangeKind) {
+	for _, kind := range append(kinds, convert.HostSpelling) {
+		if slices.ContainsFunc(x.changes, func(c convert.Change) bool { return c.Kind == kind }) {
+			x.named[kind]++
+			return
+		}
+	}
+	if x.unnamed++; x.unnamed <= enough {
+		x.Errorf("SEED=%d POLICIES=1: %s, which none of %v names\n%s%s, page %+v\n%s\nconverted to\n%s\nof\n%s",
+			x.seed, what, x.changes, x.host, x.path, x.page, strings.Join(x.seen, "\n"), x.result.JSON, x.text)
+	}
+}
+
+func value(r browser.Response, name string) string {
+	var values []string
+	for _, h := range r.Headers {
+		if h.Name == name {
+			values = append(values, h.Value)
+		}
+	}
+	return strings.Join(values, ", ")
+}
+
+// proxys reports whether an answer is the proxy's own, a 404 or what a route has in place
+// of an upstream, and no filter's.
+func proxys(r browser.Response) bool {
+	return value(r, "x-forwarded") == "" && (r.Status != 200 || slices.ContainsFunc(r.Headers, func(h browser.Header) bool { return h.Name == "location" }))
+}
+
+// names are those of a list, each once, sorted and as far as browsers tell them apart: all
+// but methods by letter, and without credentials a star covers the rest.
+func names(r browser.Response, name string) (all []string) {
+	for element := range strings.SplitSeq(value(r, name), ",") {
+		element = strings.TrimSpace(element)
+		if upper := strings.ToUpper(element); name != acam && name != acao {
+			element = strings.ToLower(element)
+		} else if slices.Contains([]string{"GET", "HEAD", "POST"}, upper) { // which need no listing
+			element = upper
+		}
+		if element != "" {
+			all = append(all, element)
+		}
+	}
+	if value(r, acac) == "" && slices.Contains(all, "*") {
+		all = slices.DeleteFunc(all, func(n string) bool { return n != "*" && (name != acah || n != "authorization") })
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func (x *exchange) comparePreflight(n, m browser.Response) {
+	forwarded := value(n, "x-forwarded") != ""
+	switch {
+	case forwarded && value(m, "x-forwarded") != "" || x.policy == nil:
+		x.same(n, m)
+		return
+	case proxys(n):
+		x.differs("the proxy's own answer to a preflight is the module's", convert.MoreResponses)
+		return
+	case m.Status == 403 && (forwarded || value(n, acao) == ""):
+		x.differs("the preflight is denied", convert.DeniedPreflight)
+		return
+	case forwarded && m.Status == 204:
+		x.differs("the preflight is allowed", convert.LetterCase)
+		return
+	case forwarded || m.Status != 204:
+		x.differs("a preflight is answered otherwise")
+		return
+	}
+	x.differs("the status of a preflight", convert.PreflightStatus)
+	x.compareOrigin(n, m)
+	var asks browser.Response
+	for _, h := range x.page.PreflightHeaders() {
+		asks.Headers = append(asks.Headers, browser.Header{Name: strings.Replace(h.Name, "request-method", "allow-methods", 1), Value: h.Value})
+		asks.Headers = append(asks.Headers, browser.Header{Name: strings.Replace(h.Name, "request-headers", "allow-headers", 1), Value: h.Value})
+	}
+	// What a star is: the words of the preflight itself, here and there or there alone.
+	list := func(name string, star ...string) {
+		a, b := names(n, name), names(m, name)
+		if slices.Equal(a, b) || slices.Equal(b, star) && slices.Equal(a, names(asks, name)) {
+			return
+		}
+		left := slices.DeleteFunc(slices.Clone(a), func(name string) bool { return slices.Contains(b, name) })
+		kinds := []convert.ChangeKind{convert.ForbiddenMethod}
+		switch {
+		case slices.Contains(a, "*"):
+			kinds = []convert.ChangeKind{convert.LiteralStar}
+		case slices.ContainsFunc(left, func(name string) bool { return name != strings.ToUpper(name) }):
+			kinds = []convert.ChangeKind{convert.MethodCase}
+		}
+		x.differs(fmt.Sprintf("%s is %q and not %q", name, b, a), kinds...)
+	}
+	list(acam, "*")
+	list(acah, "*", "authorization")
+	list(aceh)
+	age := func(r browser.Response) int {
+		seconds, _ := strconv.Atoi(value(r, acma))
+		return seconds
+	}
+	if age(n) != age(m) || (value(n, acma) == "") != (value(m, acma) == "") {
+		x.differs("max-age")
+	}
+	if value(n, acac) != value(m, acac) || value(n, pna) != value(m, pna) {
+		x.differs("credentials or private networks")
+	}
+}
+
+// compareOrigin compares access-control-allow-origin of what both filters have answered.
+func (x *exchange) compareOrigin(n, m browser.Response) {
+	if a, b := value(n, acao), value(m, acao); a != b {
+		switch {
+		case a == x.page.Origin && b == "*":
+			x.differs("any origin is a star", convert.AnyOriginIsStar)
+		case a == "" && b == x.page.Origin:
+			x.differs("an origin is allowed", convert.LetterCase)
+		default:
+			x.differs(fmt.Sprintf("the origin is %q and not %q", b, a))
+		}
+	}
+}
+
+// compareActual compares what both answer to a request that is no preflight.
+func (x *exchange) compareActual(n, m browser.Response, headers []browser.Header) {
+	if x.policy == nil {
+		x.same(n, m)
+		return
+	}
+	if n.Status != m.Status || value(n, "x-forwarded") != value(m, "x-forwarded") {
+		x.differs("the status")
+	}
+	x.compareVary(n, m)
+	upstream := map[string]string{}
+	switch _, own, _ := strings.Cut(x.path, "own="); own {
+	case "any":
+		upstream[acao] = "*"
+	case "app":
+		upstream = map[string]string{acao: "https://app.example.org", acac: "true", aceh: "x-secret"}
+	}
+	origin := ""
+	for _, h := range headers {
+		if h.Name == "origin" {
+			origin = h.Value
+		}
+	}
+	opened := origin != "" && value(n, acao) != origin && value(m, acao) == origin // but is not in the source
+	for _, name := range []string{acao, acac, aceh, acam, acah, acma, pna} {
+		a, b := value(n, name), value(m, name)
+		switch {
+		case slices.Equal(names(n, name), names(m, name)):
+		case proxys(n):
+			x.differs(name+" of the proxy's own answer", convert.MoreResponses)
+		case strings.Contains(a, "x-added") && strings.Contains(x.text, "response_headers_to_add"):
+			x.differs(name+" that is added", convert.AddedBeside)
+		case opened:
+			x.differs(name+" for another origin", convert.LetterCase)
+		case a == upstream[name] && a != "" && (b == "" || b == "*" && name == acao):
+			x.differs(name+" of upstream", convert.UpstreamHeaders, convert.NoOrigins)
+		case name == acao && a == origin && b == "*", origin == "" && value(m, acao) == "*":
+			x.differs("any origin is a star", convert.AnyOriginIsStar)
+		default:
+			x.differs(fmt.Sprintf("%s is %q and not %q", name, b, a))
+		}
+	}
+}
+
+// compareVary asks that Vary keeps its names, and gets Origin alone where that is named.
+func (x *exchange) compareVary(n, m browser.Response) {
+	a, b := names(n, "vary"), names(m, "vary")
+	b = slices.DeleteFunc(b, func(name string) bool { return name == "origin" && !slices.Contains(a, name) })
+	if !slices.Equal(a, b) {
+		x.differs(fmt.Sprintf("vary is %q and not %q", b, a))
+	}
+	if len(names(m, "vary")) > len(b) {
+		x.differs("vary names origin", convert.VaryIsSet)
+	}
+}
+
+// same compares what no policy of the module touches.
+func (x *exchange) same(n, m browser.Response) {
+	cors := func(r browser.Response) (all []browser.Header) {
+		for _, h := range r.Headers {
+			if strings.HasPrefix(h.Name, "access-control-") || h.Name == "x-forwarded" {
+				all = append(all, h)
+			}
+		}
+		return all
+	}
+	if n.Status != m.Status || !slices.Equal(cors(n), cors(m)) {
+		x.differs("an answer that no policy touches is another")
+	}
+	if x.policy != nil {
+		x.compareVary(n, m)
+	} else if value(n, "vary") != value(m, "vary") {
+		x.differs("vary where there is no policy")
+	}
+}
+
+// compareOutcome compares what the page gets to read; last is Envoy's answer to the request.
+func (x *exchange) compareOutcome(n, m browser.Outcome, last browser.Response) {
+	if n.Allowed() {
+		x.allowed++
+	}
+	var narrower []convert.ChangeKind
+	if strings.Contains(x.path, "own=a") { // upstream's headers, which the module removes, or answers for
+		narrower = append(narrower, convert.UpstreamHeaders, convert.DeniedPreflight)
+	}
+	if strings.Contains(x.text, "response_headers_to_add") {
+		narrower = append(narrower, convert.AddedBeside)
+	}
+	wider := []convert.ChangeKind{convert.LetterCase}
+	if method := x.page.NormalizedMethod(); method == "PUT" || method == "DELETE" || method == "OPTIONS" {
+		wider = append(wider, convert.MethodCase)
+	}
+	if x.page.Credentials {
+		wider = append(wider, convert.LiteralStar)
+	}
+	if proxys(last) {
+		wider = append(wider, convert.MoreResponses)
+	}
+	content := func(o browser.Outcome) []string {
+		return slices.DeleteFunc(slices.Clone(o.Readable), func(name string) bool { return name == "vary" || strings.HasPrefix(name, "access-control-") })
+	}
+	switch {
+	case n.Allowed() && !m.Allowed():
+		x.differs("a page may not read the response any more", narrower...)
+	case !n.Allowed() && m.Allowed():
+		x.differs("a page may read the response", wider...)
+	case !slices.Equal(content(n), content(m)):
+		x.differs(fmt.Sprintf("a page may read %q and not %q", content(m), content(n)), append(narrower, wider...)...)
+	}
+}

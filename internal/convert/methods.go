@@ -1,0 +1,128 @@
+package convert
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Routes that ask for methods. Rules do not, and need not: a browser sends a preflight,
+// which is OPTIONS, and then the request. Where whatever takes the two has the same
+// policy, the method makes no difference.
+
+// accepts reports whether the route takes requests of a method.
+func (r Route) accepts(method string) bool {
+	return len(r.Methods) == 0 || slices.ContainsFunc(r.Methods, func(v Value) bool { return v.Text == method })
+}
+
+// methods makes routes that ask for methods routes that do not, where all other methods
+// are decided the same behind them or get an answer of the proxy itself. Elsewhere the
+// methods become a condition.
+func (c *Conversion) methods(t Table) {
+	named := []string{"OPTIONS", "any other"}
+	steps := make([]step, len(t.Routes))
+	for i, r := range t.Routes {
+		steps[i] = step{hosts: r.Hosts, paths: r.Paths, conditional: len(r.When) > 0, policy: r.Policy}
+		for _, v := range r.Methods {
+			named = append(named, v.Text)
+		}
+	}
+	named = Unique(named)
+	if len(named) == 2 && !slices.ContainsFunc(t.Routes, func(r Route) bool { return len(r.Methods) > 0 }) {
+		return
+	}
+	q := sequenceOf(steps)
+	for i := range t.Routes {
+		r := &t.Routes[i]
+		if len(r.Methods) == 0 {
+			continue
+		}
+		same, more := true, false
+		for _, at := range steps[i].cells() {
+			for _, method := range named {
+				if r.accepts(method) {
+					continue
+				}
+				for _, v := range c.afterFor(t, q, i, at, method) {
+					switch answers := v.by < 0 || t.Routes[v.by].Replies; {
+					case v.policy.Key() == r.Policy.Key():
+					case answers && method != "OPTIONS":
+						more = true
+					default:
+						same = false
+					}
+				}
+			}
+		}
+		switch {
+		case !same:
+			what := "methods, and OPTIONS, which a preflight is, is not among them"
+			if r.accepts("OPTIONS") {
+				what = "methods"
+			}
+			r.When = append(slices.Clone(r.When), Condition{what, r.Methods[0].At, "take the methods out, or give the routes that take the same hosts and paths the same policy"})
+		case more && r.Policy != nil:
+			WithChanges(t.Routes[i:i+1], Change{MoreResponses, "the proxy's own answer to a method that no route takes, such as 404, carries CORS headers as well"})
+		}
+		r.Methods = nil
+		steps[i].conditional = len(r.When) > 0
+	}
+}
+
+// afterFor returns what may decide about requests of one method behind a route.
+func (c *Conversion) afterFor(t Table, q *sequence, i int, at cell, method string) (all []verdict) {
+	decided := false
+	q.from(i+1, at.host, func(j int) bool {
+		if s := &q.steps[j]; t.Routes[j].accepts(method) && s.overlaps(at) {
+			all = append(all, verdict{s.policy, j})
+			decided = !s.conditional && s.covers(at)
+		}
+		return c.spend() && !decided
+	})
+	if decided {
+		return all
+	}
+	return append(all, verdict{nil, -1})
+}
+
+// Method adds methods that the match asks for, and Asks where they can not be listed.
+func (m Match) Method(node *yaml.Node, methods ...string) {
+	if len(methods) == 0 || len(m.Methods) > 0 {
+		m.Asks(node, "the method, and a preflight is OPTIONS", "write the methods, OPTIONS among them, where a browser's requests are meant")
+		return
+	}
+	for _, name := range methods {
+		m.Methods = append(m.Methods, Value{name, m.Object.At(node)})
+	}
+}
+
+var methodsInRegex = regexp.MustCompile(`^\^?\(?(?:\?:)?([A-Z]+(?:\|[A-Z]+)*)\)?\$?$`)
+
+// RegexMethods are the methods of a regex such as "GET|POST"; none where it is another one.
+func RegexMethods(regex string) []string {
+	found := methodsInRegex.FindStringSubmatch(regex)
+	if found == nil {
+		return nil
+	}
+	return strings.Split(found[1], "|")
+}
+
+// headerMethods are those that a matcher of Envoy's header :method lists.
+func headerMethods(matcher *yaml.Node) []string {
+	if invert := Child(matcher, "invert_match"); invert != nil && Text(invert) != "false" {
+		return nil
+	}
+	for _, path := range [][]string{{"exact_match"}, {"string_match", "exact"}} {
+		if exact := Text(Child(matcher, path...)); exact != "" {
+			return []string{exact}
+		}
+	}
+	for _, path := range [][]string{{"safe_regex_match", "regex"}, {"string_match", "safe_regex", "regex"}, {"regex_match"}} {
+		if regex := Text(Child(matcher, path...)); regex != "" {
+			return RegexMethods(regex)
+		}
+	}
+	return nil
+}
