@@ -28,36 +28,25 @@ type exchange struct {
 	page       browser.Request
 	host, path string
 
-	policy  *config.Policy // that the module goes by; nil: none
-	changes []convert.Change
-	seen    []string // for messages
+	policy       *config.Policy // that the module goes by; nil: none
+	changes      []convert.Change
+	theirs, ours []browser.Response
+	seen         []string // for messages
 }
 
 // compare sends the preflight, where there is one, and the request, whatever the preflight
 // gave, to both.
 func (x *exchange) compare(native, module *connection) {
-	x.select_()
-	var ours, theirs []browser.Response
-	send := func(preflight bool, method string, headers []browser.Header) {
-		n, m := native.ask(method, x.host, x.path, headers), module.ask(method, x.host, x.path, headers)
-		x.seen = append(x.seen, fmt.Sprintf("%s %v\n  Envoy:  %d %v\n  module: %d %v", method, headers, n.Status, n.Headers, m.Status, m.Headers))
-		theirs, ours = append(theirs, n), append(ours, m)
-		x.requests++
-		if preflight && !x.page.SameOrigin {
-			x.comparePreflight(n, m)
-		} else {
-			x.compareActual(n, m, headers)
-		}
-	}
+	x.choose()
 	x.pages++
 	if x.once(12) { // no page's request, such as a navigation
-		send(false, "GET", nil)
+		x.send(native, module, false, "GET", nil)
 		return
 	}
 	if needed, _ := x.page.NeedsPreflight(); needed {
-		send(true, "OPTIONS", x.page.PreflightHeaders())
+		x.send(native, module, true, "OPTIONS", x.page.PreflightHeaders())
 	}
-	send(false, x.page.NormalizedMethod(), x.page.ActualHeaders())
+	x.send(native, module, false, x.page.NormalizedMethod(), x.page.ActualHeaders())
 	fetch := func(answers []browser.Response) browser.Outcome {
 		return browser.Fetch(x.page, func(string, []browser.Header) browser.Response {
 			answer := answers[0]
@@ -65,11 +54,24 @@ func (x *exchange) compare(native, module *connection) {
 			return answer
 		})
 	}
-	x.compareOutcome(fetch(theirs), fetch(ours), theirs[len(theirs)-1])
+	x.compareOutcome(fetch(x.theirs), fetch(x.ours), x.theirs[len(x.theirs)-1])
 }
 
-// select_ finds the rule that the module goes by, and what is named for it.
-func (x *exchange) select_() {
+// send sends one request to both, and compares what they answer.
+func (x *exchange) send(native, module *connection, preflight bool, method string, headers []browser.Header) {
+	n, m := native.ask(method, x.host, x.path, headers), module.ask(method, x.host, x.path, headers)
+	x.seen = append(x.seen, fmt.Sprintf("%s %v\n  Envoy:  %d %v\n  module: %d %v", method, headers, n.Status, n.Headers, m.Status, m.Headers))
+	x.theirs, x.ours = append(x.theirs, n), append(x.ours, m)
+	x.requests++
+	if preflight {
+		x.comparePreflight(n, m)
+	} else {
+		x.compareActual(n, m, headers)
+	}
+}
+
+// choose finds the rule that the module goes by, and what is named for it.
+func (x *exchange) choose() {
 	authority := x.host
 	if strings.Contains(x.text, "strip_any_host_port") {
 		authority, _, _ = strings.Cut(authority, ":")
@@ -125,7 +127,7 @@ func proxys(r browser.Response) bool {
 
 // names are those of a list, each once, sorted and as far as browsers tell them apart: all
 // but methods by letter, and without credentials a star covers the rest.
-func names(r browser.Response, name string) (all []string) {
+func (x *exchange) names(r browser.Response, name string) (all []string) {
 	for element := range strings.SplitSeq(value(r, name), ",") {
 		element = strings.TrimSpace(element)
 		if upper := strings.ToUpper(element); name != acam && name != acao {
@@ -137,7 +139,7 @@ func names(r browser.Response, name string) (all []string) {
 			all = append(all, element)
 		}
 	}
-	if value(r, acac) == "" && slices.Contains(all, "*") {
+	if x.policy != nil && !x.policy.Credentials && slices.Contains(all, "*") {
 		all = slices.DeleteFunc(all, func(n string) bool { return n != "*" && (name != acah || n != "authorization") })
 	}
 	slices.Sort(all)
@@ -164,7 +166,9 @@ func (x *exchange) comparePreflight(n, m browser.Response) {
 		return
 	}
 	x.differs("the status of a preflight", convert.PreflightStatus)
-	x.compareOrigin(n, m)
+	if !x.compareOrigin(n, m) {
+		return
+	}
 	var asks browser.Response
 	for _, h := range x.page.PreflightHeaders() {
 		asks.Headers = append(asks.Headers, browser.Header{Name: strings.Replace(h.Name, "request-method", "allow-methods", 1), Value: h.Value})
@@ -172,8 +176,8 @@ func (x *exchange) comparePreflight(n, m browser.Response) {
 	}
 	// What a star is: the words of the preflight itself, here and there or there alone.
 	list := func(name string, star ...string) {
-		a, b := names(n, name), names(m, name)
-		if slices.Equal(a, b) || slices.Equal(b, star) && slices.Equal(a, names(asks, name)) {
+		a, b := x.names(n, name), x.names(m, name)
+		if slices.Equal(a, b) || slices.Equal(b, star) && slices.Equal(a, x.names(asks, name)) {
 			return
 		}
 		left := slices.DeleteFunc(slices.Clone(a), func(name string) bool { return slices.Contains(b, name) })
@@ -201,18 +205,21 @@ func (x *exchange) comparePreflight(n, m browser.Response) {
 	}
 }
 
-// compareOrigin compares access-control-allow-origin of what both filters have answered.
-func (x *exchange) compareOrigin(n, m browser.Response) {
-	if a, b := value(n, acao), value(m, acao); a != b {
-		switch {
-		case a == x.page.Origin && b == "*":
-			x.differs("any origin is a star", convert.AnyOriginIsStar)
-		case a == "" && b == x.page.Origin:
-			x.differs("an origin is allowed", convert.LetterCase)
-		default:
-			x.differs(fmt.Sprintf("the origin is %q and not %q", b, a))
-		}
+// compareOrigin compares access-control-allow-origin of what both filters have answered, and
+// reports whether it allows the origin in both or in neither.
+func (x *exchange) compareOrigin(n, m browser.Response) bool {
+	a, b := value(n, acao), value(m, acao)
+	switch {
+	case a == b:
+	case a == x.page.Origin && b == "*":
+		x.differs("any origin is a star", convert.AnyOriginIsStar)
+	case a == "" && b == x.page.Origin:
+		x.differs("an origin is allowed", convert.LetterCase)
+		return false
+	default:
+		x.differs(fmt.Sprintf("the origin is %q and not %q", b, a))
 	}
+	return true
 }
 
 // compareActual compares what both answer to a request that is no preflight.
@@ -242,7 +249,7 @@ func (x *exchange) compareActual(n, m browser.Response, headers []browser.Header
 	for _, name := range []string{acao, acac, aceh, acam, acah, acma, pna} {
 		a, b := value(n, name), value(m, name)
 		switch {
-		case slices.Equal(names(n, name), names(m, name)):
+		case slices.Equal(x.names(n, name), x.names(m, name)):
 		case proxys(n):
 			x.differs(name+" of the proxy's own answer", convert.MoreResponses)
 		case strings.Contains(a, "x-added") && strings.Contains(x.text, "response_headers_to_add"):
@@ -261,12 +268,12 @@ func (x *exchange) compareActual(n, m browser.Response, headers []browser.Header
 
 // compareVary asks that Vary keeps its names, and gets Origin alone where that is named.
 func (x *exchange) compareVary(n, m browser.Response) {
-	a, b := names(n, "vary"), names(m, "vary")
+	a, b := x.names(n, "vary"), x.names(m, "vary")
 	b = slices.DeleteFunc(b, func(name string) bool { return name == "origin" && !slices.Contains(a, name) })
 	if !slices.Equal(a, b) {
 		x.differs(fmt.Sprintf("vary is %q and not %q", b, a))
 	}
-	if len(names(m, "vary")) > len(b) {
+	if len(x.names(m, "vary")) > len(b) {
 		x.differs("vary names origin", convert.VaryIsSet)
 	}
 }

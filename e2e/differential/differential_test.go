@@ -75,7 +75,12 @@ type judge struct {
 // convert draws a policy and converts it; nil where it is refused for what is in it.
 func (j *judge) convert(seed uint64) *drawn {
 	d := &drawn{drawer: newDrawer(seed), seed: seed}
-	manager := d.drawer.manager()
+	return j.read(d, d.drawer.manager())
+}
+
+// read converts a connection manager; nil where it is refused for what is in it.
+func (j *judge) read(d *drawn, manager object) *drawn {
+	seed := d.seed
 	d.routes = marshal(j, manager["route_config"])
 	manager["stat_prefix"] = "ingress"
 	text, err := yaml.Marshal(manager)
@@ -94,6 +99,9 @@ func (j *judge) convert(seed uint64) *drawn {
 			return nil
 		}
 		i := slices.IndexFunc(d.hard, func(word string) bool { return strings.Contains(p.What, word) })
+		if j.unnamed >= enough {
+			return nil
+		}
 		if i < 0 {
 			j.Errorf("SEED=%d POLICIES=1: refused for what is not in it, which is %q: %v\n%s", seed, d.hard, p, text)
 			j.unnamed++
@@ -127,22 +135,12 @@ func marshal(t testing.TB, v any) []byte {
 	return text
 }
 
-// serve runs policies in one Envoy, and compares requests.
+// serve runs policies in one Envoy and compares requests.
 func (j *judge) serve(all []*drawn) {
-	upstream := httptest.NewServer(http.HandlerFunc(answerUpstream))
-	defer upstream.Close()
-	address := upstream.Listener.Addr().String()
-	bootstrap := envoytest.Bootstrap{Upstream: address, Clusters: "[" + string(marshal(j, envoytest.Cluster(j, "other", address))) + "]"}
-	for _, d := range all {
-		l := envoytest.Listener{Name: fmt.Sprint("native", d.seed), Front: string(d.filter), Manager: string(d.manager), RouteConfig: string(d.routes)}
-		bootstrap.Listeners = append(bootstrap.Listeners, l)
-		l.Name, l.Front, l.Policy = fmt.Sprint("module", d.seed), "", string(d.result.JSON)
-		bootstrap.Listeners = append(bootstrap.Listeners, l)
-	}
 	if len(all) == 0 {
 		return
 	}
-	server := envoytest.Start(j, bootstrap, envoy.Options{})
+	server := j.start(all)
 	defer server.Stop()
 	for _, d := range all {
 		native, module := j.dial(server, "native", d), j.dial(server, "module", d)
@@ -157,6 +155,23 @@ func (j *judge) serve(all []*drawn) {
 		native.Close()
 		module.Close()
 	}
+}
+
+// start runs policies in one Envoy: each behind its own filter and behind the module. More
+// are listeners of the module alone.
+func (j *judge) start(all []*drawn, more ...envoytest.Listener) *envoytest.Server {
+	upstream := httptest.NewServer(http.HandlerFunc(answerUpstream))
+	j.Cleanup(upstream.Close)
+	address := upstream.Listener.Addr().String()
+	bootstrap := envoytest.Bootstrap{Upstream: address, Clusters: "[" + string(marshal(j, envoytest.Cluster(j, "other", address))) + "]"}
+	for _, d := range all {
+		l := envoytest.Listener{Name: fmt.Sprint("native", d.seed), Front: string(d.filter), Manager: string(d.manager), RouteConfig: string(d.routes)}
+		bootstrap.Listeners = append(bootstrap.Listeners, l)
+		l.Name, l.Front, l.Policy = fmt.Sprint("module", d.seed), "", string(d.result.JSON)
+		bootstrap.Listeners = append(bootstrap.Listeners, l)
+	}
+	bootstrap.Listeners = append(bootstrap.Listeners, more...)
+	return envoytest.Start(j, bootstrap, envoy.Options{})
 }
 
 // answerUpstream sends CORS headers of its own where the query says so.
@@ -191,7 +206,11 @@ type connection struct {
 }
 
 func (j *judge) dial(server *envoytest.Server, kind string, d *drawn) *connection {
-	conn, err := net.Dial("tcp", server.Address(fmt.Sprint(kind, d.seed)))
+	return j.connect(server.Address(fmt.Sprint(kind, d.seed)))
+}
+
+func (j *judge) connect(address string) *connection {
+	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		j.Fatal(err)
 	}

@@ -171,8 +171,9 @@ func (d *drawer) policy() object {
 }
 
 const (
-	corsFilter = "envoy.filters.http.cors"
-	corsPolicy = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy"
+	corsFilter   = "envoy.filters.http.cors"
+	filterConfig = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
+	corsPolicy   = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy"
 )
 
 // perFilter puts a policy on a level, once in n times.
@@ -184,9 +185,9 @@ func (d *drawer) perFilter(level object, n int) {
 	p["@type"] = corsPolicy
 	switch d.IntN(16) {
 	case 0:
-		p = object{"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": p}
+		p = object{"@type": filterConfig, "config": p, "disabled": d.once(2)}
 	case 1:
-		p = object{"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": d.once(2)}
+		p = object{"@type": filterConfig, "disabled": true}
 	}
 	level["typed_per_filter_config"] = object{corsFilter: p}
 }

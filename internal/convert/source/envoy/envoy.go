@@ -362,6 +362,9 @@ func (s *envoyScope) perFilter(r convert.Reader, level *yaml.Node) (policy *yaml
 			r.Fail(m.Value, fmt.Sprintf("%q is no CorsPolicy", kind), "write type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy")
 			continue
 		}
+		if disabled { // Envoy does not read what else it says
+			config = nil
+		}
 		return config, disabled, true
 	}
 	return nil, false, false
