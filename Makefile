@@ -20,6 +20,9 @@ export REQUIRE_BROWSER ?=
 FUZZTIME ?= 20s
 # How many policies and requests make peers compares.
 CASES ?= 1000000
+# How many policies make differential draws, and from which seed on: fresh ones each time.
+POLICIES ?= 2000
+SEED ?= $(shell date +%s)
 # How long make load keeps up each kind of load.
 LOADTIME ?= 20s
 # How many requests make soak sends.
@@ -105,6 +108,11 @@ test: ## every test, through the module just built, in Envoy and in a browser; i
 
 peers: $(MODULE) ## a million policies and requests through rs/cors as well: CASES=N; Ctrl-C reports so far
 	@cd e2e/peers && CORSFILTER_WASM=$(CURDIR)/$(MODULE) go test -run '^TestPeers$$' -count=1 -timeout 0 -v . -args -cases $(CASES)
+
+.PHONY: differential
+differential: $(MODULE) ## random policies of Envoy's through its own filter and, converted, through the module: POLICIES=N SEED=S
+	@envoy="$$(scripts/setup envoy)" && ENVOY="$$envoy" CORSFILTER_WASM=$(CURDIR)/$(MODULE) \
+		go test ./e2e/differential -run '^TestDifferential$$' -count=1 -timeout 0 -v -args -policies $(POLICIES) -seed $(SEED)
 
 .PHONY: load
 load: $(MODULE) ## Envoy with the filter under load, loopback only: LOADTIME=20s for each kind, 10,000 connections; Ctrl-C reports so far

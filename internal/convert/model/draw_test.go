@@ -125,3 +125,42 @@ func drawAges(t *rapid.T) func() int {
 	}
 	return func() int { return 1 + die(t, "age", 3) }
 }
+
+func drawMatchers(t *rapid.T, loose bool) (out []stringMatcher) {
+	for range 1 + die(t, "matchers", 3) {
+		switch die(t, "matcher", 12) {
+		case 0:
+			out = append(out, stringMatcher{Kind: "exact", Value: "*"})
+		case 1, 2, 3:
+			out = append(out, stringMatcher{Kind: "safe_regex", Value: pick(t, "regex", regexOrigins)})
+		case 4:
+			out = append(out, stringMatcher{Kind: "prefix", Value: pick(t, "prefix", []string{"https://shop.example.com", "https://shop", "*"})})
+		case 5:
+			if loose {
+				out = append(out, stringMatcher{Kind: pick(t, "loose", []string{"suffix", "contains"}),
+					Value: pick(t, "part", []string{".example.com", "shop.example"}), IgnoreCase: chance(t, "any case", 2)})
+				continue
+			}
+			fallthrough
+		case 6:
+			out = append(out, stringMatcher{Kind: "exact", Value: pick(t, "rare origin", rareOrigins)})
+		default:
+			out = append(out, stringMatcher{Kind: "exact", Value: pick(t, "exact origin", exactOrigins)})
+		}
+	}
+	return out
+}
+
+// maybe draws a policy once in n times.
+func maybe[T any](t *rapid.T, label string, n int, draw func(*rapid.T) *T) *T {
+	if !chance(t, label, n) {
+		return nil
+	}
+	return draw(t)
+}
+
+var (
+	rareOrigins  = []string{"http://shop.example.com", "null"}
+	regexOrigins = []string{`https://.*\.shop\.example\.com`, `https://shop\.example\.com(:[0-9]+)?`, `https://pr-[0-9]+\.preview\.example\.com`, `https?://localhost:[0-9]+`,
+		`https://([a-z0-9-]+\.)?shop\.example\.com`, `.*`, `https://.*example\.com`, `https://shop.example.com`, `https://[a-z]+\.example\.(com|org)`}
+)

@@ -1,13 +1,15 @@
 package model
 
 import (
+	"slices"
 	"strings"
 
 	"corsfilter/internal/browser"
 )
 
-// Envoy, as in source/extensions/filters/http/cors/cors_filter.cc at commit
-// 001cbf14 and source/common/router/config_impl.cc at commit 002c8aae.
+// Envoy, for what Istio and Envoy Gateway make of their resources; its own are held to Envoy
+// itself, in e2e/differential. As in source/extensions/filters/http/cors/cors_filter.cc at
+// commit 001cbf14 and source/common/router/config_impl.cc at commit 002c8aae.
 
 // stringMatcher is envoy.type.matcher.v3.StringMatcher
 // (source/common/common/matchers.h, StringMatcherImpl): a regex matches the whole
@@ -36,13 +38,11 @@ func (m stringMatcher) match(text string) bool {
 	return strings.Contains(text, value)
 }
 
-// envoyCORS is envoy.extensions.filters.http.cors.v3.CorsPolicy, and the older
-// message of the same fields in the route configuration.
+// envoyCORS is envoy.extensions.filters.http.cors.v3.CorsPolicy.
 type envoyCORS struct {
-	Origins                                      []stringMatcher
-	Methods, Headers, Expose, MaxAge             string
-	Credentials, PrivateNetwork, ForwardNotMatch *bool
-	Enabled, Shadow                              *int // per cent; 0 or 100 where the model decides
+	Origins                          []stringMatcher
+	Methods, Headers, Expose, MaxAge string
+	Credentials, ForwardNotMatch     *bool
 }
 
 // envoyHeader is a match on a header's whole value, or on its presence.
@@ -86,29 +86,24 @@ func (m envoyMatch) matches(r request) bool {
 	return strings.HasPrefix(path, value)
 }
 
-// envoyRoute is a route; Action is "" for one to a cluster, weighted for one to a
-// single weighted cluster, redirect or direct_response.
+// envoyRoute is a route; Action is "" for one to a cluster, redirect or direct_response.
 type envoyRoute struct {
 	Name   string
 	Match  envoyMatch
 	Action string
-	// CORS stands in typed_per_filter_config, Old in the route action's cors;
-	// Cluster in the weighted cluster's typed_per_filter_config.
-	CORS, Old, Cluster *envoyCORS
+	CORS   *envoyCORS
 }
 
 // envoyHost is a virtual host.
 type envoyHost struct {
-	Name      string
-	Domains   []string
-	Routes    []envoyRoute
-	CORS, Old *envoyCORS
+	Name    string
+	Domains []string
+	Routes  []envoyRoute
 }
 
 // envoy is a listener's route configuration.
 type envoy struct {
 	Hosts      []envoyHost
-	CORS       *envoyCORS
 	IgnorePort bool
 }
 
@@ -153,22 +148,22 @@ func (e envoy) host(r request) *envoyHost {
 }
 
 // route is VirtualHostImpl::getRouteFromRoutes; nil where none matches.
-func (e envoy) route(r request) (*envoyHost, *envoyRoute) {
+func (e envoy) route(r request) *envoyRoute {
 	host := e.host(r)
 	if host == nil {
-		return nil, nil
+		return nil
 	}
 	for i := range host.Routes {
 		if host.Routes[i].Match.matches(r) {
-			return host, &host.Routes[i]
+			return &host.Routes[i]
 		}
 	}
-	return host, nil
+	return nil
 }
 
 // bare is the proxy without the filter.
 func (e envoy) bare(r request, upstream backend) browser.Response {
-	_, route := e.route(r)
+	route := e.route(r)
 	switch {
 	case route == nil:
 		return notFound()
@@ -183,87 +178,26 @@ func (e envoy) bare(r request, upstream backend) browser.Response {
 // serve is the proxy with the filter, which does nothing where there is no route
 // entry: for requests without a route, for redirects and direct responses.
 func (e envoy) serve(r request, upstream backend) browser.Response {
-	host, route := e.route(r)
-	if route == nil || route.Action == "redirect" || route.Action == "direct_response" {
+	route := e.route(r)
+	if route == nil || route.Action != "" || route.CORS == nil {
 		return e.bare(r, upstream)
 	}
-	return e.policies(host, route).serve(r, upstream)
-}
-
-// policies are CorsFilter::initializeCorsPolicies, the most specific one first:
-// those of the weighted cluster, the route, the virtual host and the route
-// configuration in typed_per_filter_config; where none of them is there, the
-// older fields of the route and the virtual host.
-func (e envoy) policies(host *envoyHost, route *envoyRoute) (policies envoyPolicies) {
-	typed := []*envoyCORS{route.CORS, host.CORS, e.CORS}
-	if route.Action == "weighted" {
-		typed = append([]*envoyCORS{route.Cluster}, typed...)
-	}
-	for _, chain := range [][]*envoyCORS{typed, {route.Old, host.Old}} {
-		for _, p := range chain {
-			if p != nil {
-				policies = append(policies, p)
-			}
-		}
-		if len(policies) > 0 {
-			break
-		}
-	}
-	return policies
-}
-
-type envoyPolicies []*envoyCORS
-
-// text is the first value of a field that is not empty.
-func (p envoyPolicies) text(field func(*envoyCORS) string) string {
-	for _, c := range p {
-		if v := field(c); v != "" {
-			return v
-		}
-	}
-	return ""
-}
-
-// flag is the first value of a field that is set.
-func (p envoyPolicies) flag(field func(*envoyCORS) *bool, otherwise bool) bool {
-	for _, c := range p {
-		if v := field(c); v != nil {
-			return *v
-		}
-	}
-	return otherwise
+	return route.CORS.serve(r, upstream)
 }
 
 // allowed is CorsFilter::isOriginAllowed. The text "*" is asked for first.
-func (p envoyPolicies) allowed(origin string) bool {
-	for _, c := range p {
-		if len(c.Origins) == 0 {
-			continue
-		}
-		for _, m := range c.Origins {
-			if m.match("*") || m.match(origin) {
-				return true
-			}
-		}
-		return false
-	}
-	return false
-}
-
-// enabled is CorsFilter::enabled: the most specific policy's own word.
-func (p envoyPolicies) enabled() bool {
-	return len(p) > 0 && (p[0].Enabled == nil || *p[0].Enabled == 100)
+func (c *envoyCORS) allowed(origin string) bool {
+	return slices.ContainsFunc(c.Origins, func(m stringMatcher) bool { return m.match("*") || m.match(origin) })
 }
 
 // serve is CorsFilter::decodeHeaders and CorsFilter::encodeHeaders.
-func (p envoyPolicies) serve(r request, upstream backend) browser.Response {
+func (c *envoyCORS) serve(r request, upstream backend) browser.Response {
 	origin := r.header("origin")
-	if !p.enabled() || origin == "" {
+	if origin == "" {
 		return upstream(r)
 	}
-	allowed := p.allowed(origin)
-	credentials := p.flag(func(c *envoyCORS) *bool { return c.Credentials }, false)
-	if r.preflight() && (allowed || !p.flag(func(c *envoyCORS) *bool { return c.ForwardNotMatch }, true)) {
+	allowed, credentials := c.allowed(origin), c.Credentials != nil && *c.Credentials
+	if r.preflight() && (allowed || c.ForwardNotMatch != nil && !*c.ForwardNotMatch) {
 		answer := browser.Response{Status: 200}
 		if allowed {
 			set(&answer, acao, origin)
@@ -279,12 +213,9 @@ func (p envoyPolicies) serve(r request, upstream backend) browser.Response {
 				set(&answer, name, value)
 			}
 		}
-		echo(acam, p.text(func(c *envoyCORS) string { return c.Methods }), "access-control-request-method")
-		echo(acah, p.text(func(c *envoyCORS) string { return c.Headers }), "access-control-request-headers")
-		echo(acma, p.text(func(c *envoyCORS) string { return c.MaxAge }), "")
-		if p.flag(func(c *envoyCORS) *bool { return c.PrivateNetwork }, false) && r.header("access-control-request-private-network") == "true" {
-			set(&answer, acapn, "true")
-		}
+		echo(acam, c.Methods, "access-control-request-method")
+		echo(acah, c.Headers, "access-control-request-headers")
+		echo(acma, c.MaxAge, "")
 		return answer
 	}
 	response := upstream(r)
@@ -295,8 +226,8 @@ func (p envoyPolicies) serve(r request, upstream backend) browser.Response {
 	if credentials {
 		set(&response, acac, "true")
 	}
-	if expose := p.text(func(c *envoyCORS) string { return c.Expose }); expose != "" {
-		set(&response, aceh, expose)
+	if c.Expose != "" {
+		set(&response, aceh, c.Expose)
 	}
 	return response
 }

@@ -2,6 +2,7 @@ package model
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -157,4 +158,24 @@ func (v virtualService) written() (all []object) {
 		spec["hosts"], spec["gateways"] = v.Hosts, []string{"istio-system/public"}
 	}
 	return append(all, resource("networking.istio.io/v1", "VirtualService", v.Namespace, v.Name, spec))
+}
+
+func (e envoy) reasons() []reason {
+	out := waivable()
+	for _, h := range e.Hosts {
+		for _, r := range h.Routes {
+			out = append(out, r.Match.reasons()...)
+		}
+		if slices.ContainsFunc(h.Domains, func(d string) bool { return strings.HasSuffix(d, ".*") }) {
+			out = append(out, reason{"a domain that ends in a wildcard", `domain|host|wildcard`})
+		}
+	}
+	return out
+}
+
+func (m envoyMatch) reasons() (out []reason) {
+	if len(m.Headers) > 0 {
+		out = append(out, reason{"a header match", `header|method|condition`})
+	}
+	return out
 }

@@ -33,10 +33,9 @@ func (c *istioCORS) envoy() *envoyCORS {
 	if c == nil {
 		return nil
 	}
-	all := 100
 	out := &envoyCORS{
 		Origins: c.Origins, Methods: strings.Join(c.Methods, ","), Headers: strings.Join(c.Headers, ","), Expose: strings.Join(c.Expose, ","),
-		MaxAge: strings.TrimSuffix(c.MaxAge, "s"), Credentials: c.Credentials, Enabled: &all, ForwardNotMatch: yes(),
+		MaxAge: strings.TrimSuffix(c.MaxAge, "s"), Credentials: c.Credentials, ForwardNotMatch: yes(),
 	}
 	if c.Origins == nil {
 		for _, o := range c.Old {
