@@ -75,9 +75,15 @@ define by_tinygo
 	$(TINYGO) build $(TINYGO_FORM) -target=tinygo.json -scheduler=none -opt=s -no-debug -ldflags='$(STAMP)' -o $@ .
 endef
 
+# On a machine that has built nothing before, all of it is fetched and compiled.
+define first
+@[[ -e $@ ]] || echo "make: compiling $@; the first time, with what it is made of, that takes a minute, and up to three where the line is slow" >&2
+endef
+
 # Go knows by itself what is out of date.
 $(MODULE): FORCE
 	@mkdir -p dist
+	$(first)
 ifeq ($(COMPILER)$(RESTRUCTURE),gonone)
 	$(GOWASM) -ldflags='-s -w $(STAMP)' -o $@ .
 else ifeq ($(COMPILER),go)
@@ -94,10 +100,12 @@ small: $(SMALL) ## builds dist/cors-small.wasm by TinyGo, which has to be on PAT
 
 $(SMALL): FORCE
 	@mkdir -p dist
+	$(first)
 	$(by_tinygo)
 
 $(CORSCTL): FORCE
 	@mkdir -p dist
+	$(first)
 	go build -trimpath -ldflags='$(STAMP)' -o $@ ./cmd/corsctl
 
 run: $(MODULE) $(CORSCTL) ## serves envoy.yaml in Envoy, which it installs, and the demo, until Ctrl-C; ENVOY=none does without
@@ -146,10 +154,13 @@ push: $(MODULE) ## pushes both to IMAGE=REGISTRY/NAME[:TAG] as VERSION=1.2.0, wi
 release: ## everything a release consists of, in dist: make release VERSION=1.2.0
 	@scripts/release '$(VERSION)'
 
-# For another system: dist/corsctl-linux-arm64, dist/corsctl-windows-amd64.exe.
-dist/corsctl-%: FORCE
+# For another system, with the module built in: dist/corsctl-linux-arm64,
+# dist/corsctl-windows-amd64.exe.
+dist/corsctl-%: $(MODULE) FORCE
+	@echo '{"Replace": {"$(CURDIR)/cmd/corsctl/cors.wasm": "$(abspath $(MODULE))"}}' >dist/overlay-$*.json
 	CGO_ENABLED=0 GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$(basename $*))) \
-		go build -trimpath -buildvcs=false -ldflags='-s -w $(STAMP)' -o $@ ./cmd/corsctl
+		go build -tags=builtin -overlay=dist/overlay-$*.json -trimpath -buildvcs=false -ldflags='-s -w $(STAMP)' -o $@ ./cmd/corsctl
+	@rm dist/overlay-$*.json
 
 dist/sbom.cdx.json: FORCE
 	@mkdir -p dist

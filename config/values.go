@@ -260,17 +260,22 @@ func whole(raw string) (n int64, ok bool) {
 // Nearest is the remedy for an unknown word: the known one that is the fewest
 // edits away, or all of them where none is near.
 func Nearest(word string, known []string) string {
-	best, distance := "", len(word)/2+1
+	if best := Within(len(word)/2, word, known); best != "" {
+		return "did you mean " + quote(best) + "?"
+	}
+	return "known here: " + strings.Join(known, ", ")
+}
+
+// Within is the known word that is the fewest edits away, and no more than so many; ""
+// where there is none.
+func Within(most int, word string, known []string) (best string) {
 	word = strings.ToLower(word)
 	for _, k := range known {
-		if d := edits(word, strings.ToLower(k)); d < distance {
-			best, distance = k, d
+		if d := edits(word, strings.ToLower(k)); d <= most {
+			best, most = k, d-1
 		}
 	}
-	if best == "" {
-		return "known here: " + strings.Join(known, ", ")
-	}
-	return "did you mean " + quote(best) + "?"
+	return best
 }
 
 // edits is the Levenshtein distance of a and b.

@@ -82,7 +82,7 @@ func corsctl(t *testing.T) string {
 func folder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"envoy.yaml", "istio.yaml", "deploy", "dist", "examples"} {
+	for _, name := range []string{"envoy.yaml", "istio.yaml", "deploy", "dist", "docs", "examples"} {
 		if err := os.Symlink(filepath.Join(wasmtest.Root(), name), filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -91,6 +91,8 @@ func folder(t *testing.T) string {
 	const routes = `{"virtual_hosts": [{"name": "shop", "domains": ["*"], "cors": {"allow_origin_string_match": [{"exact": "https://shop.example.com"}]}, "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "shop"}}]}]}`
 	if err := errors.Join(
 		os.WriteFile(filepath.Join(dir, "policy.json"), []byte(policy), 0o600),
+		os.WriteFile(filepath.Join(dir, "old.json"), []byte(`{"allow_origins": []}`), 0o600),
+		os.WriteFile(filepath.Join(dir, "new.json"), []byte(policy), 0o600),
 		os.WriteFile(filepath.Join(dir, "routes.yaml"), []byte(routes), 0o600),
 		os.WriteFile(filepath.Join(dir, "cases.yaml"), []byte("cases:\n- {origin: https://shop.example.com, method: PUT, expect: allow}\n"), 0o600),
 		os.Mkdir(filepath.Join(dir, "policies"), 0o700),

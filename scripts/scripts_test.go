@@ -371,7 +371,7 @@ func TestMakeSuffixes(t *testing.T) {
 
 func TestMakeRun(t *testing.T) {
 	const without = "make run: the policy of envoy.yaml is served without Envoy: "
-	const served = "\nserve -policy envoy.yaml -demo -watch\n"
+	const served = "\nserve -c envoy.yaml -envoy none -demo -watch\n"
 	corsctl := map[string]string{"corsctl": `echo "$*"`, "envoy": "true"}
 	for _, c := range []struct {
 		name  string

@@ -56,6 +56,9 @@ func TestMakeBuildWithTinyGo(t *testing.T) {
 		if err != nil || !strings.HasPrefix(told, "go1.23.12 -modfile=go.tinygo.mod build ") {
 			t.Fatalf("%v: %s\ntold: %s", err, out, told)
 		}
+		if !strings.Contains(out, "cors.wasm; the first time, with what it is made of, that takes a minute") {
+			t.Errorf("the first build does not say what it is doing: %s", out)
+		}
 		for _, want := range []string{" -target=tinygo.json ", " -tags=command ", " -scheduler=none ", " -opt=s ", "-ldflags=-X corsfilter/internal/version.release=1.2.3 -X corsfilter/internal/version.commit="} {
 			if !strings.Contains(told, want) {
 				t.Errorf("%q is not in: %s", want, told)

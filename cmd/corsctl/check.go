@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -79,7 +80,7 @@ func (f *checkFlags) declare(flags *flag.FlagSet) {
 	outputFlag(flags, &f.output, "junit", "github")
 	flags.BoolVar(&f.strict, "strict", false, "warnings count as errors, and so does having nothing to check")
 	flags.BoolVar(&f.forbidWaivers, "forbid-waivers", false, "a waiver in use is an error: dangerously_tolerate lets in what is refused otherwise")
-	flags.BoolFunc("require", "a file without a configuration of the filter is an error, and so is having nothing to check; unless told, where it is the only one", func(value string) error {
+	flags.BoolFunc("require", "a file without a configuration of the filter is an error, and so is having nothing to check; the default where it is the only one", func(value string) error {
 		require, err := strconv.ParseBool(value)
 		f.require = &require
 		return err
@@ -210,7 +211,7 @@ func explainMatcher(regex string, std stdio) int {
 func walk(name string) (files []string, err error) {
 	info, err := os.Stat(name)
 	if name == stdinName || err != nil || !info.IsDir() {
-		return []string{name}, nil // a file that is not there is told when it is read
+		return []string{name}, nil // a file that is not there is reported when it is read
 	}
 	err = filepath.WalkDir(name, func(path string, entry fs.DirEntry, err error) error {
 		switch {
@@ -240,7 +241,14 @@ func readInput(stdin io.Reader, file string, readFile func(string) ([]byte, erro
 		data, err = io.ReadAll(stdin)
 		return "<stdin>", data, err
 	}
-	data, err = readFile(file)
+	if data, err = readFile(file); errors.Is(err, fs.ErrNotExist) {
+		beside, _ := os.ReadDir(filepath.Dir(file))
+		var names []string
+		for _, entry := range beside {
+			names = append(names, entry.Name())
+		}
+		err = fmt.Errorf("%w%s", err, didYouMean(filepath.Base(file), names))
+	}
 	return file, data, err
 }
 

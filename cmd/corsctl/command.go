@@ -8,6 +8,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"corsfilter/config"
 )
 
 // command is one subcommand, and what it says of itself: its help, its part of
@@ -60,15 +62,31 @@ func (c command) parse(flags *flag.FlagSet, args []string, std stdio) error {
 		c.help(std.out)
 		return err
 	case err != nil:
-		fmt.Fprintf(std.err, "corsctl %s: %v\n", c.name, err)
+		name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: ")
+		var names []string
+		flags.VisitAll(func(f *flag.Flag) { names = append(names, "-"+f.Name) })
+		mean := didYouMean(name, names)
+		if !unknown {
+			mean = ""
+		}
+		fmt.Fprintf(std.err, "corsctl %s: %v%s\n", c.name, err, mean)
 		c.hint(std.err)
 		return errReported
 	}
 	return nil
 }
 
-// mistake tells what is wrong with a command line, and returns the exit code;
-// of what was told already it says nothing.
+// didYouMean is the end of a message about a word that is not known: the one that was
+// meant, where a known one is near.
+func didYouMean(word string, known []string) string {
+	if near := config.Within(min(2, (len(word)-1)/2), word, known); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
+	return ""
+}
+
+// mistake says what is wrong with a command line, and returns the exit code; what was
+// reported already it does not repeat.
 func (c command) mistake(err error, std stdio) int {
 	switch {
 	case errors.Is(err, flag.ErrHelp):

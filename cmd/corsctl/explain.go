@@ -16,17 +16,17 @@ import (
 
 var explainCommand = command{
 	name:    "explain",
-	summary: "tell what one request of a browser gets, and why",
+	summary: "explain what one request of a browser gets, and why",
 	usage: []string{
 		"explain -c FILE -origin ORIGIN [flags]",
 		"explain -c FILE -curl 'curl …'",
 		"explain -c FILE -console 'Access to fetch at …'",
 	},
-	text: `Tells what one request of a browser would get under a configuration: which rule
+	text: `Explains what one request of a browser would get under a configuration: which rule
 and policy, step by step what the filter decides, the exact response headers, and
 what the browser does with them. FILE is anything that corsctl check reads; in an
-envoy.yaml it tells of what Envoy answers before the filter, too. The request is
-told by flags, by a request copied from a browser's network panel (Copy as cURL),
+envoy.yaml it also says what Envoy answers before the filter. The request is
+given by flags, by a request copied from a browser's network panel (Copy as cURL),
 or by the message in its console; flags come on top of what was pasted. Where the
 console says what this policy would not cause, explain says so, with the causes.`,
 	examples: []example{
@@ -129,12 +129,16 @@ type configurationFlags struct {
 // declare declares them; which is the flag for the file, and usage its meaning.
 func (f *configurationFlags) declare(flags *flag.FlagSet, which, usage string) {
 	flags.StringVar(&f.file, which, "", usage)
+	f.declareName(flags)
+}
+
+func (f *configurationFlags) declareName(flags *flag.FlagSet) {
 	flags.StringVar(&f.name, "name", "", "which configuration, where the file has several, by the `place` where it stands, such as spec.pluginConfig")
 	pluginFlag(flags, &f.plugins)
 }
 
 // configuration reads the file with readFile, and returns the configuration in it.
-// One with mistakes is an error that tells them all. One that was made of another
+// One with mistakes is an error that lists them all. One that was made of another
 // proxy's policies is said to be.
 func (f *configurationFlags) configuration(command string, std stdio, readFile func(string) ([]byte, error)) (explain.Found, error) {
 	name, data, err := readInput(std.in, f.file, readFile)

@@ -43,6 +43,7 @@ func init() {
 		run(testCommand, testPolicy),
 		run(verifyCommand, verifyServer),
 		run(convertCommand, convertPolicies),
+		run(diffCommand, compare),
 		run(completionCommand, completion),
 		run(versionCommand, sayVersion),
 	}
@@ -67,6 +68,8 @@ func run(ctx context.Context, args []string, std stdio) int {
 	switch args[0] {
 	case "help", "-h", "-help", "--help":
 		return help(args[1:], std)
+	case "-version", "--version":
+		args = append([]string{versionCommand.name}, args[1:]...)
 	case "complete":
 		return complete(args[1:], std)
 	}
@@ -79,7 +82,15 @@ func run(ctx context.Context, args []string, std stdio) int {
 }
 
 func unknown(name string, std stdio) int {
-	fmt.Fprintf(std.err, "corsctl: unknown command %q\n\n", name)
+	names := []string{"help"}
+	for _, c := range commands {
+		names = append(names, c.name)
+	}
+	hint := didYouMean(name, names)
+	if _, err := os.Stat(name); err == nil {
+		hint = "; that is a file: corsctl check " + name
+	}
+	fmt.Fprintf(std.err, "corsctl: unknown command %q%s\n\n", name, hint)
 	usage(std.err)
 	return exitUsage
 }

@@ -155,6 +155,8 @@ func TestEveryExampleRuns(t *testing.T) {
 				t.Chdir(t.TempDir())
 				for name, text := range map[string]string{
 					"policy.json": `{"allow_origins": ["https://shop.example.com"], "allow_methods": ["PUT"]}`,
+					"old.json":    `{"allow_origins": []}`,
+					"new.json":    `{"allow_origins": ["https://shop.example.com"]}`,
 					"envoy.yaml":  plain,
 					"routes.yaml": nativeRoutes,
 					"cases.yaml":  "cases:\n- {origin: https://shop.example.com, method: PUT, expect: allow}\n",

@@ -54,8 +54,8 @@ func upstreamAddress(text string) (string, error) {
 	return net.JoinHostPort(u.Hostname(), port), nil
 }
 
-// usualModule finds the module where -module names none: where make build puts it,
-// in this folder, or beside corsctl, as a release has it.
+// usualModule finds the module where -module names none and none is built in: where
+// make build puts it, in this folder, or beside corsctl.
 func usualModule() (string, error) {
 	places := []string{filepath.Join("dist", "cors.wasm"), "cors.wasm"}
 	if program, err := os.Executable(); err == nil {

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -22,25 +23,25 @@ var serveCommand = command{
 	summary: "serve an envoy.yaml in Envoy, or a policy without, for development and tests",
 	usage: []string{
 		"serve [-c envoy.yaml] [flags]",
-		"serve -policy FILE -upstream http://127.0.0.1:3000 [flags]",
+		"serve -c FILE -upstream http://127.0.0.1:3000 [flags]",
 	},
-	text: `Runs an Envoy bootstrap in Envoy until it is interrupted: in the one that -envoy
-or the variable ENVOY names, or the one on PATH. Unless told which, it takes the
-envoy.yaml of this folder.
+	text: `Serves a policy until it is interrupted. FILE is a policy in any form that corsctl
+check or convert reads; the default is the envoy.yaml of this folder.
 
-With -policy it takes a bare policy, or one in anything that corsctl check reads,
-and puts it in front of a server of yours. That needs no Envoy: a small proxy runs
-the module. It is for development and tests; in production the module runs in
+An Envoy bootstrap is run in Envoy: in the one that -envoy or the variable ENVOY
+names, or the one on PATH. Any other form of a policy, and with -envoy none the
+one in a bootstrap, is put in front of a server of yours by a small proxy that
+runs the module. It is for development and tests; in production the module runs in
 Envoy.
 
-With -watch it looks at the files that it was started from, the module included,
-and takes them anew when they change. Requests that have begun end by what they
-began with, and no connection is broken. A change that is refused is told, and
-what was served goes on.`,
+With -watch it reloads the files that it was started from, the module included,
+when they change. Requests that have begun end with the policy that they began
+with, and no connection is broken. A change that is refused is reported, and what
+was served stays.`,
 	examples: []example{
-		{"The envoy.yaml of this folder in Envoy, anew whenever it changes:", "corsctl serve -watch"},
-		{"A policy in front of a server on port 3000:", "corsctl serve -policy policy.json -upstream http://127.0.0.1:3000"},
-		{"The policy with the demo's page and upstream:", "corsctl serve -policy policy.json -demo"},
+		{"The envoy.yaml of this folder in Envoy, reloaded whenever it changes:", "corsctl serve -watch"},
+		{"A policy in front of a server on port 3000:", "corsctl serve -c policy.json -upstream http://127.0.0.1:3000"},
+		{"The policy with the demo's page and upstream:", "corsctl serve -c policy.json -demo"},
 	},
 	exits: []exit{
 		{exitOK, "interrupted"},
@@ -67,8 +68,8 @@ var levelChoices = []string{"trace", "debug", "info", "warning", "warn", "error"
 
 // serveFlags are the command's flags.
 type serveFlags struct {
-	file             string
 	policy           configurationFlags
+	bootstrap        bool // it is run in Envoy
 	upstream, listen string
 	module, envoy    string
 	watch            bool
@@ -81,13 +82,16 @@ type serveFlags struct {
 func newServeFlags() *serveFlags { return &serveFlags{ports: demo.DefaultPorts} }
 
 func (f *serveFlags) declare(flags *flag.FlagSet) {
-	flags.StringVar(&f.file, "c", "", "Envoy bootstrap to run, in YAML or JSON (`file`); default: envoy.yaml in this folder")
-	f.policy.declare(flags, "policy", "policy to serve in place of a bootstrap (`file`); - is standard input")
+	f.policy.declare(flags, "c", "policy to serve, or Envoy bootstrap to run (`file`); - is standard input; the default is envoy.yaml in this folder")
+	flags.Func("policy", "the same as -c FILE -envoy none (`file`)", func(file string) error {
+		f.policy.file, f.envoy = file, noEnvoy
+		return nil
+	})
 	flags.StringVar(&f.upstream, "upstream", "", "`URL` of the server that a policy is put in front of, such as http://127.0.0.1:3000")
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:10000", "`address` that a policy is served on")
-	flags.StringVar(&f.envoy, "envoy", "", "Envoy to run a bootstrap in (`file`); default: the one that the variable ENVOY names, or on PATH")
-	flags.StringVar(&f.module, "module", "", "module to run (`file`) in place of those that the bootstrap names; for a policy, unless told, cors.wasm in this folder, in dist, or beside corsctl")
-	flags.BoolVar(&f.watch, "watch", false, "take the files anew when they change")
+	flags.StringVar(&f.envoy, "envoy", "", "Envoy to run a bootstrap in (`file`), or none; the default is the one that the variable ENVOY names, or on PATH")
+	flags.StringVar(&f.module, "module", "", "module to run (`file`) in place of those that the bootstrap names; for a policy the default is the one built into a release's corsctl, or else cors.wasm in this folder, in dist, or beside corsctl")
+	flags.BoolVar(&f.watch, "watch", false, "reload the files when they change")
 	flags.IntVar(&f.workers, "workers", 1, "worker threads, each with its own VM of the module (`number`)")
 	oneOf(flags, &f.level, "log-level", "info", "least `level` to log; of Envoy itself, at info, warnings alone", levelChoices...)
 	flags.BoolVar(&f.demo, "demo", false, "also start the demo: an upstream, and a page that comes from two origins")
@@ -96,8 +100,12 @@ func (f *serveFlags) declare(flags *flag.FlagSet) {
 	flags.IntVar(&f.ports.Other, "demo-other-port", f.ports.Other, "`port` of the same page from another origin")
 }
 
-// usualBootstrap is served where none is named.
-const usualBootstrap = "envoy.yaml"
+const (
+	// usualBootstrap is served where none is named.
+	usualBootstrap = "envoy.yaml"
+	// noEnvoy in place of an Envoy serves without.
+	noEnvoy = "none"
+)
 
 func parseServeFlags(args []string, std stdio) (*serveFlags, error) {
 	f := newServeFlags()
@@ -123,29 +131,37 @@ func parseServeFlags(args []string, std stdio) (*serveFlags, error) {
 		}
 	}
 	if f.policy.file == "" {
+		if _, err := os.Stat(usualBootstrap); err != nil {
+			return nil, errors.New("-c is missing, and there is no " + usualBootstrap + " in this folder: name the policy, or the Envoy bootstrap")
+		}
+		f.policy.file = usualBootstrap
+	}
+	file := f.policy.file
+	if f.envoy != noEnvoy && file != stdinName {
+		_, text, err := readInput(std.in, file, os.ReadFile)
+		if err != nil {
+			return nil, err
+		}
+		f.bootstrap = serve.IsBootstrap(text)
+	}
+	if f.bootstrap {
 		for _, name := range []string{"upstream", "listen", "name", "plugin"} {
 			if given[name] {
-				return nil, fmt.Errorf("-%s goes with -policy; a bootstrap says it itself", name)
+				return nil, fmt.Errorf("-%s: %s is an Envoy bootstrap, which says that itself; add -envoy none to serve its policy without Envoy", name, file)
 			}
-		}
-		if f.file == "" {
-			if _, err := os.Stat(usualBootstrap); err != nil {
-				return nil, errors.New("-c is missing, and there is no " + usualBootstrap + " in this folder: name the bootstrap, or a policy with -policy")
-			}
-			f.file = usualBootstrap
 		}
 		return f, nil
 	}
 	switch {
-	case given["envoy"]:
-		return nil, errors.New("-envoy goes with a bootstrap; a policy is served without Envoy")
-	case f.file != "":
+	case given["c"] && given["policy"]:
 		return nil, errors.New("-c and -policy are two things to serve; write one of them")
+	case given["envoy"] && f.envoy != noEnvoy:
+		return nil, fmt.Errorf("-envoy: %s is no Envoy bootstrap, and a policy is served without Envoy", file)
 	case f.upstream == "" && !f.demo:
-		return nil, errors.New("-policy needs a server to stand in front of: write -upstream http://127.0.0.1:3000, or -demo")
+		return nil, fmt.Errorf("%s: a policy needs a server to stand in front of: write -upstream http://127.0.0.1:3000, or -demo", file)
 	case f.upstream != "" && f.demo:
 		return nil, errors.New("-upstream and -demo are two servers; write one of them")
-	case f.watch && f.policy.file == stdinName:
+	case f.watch && file == stdinName:
 		return nil, errors.New("-watch can not look at standard input; name a file")
 	}
 	if f.upstream != "" {
@@ -159,14 +175,6 @@ func parseServeFlags(args []string, std stdio) (*serveFlags, error) {
 		return nil, fmt.Errorf("-listen: %w", err)
 	}
 	return f, nil
-}
-
-// what names what is served.
-func (f *serveFlags) what() string {
-	if f.policy.file != "" {
-		return f.policy.file
-	}
-	return f.file
 }
 
 func runServe(ctx context.Context, args []string, std stdio) int {
@@ -193,21 +201,21 @@ type server interface {
 func (f *serveFlags) serve(ctx context.Context, std stdio) error {
 	live := demo.NewLive()
 	var running *demo.Demo
-	var told func(demo.Event)
+	var onEvent func(demo.Event)
 	if f.demo {
 		var err error
 		if running, err = demo.Start(ctx, f.ports, live); err != nil {
 			return fmt.Errorf("%w; or choose other ports with -demo-upstream-port, -demo-port and -demo-other-port", err)
 		}
 		defer running.Close()
-		told = live.Publish
+		onEvent = live.Publish
 	}
 	files := newWatched()
-	start := f.startEnvoy
-	if f.policy.file != "" {
-		start = f.startProxy
+	start := f.startProxy
+	if f.bootstrap {
+		start = f.startEnvoy
 	}
-	s, reload, err := start(ctx, std, files, running, told)
+	s, reload, err := start(ctx, std, files, running, onEvent)
 	if err != nil {
 		return err
 	}
@@ -227,7 +235,7 @@ func (f *serveFlags) serve(ctx context.Context, std stdio) error {
 	return errors.Join(err, s.Close())
 }
 
-// attend says what is served, and takes files anew, until ctx ends.
+// attend says what is served, and reloads files, until ctx ends.
 func (f *serveFlags) attend(ctx context.Context, std stdio, s server, reload func() error, files *watched, d *demo.Demo, live *demo.Live) error {
 	listeners, err := s.Listeners()
 	if err != nil {
@@ -258,14 +266,14 @@ func (f *serveFlags) attend(ctx context.Context, std stdio, s server, reload fun
 			case d != nil:
 				show(listeners, s, d, live)
 			}
-			fmt.Fprintf(std.out, "serving %s as it stands now\n", f.what())
+			fmt.Fprintf(std.out, "serving %s as it stands now\n", f.policy.file)
 		}
 	}
 	<-ctx.Done()
 	return nil
 }
 
-// show tells the demo's pages of what is served.
+// show shows the demo's pages what is served.
 func show(listeners []serve.Listener, s server, d *demo.Demo, live *demo.Live) *demo.Policy {
 	base := localURL(listeners[0].Address)
 	policy := demo.FindPolicy(s.Configurations(), base, localURL(d.Page), localURL(d.Other))
@@ -274,17 +282,17 @@ func show(listeners []serve.Listener, s server, d *demo.Demo, live *demo.Live) *
 }
 
 // startEnvoy runs a bootstrap in Envoy.
-func (f *serveFlags) startEnvoy(ctx context.Context, std stdio, files *watched, d *demo.Demo, told func(demo.Event)) (server, func() error, error) {
-	text, err := files.read(f.file)
+func (f *serveFlags) startEnvoy(ctx context.Context, std stdio, files *watched, d *demo.Demo, onEvent func(demo.Event)) (server, func() error, error) {
+	text, err := files.read(f.policy.file)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w; name the bootstrap with -c", err)
+		return nil, nil, err
 	}
 	program, err := f.findEnvoy()
 	if err != nil {
 		return nil, nil, err
 	}
 	options := serve.EnvoyOptions{
-		Program: program, Module: f.module, ReadFile: files.read, Watch: f.watch, OnEvent: told,
+		Program: program, Module: f.module, ReadFile: f.moduleFile(std, files), Watch: f.watch, OnEvent: onEvent,
 		Workers: f.workers, LogLevel: f.level, Stdout: std.out, Stderr: std.err,
 	}
 	if d != nil {
@@ -293,10 +301,10 @@ func (f *serveFlags) startEnvoy(ctx context.Context, std stdio, files *watched, 
 	fmt.Fprintf(std.out, "starting %s, which compiles the module first: some seconds\n", program)
 	e, err := serve.StartEnvoy(ctx, text, options)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", f.file, err)
+		return nil, nil, fmt.Errorf("%s: %w", f.policy.file, err)
 	}
 	return e, func() error {
-		text, err := files.read(f.file)
+		text, err := files.read(f.policy.file)
 		if err != nil {
 			return err
 		}
@@ -314,19 +322,35 @@ func (f *serveFlags) findEnvoy() (string, error) {
 	}
 	program, err := envoy.Find()
 	if err != nil {
-		return "", fmt.Errorf("%w; put Envoy on PATH, name it by ENVOY or -envoy, or serve the policy alone: corsctl serve -policy %s -upstream http://127.0.0.1:3000", err, f.file)
+		return "", fmt.Errorf("%w; put Envoy on PATH, name it by ENVOY or -envoy, or serve the policy alone: corsctl serve -c %s -envoy none -upstream http://127.0.0.1:3000", err, f.policy.file)
 	}
 	return program, nil
 }
 
+// moduleFile reads the modules that a bootstrap names. One that is not there is the one
+// built in, where there is one.
+func (f *serveFlags) moduleFile(std stdio, files *watched) func(name string) ([]byte, error) {
+	return func(name string) ([]byte, error) {
+		module, err := files.read(name)
+		if errors.Is(err, fs.ErrNotExist) && f.module == "" && builtIn != nil {
+			fmt.Fprintf(std.out, "%s is not there: the module built into this corsctl runs\n", name)
+			return builtIn, nil
+		}
+		return module, err
+	}
+}
+
 // startProxy serves a policy without Envoy.
-func (f *serveFlags) startProxy(ctx context.Context, std stdio, files *watched, d *demo.Demo, told func(demo.Event)) (server, func() error, error) {
+func (f *serveFlags) startProxy(ctx context.Context, std stdio, files *watched, d *demo.Demo, onEvent func(demo.Event)) (server, func() error, error) {
 	load := func() (p serve.Policy, err error) {
 		found, err := f.policy.configuration(serveCommand.name, std, files.read)
 		if err != nil {
 			return p, err
 		}
 		p.Configuration = found.JSON
+		if p.Module = builtIn; f.module == "" && builtIn != nil {
+			return p, nil
+		}
 		module := f.module
 		if module == "" {
 			if module, err = usualModule(); err != nil {
@@ -339,7 +363,7 @@ func (f *serveFlags) startProxy(ctx context.Context, std stdio, files *watched, 
 		return p, nil
 	}
 	options := serve.ProxyOptions{
-		Listen: f.listen, Upstream: f.upstream, Workers: f.workers, AccessLog: std.out, Log: std.err, LogLevel: logLevels[f.level], OnEvent: told,
+		Listen: f.listen, Upstream: f.upstream, Workers: f.workers, AccessLog: std.out, Log: std.err, LogLevel: logLevels[f.level], OnEvent: onEvent,
 	}
 	if d != nil {
 		options.Upstream = d.Upstream

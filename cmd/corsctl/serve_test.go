@@ -68,7 +68,7 @@ func TestTheDemo(t *testing.T) {
 		passed        string // what the event says
 	}{
 		{"in Envoy", []string{"-c", write(t, plain), "-envoy", envoytest.Program(t)}, "starting .*, which compiles the module first: some seconds", "no policy of the filter is in effect", "No configuration of the CORS filter is in effect here."},
-		{"a policy", []string{"-policy", policy, "-listen", "127.0.0.1:0", "-module", modulePath(t)}, "This is a development and test tool; in production the module runs in Envoy\\.", "by the policy, this origin is not allowed", "Upstream answered, and no CORS headers went with it: this page's origin is not in the policy."},
+		{"a policy", []string{"-c", policy, "-listen", "127.0.0.1:0", "-module", modulePath(t)}, "This is a development and test tool; in production the module runs in Envoy\\.", "by the policy, this origin is not allowed", "Upstream answered, and no CORS headers went with it: this page's origin is not in the policy."},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := startServing(t, append(c.args, "-demo", "-demo-upstream-port", "0", "-demo-port", "0", "-demo-other-port", "0")...)
@@ -198,7 +198,7 @@ func TestEveryPortInUseIsTold(t *testing.T) {
 		return stderr.String()
 	}
 	policy := write(t, `{"allow_origins": ["https://a.example"]}`)
-	got := serve("-policy", policy, "-module", modulePath(t), "-demo", "-demo-upstream-port", fmt.Sprint(ports[1]), "-demo-port", "0", "-demo-other-port", fmt.Sprint(ports[2]))
+	got := serve("-c", policy, "-module", modulePath(t), "-demo", "-demo-upstream-port", fmt.Sprint(ports[1]), "-demo-port", "0", "-demo-other-port", fmt.Sprint(ports[2]))
 	for _, want := range []string{
 		fmt.Sprintf("port %d: needed by the demo upstream, but another process listens there", ports[1]),
 		fmt.Sprintf("port %d: needed by the demo page of another origin, but another process listens there", ports[2]),
@@ -209,7 +209,7 @@ func TestEveryPortInUseIsTold(t *testing.T) {
 		}
 	}
 	busy := fmt.Sprintf("127.0.0.1:%d", ports[0])
-	if got, want := serve("-policy", policy, "-module", modulePath(t), "-upstream", "http://127.0.0.1:1", "-listen", busy), "corsctl serve: "+busy+" is in use by another process; stop that process, or choose another address\n"; got != want {
+	if got, want := serve("-c", policy, "-module", modulePath(t), "-upstream", "http://127.0.0.1:1", "-listen", busy), "corsctl serve: "+busy+" is in use by another process; stop that process, or choose another address\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	file := write(t, strings.Replace(plain, "port_value: 0", fmt.Sprintf("port_value: %d", ports[0]), 1))

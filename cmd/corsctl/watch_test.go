@@ -79,7 +79,7 @@ func TestAPolicyIsServedAndTakenAnew(t *testing.T) {
 	put(module, string(wasmtest.Module(t)))
 	put(policy, "allow_origins: [https://one.example]\n")
 	// localhost, since servers of front ends listen on ::1 alone at times.
-	s := startServing(t, "-policy", policy, "-upstream", strings.Replace(upstream.URL, "127.0.0.1", "localhost", 1), "-listen", "localhost:0", "-module", module, "-watch")
+	s := startServing(t, "-c", policy, "-upstream", strings.Replace(upstream.URL, "127.0.0.1", "localhost", 1), "-listen", "localhost:0", "-module", module, "-watch")
 	s.expect(t, "watching "+module+", "+policy+"\n")
 	base := regexp.MustCompile(`listener main: (http://127\.0\.0\.1:\d+)\n`).FindStringSubmatch(s.stdout.String())
 	if base == nil {

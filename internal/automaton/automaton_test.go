@@ -89,7 +89,20 @@ func againstRegexp(t *rapid.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	first, last := 0, len(automata)-1
+	if last < 0 {
+		return
+	}
+	but, err1 := b.Difference(automata[first], automata[last])
+	both, err2 := b.Intersection(automata[first], automata[last])
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
 	for _, text := range texts {
+		x, y := automata[first].Match(text), automata[last].Match(text)
+		if but.Match(text) != (x && !y) || both.Match(text) != (x && y) {
+			t.Fatalf("%q without %q matches %q: %v, and with: %v", wants[first], wants[last], text, but.Match(text), both.Match(text))
+		}
 		any := false
 		for i, a := range automata {
 			want := wants[i].MatchString(text) && isASCII(text)

@@ -22,7 +22,7 @@ func (b *Builder) Union(list []*Automaton) ([]*Automaton, error) {
 		for len(open) > 0 && open[len(open)-1].weight <= top.weight {
 			below := open[len(open)-1]
 			open = open[:len(open)-1]
-			joined, err := b.join(below.Automaton, top.Automaton)
+			joined, err := b.combine(below.Automaton, top.Automaton, either)
 			if err != nil {
 				if full = append(full, below.Automaton); len(full) > MaxUnion {
 					return nil, errUnion
@@ -35,7 +35,7 @@ func (b *Builder) Union(list []*Automaton) ([]*Automaton, error) {
 	}
 	for i := len(open) - 1; i >= 0; i-- {
 		if i > 0 {
-			if joined, err := b.join(open[i-1].Automaton, open[i].Automaton); err == nil {
+			if joined, err := b.combine(open[i-1].Automaton, open[i].Automaton, either); err == nil {
 				open[i-1].Automaton = joined
 				continue
 			}
@@ -48,8 +48,21 @@ func (b *Builder) Union(list []*Automaton) ([]*Automaton, error) {
 	return full, nil
 }
 
-// join returns the automaton of what either accepts.
-func (b *Builder) join(x, y *Automaton) (*Automaton, error) {
+func either(x, y bool) bool { return x || y }
+
+// Difference returns the automaton of what x accepts and y does not.
+func (b *Builder) Difference(x, y *Automaton) (*Automaton, error) {
+	return b.combine(x, y, func(x, y bool) bool { return x && !y })
+}
+
+// Intersection returns the automaton of what both accept.
+func (b *Builder) Intersection(x, y *Automaton) (*Automaton, error) {
+	return b.combine(x, y, func(x, y bool) bool { return x && y })
+}
+
+// combine returns the automaton of what accepts says, given what x and y do: nothing
+// of what neither accepts.
+func (b *Builder) combine(x, y *Automaton, accepts func(x, y bool) bool) (*Automaton, error) {
 	b.limit = b.Steps + MaxSteps/2
 	a := &Automaton{}
 	// A class of both is a pair of theirs.
@@ -89,7 +102,7 @@ func (b *Builder) join(x, y *Automaton) (*Automaton, error) {
 			return nil, errSteps
 		}
 		p, q := states[i][0], states[i][1]
-		a.accepts = append(a.accepts, x.accepts[p] || y.accepts[q])
+		a.accepts = append(a.accepts, accepts(x.accepts[p], y.accepts[q]))
 		for _, pair := range pairs {
 			a.next = append(a.next, state(x.next[int(p)*x.width+int(pair[0])], y.next[int(q)*y.width+int(pair[1])]))
 		}

@@ -21,6 +21,48 @@ var (
 	asked        = []string{"/", "/v", "/v/", "/v/w", "/v/w/", "/v/w/z", "/vx", "/vx/a", "/vy", "/V", "/V/w", "/v/wx", "/v/wy", "/z", "/vxy", "/v*", "/v*/a", "/v.w", "/v.w/a"}
 )
 
+func drawnPath(t *rapid.T, at Place) Path {
+	kind := rapid.SampledFrom([]PathKind{ExactPath, BelowPath, PrefixPath, PrefixPath, RegexPath}).Draw(t, "kind")
+	p := Path{Kind: kind, Text: rapid.SampledFrom(drawnPaths).Draw(t, "path"), At: at}
+	switch {
+	case kind == RegexPath:
+		p, _ = RegexOf(rapid.SampledFrom(drawnRegexes).Draw(t, "regex"), at)
+	case kind == BelowPath:
+		p.Text = strings.TrimSuffix(p.Text, "/")
+	case kind == ExactPath && p.Text == "":
+		p.Text = "/"
+	}
+	if rapid.IntRange(0, 7).Draw(t, "case") == 0 {
+		p = AnyCase(p)
+	}
+	return p
+}
+
+// TestSetsOfPaths compares what is said of two sets with all short paths in them.
+func TestSetsOfPaths(t *testing.T) {
+	short := []string{"/"}
+	for i := 0; len(short[i]) < 6; i++ {
+		for _, c := range "/vwxV*." {
+			short = append(short, short[i]+string(c))
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := Normal(drawnPath(t, Place{})), Normal(drawnPath(t, Place{}))
+		common, beyond := false, false
+		for _, path := range short {
+			inA, inB := (&Route{Paths: []Path{a}}).takes("", path, nil), (&Route{Paths: []Path{b}}).takes("", path, nil)
+			common, beyond = common || inA && inB, beyond || inB && !inA
+		}
+		if got := PathsOverlap(a, b); got != common || got != PathsOverlap(b, a) {
+			t.Errorf("%+v and %+v overlap: %v", a, b, got)
+		}
+		// Of a regex below a path it may say no.
+		if got := PathCovers(a, b); got == beyond && (got || a.Kind != BelowPath) {
+			t.Errorf("%+v covers %+v: %v", a, b, got)
+		}
+	})
+}
+
 // drawnTable draws routes; a condition is one of two coins that a request throws.
 func drawnTable(t *rapid.T) Table {
 	var routes []Route
@@ -30,20 +72,7 @@ func drawnTable(t *rapid.T) Table {
 			r.Hosts = append(r.Hosts, rapid.SampledFrom(drawnHosts).Draw(t, "host"))
 		}
 		for range rapid.IntRange(0, 2).Draw(t, "paths") {
-			p := Path{Kind: rapid.SampledFrom([]PathKind{ExactPath, BelowPath, PrefixPath, PrefixPath, RegexPath}).Draw(t, "kind"),
-				Text: rapid.SampledFrom(drawnPaths).Draw(t, "path"), At: r.From.Place}
-			switch {
-			case p.Kind == RegexPath:
-				p, _ = RegexOf(rapid.SampledFrom(drawnRegexes).Draw(t, "regex"), r.From.Place)
-			case p.Kind == BelowPath:
-				p.Text = strings.TrimSuffix(p.Text, "/")
-			case p.Kind == ExactPath && p.Text == "":
-				p.Text = "/"
-			}
-			if rapid.IntRange(0, 7).Draw(t, "case") == 0 {
-				p = AnyCase(p)
-			}
-			r.Paths = append(r.Paths, p)
+			r.Paths = append(r.Paths, drawnPath(t, r.From.Place))
 		}
 		if rapid.IntRange(0, 3).Draw(t, "conditional") == 0 {
 			r.When = []Condition{{What: rapid.SampledFrom([]string{"heads", "tails"}).Draw(t, "coin")}}

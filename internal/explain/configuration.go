@@ -17,6 +17,11 @@ type Found struct {
 	Converted string
 	// EscapedSlashes is for [Request.EscapedSlashes].
 	EscapedSlashes string
+	// Changes say what the converted policies do otherwise than their source.
+	Changes []string
+	// Locate leads from a path of the configuration, as in config.Problem, to the
+	// line of the file.
+	Locate func(path string) convert.Place
 }
 
 // Configuration returns a plugin configuration in a file: the only one, or the one
@@ -30,11 +35,7 @@ func Configuration(file string, data []byte, name string, plugins ...string) (Fo
 	case err != nil:
 		return Found{}, fmt.Errorf("%s: %w", file, err)
 	case len(found) == 0 && name == "" && source.Recognises(policies):
-		result, problems := source.Convert([]convert.File{policies}, convert.Options{})
-		if problems != nil {
-			return Found{}, fmt.Errorf("%s can not be converted as it stands; corsctl convert has the flags that messages name:\n%w", file, problems)
-		}
-		return Found{JSON: result.JSON, Converted: strings.Join(result.Sources(), ", ")}, nil
+		return Converted([]convert.File{policies}, convert.Options{})
 	case len(found) == 0:
 		return Found{}, fmt.Errorf("%s: no configuration of this filter is in the file", file)
 	}
@@ -44,7 +45,11 @@ func Configuration(file string, data []byte, name string, plugins ...string) (Fo
 			if err := c.Refused(); err != nil {
 				return Found{}, fmt.Errorf("%s:%w", file, err)
 			}
-			return Found{JSON: c.JSON, EscapedSlashes: c.EscapedSlashes()}, nil
+			locate := func(path string) convert.Place {
+				at := c.Locate(path)
+				return convert.Place{File: file, Line: at.Line, Column: at.Column, Document: c.Document}
+			}
+			return Found{JSON: c.JSON, EscapedSlashes: c.EscapedSlashes(), Locate: locate}, nil
 		}
 		names = append(names, fmt.Sprintf("%q", c.Name()))
 	}
@@ -52,4 +57,21 @@ func Configuration(file string, data []byte, name string, plugins ...string) (Fo
 		return Found{}, fmt.Errorf("%s: no configuration is named %q; write -name %s", file, name, strings.Join(names, ", or -name "))
 	}
 	return Found{}, fmt.Errorf("%s: %d configurations are in the file; write -name %s", file, len(found), strings.Join(names, ", or -name "))
+}
+
+// Converted returns the configuration that [source.Convert] makes of files.
+func Converted(files []convert.File, o convert.Options) (Found, error) {
+	result, problems := source.Convert(files, o)
+	if problems != nil {
+		return Found{}, fmt.Errorf("%s can not be converted as it stands; corsctl convert has the flags that messages name:\n%w", files[0].Name, problems)
+	}
+	found := Found{JSON: result.JSON, Converted: strings.Join(result.Sources(), ", ")}
+	for _, rule := range result.Rules {
+		for _, change := range rule.Changes {
+			found.Changes = append(found.Changes, change.Text)
+		}
+	}
+	found.Changes = convert.Unique(found.Changes)
+	found.Locate = func(path string) convert.Place { return result.Locate(path).Place }
+	return found, nil
 }

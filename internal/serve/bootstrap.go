@@ -36,6 +36,15 @@ type bootstrap struct {
 	files          []file   // that it names
 }
 
+// IsBootstrap reports whether a file is an Envoy bootstrap, as far as it can be read.
+func IsBootstrap(text []byte) bool {
+	var b object
+	if err := yaml.Unmarshal(text, &b); err != nil {
+		return bytes.Contains(text, []byte("static_resources"))
+	}
+	return b["static_resources"] != nil || b["dynamic_resources"] != nil
+}
+
 // file is one that Envoy reads.
 type file struct {
 	path    string

@@ -113,7 +113,7 @@ func TestKongOrigins(t *testing.T) {
 		{`['https://a\.example']`, `["https://a.example"]`},
 		{`['^https://a\.example$']`, `["https://a.example"]`},
 		{`['https://.*\.a\.example']`, `[{"regex":"https://.*\\.a\\.example"}]`},
-		{`['https://a\.example|https://b\.example']`, `[{"regex":"https://a\\.example.*|https://b\\.example"}]`},
+		{`['https://a\.example|https://b\.example']`, `[{"regex":"(?:https://a\\.example|https://b\\.example$).*"}]`},
 		{`['(https://a|https://b)\.example']`, `[{"regex":"(https://a|https://b)\\.example"}]`},
 		{`['a\.example']`, `[{"regex":"[a-z][a-z0-9+.-]*://(?:a\\.example)(?::[0-9]+)?"}]`},
 	} {

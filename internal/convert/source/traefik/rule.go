@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"corsfilter/internal/automaton"
 	"corsfilter/internal/convert"
 )
 
@@ -367,21 +368,24 @@ func traefikHosts(regex string) (hosts []traefikHost, ok bool) {
 	if err != nil || len(regex) > 1000 {
 		return nil, false
 	}
-	var parts []*syntax.Regexp
-	flatten(re, &parts)
 	wildcard, one := "", false
-	if len(parts) > 1 {
-		switch first := parts[0]; {
-		case isAnything(first) || first.Op == syntax.OpPlus && (first.Sub[0].Op == syntax.OpAnyChar || first.Sub[0].Op == syntax.OpAnyCharNotNL):
+	if re.Op == syntax.OpConcat {
+		first := re.Sub[0]
+		for first.Op == syntax.OpCapture {
+			first = first.Sub[0]
+		}
+		repeats := first.Op == syntax.OpPlus || first.Op == syntax.OpStar
+		switch {
+		case repeats && (first.Sub[0].Op == syntax.OpAnyChar || first.Sub[0].Op == syntax.OpAnyCharNotNL):
 			wildcard = "*"
-		case first.Op == syntax.OpPlus && first.Sub[0].String() == `[^.]`, first.Op == syntax.OpPlus && isLabel(first.Sub[0]):
+		case first.Op == syntax.OpPlus && (first.Sub[0].String() == `[^.]` || isLabel(first.Sub[0])):
 			wildcard, one = "*", true
 		}
 		if wildcard != "" {
-			parts = parts[1:]
+			re = &syntax.Regexp{Op: syntax.OpConcat, Sub: re.Sub[1:]}
 		}
 	}
-	texts, few := expand(parts)
+	texts, few := textsOf(re.String())
 	if !few {
 		return nil, false
 	}
@@ -411,92 +415,33 @@ func isLabel(re *syntax.Regexp) bool {
 	return true
 }
 
-// maxExpanded is how many hosts a regex may stand for, to be written as such.
-const maxExpanded = 64
+// maxTexts is how many hosts a regex may stand for, to be written as such, and maxHost how
+// long they are.
+const (
+	maxTexts = 64
+	maxHost  = 253
+)
 
-// expand returns all texts that parts match, one behind the other; false where
-// they are too many.
-func expand(parts []*syntax.Regexp) (texts []string, few bool) {
-	texts = []string{""}
-	for _, p := range parts {
-		more, ok := finite(p)
-		if !ok || len(texts)*len(more) > maxExpanded {
-			return nil, false
+// textsOf returns all texts that a regex matches as a whole; false where they are more
+// than a few.
+func textsOf(regex string) (all []string, few bool) {
+	var b automaton.Builder
+	a, err := b.Regex(regex, false)
+	few = err == nil
+	var add func(s automaton.State, text []byte)
+	add = func(s automaton.State, text []byte) {
+		if a.Accepts(s) {
+			all = append(all, string(text))
 		}
-		var longer []string
-		for _, t := range texts {
-			for _, m := range more {
-				longer = append(longer, t+m)
+		few = few && len(all) <= maxTexts && len(text) <= maxHost
+		for c := byte(0); few && c < 0x80; c++ {
+			if next := a.Next(s, c); next != automaton.Dead {
+				add(next, append(text, c))
 			}
 		}
-		texts = longer
 	}
-	return texts, true
-}
-
-// flatten lists what follows each other, without the marks of begin and end at the
-// ends: the whole host is matched anyway.
-func flatten(re *syntax.Regexp, parts *[]*syntax.Regexp) {
-	switch re.Op {
-	case syntax.OpConcat:
-		for _, sub := range re.Sub {
-			flatten(sub, parts)
-		}
-	case syntax.OpCapture:
-		if re.Sub[0].Op == syntax.OpAlternate || re.Sub[0].Op == syntax.OpCharClass {
-			*parts = append(*parts, re.Sub[0])
-			return
-		}
-		flatten(re.Sub[0], parts)
-	case syntax.OpBeginText:
-		if len(*parts) > 0 {
-			*parts = append(*parts, re)
-		}
-	case syntax.OpEndText, syntax.OpEmptyMatch:
-	default:
-		*parts = append(*parts, re)
+	if few {
+		add(a.Start(), nil)
 	}
-}
-
-// isAnything: `.*`. A host has no line break, so that it is all the same whether
-// the dot takes one.
-func isAnything(re *syntax.Regexp) bool {
-	return re.Op == syntax.OpStar && (re.Sub[0].Op == syntax.OpAnyChar || re.Sub[0].Op == syntax.OpAnyCharNotNL)
-}
-
-// finite returns the texts of a regex that has few.
-func finite(re *syntax.Regexp) ([]string, bool) {
-	switch re.Op {
-	case syntax.OpEmptyMatch:
-		return []string{""}, true
-	case syntax.OpLiteral:
-		return []string{string(re.Rune)}, re.Flags&syntax.FoldCase == 0
-	case syntax.OpCapture:
-		return finite(re.Sub[0])
-	case syntax.OpQuest:
-		texts, ok := finite(re.Sub[0])
-		return append(texts, ""), ok
-	case syntax.OpCharClass:
-		var texts []string
-		for i := 0; i+1 < len(re.Rune); i += 2 {
-			for c := re.Rune[i]; c <= re.Rune[i+1]; c++ {
-				if texts = append(texts, string(c)); len(texts) > maxExpanded {
-					return nil, false
-				}
-			}
-		}
-		return texts, true
-	case syntax.OpAlternate:
-		var texts []string
-		for _, sub := range re.Sub {
-			more, ok := finite(sub)
-			if texts = append(texts, more...); !ok || len(texts) > maxExpanded {
-				return nil, false
-			}
-		}
-		return texts, true
-	case syntax.OpConcat:
-		return expand(re.Sub)
-	}
-	return nil, false
+	return all, few
 }
