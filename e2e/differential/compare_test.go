@@ -314,7 +314,7 @@ func (x *exchange) compareOutcome(n, m browser.Outcome, last browser.Response) {
 	if method := x.page.NormalizedMethod(); method == "PUT" || method == "DELETE" || method == "OPTIONS" {
 		wider = append(wider, convert.MethodCase)
 	}
-	if x.page.Credentials {
+	if x.page.Credentials || slices.ContainsFunc(x.page.Headers, func(h browser.Header) bool { return h.Name == "authorization" }) {
 		wider = append(wider, convert.LiteralStar)
 	}
 	if proxys(last) {

@@ -43,12 +43,19 @@ func (p *Policy) Finish(m Manner) {
 	}
 	p.checkMethods(m)
 	if p.Credentials {
-		for i, setting := range NameLists[:2] {
-			// A list of `*` alone is sent back as what was asked for.
-			if list := *p.list(setting); slices.Contains(list, Star) && !(Alone(list) && m.Echoes) {
-				gain := [...]string{"use any method here", "send any header here, authorization included"}[i]
-				p.Change(LiteralStar, "requests with credentials may "+gain+": "+m.Project+" sends the `*` of "+setting+" as written, and they read it as a name")
+		for _, setting := range NameLists[:2] {
+			list := *p.list(setting)
+			if !slices.Contains(list, Star) || Alone(list) && m.Echoes { // which sends back what was asked for
+				continue
 			}
+			gain, why := "requests with credentials may use any method here", ", and they read it as a name"
+			if setting == "allow_headers" {
+				gain = "requests with credentials may send any header here"
+				if !slices.ContainsFunc(list, func(n config.Name) bool { return strings.EqualFold(n.Value, "authorization") }) {
+					gain, why = gain+", and those without may send authorization", ", which is a name for the former, and does not cover authorization for the latter"
+				}
+			}
+			p.Change(LiteralStar, gain+": "+m.Project+" sends the `*` of "+setting+" as written"+why)
 		}
 	} else if Alone(p.AllowHeaders) && m.Authorization {
 		// The preflight's own words came back, and `*` does not cover this one.

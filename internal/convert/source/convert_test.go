@@ -517,7 +517,10 @@ func TestWhatIsMorePermissiveIsNamed(t *testing.T) {
 		{"allow_methods: 'get, put, Delete, DELETE, PATCH'", []string{"PUT is allowed here: Envoy sends put as written, which browsers do not take for PUT"}},
 		{"allow_methods: 'put, *'", nil},
 		{"allow_methods: 'PUT, *', allow_credentials: true", []string{"requests with credentials may use any method here: Envoy sends the `*` of allow_methods as written, and they read it as a name"}},
-		{"allow_headers: '*, x-a', allow_credentials: true", []string{"requests with credentials may send any header here, authorization included: Envoy sends the `*` of allow_headers as written, and they read it as a name"}},
+		{"allow_headers: '*, x-a', allow_credentials: true", []string{"requests with credentials may send any header here, and those without may send authorization: " +
+			"Envoy sends the `*` of allow_headers as written, which is a name for the former, and does not cover authorization for the latter"}},
+		{"allow_headers: '*, Authorization', allow_credentials: true", []string{"requests with credentials may send any header here: " +
+			"Envoy sends the `*` of allow_headers as written, and they read it as a name"}},
 		{"allow_methods: '*', allow_headers: '*', expose_headers: '*', allow_credentials: true", nil},
 	} {
 		text := envoyFile("            - {name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: x}, " + envoyCors(origin("a")+", "+c.policy) + "}]}\n")
