@@ -33,34 +33,47 @@ type envoysCase struct {
 
 const (
 	wildcard  = "OPTIONS https://test-host GET"
-	answered  = "200; allow-origin: https://test-host; allow-methods: GET; allow-headers: content-type; expose-headers: content-type; max-age: 0"
+	answered  = "200; allow-origin: https://test-host; " + rest
+	rest      = "allow-methods: GET; allow-headers: content-type; expose-headers: content-type; max-age: 0"
 	localhost = `allow_origin_string_match: [{exact: "http://localhost"}]`
 )
 
 var envoysCases = []envoysCase{
 	{name: "RequestWithoutOrigin", request: "GET", want: "200 forwarded"},
-	{name: "RequestWithOrigin", request: "GET http://localhost", want: "200 forwarded; allow-origin: http://localhost; expose-headers: content-type"},
+	{name: "RequestWithOrigin", request: "GET http://localhost",
+		want: "200 forwarded; allow-origin: http://localhost; expose-headers: content-type"},
 	{name: "OptionsRequestWithoutOrigin", request: "OPTIONS", want: "200 forwarded"},
-	{name: "OptionsRequestWithOrigin", request: "OPTIONS http://localhost", want: "200 forwarded; allow-origin: http://localhost; expose-headers: content-type"},
+	{name: "OptionsRequestWithOrigin", request: "OPTIONS http://localhost",
+		want: "200 forwarded; allow-origin: http://localhost; expose-headers: content-type"},
 	{name: "OptionsRequestWithOriginCorsDisabled", policy: off, request: "OPTIONS http://localhost", want: "200 forwarded"},
-	{name: "OptionsRequestWithOriginCorsDisabledShadowDisabled", policy: off + ", shadow_enabled: " + never, request: wildcard, want: "200 forwarded"},
-	{name: "OptionsRequestWithOriginCorsDisabledShadowEnabled", policy: off + ", shadow_enabled: " + always, request: wildcard, want: "200 forwarded"},
+	{name: "OptionsRequestWithOriginCorsDisabledShadowDisabled", policy: off + ", shadow_enabled: " + never, request: wildcard,
+		want: "200 forwarded"},
+	{name: "OptionsRequestWithOriginCorsDisabledShadowEnabled", policy: off + ", shadow_enabled: " + always, request: wildcard,
+		want: "200 forwarded"},
 	{name: "OptionsRequestWithOriginCorsEnabled", policy: "filter_enabled: " + always, request: wildcard, want: answered},
 	{name: "OptionsRequestMatchingOriginByWildcard", request: wildcard, want: answered},
-	{name: "OptionsRequestWithOriginCorsEnabledShadowDisabled", policy: "filter_enabled: " + always + ", shadow_enabled: " + never, request: wildcard, want: answered},
+	{name: "OptionsRequestWithOriginCorsEnabledShadowDisabled", policy: "filter_enabled: " + always + ", shadow_enabled: " + never,
+		request: wildcard, want: answered},
 	{name: "OptionsRequestWithOriginCorsEnabledShadowEnabled", policy: "shadow_enabled: " + always, request: wildcard, want: answered},
 	{name: "OptionsRequestNotMatchingOrigin", policy: localhost, request: wildcard, want: "200 forwarded"},
-	{name: "OptionsRequestNotMatchingOrigin, not forwarded", policy: localhost + ", forward_not_matching_preflights: false", request: wildcard,
-		want: "200; allow-methods: GET; allow-headers: content-type; max-age: 0"},
-	{name: "OptionsRequestNotMatchingOrigin, forwarded", policy: localhost + ", forward_not_matching_preflights: true", request: wildcard, want: "200 forwarded"},
+	{name: "OptionsRequestNotMatchingOrigin, not forwarded", policy: localhost + ", forward_not_matching_preflights: false",
+		request: wildcard, want: "200; allow-methods: GET; allow-headers: content-type; max-age: 0"},
+	{name: "OptionsRequestNotMatchingOrigin, forwarded", policy: localhost + ", forward_not_matching_preflights: true", request: wildcard,
+		want: "200 forwarded"},
 	{name: "OptionsRequestEmptyOriginList", policy: "allow_origin_string_match: []", request: wildcard, want: "200 forwarded"},
-	{name: "ValidOptionsRequestWithAllowCredentialsTrue", policy: localhost + ", allow_credentials: true", request: "OPTIONS http://localhost GET",
-		want: "200; allow-origin: http://localhost; allow-credentials: true; allow-methods: GET; allow-headers: content-type; expose-headers: content-type; max-age: 0"},
-	{name: "ValidOptionsRequestWithAllowCredentialsFalse", request: "OPTIONS http://localhost GET", want: strings.Replace(answered, "https://test-host", "http://localhost", 1)},
-	{name: "a star for methods", policy: `allow_methods: "*"`, request: "OPTIONS https://test-host PATCH", want: strings.Replace(answered, "GET", "PATCH", 1)},
-	{name: "a star for headers", policy: `allow_headers: "*"`, request: "OPTIONS https://test-host GET x-a,x-b", want: strings.Replace(answered, "content-type", "x-a,x-b", 1)},
-	{name: "OptionsRequestWithPrivateNetwork", policy: "allow_private_network_access: true", request: wildcard + " private-network", want: answered + "; allow-private-network: true"},
-	{name: "OptionsRequestWithPrivateNetwork, not allowed", policy: "allow_private_network_access: false", request: wildcard + " private-network", want: answered},
+	{name: "ValidOptionsRequestWithAllowCredentialsTrue", policy: localhost + ", allow_credentials: true",
+		request: "OPTIONS http://localhost GET",
+		want:    "200; allow-origin: http://localhost; allow-credentials: true; " + rest},
+	{name: "ValidOptionsRequestWithAllowCredentialsFalse", request: "OPTIONS http://localhost GET",
+		want: strings.Replace(answered, "https://test-host", "http://localhost", 1)},
+	{name: "a star for methods", policy: `allow_methods: "*"`, request: "OPTIONS https://test-host PATCH",
+		want: strings.Replace(answered, "GET", "PATCH", 1)},
+	{name: "a star for headers", policy: `allow_headers: "*"`, request: "OPTIONS https://test-host GET x-a,x-b",
+		want: strings.Replace(answered, "content-type", "x-a,x-b", 1)},
+	{name: "OptionsRequestWithPrivateNetwork", policy: "allow_private_network_access: true", request: wildcard + " private-network",
+		want: answered + "; allow-private-network: true"},
+	{name: "OptionsRequestWithPrivateNetwork, not allowed", policy: "allow_private_network_access: false",
+		request: wildcard + " private-network", want: answered},
 	{name: "EncodeWithCorsDisabled", policy: off, request: "GET http://localhost", want: "200 forwarded"},
 	{name: "EncodeWithAllowCredentialsTrue", policy: localhost + ", allow_credentials: true", request: "GET http://localhost",
 		want: "200 forwarded; allow-origin: http://localhost; allow-credentials: true; expose-headers: content-type"},
@@ -72,39 +85,53 @@ var envoysCases = []envoysCase{
 	{name: "EmptyRoute", action: "none", request: "GET http://localhost", want: "404"},
 	{name: "NoCorsEntry", policy: "none", request: "OPTIONS http://localhost GET", want: "200 forwarded"},
 	{name: "NoRouteCorsEntry", request: wildcard, want: answered, old: true},
-	{name: "NoVHostCorsEntry", policy: "none", route: `allow_origin_string_match: [{exact: "*"}], allow_headers: content-type, max_age: "0"`, old: true, request: wildcard,
+	{name: "NoVHostCorsEntry", policy: "none",
+		route: `allow_origin_string_match: [{exact: "*"}], allow_headers: content-type, max_age: "0"`, old: true, request: wildcard,
 		want: "200; allow-origin: https://test-host; allow-headers: content-type; max-age: 0"},
-	{name: "OptionsRequestMatchingOriginByRegex", policy: `allow_origin_string_match: [{safe_regex: {regex: ".*"}}]`, request: wildcard, want: answered},
+	{name: "OptionsRequestMatchingOriginByRegex", policy: `allow_origin_string_match: [{safe_regex: {regex: ".*"}}]`, request: wildcard,
+		want: answered},
 	{name: "OptionsRequestNotMatchingOriginByRegex", policy: `allow_origin_string_match: [{safe_regex: {regex: ".*.envoyproxy.io"}}]`,
 		request: "OPTIONS https://www.envoyproxy.com GET", want: "200 forwarded"},
 
-	{name: "TestVHostConfigSuccess", policy: `allow_methods: "GET,POST", allow_headers: "content-type,x-grpc-web", expose_headers: "", max_age: ""`, old: true, request: wildcard,
-		want: "200; allow-origin: https://test-host; allow-methods: GET,POST; allow-headers: content-type,x-grpc-web"},
+	{name: "TestVHostConfigSuccess",
+		policy: `allow_methods: "GET,POST", allow_headers: "content-type,x-grpc-web", expose_headers: "", max_age: ""`, old: true,
+		request: wildcard, want: "200; allow-origin: https://test-host; allow-methods: GET,POST; allow-headers: content-type,x-grpc-web"},
 	{name: "TestRouteConfigSuccess", route: route, request: "OPTIONS https://test-origin-1 GET",
-		want: "200; allow-origin: https://test-origin-1; allow-methods: POST; allow-headers: content-type; expose-headers: content-type; max-age: 100"},
+		want: "200; allow-origin: https://test-origin-1; allow-methods: POST; allow-headers: content-type; " +
+			"expose-headers: content-type; max-age: 100"},
 	{name: "TestRouteConfigBadOrigin", route: route, request: "OPTIONS https://test-origin GET", want: "200 forwarded"},
 	{name: "TestCorsDisabled", route: off, request: "OPTIONS https://test-origin GET", want: "200 forwarded"},
 	{name: "TestCorsDisabled, by the old field", route: off, old: true, request: "OPTIONS https://test-origin GET", want: "200 forwarded"},
-	{name: "TestEncodeHeaders", policy: `expose_headers: ""`, request: "GET https://test-host", want: "200 forwarded; allow-origin: https://test-host"},
-	{name: "TestEncodeHeadersCredentialsAllowed", policy: "none", route: `allow_origin_string_match: [{exact: "https://test-origin-1"}], allow_credentials: true`, old: true,
+	{name: "TestEncodeHeaders", policy: `expose_headers: ""`, request: "GET https://test-host",
+		want: "200 forwarded; allow-origin: https://test-host"},
+	{name: "TestEncodeHeadersCredentialsAllowed", policy: "none",
+		route: `allow_origin_string_match: [{exact: "https://test-origin-1"}], allow_credentials: true`, old: true,
 		request: "GET https://test-origin-1", want: "200 forwarded; allow-origin: https://test-origin-1; allow-credentials: true"},
-	{name: "TestAllowedOriginRegex", route: `allow_origin_string_match: [{safe_regex: {regex: '.*\.envoyproxy\.io'}}], allow_credentials: true`, request: "GET https://www.envoyproxy.io",
-		want: "200 forwarded; allow-origin: https://www.envoyproxy.io; allow-credentials: true; expose-headers: content-type"},
-	{name: "TestExposeHeaders", route: `allow_origin_string_match: [{exact: "https://test-origin-1"}], expose_headers: "custom-header-1,custom-header-2"`,
-		request: "GET https://test-origin-1", want: "200 forwarded; allow-origin: https://test-origin-1; expose-headers: custom-header-1,custom-header-2"},
+	{name: "TestAllowedOriginRegex",
+		route:   `allow_origin_string_match: [{safe_regex: {regex: '.*\.envoyproxy\.io'}}], allow_credentials: true`,
+		request: "GET https://www.envoyproxy.io",
+		want:    "200 forwarded; allow-origin: https://www.envoyproxy.io; allow-credentials: true; expose-headers: content-type"},
+	{name: "TestExposeHeaders",
+		route:   `allow_origin_string_match: [{exact: "https://test-origin-1"}], expose_headers: "custom-header-1,custom-header-2"`,
+		request: "GET https://test-origin-1",
+		want:    "200 forwarded; allow-origin: https://test-origin-1; expose-headers: custom-header-1,custom-header-2"},
 
 	// examples/cors/backend/front-envoy.yaml
-	{name: "the example's open path", policy: sandbox, request: "GET https://anyone.example", want: "200 forwarded; allow-origin: https://anyone.example; expose-headers: content-type"},
-	{name: "the example's disabled path", policy: sandbox, route: off, old: true, request: "GET https://anyone.example", want: "200 forwarded"},
-	{name: "the example's restricted path", policy: sandbox, route: `allow_origin_string_match: [{safe_regex: {regex: '.*\.envoyproxy\.io'}}], allow_methods: GET`, old: true,
+	{name: "the example's open path", policy: sandbox, request: "GET https://anyone.example",
+		want: "200 forwarded; allow-origin: https://anyone.example; expose-headers: content-type"},
+	{name: "the example's disabled path", policy: sandbox, route: off, old: true, request: "GET https://anyone.example",
+		want: "200 forwarded"},
+	{name: "the example's restricted path", policy: sandbox,
+		route: `allow_origin_string_match: [{safe_regex: {regex: '.*\.envoyproxy\.io'}}], allow_methods: GET`, old: true,
 		request: "GET https://anyone.example", want: "200 forwarded"},
 }
 
 const (
-	never   = "{default_value: {numerator: 0, denominator: HUNDRED}}"
-	always  = "{default_value: {numerator: 100, denominator: HUNDRED}}"
-	off     = "filter_enabled: " + never
-	route   = `allow_origin_string_match: [{exact: "https://test-origin-1"}, {exact: "https://test-host-2"}], allow_headers: content-type, allow_methods: POST, max_age: "100"`
+	never  = "{default_value: {numerator: 0, denominator: HUNDRED}}"
+	always = "{default_value: {numerator: 100, denominator: HUNDRED}}"
+	off    = "filter_enabled: " + never
+	route  = `allow_origin_string_match: [{exact: "https://test-origin-1"}, {exact: "https://test-host-2"}], ` +
+		`allow_headers: content-type, allow_methods: POST, max_age: "100"`
 	sandbox = `allow_origin_string_match: [{safe_regex: {regex: '\*'}}], filter_enabled: ` + always + ", shadow_enabled: " + never
 )
 
@@ -113,7 +140,8 @@ const (
 func (c envoysCase) manager(t *testing.T) object {
 	level := func(over object, policy string, typed, begins bool) {
 		var p object
-		base := `allow_origin_string_match: [{exact: "*"}], allow_methods: GET, allow_headers: content-type, expose_headers: content-type, allow_credentials: false, max_age: "0"`
+		base := `allow_origin_string_match: [{exact: "*"}], allow_methods: GET, allow_headers: content-type, expose_headers: content-type,
+			allow_credentials: false, max_age: "0"`
 		if !begins {
 			base = ""
 		}
@@ -160,10 +188,10 @@ func (c envoysCase) manager(t *testing.T) object {
 	if c.policy != "none" {
 		level(host, c.policy, !c.old, true)
 	}
-	other := object{"name": "other", "domains": []any{"other.example"}, "routes": []any{object{"match": object{"prefix": "/"}, "route": object{"cluster": "upstream"}}}}
+	other := object{"name": "other", "domains": []any{"other.example"}, "routes": []any{
+		object{"match": object{"prefix": "/"}, "route": object{"cluster": "upstream"}}}}
 	level(other, "", true, true)
-	return object{"route_config": object{"virtual_hosts": []any{host, other}},
-		"http_filters": []any{object{"name": corsFilter, "typed_config": object{"@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"}}}}
+	return object{"route_config": object{"virtual_hosts": []any{host, other}}, "http_filters": []any{filter()}}
 }
 
 // TestCases runs Envoy's own cases, in its filter and in the module, and the conformance
@@ -237,29 +265,39 @@ const conformanceRoutes = `
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: cors-multiple-origins-methods-headers, namespace: gateway-conformance-infra}
-spec: {parentRefs: [{name: same-namespace}], rules: [{matches: [{path: {type: PathPrefix, value: /cors-1}}], backendRefs: [{name: infra-backend-v1, port: 8080}],
-  filters: [{type: CORS, cors: {allowOrigins: ["https://www.foo.com", "https://*.bar.com"], allowMethods: [GET, OPTIONS], allowHeaders: [x-header-1, x-header-2],
-    exposeHeaders: [x-header-3, x-header-4], allowCredentials: true, maxAge: 3600}}]}]}
+spec:
+  parentRefs: [{name: same-namespace}]
+  rules: [{matches: [{path: {type: PathPrefix, value: /cors-1}}], backendRefs: [{name: v1, port: 8080}],
+  filters: [{type: CORS, cors: {allowOrigins: ["https://www.foo.com", "https://*.bar.com"], allowMethods: [GET, OPTIONS],
+    allowHeaders: [x-header-1, x-header-2],
+    exposeHeaders: [x-header-3, x-header-4], allowCredentials: true, maxAge: 3600}}]}]
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: cors-wildcard-methods, namespace: gateway-conformance-infra}
-spec: {parentRefs: [{name: same-namespace}], rules: [{matches: [{path: {type: PathPrefix, value: /cors-2}}], backendRefs: [{name: infra-backend-v1, port: 8080}],
-  filters: [{type: CORS, cors: {allowOrigins: ["https://www.foo.com"], allowMethods: ["*"]}}]}]}
+spec:
+  parentRefs: [{name: same-namespace}]
+  rules: [{matches: [{path: {type: PathPrefix, value: /cors-2}}], backendRefs: [{name: v1, port: 8080}],
+  filters: [{type: CORS, cors: {allowOrigins: ["https://www.foo.com"], allowMethods: ["*"]}}]}]
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: cors-wildcard-origin, namespace: gateway-conformance-infra}
-spec: {parentRefs: [{name: same-namespace}], rules: [{matches: [{path: {type: PathPrefix, value: /cors-wildcard-origin}}], backendRefs: [{name: infra-backend-v1, port: 8080}],
-  filters: [{type: CORS, cors: {allowOrigins: ["*"], allowMethods: [PUT], allowCredentials: false}}]}]}
+spec:
+  parentRefs: [{name: same-namespace}]
+  rules: [{matches: [{path: {type: PathPrefix, value: /cors-wildcard-origin}}], backendRefs: [{name: v1, port: 8080}],
+  filters: [{type: CORS, cors: {allowOrigins: ["*"], allowMethods: [PUT], allowCredentials: false}}]}]
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: cors-wildcard-methods-headers, namespace: gateway-conformance-infra}
-spec: {parentRefs: [{name: same-namespace}], rules: [{matches: [{path: {type: PathPrefix, value: /cors-wildcard-methods-headers}}], backendRefs: [{name: infra-backend-v1, port: 8080}],
-  filters: [{type: CORS, cors: {allowOrigins: ["https://other.foo.com"], allowMethods: ["*"], allowHeaders: ["*"], allowCredentials: true}}]},
-  {matches: [{path: {type: PathPrefix, value: /cors-wildcard-methods-headers-unauth}}], backendRefs: [{name: infra-backend-v1, port: 8080}],
-  filters: [{type: CORS, cors: {allowOrigins: ["https://other.foo.com"], allowMethods: ["*"], allowHeaders: ["*"]}}]}]}
+spec:
+  parentRefs: [{name: same-namespace}]
+  rules: [{matches: [{path: {type: PathPrefix, value: /cors-wildcard-methods-headers}}], backendRefs: [{name: v1, port: 8080}],
+  filters: [{type: CORS, cors: {allowOrigins: ["https://other.foo.com"], allowMethods: ["*"], allowHeaders: ["*"],
+    allowCredentials: true}}]},
+  {matches: [{path: {type: PathPrefix, value: /cors-wildcard-methods-headers-unauth}}], backendRefs: [{name: v1, port: 8080}],
+  filters: [{type: CORS, cors: {allowOrigins: ["https://other.foo.com"], allowMethods: ["*"], allowHeaders: ["*"]}}]}]
 `
 
 // conformanceCase is one of conformance/tests/httproute-cors.go, by its inputs and expected
@@ -280,26 +318,38 @@ const (
 )
 
 var conformance = []conformanceCase{
-	{"preflight of an exact origin", "/cors-1", "OPTIONS https://www.foo.com" + asks, "200 204", "allow-origin: https://www.foo.com; " + lists},
-	{"preflight of a wildcard's origin", "/cors-1", "OPTIONS https://www.bar.com" + asks, "200 204", "allow-origin: https://www.bar.com; " + lists},
-	{"preflight of a wildcard's origin with more labels", "/cors-1", "OPTIONS https://xpto.www.bar.com" + asks, "200 204", "allow-origin: https://xpto.www.bar.com; " + lists},
+	{"preflight of an exact origin", "/cors-1", "OPTIONS https://www.foo.com" + asks, "200 204",
+		"allow-origin: https://www.foo.com; " + lists},
+	{"preflight of a wildcard's origin", "/cors-1", "OPTIONS https://www.bar.com" + asks, "200 204",
+		"allow-origin: https://www.bar.com; " + lists},
+	{"preflight of a wildcard's origin with more labels", "/cors-1", "OPTIONS https://xpto.www.bar.com" + asks, "200 204",
+		"allow-origin: https://xpto.www.bar.com; " + lists},
 	{"preflight of another origin", "/cors-1", "OPTIONS https://foobar.com GET", "200 204 403", "allow-origin:"},
 	{"request of an exact origin", "/cors-1", "GET https://www.foo.com" + asks, "200 204", "allow-origin: https://www.foo.com"},
 	{"request of a wildcard's origin", "/cors-1", "GET https://www.bar.com" + asks, "200 204", "allow-origin: https://www.bar.com"},
 	{"request of another origin", "/cors-1", "GET https://foobar.com GET", "", "allow-origin:"},
-	{"preflight of any method", "/cors-2", "OPTIONS https://www.foo.com POST", "200 204", "allow-origin: https://www.foo.com; allow-methods: POST | *; allow-credentials:"},
+	{"preflight of any method", "/cors-2", "OPTIONS https://www.foo.com POST", "200 204",
+		"allow-origin: https://www.foo.com; allow-methods: POST | *; allow-credentials:"},
 	{"preflight without credentials", "/cors-2", "OPTIONS https://www.foo.com POST", "", "allow-credentials:"},
-	{"preflight of any origin", "/cors-wildcard-origin", "OPTIONS https://foobar.com PUT", "200 204", "allow-origin: https://foobar.com | *; allow-methods: PUT; allow-credentials:"},
+	{"preflight of any origin", "/cors-wildcard-origin", "OPTIONS https://foobar.com PUT", "200 204",
+		"allow-origin: https://foobar.com | *; allow-methods: PUT; allow-credentials:"},
 	{"preflight of any origin with a port", "/cors-wildcard-origin", "OPTIONS https://foobar.com:12345 PUT", "200 204",
 		"allow-origin: https://foobar.com:12345 | *; allow-methods: PUT; allow-credentials:"},
-	{"request of any origin with a port", "/cors-wildcard-origin", "PUT https://foobar.com:12345", "200", "allow-origin: https://foobar.com:12345 | *"},
-	{"request of any origin", "/cors-wildcard-origin", "PUT https://foobar.com", "200 204", "allow-origin: https://foobar.com | *; allow-credentials:"},
-	{"preflight with credentials of any method and header", "/cors-wildcard-methods-headers", "OPTIONS https://other.foo.com PUT x-header-1,x-header-2", "200 204",
+	{"request of any origin with a port", "/cors-wildcard-origin", "PUT https://foobar.com:12345", "200",
+		"allow-origin: https://foobar.com:12345 | *"},
+	{"request of any origin", "/cors-wildcard-origin", "PUT https://foobar.com", "200 204",
+		"allow-origin: https://foobar.com | *; allow-credentials:"},
+	{"preflight with credentials of any method and header", "/cors-wildcard-methods-headers",
+		"OPTIONS https://other.foo.com PUT x-header-1,x-header-2", "200 204",
 		"allow-origin: https://other.foo.com; " + echo},
-	{"preflight without credentials of any method and header", "/cors-wildcard-methods-headers-unauth", "OPTIONS https://other.foo.com PUT x-header-1,x-header-2", "200 204",
-		"allow-origin: https://other.foo.com | *; allow-methods: PUT | *; allow-headers: x-header-1,x-header-2 | x-header-2,x-header-1 | *; allow-credentials:"},
-	{"request with credentials", "/cors-wildcard-methods-headers", "GET https://other.foo.com", "200", "allow-origin: https://other.foo.com; allow-credentials: true"},
-	{"request without credentials", "/cors-wildcard-methods-headers-unauth", "GET https://other.foo.com", "200", "allow-origin: https://other.foo.com; allow-credentials:"},
+	{"preflight without credentials of any method and header", "/cors-wildcard-methods-headers-unauth",
+		"OPTIONS https://other.foo.com PUT x-header-1,x-header-2", "200 204",
+		"allow-origin: https://other.foo.com | *; allow-methods: PUT | *; " +
+			"allow-headers: x-header-1,x-header-2 | x-header-2,x-header-1 | *; allow-credentials:"},
+	{"request with credentials", "/cors-wildcard-methods-headers", "GET https://other.foo.com", "200",
+		"allow-origin: https://other.foo.com; allow-credentials: true"},
+	{"request without credentials", "/cors-wildcard-methods-headers-unauth", "GET https://other.foo.com", "200",
+		"allow-origin: https://other.foo.com; allow-credentials:"},
 }
 
 func (c conformanceCase) hold(t *testing.T, gateway *connection) {

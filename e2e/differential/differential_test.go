@@ -58,8 +58,8 @@ func TestDifferential(t *testing.T) {
 		}
 		j.serve(all)
 	}
-	t.Logf("%d policies, of which %d are refused for what is in them and %d have none: %v; %d requests of %d pages, which may read %d responses; differences, each named: %v",
-		*policies, j.refusals, j.without, j.refused, j.requests, j.pages, j.allowed, j.named)
+	t.Logf("%d policies, of which %d are refused for what is in them, %v, and %d apply none", *policies, j.refusals, j.refused, j.without)
+	t.Logf("%d requests of %d pages, which may read %d responses; differences, each named: %v", j.requests, j.pages, j.allowed, j.named)
 	if j.allowed*20 < j.pages || (j.refusals+j.without)*3 > *policies {
 		t.Error("too little of that is allowed or converted to be a test")
 	}
@@ -165,7 +165,8 @@ func (j *judge) start(all []*drawn, more ...envoytest.Listener) *envoytest.Serve
 	address := upstream.Listener.Addr().String()
 	bootstrap := envoytest.Bootstrap{Upstream: address, Clusters: "[" + string(marshal(j, envoytest.Cluster(j, "other", address))) + "]"}
 	for _, d := range all {
-		l := envoytest.Listener{Name: fmt.Sprint("native", d.seed), Front: string(d.filter), Manager: string(d.manager), RouteConfig: string(d.routes)}
+		l := envoytest.Listener{Name: fmt.Sprint("native", d.seed), Front: string(d.filter), Manager: string(d.manager)}
+		l.RouteConfig = string(d.routes)
 		bootstrap.Listeners = append(bootstrap.Listeners, l)
 		l.Name, l.Front, l.Policy = fmt.Sprint("module", d.seed), "", string(d.result.JSON)
 		bootstrap.Listeners = append(bootstrap.Listeners, l)

@@ -49,26 +49,33 @@ func (d *drawer) rarely(n int, word string) bool {
 }
 
 var (
-	hostNames   = []string{"api.example.com", "shop.example.com", "a.shop.example.com", "b.a.shop.example.com", "example.com", "pr-api.example.com", "other.example.net"}
+	hostNames = []string{"api.example.com", "shop.example.com", "a.shop.example.com", "b.a.shop.example.com", "example.com",
+		"pr-api.example.com", "other.example.net"}
 	domainNames = append(slices.Clone(hostNames[:6]), "*.example.com", "*.shop.example.com", "*")
 	partDomains = []string{"shop.example.*", "*-api.example.com", "api.*"}
 	pathTexts   = []string{"/", "/v1", "/v1/", "/v1/orders", "/v1/orders/7", "/v2", "/status", "/billing.", "/V1"}
-	pathNear    = []string{"/v1x", "/v10/orders", "/V1/orders", "/v1/Orders/7", "/v1/ordersx", "/STATUS", "/statusx", "/v2/a", "/other", "/billing.Invoices/Get", "/v1/7", "/v1//orders", "/v1%2Forders", "/v1;a=b"}
+	pathNear    = []string{"/v1x", "/v10/orders", "/V1/orders", "/v1/Orders/7", "/v1/ordersx",
+		"/STATUS", "/statusx", "/v2/a", "/other", "/billing.Invoices/Get",
+		"/v1/7", "/v1//orders", "/v1%2Forders", "/v1;a=b"}
 	pathRegexes = []string{`/v[0-9]+/.*`, `/v1/[^/]+`, `/(v1|status)`, `/v1(/.*)?`, `.*`, `/billing\..*`, `(?i)/v1/orders`, `/v1/orders|/v2`}
 
 	pageOrigins = []string{
-		"https://shop.example.com", "https://a.shop.example.com", "https://b.a.shop.example.com", "https://shop.example.com:8443", "http://shop.example.com",
-		"http://localhost:3000", "https://pr-7.preview.example.com", "https://app.example.org", "null", "file://", "capacitor://localhost",
-		"https://evil.example", "https://evilshop.example.com", "https://shop.example.com.evil.example", "http://localhost:3001", "https://shop-example.com",
+		"https://shop.example.com", "https://a.shop.example.com", "https://b.a.shop.example.com", "https://shop.example.com:8443",
+		"http://shop.example.com", "http://localhost:3000", "https://pr-7.preview.example.com", "https://app.example.org", "null",
+		"file://", "capacitor://localhost",
+		"https://evil.example", "https://evilshop.example.com", "https://shop.example.com.evil.example",
+		"http://localhost:3001", "https://shop-example.com",
 		"https://shopxexample.com", "https://preview.example.com", "chrome-extension://abcdefghijklmnop",
 	}
 	exactOrigins   = append(slices.Clone(pageOrigins[:11]), "*", "https://SHOP.example.com")
 	prefixOrigins  = []string{"https://shop.example.com", "https://shop", "*", "http", "null", "https://"}
 	suffixOrigins  = []string{".example.com", "example.com", "null", "ull", ":3000", ".example.org"}
 	containOrigins = []string{"shop.example", "example", "localhost:", "shop", "Shop"}
-	regexOrigins   = []string{`https://.*\.shop\.example\.com`, `https://shop\.example\.com(:[0-9]+)?`, `https://pr-[0-9]+\.preview\.example\.com`,
+	regexOrigins   = []string{`https://.*\.shop\.example\.com`, `https://shop\.example\.com(:[0-9]+)?`,
+		`https://pr-[0-9]+\.preview\.example\.com`,
 		`https?://localhost:[0-9]+`, `https://([a-z0-9-]+\.)?shop\.example\.com`, `.*`, `https://.*example\.com`, `https://shop.example.com`,
-		`https://[a-z]+\.example\.(com|org)`, `\*`, `null|https://shop\.example\.com`, `[a-z:/.-]+`, `(?i)https://SHOP\.example\.com`, `.*\.example\.com`}
+		`https://[a-z]+\.example\.(com|org)`, `\*`, `null|https://shop\.example\.com`, `[a-z:/.-]+`,
+		`(?i)https://SHOP\.example\.com`, `.*\.example\.com`}
 	methodNames = []string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "PROPFIND"}
 )
 
@@ -175,6 +182,11 @@ const (
 	filterConfig = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
 	corsPolicy   = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy"
 )
+
+// filter is Envoy's own, as it stands among the filters.
+func filter() object {
+	return object{"name": corsFilter, "typed_config": object{"@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"}}
+}
 
 // perFilter puts a policy on a level, once in n times.
 func (d *drawer) perFilter(level object, n int) {
@@ -309,11 +321,11 @@ func (d *drawer) manager() object {
 		hosts = append(hosts, h)
 	}
 	routes["virtual_hosts"] = hosts
-	filter := object{"name": corsFilter, "typed_config": object{"@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"}}
+	cors := filter()
 	if d.once(20) {
-		filter["disabled"] = true
+		cors["disabled"] = true
 	}
-	manager := object{"route_config": routes, "http_filters": []any{filter}}
+	manager := object{"route_config": routes, "http_filters": []any{cors}}
 	for _, key := range []string{"strip_any_host_port", "strip_trailing_host_dot"} {
 		if d.once(4) {
 			manager[key] = true
@@ -352,13 +364,15 @@ func (d *drawer) target() (host, path string) {
 // page draws what a script asks for.
 func (d *drawer) page() browser.Request {
 	r := browser.Request{
-		Origin: pick(d, pageOrigins...), Method: pick(d, "GET", "GET", "GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "put", "PROPFIND"),
-		Credentials: d.once(3), PrivateNetwork: d.once(12),
+		Origin: pick(d, pageOrigins...), Credentials: d.once(3), PrivateNetwork: d.once(12),
+		Method: pick(d, "GET", "GET", "GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "put", "PROPFIND"),
 	}
-	if named := slices.DeleteFunc(slices.Clone(d.origins), func(o string) bool { return strings.Contains(o, "*") }); len(named) > 0 && !d.once(4) {
+	named := slices.DeleteFunc(slices.Clone(d.origins), func(o string) bool { return strings.Contains(o, "*") })
+	if len(named) > 0 && !d.once(4) {
 		r.Origin = pick(d, named...)
 	}
-	for _, h := range d.some(0, 1+d.IntN(2), "X-A: 1", "x-b: 1", "authorization: Bearer t", "content-type: application/json", "content-type: text/plain") {
+	for _, h := range d.some(0, 1+d.IntN(2), "X-A: 1", "x-b: 1", "authorization: Bearer t",
+		"content-type: application/json", "content-type: text/plain") {
 		name, value, _ := strings.Cut(h, ": ")
 		r.Headers = append(r.Headers, browser.Header{Name: name, Value: value})
 	}

@@ -28,9 +28,11 @@ func TestPortsOfDomains(t *testing.T) {
 
 // TestDisabledLevels: what stands beside disabled is nothing that other levels fall back to.
 func TestDisabledLevels(t *testing.T) {
-	const disabled = `typed_per_filter_config: {envoy.filters.http.cors: {"@type": type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true,
-              config: {"@type": type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy, allow_methods: PUT, allow_origin_string_match: [{exact: "https://b.example"}]}}}`
-	text := envoyFile("            - {name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: x}, " + envoyCors(origin("a")) + "}], " + disabled + "}\n")
+	const disabled = `typed_per_filter_config: {envoy.filters.http.cors: {
+              "@type": type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true,
+              config: {"@type": type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy, allow_methods: PUT}}}`
+	route := "{match: {prefix: /}, route: {cluster: x}, " + envoyCors(origin("a")) + "}"
+	text := envoyFile("            - {name: v, domains: ['*'], routes: [" + route + "], " + disabled + "}\n")
 	result, problems := Convert([]convert.File{{Name: "envoy.yaml", Data: []byte(text)}}, convert.Options{})
 	if problems != nil {
 		t.Fatal(problems)
