@@ -120,7 +120,7 @@ peers: $(MODULE) ## a million policies and requests through rs/cors as well: CAS
 .PHONY: differential
 differential: $(MODULE) ## random policies of Envoy's through its own filter and, converted, through the module: POLICIES=N SEED=S
 	@envoy="$$(scripts/setup envoy)" && ENVOY="$$envoy" CORSFILTER_WASM=$(CURDIR)/$(MODULE) \
-		go test ./e2e/differential -run '^TestDifferential$$' -count=1 -timeout 0 -v -args -policies $(POLICIES) -seed $(SEED)
+		go test ./e2e/differential -run '^TestDifferentialInEnvoy$$' -count=1 -timeout 0 -v -args -policies $(POLICIES) -seed $(SEED)
 
 .PHONY: load
 load: $(MODULE) ## Envoy with the filter under load, loopback only: LOADTIME=20s for each kind, 10,000 connections; Ctrl-C reports so far

@@ -19,7 +19,8 @@ import (
 // TestTheExamplesFromCode sends the requests beneath each policy as a browser does.
 func TestTheExamplesFromCode(t *testing.T) {
 	page := read(t, "migrate/code.md")
-	row := regexp.MustCompile("(?m)^\\| `(https?://\\S+)` \\| `([A-Z]+) (\\S+)` \\| *`?([^|`]*)`? *\\| (yes|no) \\| (the response|nothing) \\|$")
+	row := regexp.MustCompile("(?m)^\\| `(https?://\\S+)` \\| `([A-Z]+) (\\S+)` \\| *`?([^|`]*)`? *\\| (yes|no) \\| (the " +
+		"response|nothing) \\|$")
 	sections := strings.Split(page, "\n## ")
 	for _, section := range sections[1 : len(sections)-1] {
 		name, _, _ := strings.Cut(section, "\n")

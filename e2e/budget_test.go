@@ -61,17 +61,17 @@ func TestHostCallsPerRequest(t *testing.T) {
 		want     uint64
 		budget   uint64
 	}{
-		{"no origin", everything, noOrigin, plain, 3, 3},                         // origin; all headers, vary
-		{"no origin, upstream careless", everything, noOrigin, open, 6, 3 + 3},   // and three removals
-		{"cross-origin", everything, crossOrigin, plain, 7, 7},                   // origin, requested method; all headers, three stamps, vary
-		{"cross-origin, upstream careless", everything, crossOrigin, open, 6, 7}, // upstream's credentials are right already
-		{"unlisted", everything, unlisted, plain, 4, 4},                          // origin, requested method; all headers, vary
-		{"unlisted, upstream careless", everything, unlisted, open, 7, 4 + 3},    // and three removals
-		{"preflight", everything, asking, plain, 5, 6},                           // origin, requested method, all headers, reply; all headers
-		{"preflight of an unlisted origin", everything, unlistedAsking, plain, 5, 6},     // the same
-		{"rules, no origin", ruled, noOrigin, open, 6, 3 + 3},                    // all headers; all headers, three removals, vary
-		{"rules, cross-origin", ruled, crossOrigin, plain, 6, 7},                 // all headers; all headers, three stamps, vary
-		{"rules, preflight", ruled, asking, plain, 3, 6},                         // all headers, reply; all headers
+		{"no origin", everything, noOrigin, plain, 3, 3},                             // origin; all headers, vary
+		{"no origin, upstream careless", everything, noOrigin, open, 6, 3 + 3},       // and three removals
+		{"cross-origin", everything, crossOrigin, plain, 7, 7},                       // origin, requested method; all headers, three stamps, vary
+		{"cross-origin, upstream careless", everything, crossOrigin, open, 6, 7},     // upstream's credentials are right already
+		{"unlisted", everything, unlisted, plain, 4, 4},                              // origin, requested method; all headers, vary
+		{"unlisted, upstream careless", everything, unlisted, open, 7, 4 + 3},        // and three removals
+		{"preflight", everything, asking, plain, 5, 6},                               // origin, requested method, all headers, reply; all headers
+		{"preflight of an unlisted origin", everything, unlistedAsking, plain, 5, 6}, // the same
+		{"rules, no origin", ruled, noOrigin, open, 6, 3 + 3},                        // all headers; all headers, three removals, vary
+		{"rules, cross-origin", ruled, crossOrigin, plain, 6, 7},                     // all headers; all headers, three stamps, vary
+		{"rules, preflight", ruled, asking, plain, 3, 6},                             // all headers, reply; all headers
 		{"options, no origin", options, noOrigin, open, 6, 3 + 3},
 		{"options, cross-origin", options, crossOrigin, plain, 9, 7 + 2},
 		{"options, preflight", options, asking, plain, 4, 6},  // origin, all headers, reply; all headers

@@ -33,7 +33,8 @@ rule. What the configuration does otherwise than the source is listed on standar
 error, by rule. What the filter refuses without a waiver is refused here, too;
 with -tolerate NAME the origins that need it get the waiver.`,
 	examples: []example{
-		{"A configuration of what Envoy's own filter has:", "corsctl convert routes.yaml"},
+		{"A configuration of what Envoy's own filter has, in an Envoy or a sidecar that runs:", "curl -s localhost:9901/config_dump | corsctl convert"},
+		{"The same of a file:", "corsctl convert routes.yaml"},
 		{"In a whole manifest for Istio:", "corsctl convert -o wasmplugin routes.yaml"},
 		{"As YAML, with comments for what is left out:", "corsctl convert -partial -o yaml routes.yaml"},
 	},

@@ -169,13 +169,18 @@ func TestEveryExampleRuns(t *testing.T) {
 				if strings.Contains(line, "completion") {
 					line = corsctlLine.FindString(line)
 				}
+				stdin := ""
+				if before, piped, ok := strings.Cut(line, " | "); ok && strings.HasSuffix(before, "/config_dump") {
+					line = piped
+					stdin = "configs:\n- static_route_configs:\n  - route_config:\n      " + strings.ReplaceAll(nativeRoutes, "\n", "\n      ")
+				}
 				line = strings.NewReplacer("https://api.example.com", server.URL, "http://localhost:10000", server.URL).Replace(line)
 				words, err := shell.Fields(line, nil)
 				if err != nil || words[0] != "corsctl" || words[1] != c.name {
 					t.Fatalf("%q: %v", words, err)
 				}
 				var stdout, stderr bytes.Buffer
-				std := stdio{in: strings.NewReader(""), out: &stdout, err: &stderr}
+				std := stdio{in: strings.NewReader(stdin), out: &stdout, err: &stderr}
 				if c.ends { // it would go on; that it serves is shown elsewhere
 					if _, err := parseServeFlags(words[2:], std); err != nil {
 						t.Error(err)

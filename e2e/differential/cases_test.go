@@ -194,9 +194,9 @@ func (c envoysCase) manager(t *testing.T) object {
 	return object{"route_config": object{"virtual_hosts": []any{host, other}}, "http_filters": []any{filter()}}
 }
 
-// TestCases runs Envoy's own cases, in its filter and in the module, and the conformance
+// TestCasesInEnvoy runs Envoy's own cases, in its filter and in the module, and the conformance
 // suite's of the Gateway API in the module.
-func TestCases(t *testing.T) {
+func TestCasesInEnvoy(t *testing.T) {
 	j := &judge{T: t, named: map[convert.ChangeKind]int{}, refused: map[string]int{}}
 	var all []*drawn
 	for i, c := range envoysCases {

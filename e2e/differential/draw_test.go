@@ -66,16 +66,19 @@ var (
 		"https://evil.example", "https://evilshop.example.com", "https://shop.example.com.evil.example",
 		"http://localhost:3001", "https://shop-example.com",
 		"https://shopxexample.com", "https://preview.example.com", "chrome-extension://abcdefghijklmnop",
+		"http://127.0.0.1:3000", "http://[::1]:8080", "https://192.0.2.7",
 	}
-	exactOrigins   = append(slices.Clone(pageOrigins[:11]), "*", "https://SHOP.example.com")
+	exactOrigins = append(slices.Clone(pageOrigins[:11]), "*", "https://SHOP.example.com",
+		"http://127.0.0.1:3000", "http://[::1]:8080")
 	prefixOrigins  = []string{"https://shop.example.com", "https://shop", "*", "http", "null", "https://"}
-	suffixOrigins  = []string{".example.com", "example.com", "null", "ull", ":3000", ".example.org"}
-	containOrigins = []string{"shop.example", "example", "localhost:", "shop", "Shop"}
+	suffixOrigins  = []string{".example.com", "example.com", "null", "ull", ":3000", ".example.org", "*"}
+	containOrigins = []string{"shop.example", "example", "localhost:", "shop", "Shop", "*", ":"}
 	regexOrigins   = []string{`https://.*\.shop\.example\.com`, `https://shop\.example\.com(:[0-9]+)?`,
 		`https://pr-[0-9]+\.preview\.example\.com`,
 		`https?://localhost:[0-9]+`, `https://([a-z0-9-]+\.)?shop\.example\.com`, `.*`, `https://.*example\.com`, `https://shop.example.com`,
 		`https://[a-z]+\.example\.(com|org)`, `\*`, `null|https://shop\.example\.com`, `[a-z:/.-]+`,
-		`(?i)https://SHOP\.example\.com`, `.*\.example\.com`}
+		`(?i)https://SHOP\.example\.com`, `.*\.example\.com`, `.+`, `https?://.*`,
+		`^https://shop\.example\.com$`, `(https://)?shop\.example\.com|file://`, `https://[^/]+`, `HTTPS://shop\.example\.com`}
 	methodNames = []string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "PROPFIND"}
 )
 
@@ -277,6 +280,9 @@ func (d *drawer) adds(level object) {
 		key := pick(d, "access-control-allow-origin", "Access-Control-Expose-Headers")
 		level["response_headers_to_add"] = []any{object{"header": object{"key": key, "value": "x-added"}}}
 	}
+	if d.once(40) {
+		level["response_headers_to_remove"] = []any{"access-control-allow-origin", "vary"}
+	}
 }
 
 // manager draws what a connection manager has of routes and hosts.
@@ -330,6 +336,12 @@ func (d *drawer) manager() object {
 		if d.once(4) {
 			manager[key] = true
 		}
+	}
+	if d.once(40) {
+		all := object{"comparison": object{"op": "GE", "value": object{"default_value": 200, "runtime_key": "all"}}}
+		added := object{"header": object{"key": "access-control-allow-origin", "value": "x-added"}}
+		mapper := object{"filter": object{"status_code_filter": all}, "headers_to_add": []any{added}}
+		manager["local_reply_config"] = object{"mappers": []any{mapper}}
 	}
 	if d.once(4) {
 		routes["ignore_port_in_host_matching"] = true

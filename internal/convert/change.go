@@ -33,6 +33,7 @@ const (
 	OutOfReach        ChangeKind = "out-of-reach"
 	PathSpelling      ChangeKind = "path-spelling"
 	AddedBeside       ChangeKind = "added-beside"
+	ReadAsRegex       ChangeKind = "read-as-regex"
 )
 
 // Kinds says of each kind in one sentence what changes.
@@ -64,6 +65,7 @@ var Kinds = map[ChangeKind]string{
 	OptionsForwarded:  "an OPTIONS request that is no preflight goes upstream",
 	OutOfReach:        "a policy that no request reaches is in no rule",
 	PathSpelling:      "a path is compared as the proxy has it, and not decoded first",
+	ReadAsRegex:       "an origin that looks like a pattern is a regex in the source, and matches other origins",
 	AddedBeside:       "CORS headers that the proxy adds itself, beside the policy, are replaced or removed",
 }
 

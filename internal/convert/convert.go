@@ -112,6 +112,14 @@ func Convert(sources []Source, files []File, o Options) (*Result, Problems) {
 	tables = slices.DeleteFunc(tables, func(t Table) bool { return !c.Wants(t.Name) || len(t.Routes) == 0 })
 	if !slices.ContainsFunc(tables, Table.hasPolicy) {
 		if len(c.problems) == 0 {
+			for _, p := range c.idle {
+				c.add(p)
+			}
+			for _, f := range files {
+				c.refuseUnread(f, true)
+			}
+		}
+		if len(c.problems) == 0 {
 			c.Problem(Place{File: nameOf(files), Line: 1, Column: 1, Document: 1}, "", c.nothing(recognised), c.whatIsRead())
 		}
 		return nil, c.all(files)
@@ -168,10 +176,12 @@ type Conversion struct {
 	sources  []Source
 	Options  Options
 	problems Problems
-	told     map[Problem]bool
-	steps    int   // of comparing routes
-	where    Place // of those that are compared
-	bounded  bool
+	// idle are policies that stand where their proxy does not apply them.
+	idle    []Problem
+	told    map[Problem]bool
+	steps   int   // of comparing routes
+	where   Place // of those that are compared
+	bounded bool
 }
 
 // Wants reports whether the options ask for a table of that name.

@@ -43,6 +43,8 @@ func (f From) String() string {
 type Comment struct {
 	Place
 	Text string `json:"text"`
+	// of is what it was a part of, or the whole; the text says it by the rules that are kept.
+	of string
 }
 
 func (c Comment) String() string { return fmt.Sprintf("left out: %s:%d: %s", c.File, c.Line, c.Text) }
@@ -60,7 +62,7 @@ func (t Table) hasPolicy() bool {
 }
 
 // idle reports whether a table passes no request on: a listener that redirects to
-// https is none of CORS' business.
+// https is not a CORS request.
 func (t Table) idle() bool {
 	return !slices.ContainsFunc(t.Routes, func(r Route) bool { return !r.Replies })
 }
@@ -193,6 +195,8 @@ type Policy struct {
 	Changes []Change
 	// Comments are what was left out of it, with Options.Partial.
 	Comments []Comment
+	// Spelling is how the source writes origins; nil: as they are written here.
+	Spelling *Spelling
 	// By is the object that gives it, where the route is another.
 	By    string
 	known string // key, once it was asked for

@@ -93,8 +93,9 @@ func (m Match) Method(node *yaml.Node, methods ...string) {
 		m.Asks(node, "the method, and a preflight is OPTIONS", "write the methods, OPTIONS among them, where a browser's requests are meant")
 		return
 	}
+	at := m.Object.At(node)
 	for _, name := range methods {
-		m.Methods = append(m.Methods, Value{name, m.Object.At(node)})
+		m.Methods = append(m.Methods, Value{name, at})
 	}
 }
 

@@ -59,6 +59,9 @@ var lineInError = regexp.MustCompile(`line (\d+)`)
 // read returns the objects of all files. A file that can not be read is a problem.
 func (c *Conversion) read(files []File) (all []*Object) {
 	for _, f := range files {
+		if c.refuseUnread(f, false) {
+			continue
+		}
 		budget, documents := &document.Budget{}, 0
 		own, err := c.text(f)
 		if all = append(all, own...); own == nil && err == nil {
@@ -71,7 +74,7 @@ func (c *Conversion) read(files []File) (all []*Object) {
 				return budget.Err
 			})
 		}
-		if err != nil {
+		if err != nil && !c.refuseUnread(f, true) {
 			line := 1
 			if m := lineInError.FindStringSubmatch(err.Error()); m != nil {
 				line, _ = strconv.Atoi(m[1])
@@ -262,7 +265,7 @@ func (r Reader) place() string {
 func (r Reader) Leave(p *Policy, at Place, what, remedy string) {
 	source := r.place()
 	if r.Options.Partial {
-		p.Comments = append(p.Comments, Comment{at, Printable(source + ": " + what)})
+		p.Comments = append(p.Comments, Comment{at, Printable(what), source})
 		return
 	}
 	r.Problem(at, source, what, remedy+", or leave it out with -partial")

@@ -200,7 +200,7 @@ func (p *planner) lost(from From, at Place, what, remedy string) {
 		at = from.Place
 	}
 	if p.Options.Partial {
-		p.waiting = append(p.waiting, Comment{at, Printable(from.String() + ": " + what)})
+		p.waiting = append(p.waiting, Comment{at, Printable(what), from.String()})
 		return
 	}
 	p.Problem(at, from.String(), what, remedy+", or leave it out with -partial")

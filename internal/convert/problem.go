@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
+
 	"corsfilter/config"
 )
 
@@ -53,6 +55,16 @@ const maxListed = 100
 
 func (c *Conversion) Problem(at Place, source, what, remedy string) {
 	c.add(Problem{Place: at, Source: source, What: what, Remedy: remedy})
+}
+
+// Idle says of a policy that it has no effect on a route that answers by itself. It is a
+// problem where there is no policy that has one.
+func (r Reader) Idle(policy *yaml.Node, by, filter string) {
+	at := r.Object.At(policy)
+	source := r.place()
+	r.idle = append(r.idle, Problem{Place: at, Source: source,
+		What:   "the policy has no effect: the proxy answers these requests by itself (" + by + "), and " + filter + " does nothing there",
+		Remedy: "write it where requests are routed on; where the proxy's own answers are meant, write a rule of this filter for their paths, which covers them"})
 }
 
 // add keeps one problem for each place and text: the same route is looked at more

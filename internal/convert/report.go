@@ -40,10 +40,14 @@ func (r *Result) WriteChanges(w io.Writer) error {
 			}
 		}
 	}
-	for i, rule := range r.Rules {
+	var left []string
+	for _, rule := range r.Rules {
 		for _, c := range rule.Comments {
-			fmt.Fprintf(&b, "rules[%d] %s: %s\n", i, rule.Name, Printable(c.String()))
+			left = append(left, Printable(c.String())+"\n")
 		}
+	}
+	b.WriteString(strings.Join(Unique(left), ""))
+	for i, rule := range r.Rules {
 		for _, o := range r.Source.Rules[i].Policy.AllowOrigins {
 			for _, waiver := range o.Tolerate {
 				fmt.Fprintf(&b, "rules[%d] %s: tolerates %s: %s\n", i, rule.Name, waiver.Code, Printable(written(o)))

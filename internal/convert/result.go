@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -177,16 +178,16 @@ func (c *Conversion) repair(rules []*rule, index index, problems config.Problems
 		if at.Setting != "" {
 			what = at.Setting + ": " + what
 		}
-		problem := Problem{Place: at.place, Source: from, What: what, Remedy: p.Remedy}
+		problem := Problem{Place: at.place, Source: from, What: what, Remedy: cmp.Or(r.policy.remedy(at.Entry, p.Code), p.Remedy)}
 		switch {
 		case waivable:
 			problem.Waiver = p.Code
-			before, _, _ := strings.Cut(p.Remedy, ", or add \"")
+			before, _, _ := strings.Cut(problem.Remedy, ", or add \"")
 			problem.Remedy = before + ", or convert with -tolerate " + string(p.Code)
 		case c.Options.Partial && at.Element != nil:
 			if !slices.Contains(drop[r], at.Entry) {
 				drop[r] = append(drop[r], at.Entry)
-				r.comments = append(r.comments, Comment{at.place, Printable(from + ": " + what)})
+				r.comments = append(r.comments, Comment{at.place, Printable(what), from})
 			}
 			continue
 		}
@@ -196,10 +197,23 @@ func (c *Conversion) repair(rules []*rule, index index, problems config.Problems
 	for r, gone := range drop {
 		r.policy.drop(gone)
 		if len(r.policy.AllowOrigins) == 0 {
-			r.comments = append(r.comments, Comment{r.policy.Places[Entry{AllowOrigins, nil}], r.from[0].String() + ": every origin of the policy; it allows nobody"})
+			r.comments = append(r.comments, Comment{r.policy.Places[Entry{AllowOrigins, nil}], "every origin of the policy; it allows nobody", r.from[0].String()})
 		}
 	}
 	return !refused
+}
+
+// remedy says in the source's words what to do about an origin that is refused.
+func (p *Policy) remedy(entry Entry, code config.Code) string {
+	if p == nil {
+		return ""
+	}
+	for _, o := range p.AllowOrigins {
+		if written(o) == entry.Element {
+			return p.Spelling.remedy(o, code)
+		}
+	}
+	return ""
 }
 
 // waive gives an origin a waiver.
@@ -225,13 +239,16 @@ func finished(rules []*rule) *Result {
 	result := &Result{Source: &config.Source{}, index: index{}}
 	names := map[string]int{}
 	for i, r := range rules {
-		made := Rule{Name: nameOfRule(r.from), From: r.from, made: r, Comments: r.comments, Changes: r.changes}
+		made := Rule{Name: nameOfRule(r.from), From: r.from, made: r, Comments: slices.Clone(r.comments), Changes: r.changes}
 		if names[made.Name]++; names[made.Name] > 1 {
 			made.Name = fmt.Sprintf("%s (%d)", made.Name, names[made.Name])
 		}
 		if r.policy != nil {
 			made.Changes = append(slices.Clone(made.Changes), r.policy.Changes...)
-			made.Comments = append(slices.Clone(made.Comments), r.policy.Comments...)
+			made.Comments = append(made.Comments, r.policy.Comments...)
+		}
+		for j, comment := range made.Comments {
+			made.Comments[j] = comment.named(rules)
 		}
 		result.Rules = append(result.Rules, made)
 		result.Source.Rules = append(result.Source.Rules, r.source(made.Name))
@@ -239,6 +256,21 @@ func finished(rules []*rule) *Result {
 	}
 	result.JSON = result.text(false)
 	return result
+}
+
+// named says what was left out: a part of what a rule is kept of, or the whole.
+func (c Comment) named(rules []*rule) Comment {
+	if c.of == "" {
+		return c
+	}
+	of := c.of
+	if slices.ContainsFunc(rules, func(r *rule) bool {
+		return slices.ContainsFunc(r.from, func(f From) bool { return f.String() == c.of })
+	}) {
+		of = "a part of " + of
+	}
+	c.Text, c.of = Printable(of+": "+c.Text), ""
+	return c
 }
 
 // source is the rule as the configuration has it. Compiling writes into the lists, which
@@ -299,7 +331,7 @@ func (r *Result) text(comments bool) []byte {
 		for _, c := range rule.Comments {
 			places = append(places, fmt.Sprintf("%s:%d", Printable(c.File), c.Line))
 		}
-		source.Rules[i].Name.Value += " (left out: " + strings.Join(Unique(places), ", ") + ")"
+		source.Rules[i].Name.Value += " (without " + strings.Join(Unique(places), ", ") + ")"
 	}
 	var b strings.Builder
 	lines(&b, gjson.ParseBytes(compact(&source)), "\n")

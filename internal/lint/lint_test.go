@@ -261,15 +261,18 @@ func TestTheResourceAroundIsDecodedStrictly(t *testing.T) {
 	} {
 		resourceFinding(t, fmt.Sprintf(plugin, c.group, c.line, c.key), c.want)
 	}
-	const extension = "apiVersion: extensions.istio.io/v1alpha1\nkind: TrafficExtension\nmetadata: {name: cors}\nspec:\n  targetRefs: [{kind: Gateway, group: gateway.networking.k8s.io, name: g}]\n  %s\n  %s\n"
+	const extension = "apiVersion: extensions.istio.io/v1alpha1\nkind: TrafficExtension\nmetadata: {name: cors}\nspec:\n  targetRefs: " +
+		"[{kind: Gateway, group: gateway.networking.k8s.io, name: g}]\n  %s\n  %s\n"
 	for _, c := range []struct{ line, wasm, want string }{
 		{"phase: AUTHN", "wasm: {url: oci://a/b, pluginConfig: {allow_origins: [https://a.example]}}", ""},
 		{"phase: AUTHNN", "wasm: {url: oci://a/b, pluginConfig: {allow_origins: [https://a.example]}}", "AUTHNN"},
-		{"wasm: {url: oci://a/b, pluginCnofig: {}, pluginConfig: {allow_origins: [https://a.example]}}", "phase: AUTHN", `unknown field "pluginCnofig"`},
+		{"wasm: {url: oci://a/b, pluginCnofig: {}, pluginConfig: {allow_origins: [https://a.example]}}", "phase: AUTHN",
+			`unknown field "pluginCnofig"`},
 	} {
 		resourceFinding(t, fmt.Sprintf(extension, c.line, c.wasm), c.want)
 	}
-	findings := Check("f", []byte(fmt.Sprintf(extension, "phase: AUTHN", `wasm: {url: oci://a/b, pluginConfig: {allow_origins: ["https://a.example/"]}}`)), true)
+	findings := Check("f", []byte(fmt.Sprintf(extension, "phase: AUTHN",
+		`wasm: {url: oci://a/b, pluginConfig: {allow_origins: ["https://a.example/"]}}`)), true)
 	if len(findings) != 1 || findings[0].Line != 7 || findings[0].Config != "spec.wasm.pluginConfig" || findings[0].Code != config.BadOrigin {
 		t.Errorf("%+v", findings)
 	}

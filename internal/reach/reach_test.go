@@ -49,13 +49,13 @@ func isWellFormed(s string) bool {
 
 func TestWhatRegexesLetIn(t *testing.T) {
 	for _, c := range []struct {
-		regex    string
-		meant    []string
-		domains  string // sorted; "" where there are too many
-		count    int
-		any      bool
+		regex      string
+		meant      []string
+		domains    string // sorted; "" where there are too many
+		count      int
+		any        bool
 		unintended string
-		insecure string
+		insecure   string
 	}{
 		{regex: `^https://shop\.example\.com$`, meant: []string{"example.com"}, domains: "example.com", count: 1},
 		{regex: `^https://([a-z0-9-]+\.)*example\.com(:\d+)?$`, meant: []string{"example.com"}, domains: "example.com", count: 1},

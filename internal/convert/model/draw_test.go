@@ -21,7 +21,7 @@ var (
 	pageOrigins = []string{
 		"https://shop.example.com", "https://a.shop.example.com", "https://b.a.shop.example.com", "https://shop.example.com:8443",
 		"http://shop.example.com", "http://localhost:3000", "https://pr-7.preview.example.com", "https://app.example.org", "null",
-		// Strangers, some of which look like friends.
+		// Unlisted origins, some of which look like friends.
 		"https://evil.example", "https://evilshop.example.com", "https://shop.example.com.evil.example", "http://localhost:3001", "https://shop-example.com",
 		"https://shopxexample.com", "https://preview.example.com", "chrome-extension://abcdefghijklmnop",
 	}
@@ -89,7 +89,7 @@ func drawTarget(t *rapid.T) request {
 // drawPage draws what a script asks for.
 func drawPage(t *rapid.T) browser.Request {
 	r := browser.Request{
-		Origin:         pick(t, "origin", pageOrigins[:8+9*die(t, "a stranger", 2)]),
+		Origin:         pick(t, "origin", pageOrigins[:8+9*die(t, "an unlisted origin", 2)]),
 		Method:         pick(t, "method", []string{"GET", "GET", "GET", "POST", "PUT", "DELETE", "PATCH", "QUERY"}),
 		Credentials:    chance(t, "sends credentials", 3),
 		PrivateNetwork: chance(t, "private network", 12),

@@ -12,12 +12,15 @@ func TestEnvoyGateway(t *testing.T) {
 	var s shares
 	rapid.Check(t, func(rt *rapid.T) {
 		e := envoyGateway{Routes: drawRoutes(rt, 6)}
+		if chance(rt, "gRPC", 2) {
+			e.Routes = append(e.Routes, drawGRPCRoute(rt))
+		}
 		age := drawAges(rt)
 		for i := range 1 + die(rt, "policies", 3) {
-			p := securityPolicy{Namespace: "shop", Name: "cors-" + string(rune('a'+i)), Age: age(), Kind: "HTTPRoute",
+			p := securityPolicy{Namespace: "shop", Name: "cors-" + string(rune('a'+i)), Age: age(),
 				CORS: *drawGatewayCORS(rt, append([]string{"app://*.example.com", "http://*.shop.example.com:8443"}, gatewayOrigins...))}
 			route := pick(rt, "target", e.Routes)
-			p.Target = route.Name
+			p.Kind, p.Target = route.kind(), route.Name
 			switch die(rt, "kind", 4) {
 			case 0:
 				p.Kind, p.Target = "Gateway", "public"
@@ -46,6 +49,28 @@ func TestEnvoyGateway(t *testing.T) {
 		s.hold(rt, drawn{documents(rt, resources...), []way{{made.serve, made.bare}}, reasons})
 	})
 	s.enough(t, 40)
+}
+
+// drawGRPCRoute draws a GRPCRoute. Its host is none of an HTTPRoute's: the Gateway API does
+// not let the two share one.
+func drawGRPCRoute(t *rapid.T) httpRoute {
+	route := httpRoute{GRPC: true, Namespace: "shop", Name: "grpc", Hosts: []string{hostNames[5]}}
+	for j := range 1 + die(t, "gRPC rules", 2) {
+		rule := gatewayRule{Name: "rule-" + string(rune('a'+j))}
+		for range die(t, "gRPC matches", 3) {
+			rule.Matches = append(rule.Matches, gatewayMatch{Kind: "GRPC", Value: pick(t, "gRPC method", []string{"/v1", "/v1/orders", "/v2",
+				"/v2/a"})})
+		}
+		route.Rules = append(route.Rules, rule)
+	}
+	return route
+}
+
+func (route httpRoute) kind() string {
+	if route.GRPC {
+		return "GRPCRoute"
+	}
+	return "HTTPRoute"
 }
 
 func (p securityPolicy) written() object {

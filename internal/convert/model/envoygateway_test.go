@@ -16,7 +16,7 @@ import (
 type securityPolicy struct {
 	Namespace, Name string
 	Age             int
-	Kind, Target    string // HTTPRoute, Gateway
+	Kind, Target    string // HTTPRoute, GRPCRoute, Gateway
 	Section         string // of a route: a rule's name
 	CORS            gatewayCORS
 }
@@ -36,9 +36,11 @@ func (e envoyGateway) policy(route httpRoute, rule gatewayRule) *gatewayCORS {
 	})
 	for _, wanted := range []func(p securityPolicy) bool{
 		func(p securityPolicy) bool {
-			return p.Kind == "HTTPRoute" && p.Target == route.Name && p.Section != "" && p.Section == rule.Name
+			return p.Kind == route.kind() && p.Target == route.Name && p.Section != "" && p.Section == rule.Name
 		},
-		func(p securityPolicy) bool { return p.Kind == "HTTPRoute" && p.Target == route.Name && p.Section == "" },
+		func(p securityPolicy) bool {
+			return p.Kind == route.kind() && p.Target == route.Name && p.Section == ""
+		},
 		func(p securityPolicy) bool { return p.Kind == "Gateway" },
 	} {
 		if i := slices.IndexFunc(policies, wanted); i >= 0 {
@@ -140,6 +142,8 @@ func (e envoyGateway) routes(route httpRoute, rule gatewayRule) (out []envoyRout
 		path := envoyMatch{Kind: "path_separated_prefix", Value: strings.TrimSuffix(m.Value, "/")}
 		switch {
 		case m.Kind == "Exact":
+			path = envoyMatch{Kind: "path", Value: m.Value}
+		case m.Kind == "GRPC" && strings.Count(m.Value, "/") == 2: // processGRPCRouteMethodExact
 			path = envoyMatch{Kind: "path", Value: m.Value}
 		case m.Kind == "RegularExpression":
 			path = envoyMatch{Kind: "safe_regex", Value: m.Value}

@@ -2,6 +2,7 @@ package model
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -124,7 +125,7 @@ func (route httpRoute) written() object {
 	})
 	spec := object{"parentRefs": []any{object{"name": "public"}}, "rules": rules}
 	given(spec, "hostnames", route.Hosts)
-	out := resource("gateway.networking.k8s.io/v1", "HTTPRoute", route.Namespace, route.Name, spec)
+	out := resource("gateway.networking.k8s.io/v1", route.kind(), route.Namespace, route.Name, spec)
 	if route.Age > 0 {
 		out["metadata"].(object)["creationTimestamp"] = created(route.Age)
 	}
@@ -138,7 +139,12 @@ func created(age int) string {
 
 func (m gatewayMatch) written() any {
 	o := object{}
-	if m.Kind != "" {
+	if m.Kind == "GRPC" {
+		service, method, _ := strings.Cut(m.Value[1:], "/")
+		grpc := object{"service": service}
+		given(grpc, "method", method)
+		o["method"] = grpc
+	} else if m.Kind != "" {
 		o["path"] = object{"type": m.Kind, "value": m.Value}
 	}
 	given(o, "method", m.Method)

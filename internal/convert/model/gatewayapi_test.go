@@ -11,7 +11,9 @@ import (
 // and GEP-1767, which leave some answers to the gateway: gatewayChoices.
 
 type gatewayMatch struct {
-	Kind, Value string // "" (no path), Exact, PathPrefix, RegularExpression
+	// "" (no path), Exact, PathPrefix, RegularExpression; or GRPC, of which the value is the
+	// path of a service's method, or of the service.
+	Kind, Value string
 	Method      string
 	Headers     []envoyHeader
 }
@@ -51,8 +53,9 @@ type gatewayRule struct {
 	CORS    *gatewayCORS
 }
 
-// httpRoute is an HTTPRoute.
+// httpRoute is an HTTPRoute or a GRPCRoute.
 type httpRoute struct {
+	GRPC            bool // a GRPCRoute, of which no rule has a filter
 	Namespace, Name string
 	Age             int // creationTimestamp, in days
 	Hosts           []string

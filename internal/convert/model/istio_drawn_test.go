@@ -69,7 +69,8 @@ func drawIstio(t *rapid.T) (i istio) {
 				r.Action = "direct_response"
 			case 2, 3:
 				for range 1 + die(t, "delegated", 2) {
-					r.Delegate = append(r.Delegate, istioRoute{Matches: drawIstioMatches(t, r.Delegate), CORS: maybe(t, "the delegate's policy", 2, drawIstioCORS)})
+					r.Delegate = append(r.Delegate, istioRoute{Matches: drawIstioMatches(t, r.Delegate), CORS: maybe(t, "the delegate's policy", 2,
+						drawIstioCORS)})
 				}
 			}
 			v.Routes = append(v.Routes, r)

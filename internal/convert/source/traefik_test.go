@@ -49,7 +49,8 @@ func ingressRoute(group, spec string, routes ...string) string {
 func httpRouteWith(rules ...string) string {
 	text := httpRouteOf(rules...)
 	for _, name := range []string{"a", "b", "c", "z"} {
-		text = strings.Replace(text, `{type: CORS, cors: {allowOrigins: ["https://`+name+`.example"]}}`, "{type: ExtensionRef, extensionRef: {group: traefik.io, kind: Middleware, name: "+name+"}}", 1)
+		text = strings.Replace(text, `{type: CORS, cors: {allowOrigins: ["https://`+name+`.example"]}}`,
+			"{type: ExtensionRef, extensionRef: {group: traefik.io, kind: Middleware, name: "+name+"}}", 1)
 	}
 	return text
 }
@@ -82,8 +83,10 @@ func TestTraefikDecidesTheSame(t *testing.T) {
 		{name: "entry points that agree", file: traefikFileOf("rule: 'Host(`x.org`)', entryPoints: [web] => a", "rule: 'Host(`x.org`)', entryPoints: [websecure], tls: {} => a"), want: map[string]string{"x.org /": "a"}},
 		{name: "entry points for other hosts", file: traefikFileOf("rule: 'Host(`x.org`)', entryPoints: [web] => a", "rule: 'Host(`y.org`)', entryPoints: [inner] => b"), want: map[string]string{"x.org /": "a", "y.org /": "b"}},
 		{name: "a middleware of a service", file: strings.Replace(traefikFileOf("rule: 'Host(`x.org`)', service: s", "Host(`y.org`) => a")+"  services: {s: {middlewares: [a]}}\n", "\n  routers", "\n  routers", 1), want: map[string]string{"x.org /": "a"}},
-		{name: "scalars for lists", file: "http:\n  middlewares:\n    a: {headers: {accessControlAllowOriginList: https://a.example}}\n    c: {chain: {middlewares: a}}\n  routers:\n" +
-			"    r: {rule: 'Host(`x.org`)', entryPoints: \"web, websecure\", middlewares: c, priority: \"100\"}\n    s: {rule: 'PathPrefix(`/`) && Host(`x.org`)', entryPoints: web}\n" +
+		{name: "scalars for lists", file: "http:\n  middlewares:\n    a: {headers: {accessControlAllowOriginList: https://a.example}}\n   " +
+			" c: {chain: {middlewares: a}}\n  routers:\n" +
+			"    r: {rule: 'Host(`x.org`)', entryPoints: \"web, websecure\", middlewares: c, priority: \"100\"}\n    s: {rule: " +
+			"'PathPrefix(`/`) && Host(`x.org`)', entryPoints: web}\n" +
 			"    t: {rule: 'PathPrefix(`/`) && Host(`x.org`)', entryPoints: websecure, tls: \"false\"}\n", want: map[string]string{"x.org /": "a"}},
 		{name: "an IngressRoute", file: kubernetes(a, b, ingressRoute("traefik.io", "", "Host(`x.org`) && PathPrefix(`/v/`) => {name: a}", "Host(`x.org`) => {name: s-b@kubernetescrd}")),
 			want: map[string]string{"x.org /v/": "a", "x.org /": "b"}},
@@ -97,9 +100,13 @@ func TestTraefikDecidesTheSame(t *testing.T) {
 			want: map[string]string{"x.org /longer/path/": "a"}},
 		{name: "a path matcher", file: kubernetes(a, ingress("s/i", `traefik.ingress.kubernetes.io/router.middlewares: s-a@kubernetescrd, traefik.ingress.kubernetes.io/router.pathmatcher: PathRegexp`, "x.org ImplementationSpecific ^/(v|w)$ t")),
 			want: map[string]string{"x.org /v": "a", "x.org /v/": ""}},
-		{name: "an HTTPRoute", file: kubernetes(a, b, httpRouteWith("{path: {value: /v}} => a", "{path: {value: /w}} => b", "{path: {value: /}} => ")), want: map[string]string{"x /v/w": "a", "x /w": "b", "x /": ""}},
-		{name: "an HTTPRoute, by a chain", file: kubernetes(a, "apiVersion: traefik.io/v1alpha1\nkind: Middleware\nmetadata: {name: c, namespace: s}\nspec: {chain: {middlewares: [{name: a}]}}\n", httpRouteWith("{path: {value: /v}} => c")), want: map[string]string{"x /v/w": "a", "x /": ""}},
-		{name: "refused: an HTTPRoute's is missing", file: kubernetes(a, httpRouteWith("{path: {value: /v}} => a", "{path: {value: /w}} => z")), refused: `HTTPRoute s/r filters: the middleware "s-z@kubernetescrd" is not in the files`},
+		{name: "an HTTPRoute", file: kubernetes(a, b, httpRouteWith("{path: {value: /v}} => a", "{path: {value: /w}} => b",
+			"{path: {value: /}} => ")), want: map[string]string{"x /v/w": "a", "x /w": "b", "x /": ""}},
+		{name: "an HTTPRoute, by a chain", file: kubernetes(a,
+			"apiVersion: traefik.io/v1alpha1\nkind: Middleware\nmetadata: {name: c, namespace: s}\nspec: {chain: {middlewares: [{name: a}]}}\n",
+			httpRouteWith("{path: {value: /v}} => c")), want: map[string]string{"x /v/w": "a", "x /": ""}},
+		{name: "refused: an HTTPRoute's is missing", file: kubernetes(a, httpRouteWith("{path: {value: /v}} => a", "{path: {value: /w}} => z")),
+			refused: `HTTPRoute s/r filters: the middleware "s-z@kubernetescrd" is not in the files`},
 		{name: "refused: entry points of Ingresses", file: kubernetes(a, b, ingress("s/i", `traefik.ingress.kubernetes.io/router.middlewares: s-a@kubernetescrd, traefik.ingress.kubernetes.io/router.entrypoints: "web,inner"`, "x.org Prefix / t"), ingress("s/j", `traefik.ingress.kubernetes.io/router.middlewares: s-b@kubernetescrd, traefik.ingress.kubernetes.io/router.entrypoints: outer`, "x.org Prefix / t")), refused: `-only "Traefik entry point outer"`},
 		{name: "refused: the same length", file: traefikFileOf("PathPrefix(`/v/`) => a", "PathPrefix(`/v/`) => b"), refused: "its place before router r1, of the same priority"},
 		{name: "refused: a wildcard of one label, and names below", file: traefikFileOf("Host(`*.x.org`) && PathPrefix(`/`) => a", "Host(`p.q.x.org`) => b"), refused: "with one label for the star"},
@@ -135,8 +142,10 @@ func TestTraefikPolicy(t *testing.T) {
 			`{"allow_origins":["https://a.example"],"allow_methods":["PUT"],"allow_headers":["*"],"expose_headers":["*"],"max_age":0}`, "denied-preflight forbidden-method preflight-status upstream-headers"},
 		{`accessControlAllowOriginList: ["https://a.example"], accessControlAllowMethods: ["*", PUT], accessControlAllowHeaders: [x, "*"], accessControlExposeHeaders: ["*", x], accessControlAllowCredentials: true, addVaryHeader: true`,
 			`{"allow_origins":["https://a.example"],"allow_methods":["*"],"allow_headers":["*"],"allow_credentials":true}`, "denied-preflight literal-star preflight-status upstream-headers"},
-		{`accessControlAllowOriginList: "https://a.example, https://b.example", accessControlAllowMethods: PUT, accessControlAllowCredentials: "true", accessControlMaxAge: "600", addVaryHeader: "1"`,
-			`{"allow_origins":["https://a.example","https://b.example"],"allow_methods":["PUT"],"max_age":600,"allow_credentials":true}`, "denied-preflight preflight-status upstream-headers"},
+		{`accessControlAllowOriginList: "https://a.example, https://b.example", accessControlAllowMethods: PUT, ` +
+			`accessControlAllowCredentials: "true", accessControlMaxAge: "600", addVaryHeader: "1"`,
+			`{"allow_origins":["https://a.example","https://b.example"],"allow_methods":["PUT"],"max_age":600,"allow_credentials":true}`,
+			"denied-preflight preflight-status upstream-headers"},
 		{`accessControlAllowMethods: [PUT]`, `{"allow_origins":[],"upstream_headers":"preserve"}`, "denied-preflight no-origins vary"},
 	} {
 		file := traefikFileOf("Host(`y.org`) => b") + "    r: {rule: 'Host(`x.org`)', middlewares: [m]}\n"

@@ -290,6 +290,7 @@ func (s *envoyScope) route(r convert.Reader, vhost, node *yaml.Node, from conver
 	action := convert.Child(node, "route")
 	if action == nil { // redirects and direct responses are none of the filter's business
 		made.Replies = true
+		s.idle(r, vhost, node)
 		return []convert.Route{made}
 	}
 	if match == nil {
@@ -320,6 +321,22 @@ func (s *envoyScope) route(r convert.Reader, vhost, node *yaml.Node, from conver
 		routes = append(routes, one)
 	}
 	return routes
+}
+
+// idle looks for a policy of a route that answers by itself.
+func (s *envoyScope) idle(r convert.Reader, vhost, node *yaml.Node) {
+	inert := s.inert
+	defer func() { s.inert = inert }()
+	by := "redirect"
+	if convert.Child(node, "direct_response") != nil {
+		by = "direct_response"
+	}
+	for _, level := range []*yaml.Node{node, vhost, s.config} {
+		if policy, _, _ := s.perFilter(r, level); policy != nil {
+			r.Idle(policy, by, "Envoy's filter")
+			return
+		}
+	}
 }
 
 // added says which CORS headers Envoy adds to what a policy covers.
@@ -428,9 +445,14 @@ var envoySettings = convert.Settings{
 	MaxAge: convert.Unit{Seconds: convert.Seconds, What: "max_age %q is sent as it stands, and browsers read whole seconds alone", Remedy: `write seconds, such as "600"`},
 }
 
+var envoySpelling = &convert.Spelling{
+	Exact: func(text string) string { return `{exact: "` + text + `"}` },
+	Regex: func(text string) string { return `{safe_regex: {regex: '` + text + `'}}` },
+}
+
 // envoyPolicy makes one policy of several, the most specific first.
 func envoyPolicy(r convert.Reader, policies []*yaml.Node) (*convert.Policy, []convert.Change) {
-	p := &convert.Policy{}
+	p := &convert.Policy{Spelling: envoySpelling}
 	for _, node := range policies {
 		envoySettings.Check(r, node)
 	}

@@ -367,7 +367,7 @@ func grpcMatch(r convert.Reader, m *gatewayMatch, node *yaml.Node) {
 			continue
 		}
 		service, method := convert.Text(convert.Child(key.Value, "service")), convert.Text(convert.Child(key.Value, "method"))
-		m.length = len(service) + len(method)
+		m.length = len("/" + service)
 		switch kind := convert.Text(convert.Child(key.Value, "type")); {
 		case kind != "Exact" && kind != "":
 			m.kind = 1
@@ -377,8 +377,9 @@ func grpcMatch(r convert.Reader, m *gatewayMatch, node *yaml.Node) {
 		case method == "":
 			made.Path(convert.BelowPath, "/"+service, key.Value)
 		default:
-			m.kind = 0
-			made.Path(convert.ExactPath, "/"+service+"/"+method, key.Value)
+			path := "/" + service + "/" + method
+			m.kind, m.length = 0, len(path)
+			made.Path(convert.ExactPath, path, key.Value)
 		}
 	}
 }

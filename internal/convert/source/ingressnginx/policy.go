@@ -46,7 +46,7 @@ var nginxManner = convert.Manner{Project: "ingress-nginx", Unmatched: "ingress-n
 // readPolicy reads the annotations.
 func (n *nginxIngress) readPolicy() {
 	if node := n.snippet(); node != nil {
-		n.leave(node, "a snippet of nginx' configuration writes CORS headers, and snippets are not read", "write what it does as enable-cors and its annotations")
+		n.leave(node, "a snippet of nginx' configuration writes CORS headers, and snippets are not read", "write what it does as enable-cors and its annotations, or convert it in a server of nginx' own configuration (docs/migrate/nginx.md)")
 	}
 	enable, node := n.value("enable-cors")
 	if node == nil {
@@ -95,7 +95,7 @@ func (n *nginxIngress) place(name string) convert.Place {
 // leave refuses something, or leaves it out with a comment.
 func (n *nginxIngress) leave(node *yaml.Node, what, remedy string) {
 	if n.Options.Partial {
-		n.comments = append(n.comments, convert.Comment{Place: n.Object.At(node), Text: convert.Printable(n.Object.String() + ": " + what)})
+		n.comments = append(n.comments, convert.Comment{Place: n.Object.At(node), Text: convert.Printable("an annotation of " + n.Object.String() + ": " + what)})
 		return
 	}
 	n.Fail(node, what, remedy+", or leave it out with -partial")
@@ -158,6 +158,8 @@ func (n *nginxIngress) origins(p *convert.Policy) (ok bool) {
 		e = strings.TrimSpace(e)
 		switch {
 		case e == "":
+		case len(strings.Fields(e)) > 1:
+			n.leave(n.node("cors-allow-origin"), fmt.Sprintf("ingress-nginx takes %q of cors-allow-origin for one origin, and passes over it: commas go between origins, not spaces", convert.Shortened(e)), fmt.Sprintf("write %q", convert.Shortened(strings.Join(strings.Fields(e), ", "))))
 		case !validNginxOrigin.MatchString(e):
 			n.leave(n.node("cors-allow-origin"), fmt.Sprintf("ingress-nginx passes over the origin %q of cors-allow-origin", convert.Shortened(e)), `write it with its scheme, such as "https://`+nginxHostOf(e)+`", or take it away`)
 		case strings.Contains(e, "*"):

@@ -213,7 +213,10 @@ func (s istioScope) service(v *istioService) (routes []convert.Route) {
 		if h.root != nil {
 			base.From.Part += " for " + h.root.Object.String()
 		}
-		if r, cors := h.setting("cors_policy"); cors != nil && !base.Replies {
+		switch r, cors := h.setting("cors_policy"); {
+		case cors != nil && base.Replies:
+			r.Idle(cors, "redirect or directResponse", "Istio")
+		case cors != nil:
 			base.Policy, base.Changes = istioPolicy(r, cors)
 			if base.Policy != nil {
 				r, headers := h.setting("headers")
@@ -274,7 +277,8 @@ func matchOf(m convert.Match, node, but *yaml.Node) {
 				case "prefix":
 					m.Path(convert.PrefixPath, text, uri.Value)
 				case "regex":
-					m.Regex(text, m.Object.At(uri.Value))
+					at := m.Object.At(uri.Value)
+					m.Regex(text, at)
 				default:
 					m.Fail(uri.Key, uri.Key.Value+" is no match of a uri", "write exact, prefix or regex")
 				}
@@ -312,9 +316,14 @@ var istioSettings = convert.Settings{
 	MaxAge: convert.Unit{Seconds: convert.Duration, What: "maxAge %q is no duration", Remedy: `write one such as "24h"`},
 }
 
+var istioSpelling = &convert.Spelling{
+	Exact: func(text string) string { return `{exact: "` + text + `"}` },
+	Regex: func(text string) string { return `{regex: '` + text + `'}` },
+}
+
 // istioPolicy reads a corsPolicy, which Istio makes a CorsPolicy of Envoy's.
 func istioPolicy(r convert.Reader, node *yaml.Node) (*convert.Policy, []convert.Change) {
-	p := &convert.Policy{}
+	p := &convert.Policy{Spelling: istioSpelling}
 	istioSettings.Check(r, node)
 	r.Origins(p, convert.Child(node, convert.AllowOrigins))
 	if convert.Child(node, convert.AllowOrigins) == nil {

@@ -434,9 +434,14 @@ var kongSettings = convert.Settings{
 	},
 }
 
+var kongSpelling = &convert.Spelling{
+	Exact: func(text string) string { return `"` + text + `"` },
+	Regex: func(text string) string { return `'` + text + `'` },
+}
+
 // kongPolicy translates a configuration of the plugin.
 func kongPolicy(r convert.Reader, node *yaml.Node, at convert.Place) *convert.Policy {
-	p := &convert.Policy{}
+	p := &convert.Policy{Spelling: kongSpelling}
 	kongSettings.Check(r, node)
 	where := func(name string) convert.Place {
 		if v := convert.Child(node, name); v != nil {
@@ -462,7 +467,7 @@ func kongPolicy(r convert.Reader, node *yaml.Node, at convert.Place) *convert.Po
 		const what = "preflight_continue leaves preflights to upstream, and this filter answers them"
 		if v := convert.Child(node, "preflight_continue"); r.Options.Partial {
 			at, name := r.Object.At(v), r.Object.String()
-			p.Comments = append(p.Comments, convert.Comment{Place: at, Text: name + " " + r.Part + ": " + what + ": no methods and headers are allowed, beyond what needs no preflight"})
+			p.Comments = append(p.Comments, convert.Comment{Place: at, Text: "a setting of " + strings.TrimSpace(name+" "+r.Part) + ": " + what + ": no methods and headers are allowed, beyond what needs no preflight"})
 		} else {
 			r.Fail(v, what, "take it out, and write the methods and headers that upstream allows, or leave those out with -partial")
 		}
@@ -500,6 +505,7 @@ func kongOrigins(r convert.Reader, p *convert.Policy, node *yaml.Node, at conver
 			p.Allow(convert.ExactOrigin(p, entry, false), v.At)
 			continue
 		}
+		p.LooksLikePattern(entry, "Kong")
 		regex := entry
 		if !strings.HasSuffix(regex, "$") {
 			regex += "$"

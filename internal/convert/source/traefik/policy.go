@@ -27,10 +27,16 @@ var traefikSettings = convert.Settings{
 	MaxAge: convert.Unit{Seconds: convert.Seconds, What: "accessControlMaxAge is no whole number", Remedy: "write seconds, such as 600"},
 }
 
+var traefikSpelling = &convert.Spelling{
+	Exact:  func(text string) string { return `"` + text + `" in accessControlAllowOriginList` },
+	Regex:  func(text string) string { return `'^` + text + `$' in accessControlAllowOriginListRegex` },
+	Search: true,
+}
+
 // traefikPolicy translates a headers middleware; cors says whether it has to do with
 // CORS at all.
 func traefikPolicy(r convert.Reader, node *yaml.Node) (p *convert.Policy, cors bool) {
-	p = &convert.Policy{}
+	p = &convert.Policy{Spelling: traefikSpelling}
 	inFile := r.Object.Kind == ""
 	list := func(name string) []convert.Value {
 		value := field(node, name)
@@ -88,6 +94,7 @@ func traefikPolicy(r convert.Reader, node *yaml.Node) (p *convert.Policy, cors b
 	} else {
 		p.AllowExact(origins)
 		for _, v := range regexes { // which are looked for anywhere in the origin
+			p.LooksLikePattern(v.Text, "Traefik")
 			p.Allow(convert.WholeOrigin(p, convert.WholeRegex(v.Text, false)), v.At)
 		}
 	}

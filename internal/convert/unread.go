@@ -1,0 +1,69 @@
+package convert
+
+import (
+	"bytes"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// unread is a form of files in which policies stand, and that no source reads: by what it is
+// known, and what to do.
+type unread struct {
+	what, remedy string
+	// names are ends of files' names, and alone is a text that nothing else has; shape is one
+	// that counts where nothing else is known of the file.
+	names        []string
+	alone, shape *regexp.Regexp
+}
+
+var allUnread = []unread{
+	{
+		what:   "Traefik's labels of containers are not read",
+		remedy: "write the middlewares and routers as a file of its dynamic configuration, in YAML (http: middlewares: …, as in docs/migrate/traefik.md)",
+		alone:  regexp.MustCompile(`(?mi)^\s*(?:-\s*)?["']?traefik\.http\.middlewares\.[^\s:=]+\.headers\.accesscontrol`),
+	},
+	{
+		what:   "Spring's configuration is not read",
+		remedy: "write the policy by the table in docs/migrate/code.md, which says what each of Spring's settings becomes",
+		alone:  regexp.MustCompile(`(?mi)^\s*(?:global-?cors|cors-?configurations|(?:spring|management)\.[a-z.-]*cors[a-z.\[\]'"/*-]*\s*[=:])`),
+	},
+	{
+		what:   "TOML is not read",
+		remedy: "write it as YAML, which Traefik takes as well (docs/migrate/traefik.md)",
+		names:  []string{".toml"},
+		shape:  regexp.MustCompile(`(?m)^\s*\[\[?[A-Za-z][\w."' -]*\]\]?\s*$`),
+	},
+	{
+		what:   "program code is not read",
+		remedy: "write the policy by the tables in docs/migrate/code.md, which say what each setting of a library becomes",
+		names:  []string{".js", ".mjs", ".cjs", ".ts", ".tsx", ".java", ".kt", ".go", ".py", ".cs", ".rb", ".php", ".rs"},
+		shape:  regexp.MustCompile(`(?m)\b(?:require\(|module\.exports|app\.use\(|cors\(|addCorsMappings|CORSMiddleware|AddCors\()|^import `),
+	},
+}
+
+// refuseUnread says what a file is that no source reads, with the line where that shows.
+// unknown says that no source knows the file as its own either.
+func (c *Conversion) refuseUnread(f File, unknown bool) bool {
+	for _, u := range allUnread {
+		shape := u.alone
+		if unknown && shape == nil {
+			shape = u.shape
+		}
+		line := 0
+		if slices.Contains(u.names, strings.ToLower(filepath.Ext(f.Name))) {
+			line = 1
+		} else if shape == nil {
+			continue
+		} else if at := shape.FindIndex(f.Data); at != nil {
+			lead := bytes.TrimLeft(f.Data[at[0]:at[1]], " \t\r\n")
+			line = 1 + bytes.Count(f.Data[:at[1]-len(lead)], []byte("\n"))
+		}
+		if line > 0 {
+			c.Problem(Place{f.Name, line, 1, 1}, "", u.what, u.remedy)
+			return true
+		}
+	}
+	return false
+}
