@@ -83,16 +83,24 @@ func (x *exchange) choose() {
 	if rule != nil {
 		x.changes = x.result.Rules[rule.Index].Changes
 	}
-	// Another spelling of a host falls under the rule of the host, or under none.
+	// Another spelling of a host falls under the rule of the host, or under none. A domain
+	// with a port is any other spelling than its own.
+	other := strings.Contains(x.host, ":") && x.host == authority && !strings.Contains(x.text, "ignore_port_in_host_matching: true") ||
+		strings.Contains(x.host, ".:") || strings.HasSuffix(x.host, ".") && !strings.Contains(x.text, "strip_trailing_host_dot: true")
+	name, _, _ := strings.Cut(x.host, ":")
+	excuses := func(c convert.Change) bool {
+		domain, port, ok := strings.Cut(strings.TrimSuffix(c.Text, " alone"), " stands for the host with any port, or none; Envoy takes it with ")
+		if !ok {
+			return other
+		}
+		return strings.TrimSuffix(name, ".") == domain && x.host != domain+":"+port
+	}
 	isSpelling := func(c convert.Change) bool { return c.Kind == convert.HostSpelling }
-	x.changes = slices.DeleteFunc(slices.Clone(x.changes), func(c convert.Change) bool {
-		return isSpelling(c) && !strings.Contains(c.Text, "with any port")
-	})
-	if strings.Contains(x.host, ":") || strings.HasSuffix(x.host, ".") {
-		for _, r := range x.result.Rules {
-			if i := slices.IndexFunc(r.Changes, isSpelling); i >= 0 {
-				x.changes = append(x.changes, r.Changes[i])
-			}
+	x.changes = slices.DeleteFunc(slices.Clone(x.changes), func(c convert.Change) bool { return isSpelling(c) && !excuses(c) })
+	for _, r := range x.result.Rules {
+		i := slices.IndexFunc(r.Changes, func(c convert.Change) bool { return isSpelling(c) && excuses(c) })
+		if i >= 0 && other {
+			x.changes = append(x.changes, r.Changes[i])
 		}
 	}
 }
