@@ -81,7 +81,7 @@ func takePicture(t *testing.T, path string) {
 	if _, err := chromedp.Call(limited(t, ctx), emulation.SetDeviceMetricsOverride, size); err != nil {
 		t.Fatal(err)
 	}
-	do(t, ctx, chromedp.Navigate(allowed))
+	do(t, ctx, chromedp.Navigate(allowed), chromedp.WaitVisible(chromedp.CSS("#matrix > li"))) // the button works from then on
 	runAll(t, ctx)
 	data, err := chromedp.Run(limited(t, ctx), chromedp.CaptureScreenshot())
 	if err != nil {
