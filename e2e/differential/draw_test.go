@@ -175,6 +175,11 @@ func (d *drawer) policy() object {
 	flag("allow_credentials", 2)
 	flag("allow_private_network_access", 6)
 	flag("forward_not_matching_preflights", 3)
+	if d.once(12) { // it counts what it would do
+		o["filter_enabled"] = object{"default_value": object{"numerator": 0}}
+		o["shadow_enabled"] = object{"default_value": object{"numerator": 100}}
+		return o
+	}
 	d.share(o, "filter_enabled")
 	d.share(o, "shadow_enabled")
 	return o
