@@ -135,12 +135,12 @@ func (p *partition) split(number State) {
 	}
 	old.begin += marked
 	waiting := old.waiting
-	apart := p.add(begin, begin+marked)
+	split := p.add(begin, begin+marked)
 	for _, s := range p.order[begin : begin+marked] {
-		p.block[s] = apart
+		p.block[s] = split
 	}
 	if waiting || marked <= others {
-		p.wait(apart)
+		p.wait(split)
 	} else {
 		p.wait(number)
 	}

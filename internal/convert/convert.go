@@ -124,7 +124,7 @@ func Convert(sources []Source, files []File, o Options) (*Result, Problems) {
 		}
 		return nil, c.all(files)
 	}
-	tables = c.apart(tables)
+	tables = c.withoutOverlap(tables)
 	var rules []*rule
 	for _, t := range tables {
 		rules = append(rules, c.plan(t)...)

@@ -207,7 +207,7 @@ func (x *Observer) Policy() *Policy {
 		return nil
 	}
 	p, at := &Policy{}, actual.At
-	m := Manner{Project: x.Project, Reflects: actual.Allowed != "*", Status: "204", Unmatched: x.Project + " answers it without access-control-allow-origin"}
+	m := Behaviour{Project: x.Project, Reflects: actual.Allowed != "*", Status: "204", Unmatched: x.Project + " answers it without access-control-allow-origin"}
 	if actual.any {
 		p.Allow(Anyone, at)
 	}
@@ -246,7 +246,7 @@ func (x *Observer) Policy() *Policy {
 }
 
 // preflight reads what its response allows.
-func (x *Observer) preflight(p *Policy, sent *lets, m *Manner) {
+func (x *Observer) preflight(p *Policy, sent *lets, m *Behaviour) {
 	list := func(setting, header, asked string) (echoes bool) {
 		text := sent.Headers[header]
 		if echoes = text == asked; echoes {

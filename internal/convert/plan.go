@@ -376,9 +376,9 @@ func samePaths(a, b []Path) bool {
 	return slices.EqualFunc(a, b, func(a, b Path) bool { return a.Kind == b.Kind && a.Text == b.Text })
 }
 
-// apart sees to it that no request is decided by two tables: where they share
+// withoutOverlap sees to it that no request is decided by two tables: where they share
 // hosts, they must say the same of them. A table that passes nothing on steps back.
-func (c *Conversion) apart(tables []Table) (kept []Table) {
+func (c *Conversion) withoutOverlap(tables []Table) (kept []Table) {
 	for _, t := range tables {
 		c.where = t.Routes[0].From.Place
 		if t.idle() {

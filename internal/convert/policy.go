@@ -9,8 +9,8 @@ import (
 
 // How the proxies differ in what they send for the same words.
 
-// Manner is what a source's proxy does with any policy.
-type Manner struct {
+// Behaviour is what a source's proxy does with any policy.
+type Behaviour struct {
 	// Project is how sentences call it.
 	Project string
 	// Echoes says that a list of `*` alone is answered with what the preflight
@@ -35,7 +35,7 @@ type Manner struct {
 
 // Finish leaves out what stands twice or has no meaning in browsers, and says what the
 // policy does otherwise here.
-func (p *Policy) Finish(m Manner) {
+func (p *Policy) Finish(m Behaviour) {
 	p.AllowOrigins = once(p.AllowOrigins, written)
 	for _, setting := range NameLists[1:] {
 		list := p.list(setting)
@@ -83,7 +83,7 @@ func once[T any, K comparable](list []T, key func(T) K) (kept []T) {
 
 // checkMethods leaves out what no browser sends, and says which methods are allowed as
 // browsers send them, where the source sends the lower case that was written.
-func (p *Policy) checkMethods(m Manner) {
+func (p *Policy) checkMethods(m Behaviour) {
 	all := slices.Clone(p.AllowMethods)
 	p.AllowMethods = p.AllowMethods[:0]
 	for _, n := range all {
@@ -111,7 +111,7 @@ func (p *Policy) checkMethods(m Manner) {
 // Nobody is a policy without origins of a proxy that answers its preflights by
 // itself; what upstream sends on other responses stays. Off would hand preflights
 // to upstream, which may allow what the proxy refused.
-func Nobody(at Place, m Manner) *Policy {
+func Nobody(at Place, m Behaviour) *Policy {
 	p := &Policy{}
 	p.Put(AllowOrigins, nil, at)
 	p.AllowOrigins = []config.SourceOrigin{}
@@ -123,7 +123,7 @@ func Nobody(at Place, m Manner) *Policy {
 }
 
 // WithoutOrigins is what becomes of a policy of Envoy's filter that allows none.
-func WithoutOrigins(at Place, m Manner) (*Policy, []Change) {
+func WithoutOrigins(at Place, m Behaviour) (*Policy, []Change) {
 	if m.Answers {
 		return Nobody(at, m), nil
 	}
@@ -147,7 +147,7 @@ func (p *Policy) anyOrigin() bool {
 }
 
 // behave lists what the policy does otherwise here.
-func (p *Policy) behave(m Manner) {
+func (p *Policy) behave(m Behaviour) {
 	if p.Mode != config.Enforce { // shadow: nothing is touched on either side
 		return
 	}

@@ -37,9 +37,9 @@ var cold = []string{
 // Cold reports whether few requests come to a function.
 func Cold(name string) bool { return slices.Contains(cold, name) }
 
-// apart are functions that stay functions of their own: what calls them is short
+// notInlined are functions that stay functions of their own: what calls them is short
 // without them, and often does not get there.
-var apart = []string{"decideWithOrigin", "MatchIn", "PlainHost", "Next", "find", "readAll", "answer", "answers", "visitField", "against"}
+var notInlined = []string{"decideWithOrigin", "MatchIn", "PlainHost", "Next", "find", "readAll", "answer", "answers", "visitField", "against"}
 
-// Apart reports whether a function is not to be inlined.
-func Apart(name string) bool { return slices.Contains(apart, name) }
+// NotInlined reports whether a function is not to be inlined.
+func NotInlined(name string) bool { return slices.Contains(notInlined, name) }

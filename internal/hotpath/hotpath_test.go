@@ -35,7 +35,7 @@ func TestNamesAreFunctions(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	names := slices.Concat(cold, apart)
+	names := slices.Concat(cold, notInlined)
 	for _, function := range Callbacks {
 		names = append(names, function)
 	}
@@ -44,9 +44,9 @@ func TestNamesAreFunctions(t *testing.T) {
 			t.Errorf("no function is called %s", name)
 		}
 	}
-	for _, name := range apart {
-		if Cold(name) || !Apart(name) {
-			t.Errorf("%s is apart, and cold as well", name)
+	for _, name := range notInlined {
+		if Cold(name) || !NotInlined(name) {
+			t.Errorf("%s is not inlined, and cold as well", name)
 		}
 	}
 }

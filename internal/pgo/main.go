@@ -81,7 +81,7 @@ func write(path string) error {
 		for inlined := []*function{caller}; len(inlined) > 0; inlined = inlined[1:] {
 			f := inlined[0]
 			for _, c := range f.calls(functions) {
-				if !hotpath.Apart(c.callee.decl.Name.Name) {
+				if !hotpath.NotInlined(c.callee.decl.Name.Name) {
 					p.Sample = append(p.Sample, &profile.Sample{Location: []*profile.Location{location(c.callee, c.callee.start), location(caller, c.line)}, Value: []int64{1000, 1000}})
 					if !within[c.callee] {
 						inlined, within[c.callee] = append(inlined, c.callee), true

@@ -93,7 +93,7 @@ func policy(r convert.Reader, node *yaml.Node) *convert.Policy {
 	p := &convert.Policy{}
 	settings.Read(r, p, &lower)
 	origins := convert.Child(&lower, "allowOrigins")
-	m := convert.Manner{Project: "API Gateway", Unmatched: "API Gateway answers it with 204 and no CORS headers", Status: "204", Varies: true}
+	m := convert.Behaviour{Project: "API Gateway", Unmatched: "API Gateway answers it with 204 and no CORS headers", Status: "204", Varies: true}
 	for _, v := range convert.StarAlone(r.List(origins, "allowOrigins")) {
 		if strings.HasSuffix(v.Text, "://*") {
 			p.Allow(config.SourceOrigin{Value: v.Text}, v.At)

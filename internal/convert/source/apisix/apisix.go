@@ -238,12 +238,12 @@ func cors(r convert.Reader, node *yaml.Node) *convert.Policy {
 	return policy(r, plugin)
 }
 
-var manner = convert.Manner{
+var behaviour = convert.Behaviour{
 	Project: "APISIX", Echoes: true, Unmatched: "APISIX answers it with 200 and no CORS headers", Status: "200", Keeps: true, Varies: true,
 }
 
 func policy(r convert.Reader, node *yaml.Node) *convert.Policy {
-	p, m := &convert.Policy{}, manner
+	p, m := &convert.Policy{}, behaviour
 	settings.Read(r, p, node)
 	if v := convert.Child(node, "allow_origins_by_metadata"); v != nil {
 		r.Fail(v, "allow_origins_by_metadata names origins that stand in the plugin's metadata", "write them into allow_origins")

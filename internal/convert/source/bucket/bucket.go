@@ -33,7 +33,7 @@ var Source = convert.Source{
 type cloud struct {
 	convert.Settings
 	name, origins string
-	manner        convert.Manner
+	behaviour     convert.Behaviour
 }
 
 var seconds = convert.Unit{Seconds: convert.Seconds, What: "%q is no number of seconds", Remedy: "write one such as 3600"}
@@ -53,7 +53,7 @@ var s3 = cloud{
 		},
 	},
 	name: "S3", origins: "AllowedOrigins",
-	manner: convert.Manner{Project: "S3", Echoes: true, Authorization: true, Status: "200", Varies: true},
+	behaviour: convert.Behaviour{Project: "S3", Echoes: true, Authorization: true, Status: "200", Varies: true},
 }
 
 var gcs = cloud{
@@ -67,7 +67,7 @@ var gcs = cloud{
 		},
 	},
 	name: "Cloud Storage", origins: "origin",
-	manner: convert.Manner{
+	behaviour: convert.Behaviour{
 		Project: "Cloud Storage", Echoes: true, Authorization: true, Reflects: true, Status: "200", Varies: true,
 		Unmatched: "Cloud Storage answers it with 200 and no CORS headers",
 	},
@@ -148,7 +148,7 @@ func (b bucket) table(c *convert.Conversion) convert.Table {
 			made.Allow(o, at)
 		}
 	}
-	made.Finish(of.manner)
+	made.Finish(of.behaviour)
 	from := convert.From{Source: b.name, Place: first.o.At(first.node)}
 	return convert.Table{Name: b.name, Routes: []convert.Route{{From: from, Policy: made}}}
 }

@@ -468,7 +468,7 @@ func envoyPolicy(r convert.Reader, policies []*yaml.Node) (*convert.Policy, []co
 	if !on {
 		return nil, nil
 	}
-	m := convert.Manner{Project: "Envoy", Echoes: true, Authorization: true, Reflects: true, Unmatched: "Envoy forwards it", Status: "200", Keeps: true}
+	m := convert.Behaviour{Project: "Envoy", Echoes: true, Authorization: true, Reflects: true, Unmatched: "Envoy forwards it", Status: "200", Keeps: true}
 	if forwards, given := r.Boolean(first("forward_not_matching_preflights"), "forward_not_matching_preflights"); given && forwards {
 		p.ForwardUnmatched = true
 	} else if given {

@@ -291,7 +291,7 @@ func (s *securityScope) translate(from [2]*convert.Object) *convert.Policy {
 	}
 	r, node = s.setting(from, "allowCredentials")
 	p.Credentials, _ = r.Boolean(node, "allowCredentials")
-	p.Finish(convert.Manner{Project: "Envoy Gateway", Echoes: true, Authorization: true, Reflects: true, Keeps: true, Status: "200", Unmatched: "Envoy Gateway answers it with 200 and no access-control-allow-origin"})
+	p.Finish(convert.Behaviour{Project: "Envoy Gateway", Echoes: true, Authorization: true, Reflects: true, Keeps: true, Status: "200", Unmatched: "Envoy Gateway answers it with 200 and no access-control-allow-origin"})
 	return p
 }
 

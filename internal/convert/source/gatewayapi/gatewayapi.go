@@ -98,17 +98,17 @@ func (s *gatewayScope) refs(o *convert.Object) (parents []gatewayParent) {
 // parents are those of all routes. Where a route names a listener, or listeners have
 // hostnames, those of that Gateway are told apart.
 func (s *gatewayScope) parents(routes []*convert.Object) (parents []gatewayParent) {
-	apart := map[string]bool{}
+	byListener := map[string]bool{}
 	for _, o := range routes {
 		for _, p := range s.refs(o) {
 			if p.section != "" {
-				apart[p.kind+p.name] = true
+				byListener[p.kind+p.name] = true
 			}
 		}
 	}
 	for _, o := range routes {
 		for _, p := range s.refs(o) {
-			if listeners := s.listeners(p); apart[p.kind+p.name] && p.section == "" && len(listeners) > 0 {
+			if listeners := s.listeners(p); byListener[p.kind+p.name] && p.section == "" && len(listeners) > 0 {
 				for _, l := range listeners {
 					parents = append(parents, gatewayParent{p.kind, p.name, convert.Text(convert.Child(l, "name"))})
 				}
@@ -394,7 +394,7 @@ var gatewaySettings = convert.Settings{
 	MaxAge: convert.Unit{Seconds: convert.Seconds, What: "maxAge %q is no number of seconds", Remedy: "write one such as 600"},
 }
 
-var gatewayManner = convert.Manner{
+var gatewayManner = convert.Behaviour{
 	Project: "the gateway", Echoes: true, Reflects: true, Keeps: true, Status: "204",
 	Unmatched: "the Gateway API leaves it to the gateway whether that is 200, 204 or 403, without CORS headers",
 }

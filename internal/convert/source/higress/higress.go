@@ -518,13 +518,13 @@ func (p *higressPlugin) policy(rule *higressRule) {
 		}
 	}
 	made.SetMaxAge(where, age)
-	p.manner(made)
+	p.behaviour(made)
 	rule.policy = made
 }
 
-// manner says what the plugin's version does otherwise.
-func (p *higressPlugin) manner(made *convert.Policy) {
-	m := convert.Manner{Project: "Higress", Echoes: true, Authorization: true, Reflects: true, Unmatched: "Higress answers it with 204 and no CORS headers", Status: "204", Varies: true}
+// behaviour says what the plugin's version does otherwise.
+func (p *higressPlugin) behaviour(made *convert.Policy) {
+	m := convert.Behaviour{Project: "Higress", Echoes: true, Authorization: true, Reflects: true, Unmatched: "Higress answers it with 204 and no CORS headers", Status: "204", Varies: true}
 	anyOrigin := made.AllowsAny()
 	made.Unlisted("Higress")
 	if before202(p.tag) {

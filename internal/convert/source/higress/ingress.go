@@ -120,7 +120,7 @@ func annotationPolicy(r convert.Reader) *convert.Policy {
 	text, at = value("cors-max-age", func(text string) bool { _, err := strconv.Atoi(text); return err == nil })
 	seconds, _ := strconv.ParseInt(text, 10, 64)
 	p.SetMaxAge(at, seconds)
-	p.Finish(convert.Manner{Project: "Higress", Echoes: true, Authorization: true, Reflects: true, Keeps: true, Status: "200", Unmatched: "Higress forwards it"})
+	p.Finish(convert.Behaviour{Project: "Higress", Echoes: true, Authorization: true, Reflects: true, Keeps: true, Status: "200", Unmatched: "Higress forwards it"})
 	return p
 }
 

@@ -41,7 +41,7 @@ var (
 	validNginxExposed = regexp.MustCompile(`\A(?:(?:[A-Za-z0-9_-]+|\*),? ?)+\z`)
 )
 
-var nginxManner = convert.Manner{Project: "ingress-nginx", Unmatched: "ingress-nginx forwards it", Status: "204", Keeps: true}
+var nginxManner = convert.Behaviour{Project: "ingress-nginx", Unmatched: "ingress-nginx forwards it", Status: "204", Keeps: true}
 
 // readPolicy reads the annotations.
 func (n *nginxIngress) readPolicy() {

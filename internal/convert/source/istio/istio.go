@@ -329,7 +329,7 @@ func istioPolicy(r convert.Reader, node *yaml.Node) (*convert.Policy, []convert.
 	if convert.Child(node, convert.AllowOrigins) == nil {
 		p.AllowExact(r.List(convert.Child(node, "allow_origin"), "allowOrigin"))
 	}
-	m := convert.Manner{Project: "Istio", Echoes: true, Authorization: true, Reflects: true, Unmatched: "Istio forwards it", Status: "200", Keeps: true}
+	m := convert.Behaviour{Project: "Istio", Echoes: true, Authorization: true, Reflects: true, Unmatched: "Istio forwards it", Status: "200", Keeps: true}
 	if v := convert.Child(node, "unmatched_preflights"); v != nil {
 		switch convert.Text(v) {
 		case "FORWARD":

@@ -452,7 +452,7 @@ func kongPolicy(r convert.Reader, node *yaml.Node, at convert.Place) *convert.Po
 	p.Put(convert.AllowOrigins, nil, where("origins"))
 	kongOrigins(r, p, convert.Child(node, "origins"), at)
 
-	m := convert.Manner{Project: "Kong", Reflects: p.Credentials, Unmatched: "Kong answers it with 200 and no access-control-allow-origin", Status: "200", Varies: true}
+	m := convert.Behaviour{Project: "Kong", Reflects: p.Credentials, Unmatched: "Kong answers it with 200 and no access-control-allow-origin", Status: "200", Varies: true}
 	if len(p.AllowHeaders) == 0 { // what the preflight asks for comes back
 		headers := where("headers")
 		p.SetList("allow_headers", headers, []convert.Value{{Text: "*", At: headers}})

@@ -81,7 +81,7 @@ func traefikPolicy(r convert.Reader, node *yaml.Node) (p *convert.Policy, cors b
 	if !cors {
 		return nil, false
 	}
-	m := convert.Manner{Project: "Traefik", Echoes: credentials, Unmatched: "Traefik answers it with 200 and no access-control-allow-origin", Status: "200", Keeps: true, Varies: vary}
+	m := convert.Behaviour{Project: "Traefik", Echoes: credentials, Unmatched: "Traefik answers it with 200 and no access-control-allow-origin", Status: "200", Keeps: true, Varies: vary}
 	if len(origins)+len(regexes) == 0 {
 		return convert.Nobody(r.Object.At(node), m), true
 	}
