@@ -17,9 +17,15 @@ type call struct {
 }
 
 func TestFetch(t *testing.T) {
-	open := headers("access-control-allow-origin: *", "access-control-allow-methods: *", "access-control-allow-headers: *", "etag: 1", "content-type: text/plain")
+	open := headers(
+		"access-control-allow-origin: *", "access-control-allow-methods: *", "access-control-allow-headers: *", "etag: 1",
+		"content-type: text/plain",
+	)
 	put := Request{Origin: page, Method: "put", Headers: headers("X-A:1")}
-	preflight := call{"OPTIONS", []Header{{"accept", "*/*"}, {"origin", page}, {"access-control-request-method", "PUT"}, {"access-control-request-headers", "x-a"}}}
+	preflight := call{
+		"OPTIONS",
+		[]Header{{"accept", "*/*"}, {"origin", page}, {"access-control-request-method", "PUT"}, {"access-control-request-headers", "x-a"}},
+	}
 	actual := call{"PUT", []Header{{"origin", page}, {"X-A", "1"}}}
 	for _, c := range []struct {
 		name      string
@@ -38,8 +44,12 @@ func TestFetch(t *testing.T) {
 			[]call{preflight, actual}, &allowed, &allowed, []string{"content-type"}},
 		{"nothing is sent after a preflight that failed", put, []Response{{403, open}},
 			[]call{preflight}, &outcome{PreflightStatus, "403"}, nil, nil},
-		{"the answer after a preflight that passed may be unreadable", put, []Response{{200, open}, {200, headers("access-control-allow-origin: https://b.example")}},
-			[]call{preflight, actual}, &allowed, &outcome{OriginMismatch, "https://b.example"}, nil},
+		{
+			"the answer after a preflight that passed may be unreadable", put,
+			[]Response{{200, open}, {200, headers("access-control-allow-origin: https://b.example")}},
+			[]call{preflight, actual}, &allowed,
+			&outcome{OriginMismatch, "https://b.example"}, nil,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var calls []call
@@ -74,8 +84,10 @@ func TestFetch(t *testing.T) {
 
 func drawRequest(t *rapid.T) Request {
 	r := Request{
-		Origin:         rapid.SampledFrom([]string{page, "null", "http://localhost:3000", "https://[::1]:8443"}).Draw(t, "origin"),
-		Method:         rapid.SampledFrom([]string{"GET", "head", "post", "put", "DELETE", "OPTIONS", "PATCH", "patch", "*", "QUERY"}).Draw(t, "method"),
+		Origin: rapid.SampledFrom([]string{page, "null", "http://localhost:3000", "https://[::1]:8443"}).Draw(t, "origin"),
+		Method: rapid.SampledFrom(
+			[]string{"GET", "head", "post", "put", "DELETE", "OPTIONS", "PATCH", "patch", "*", "QUERY"},
+		).Draw(t, "method"),
 		Credentials:    rapid.Bool().Draw(t, "credentials"),
 		PrivateNetwork: rapid.Bool().Draw(t, "private network"),
 	}
@@ -165,7 +177,13 @@ func TestEachGrantIsNeeded(t *testing.T) {
 
 // "*" everywhere lets in what needs no credentials, save authorization.
 func TestWildcards(t *testing.T) {
-	open := Response{200, headers("access-control-allow-origin:*", "access-control-allow-methods:*", "access-control-allow-headers:*", "access-control-allow-credentials:true", "access-control-allow-private-network:true")}
+	open := Response{
+		200,
+		headers(
+			"access-control-allow-origin:*", "access-control-allow-methods:*", "access-control-allow-headers:*",
+			"access-control-allow-credentials:true", "access-control-allow-private-network:true",
+		),
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		r := drawRequest(t)
 		want := !r.Credentials && !slices.ContainsFunc(r.Headers, func(h Header) bool { return h.Name == "Authorization" })
@@ -184,7 +202,10 @@ func TestListsReadTheSameInEveryDress(t *testing.T) {
 			"access-control-allow-methods": {"PUT", "DELETE", "PATCH", "*"},
 			"access-control-allow-headers": {"x-a", "content-type", "authorization", "*"},
 		}
-		plain := Response{204, headers("access-control-allow-origin:"+r.Origin, "access-control-allow-credentials:true", "access-control-allow-private-network:true")}
+		plain := Response{
+			204,
+			headers("access-control-allow-origin:"+r.Origin, "access-control-allow-credentials:true", "access-control-allow-private-network:true"),
+		}
 		dressed := Response{204, slices.Clone(plain.Headers)}
 		for _, name := range slices.Sorted(maps.Keys(pool)) {
 			elements := rapid.SliceOfNDistinct(rapid.SampledFrom(pool[name]), 0, -1, rapid.ID).Draw(t, name)

@@ -33,13 +33,25 @@ func TestScriptsCanNotSendEverything(t *testing.T) {
 		{"anything with Sec- in front", "GET", []Header{{"Sec-Fetch-Site", "none"}}, "scripts can not set the header sec-fetch-site"},
 		{"anything with proxy- in front", "GET", []Header{{"proxy-x", "1"}}, "scripts can not set the header proxy-x"},
 		{"sec without the dash passes", "GET", []Header{{"second", "1"}}, ""},
-		{"the private network's request header", "GET", []Header{{"Access-Control-Request-Private-Network", "true"}}, "scripts can not set the header access-control-request-private-network"},
+		{
+			"the private network's request header", "GET", []Header{{"Access-Control-Request-Private-Network", "true"}},
+			"scripts can not set the header access-control-request-private-network",
+		},
 		{"the second header is the forbidden one", "GET", []Header{{"x-a", "1"}, {"host", "b"}}, "scripts can not set the header host"},
 		{"a method override to PUT passes", "POST", []Header{{"X-HTTP-Method-Override", "PUT"}}, ""},
-		{"a method override to TRACE", "POST", []Header{{"X-HTTP-Method-Override", "trace"}}, "scripts can not set the header x-http-method-override"},
-		{"TRACK among method overrides", "POST", []Header{{"X-Method-Override", "PUT,\tTrack ,"}}, "scripts can not set the header x-method-override"},
+		{
+			"a method override to TRACE", "POST", []Header{{"X-HTTP-Method-Override", "trace"}},
+			"scripts can not set the header x-http-method-override",
+		},
+		{
+			"TRACK among method overrides", "POST", []Header{{"X-Method-Override", "PUT,\tTrack ,"}},
+			"scripts can not set the header x-method-override",
+		},
 		{"CONNECT inside a quoted string passes", "POST", []Header{{"X-HTTP-Method", `"a,CONNECT,b"`}}, ""},
-		{"CONNECT after an escaped quote and the closing one", "POST", []Header{{"X-HTTP-Method", `"\"",CONNECT`}}, "scripts can not set the header x-http-method"},
+		{
+			"CONNECT after an escaped quote and the closing one", "POST", []Header{{"X-HTTP-Method", `"\"",CONNECT`}},
+			"scripts can not set the header x-http-method",
+		},
 		{"CONNECT after a quote that never closes passes", "POST", []Header{{"X-HTTP-Method", `",CONNECT\`}}, ""},
 		{"user-agent is not forbidden", "GET", []Header{{"User-Agent", "x"}}, ""},
 	} {
@@ -80,12 +92,21 @@ func TestSafelistedHeaders(t *testing.T) {
 		{"content-type",
 			[]string{"text/plain", "text/plain;charset=UTF-8", "TEXT/Plain ; charset=utf-8", "text/plain;", "text/plain;;x",
 				" text/plain\r\n", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "text/plain;" + long(117)},
-			[]string{"", "application/json", "text/plain, application/json", "text/plain,text/plain", "text/plainx", "text /plain", "text/ plain", "text/html",
-				`text/plain;charset="utf-8"`, "text/plain; a=(b)", ";text/plain", "text/plain;" + long(118)}},
+			[]string{
+				"", "application/json", "text/plain, application/json", "text/plain,text/plain", "text/plainx", "text /plain", "text/ plain",
+				"text/html",
+				`text/plain;charset="utf-8"`, "text/plain; a=(b)", ";text/plain", "text/plain;" + long(118),
+			}},
 		{"Range",
-			[]string{"bytes=0-", "bytes=0-0", "bytes=1-2", "bytes=007-7", "bytes=9-10", "bytes=99999999999999999998-99999999999999999999", " bytes=0- "},
-			[]string{"", "bytes", "bytes=", "bytes=-", "bytes=-500", "bytes=0", "bytes= 0-", "bytes =0-", "bytes=0 -1", "bytes=0-1,3-4", "bytes=2-1", "bytes=1-0",
-				"bytes=10-9", "bytes=0-1-2", "bytes=a-", "bytes=0-a", "bytes=+0-", "Bytes=0-", "items=0-", "bytes=99999999999999999999-99999999999999999998"}},
+			[]string{
+				"bytes=0-", "bytes=0-0", "bytes=1-2", "bytes=007-7", "bytes=9-10", "bytes=99999999999999999998-99999999999999999999", " bytes=0- ",
+			},
+			[]string{
+				"", "bytes", "bytes=", "bytes=-", "bytes=-500", "bytes=0", "bytes= 0-", "bytes =0-", "bytes=0 -1", "bytes=0-1,3-4", "bytes=2-1",
+				"bytes=1-0",
+				"bytes=10-9", "bytes=0-1-2", "bytes=a-", "bytes=0-a", "bytes=+0-", "Bytes=0-", "items=0-",
+				"bytes=99999999999999999999-99999999999999999998",
+			}},
 		// No value makes these safe.
 		{"authorization", nil, []string{"", "Bearer t"}},
 		{"x-foo", nil, []string{""}},
@@ -116,11 +137,20 @@ func TestUnsafeHeaderNames(t *testing.T) {
 		want    []string
 	}{
 		{"none", nil, nil},
-		{"sorted, in lower case, once", []Header{{"X-B", "1"}, {"x-a", "1"}, {"x-b", "2"}, {"Authorization", "t"}}, []string{"authorization", "x-a", "x-b"}},
+		{
+			"sorted, in lower case, once", []Header{{"X-B", "1"}, {"x-a", "1"}, {"x-b", "2"}, {"Authorization", "t"}},
+			[]string{"authorization", "x-a", "x-b"},
+		},
 		{"sorted by byte", []Header{{"x_a", "1"}, {"x-a", "1"}, {"xa", "1"}}, []string{"x-a", "x_a", "xa"}},
-		{"one unsafe value of two makes the name unsafe", []Header{{"content-type", "text/plain"}, {"content-type", "application/json"}}, []string{"content-type"}},
+		{
+			"one unsafe value of two makes the name unsafe", []Header{{"content-type", "text/plain"}, {"content-type", "application/json"}},
+			[]string{"content-type"},
+		},
 		{"safelisted values of 1,024 bytes together", full, nil},
-		{"safelisted values of 1,025 bytes together", append(slices.Clone(full), Header{"Content-Language", "a"}), []string{"accept", "content-language"}},
+		{
+			"safelisted values of 1,025 bytes together", append(slices.Clone(full), Header{"Content-Language", "a"}),
+			[]string{"accept", "content-language"},
+		},
 		{"unsafe values do not count", append(slices.Clone(full), Header{"x-a", "1"}), []string{"x-a"}},
 		{"whitespace around a value does not count", append(slices.Clone(full), Header{"Content-Language", " \t\r\n"}), nil},
 		{"whitespace around a value of 128 bytes does not count", []Header{{"accept", " " + strings.Repeat("a", 128) + " "}}, nil},
@@ -144,9 +174,19 @@ func TestWhenABrowserAsksFirst(t *testing.T) {
 		{"a POST of a form with credentials does not",
 			Request{Method: "POST", Credentials: true, Headers: []Header{{"Content-Type", "multipart/form-data"}}}, nil,
 			[]Header{{"access-control-request-method", "POST"}}},
-		{"a PUT does", Request{Method: "put"}, []string{"the method PUT is not GET, HEAD or POST"}, []Header{{"access-control-request-method", "PUT"}}},
-		{"an OPTIONS does", Request{Method: "OPTIONS"}, []string{"the method OPTIONS is not GET, HEAD or POST"}, []Header{{"access-control-request-method", "OPTIONS"}}},
-		{"patch in lower case stays so", Request{Method: "patch"}, []string{"the method patch is not GET, HEAD or POST"}, []Header{{"access-control-request-method", "patch"}}},
+		{
+			"a PUT does",
+			Request{Method: "put"}, []string{"the method PUT is not GET, HEAD or POST"}, []Header{{"access-control-request-method", "PUT"}},
+		},
+		{
+			"an OPTIONS does",
+			Request{Method: "OPTIONS"}, []string{"the method OPTIONS is not GET, HEAD or POST"},
+			[]Header{{"access-control-request-method", "OPTIONS"}},
+		},
+		{
+			"patch in lower case stays so",
+			Request{Method: "patch"}, []string{"the method patch is not GET, HEAD or POST"}, []Header{{"access-control-request-method", "patch"}},
+		},
 		{"headers are listed without a space", Request{Method: "POST", Headers: []Header{{"X-Foo", "1"}, {"Content-Type", "application/json"}}},
 			[]string{"the header content-type is not safelisted", "the header x-foo is not safelisted"},
 			[]Header{{"access-control-request-method", "POST"}, {"access-control-request-headers", "content-type,x-foo"}}},

@@ -60,7 +60,10 @@ func TestCORSCheck(t *testing.T) {
 		{"no header at all", page, nil, outcome{OriginMissing, ""}, outcome{OriginMissing, ""}},
 		{"the origin", page, headers(acao + page), allowed, outcome{CredentialsMissing, ""}},
 		{"the origin and credentials", page, headers(acao+page, acac+"true"), allowed, allowed},
-		{"names in any case, values with whitespace around", page, headers("aCCESS-control-ALLOW-origin:\t "+page+" \t", "access-control-allow-credentials:true "), allowed, allowed},
+		{
+			"names in any case, values with whitespace around", page,
+			headers("aCCESS-control-ALLOW-origin:\t "+page+" \t", "access-control-allow-credentials:true "), allowed, allowed,
+		},
 		{"*", page, headers(acao + "*"), allowed, outcome{WildcardCredentials, "*"}},
 		{"* and credentials", page, headers(acao+"*", acac+"true"), allowed, outcome{WildcardCredentials, "*"}},
 		{"True", page, headers(acao+page, acac+"True"), allowed, outcome{CredentialsMissing, "True"}},
@@ -70,21 +73,42 @@ func TestCORSCheck(t *testing.T) {
 		{"true twice", page, headers(acao+page, acac+"true", acac+"true"), allowed, outcome{CredentialsMissing, "true, true"}},
 		{"an empty value", page, headers(acao), outcome{OriginMismatch, ""}, outcome{OriginMismatch, ""}},
 		{"a trailing slash", page, headers(acao + page + "/"), outcome{OriginMismatch, page + "/"}, outcome{OriginMismatch, page + "/"}},
-		{"the origin in upper case", page, headers(acao + "HTTPS://A.EXAMPLE"), outcome{OriginMismatch, "HTTPS://A.EXAMPLE"}, outcome{OriginMismatch, "HTTPS://A.EXAMPLE"}},
+		{
+			"the origin in upper case", page, headers(acao + "HTTPS://A.EXAMPLE"), outcome{OriginMismatch, "HTTPS://A.EXAMPLE"},
+			outcome{OriginMismatch, "HTTPS://A.EXAMPLE"},
+		},
 		{"the default port", page, headers(acao + page + ":443"), outcome{OriginMismatch, page + ":443"}, outcome{OriginMismatch, page + ":443"}},
-		{"another scheme", page, headers(acao + "http://a.example"), outcome{OriginMismatch, "http://a.example"}, outcome{OriginMismatch, "http://a.example"}},
-		{"a pattern is no wildcard", page, headers(acao + "https://*.example"), outcome{OriginMismatch, "https://*.example"}, outcome{OriginMismatch, "https://*.example"}},
+		{
+			"another scheme", page, headers(acao + "http://a.example"), outcome{OriginMismatch, "http://a.example"},
+			outcome{OriginMismatch, "http://a.example"},
+		},
+		{
+			"a pattern is no wildcard", page, headers(acao + "https://*.example"), outcome{OriginMismatch, "https://*.example"},
+			outcome{OriginMismatch, "https://*.example"},
+		},
 		{"null is not for everyone", page, headers(acao + "null"), outcome{OriginMismatch, "null"}, outcome{OriginMismatch, "null"}},
-		{"the origin twice", page, headers(acao+page, acao+page), outcome{OriginMultiple, page + ", " + page}, outcome{OriginMultiple, page + ", " + page}},
+		{
+			"the origin twice", page, headers(acao+page, acao+page), outcome{OriginMultiple, page + ", " + page},
+			outcome{OriginMultiple, page + ", " + page},
+		},
 		{"the origin and *", page, headers(acao+page, acao+"*"), outcome{OriginMultiple, page + ", *"}, outcome{OriginMultiple, page + ", *"}},
 		{"* twice", page, headers(acao+"*", acao+"*"), outcome{OriginMultiple, "*, *"}, outcome{OriginMultiple, "*, *"}},
-		{"the origin and an empty one", page, headers(acao+page, acao), outcome{OriginMultiple, page + ", "}, outcome{OriginMultiple, page + ", "}},
-		{"a list in one header", page, headers(acao + page + ",https://b.example"), outcome{OriginMultiple, page + ",https://b.example"}, outcome{OriginMultiple, page + ",https://b.example"}},
+		{
+			"the origin and an empty one", page, headers(acao+page, acao), outcome{OriginMultiple, page + ", "},
+			outcome{OriginMultiple, page + ", "},
+		},
+		{
+			"a list in one header", page, headers(acao + page + ",https://b.example"), outcome{OriginMultiple, page + ",https://b.example"},
+			outcome{OriginMultiple, page + ",https://b.example"},
+		},
 		{"the opaque origin", "null", headers(acao+"null", acac+"true"), allowed, allowed},
 		{"the opaque origin and *", "null", headers(acao + "*"), allowed, outcome{WildcardCredentials, "*"}},
 		{"the opaque origin in upper case", "null", headers(acao + "NULL"), outcome{OriginMismatch, "NULL"}, outcome{OriginMismatch, "NULL"}},
 		{"no header is not the opaque origin", "null", nil, outcome{OriginMissing, ""}, outcome{OriginMissing, ""}},
-		{"a name that only folds to it", page, []Header{{"acce\u017f\u017f-control-allow-origin", "*"}}, outcome{OriginMissing, ""}, outcome{OriginMissing, ""}},
+		{
+			"a name that only folds to it", page, []Header{{"acce\u017f\u017f-control-allow-origin", "*"}}, outcome{OriginMissing, ""},
+			outcome{OriginMissing, ""},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, credentials := range []bool{false, true} {
@@ -132,7 +156,13 @@ func TestCheckPreflight(t *testing.T) {
 		{name: "status 301", method: "GET", status: 301, want: outcome{PreflightStatus, "301"}},
 		{name: "status 304", method: "GET", status: 304, want: outcome{PreflightStatus, "304"}},
 		{name: "status 403", method: "GET", status: 403, want: outcome{PreflightStatus, "403"}},
-		{name: "a bad status goes before a bad list", method: "PUT", status: 500, response: []string{acam + "P UT"}, want: outcome{PreflightStatus, "500"}},
+		{
+			name:     "a bad status goes before a bad list",
+			method:   "PUT",
+			status:   500,
+			response: []string{acam + "P UT"},
+			want:     outcome{PreflightStatus, "500"},
+		},
 
 		{name: "safelisted methods need no list", method: "post"},
 		{name: "a list without them does not take them away", method: "HEAD", response: []string{acam + "PUT"}},
@@ -148,45 +178,163 @@ func TestCheckPreflight(t *testing.T) {
 		{name: "part of a method", method: "PUT", response: []string{acam + "PUTS, OUTPUT"}, want: outcome{MethodNotAllowed, "PUT"}},
 		{name: "whitespace and empty elements", method: "PUT", response: []string{acam + " ,, DELETE\t,\tPUT ,"}},
 		{name: "several headers", method: "PUT", response: []string{acam + "DELETE", acam, acam + "PUT"}},
-		{name: "methods parted by a space", method: "PUT", response: []string{acam + "DELETE PUT"}, want: outcome{MethodsMalformed, "DELETE PUT"}},
-		{name: "methods parted by a semicolon", method: "PUT", response: []string{acam + "DELETE; PUT"}, want: outcome{MethodsMalformed, "DELETE; PUT"}},
-		{name: "a malformed list fails a safelisted method too", method: "GET", response: []string{acam + `"GET"`}, want: outcome{MethodsMalformed, `"GET"`}},
-		{name: "one malformed header of two", method: "PUT", response: []string{acam + "PUT", acam + "a/b"}, want: outcome{MethodsMalformed, "PUT, a/b"}},
+		{
+			name:     "methods parted by a space",
+			method:   "PUT",
+			response: []string{acam + "DELETE PUT"},
+			want:     outcome{MethodsMalformed, "DELETE PUT"},
+		},
+		{
+			name:     "methods parted by a semicolon",
+			method:   "PUT",
+			response: []string{acam + "DELETE; PUT"},
+			want:     outcome{MethodsMalformed, "DELETE; PUT"},
+		},
+		{
+			name:     "a malformed list fails a safelisted method too",
+			method:   "GET",
+			response: []string{acam + `"GET"`},
+			want:     outcome{MethodsMalformed, `"GET"`},
+		},
+		{
+			name:     "one malformed header of two",
+			method:   "PUT",
+			response: []string{acam + "PUT", acam + "a/b"},
+			want:     outcome{MethodsMalformed, "PUT, a/b"},
+		},
 		{name: "* covers methods", method: "PUT", response: []string{acam + "*"}},
 		{name: "* among others covers methods", method: "PUT", response: []string{acam + "DELETE, *"}},
-		{name: "* covers no method with credentials", method: "PUT", credentials: true, response: []string{acam + "*"}, want: outcome{MethodNotAllowed, "PUT"}},
+		{
+			name:        "* covers no method with credentials",
+			method:      "PUT",
+			credentials: true,
+			response:    []string{acam + "*"},
+			want:        outcome{MethodNotAllowed, "PUT"},
+		},
 		{name: "* beside the method with credentials", method: "PUT", credentials: true, response: []string{acam + "*, PUT"}},
 		{name: "* as a method, with credentials", method: "*", credentials: true, response: []string{acam + "*"}},
 
 		{name: "a header that is listed", method: "GET", headers: with("X-Foo"), response: []string{acah + "x-foo"}},
 		{name: "header names compare without case", method: "GET", headers: with("x-foo"), response: []string{acah + "X-BAR,X-FOO"}},
-		{name: "a header that is not", method: "GET", headers: with("X-Foo", "x-bar"), response: []string{acah + "x-bar"}, want: outcome{HeaderNotAllowed, "x-foo"}},
+		{
+			name:     "a header that is not",
+			method:   "GET",
+			headers:  with("X-Foo", "x-bar"),
+			response: []string{acah + "x-bar"},
+			want:     outcome{HeaderNotAllowed, "x-foo"},
+		},
 		{name: "no list, the first by name", method: "GET", headers: with("x-foo", "x-bar"), want: outcome{HeaderNotAllowed, "x-bar"}},
 		{name: "a safelisted header needs no list", method: "GET", headers: with("accept")},
-		{name: "a safelisted header with an unsafe value does", method: "POST", headers: headers("Content-Type:application/json"), want: outcome{HeaderNotAllowed, "content-type"}},
-		{name: "several headers with empty elements", method: "GET", headers: with("x-a", "x-b"), response: []string{acah + ",x-a ,", acah + "\t", acah + ",x-b"}},
-		{name: "names parted by a space", method: "GET", headers: with("x-a"), response: []string{acah + "x-a x-b"}, want: outcome{HeadersMalformed, "x-a x-b"}},
-		{name: "a malformed list fails although nothing is asked", method: "GET", response: []string{acah + "x-a:"}, want: outcome{HeadersMalformed, "x-a:"}},
-		{name: "malformed methods go before malformed headers", method: "GET", response: []string{acah + "(", acam + ")"}, want: outcome{MethodsMalformed, ")"}},
-		{name: "a malformed list of headers goes before the method", method: "PUT", response: []string{acah + "("}, want: outcome{HeadersMalformed, "("}},
+		{
+			name:    "a safelisted header with an unsafe value does",
+			method:  "POST",
+			headers: headers("Content-Type:application/json"),
+			want:    outcome{HeaderNotAllowed, "content-type"},
+		},
+		{
+			name:     "several headers with empty elements",
+			method:   "GET",
+			headers:  with("x-a", "x-b"),
+			response: []string{acah + ",x-a ,", acah + "\t", acah + ",x-b"},
+		},
+		{
+			name:     "names parted by a space",
+			method:   "GET",
+			headers:  with("x-a"),
+			response: []string{acah + "x-a x-b"},
+			want:     outcome{HeadersMalformed, "x-a x-b"},
+		},
+		{
+			name:     "a malformed list fails although nothing is asked",
+			method:   "GET",
+			response: []string{acah + "x-a:"},
+			want:     outcome{HeadersMalformed, "x-a:"},
+		},
+		{
+			name:     "malformed methods go before malformed headers",
+			method:   "GET",
+			response: []string{acah + "(", acam + ")"},
+			want:     outcome{MethodsMalformed, ")"},
+		},
+		{
+			name:     "a malformed list of headers goes before the method",
+			method:   "PUT",
+			response: []string{acah + "("},
+			want:     outcome{HeadersMalformed, "("},
+		},
 		{name: "the method goes before the headers", method: "PUT", headers: with("x-a"), want: outcome{MethodNotAllowed, "PUT"}},
 		{name: "* covers headers", method: "GET", headers: with("x-a", "x-b"), response: []string{acah + "*"}},
-		{name: "* covers no header with credentials", method: "GET", headers: with("x-a"), credentials: true, response: []string{acah + "*"}, want: outcome{HeaderNotAllowed, "x-a"}},
-		{name: "* covers safelisted names with unsafe values", method: "POST", headers: headers("content-type:application/json"), response: []string{acah + "*"}},
-		{name: "* beside the header with credentials", method: "GET", headers: with("x-a"), credentials: true, response: []string{acah + "*,x-a"}},
+		{
+			name:        "* covers no header with credentials",
+			method:      "GET",
+			headers:     with("x-a"),
+			credentials: true,
+			response:    []string{acah + "*"},
+			want:        outcome{HeaderNotAllowed, "x-a"},
+		},
+		{
+			name:     "* covers safelisted names with unsafe values",
+			method:   "POST",
+			headers:  headers("content-type:application/json"),
+			response: []string{acah + "*"},
+		},
+		{
+			name:        "* beside the header with credentials",
+			method:      "GET",
+			headers:     with("x-a"),
+			credentials: true,
+			response:    []string{acah + "*,x-a"},
+		},
 		{name: "* as a header, with credentials", method: "GET", headers: with("*"), credentials: true, response: []string{acah + "*"}},
-		{name: "* does not cover authorization", method: "GET", headers: with("Authorization"), response: []string{acah + "*"}, want: outcome{AuthorizationMissing, "authorization"}},
-		{name: "nor with credentials", method: "GET", headers: with("Authorization"), credentials: true, response: []string{acah + "*"}, want: outcome{AuthorizationMissing, "authorization"}},
+		{
+			name:     "* does not cover authorization",
+			method:   "GET",
+			headers:  with("Authorization"),
+			response: []string{acah + "*"},
+			want:     outcome{AuthorizationMissing, "authorization"},
+		},
+		{
+			name:        "nor with credentials",
+			method:      "GET",
+			headers:     with("Authorization"),
+			credentials: true,
+			response:    []string{acah + "*"},
+			want:        outcome{AuthorizationMissing, "authorization"},
+		},
 		{name: "authorization beside *", method: "GET", headers: with("Authorization", "x-a"), response: []string{acah + "*, AUTHORIZATION"}},
-		{name: "authorization goes before headers that sort before it", method: "GET", headers: with("a-a", "Authorization"), response: []string{acah + "x"}, want: outcome{AuthorizationMissing, "authorization"}},
+		{
+			name:     "authorization goes before headers that sort before it",
+			method:   "GET",
+			headers:  with("a-a", "Authorization"),
+			response: []string{acah + "x"},
+			want:     outcome{AuthorizationMissing, "authorization"},
+		},
 		{name: "proxies' kin of authorization is covered", method: "GET", headers: with("x-authorization"), response: []string{acah + "*"}},
 
 		{name: "a private network that agrees", method: "GET", private: true, response: []string{acapn + "true"}},
 		{name: "a private network that does not", method: "GET", private: true, want: outcome{PrivateNetworkDenied, ""}},
-		{name: "a private network that says True", method: "GET", private: true, response: []string{acapn + "True"}, want: outcome{PrivateNetworkDenied, "True"}},
-		{name: "a private network that says it twice", method: "GET", private: true, response: []string{acapn + "true", acapn + "true"}, want: outcome{PrivateNetworkDenied, "true, true"}},
+		{
+			name:     "a private network that says True",
+			method:   "GET",
+			private:  true,
+			response: []string{acapn + "True"},
+			want:     outcome{PrivateNetworkDenied, "True"},
+		},
+		{
+			name:     "a private network that says it twice",
+			method:   "GET",
+			private:  true,
+			response: []string{acapn + "true", acapn + "true"},
+			want:     outcome{PrivateNetworkDenied, "true, true"},
+		},
 		{name: "a private network that is not asked for", method: "GET", response: []string{acapn + "false"}},
-		{name: "the headers go before the private network", method: "GET", headers: with("x-a"), private: true, want: outcome{HeaderNotAllowed, "x-a"}},
+		{
+			name:    "the headers go before the private network",
+			method:  "GET",
+			headers: with("x-a"),
+			private: true,
+			want:    outcome{HeaderNotAllowed, "x-a"},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := Request{Origin: page, Method: c.method, Headers: c.headers, Credentials: c.credentials, PrivateNetwork: c.private}
@@ -224,20 +372,44 @@ func TestMessages(t *testing.T) {
 	}{
 		{Request{}, 204, nil, "the response has no Access-Control-Allow-Origin header"},
 		{Request{Credentials: true}, 204, headers(acao + "*"), `Access-Control-Allow-Origin must not be "*" when credentials are included`},
-		{Request{}, 204, headers(acao + "https://b.example"), `Access-Control-Allow-Origin is "https://b.example" and not the page's origin "https://a.example"`},
-		{Request{}, 204, headers(acao+page, acao+page), `Access-Control-Allow-Origin holds several values, "https://a.example, https://a.example", and only one is allowed`},
-		{Request{Credentials: true}, 204, headers(acao + page), `credentials are included and Access-Control-Allow-Credentials is "", not "true"`},
+		{
+			Request{}, 204, headers(acao + "https://b.example"),
+			`Access-Control-Allow-Origin is "https://b.example" and not the page's origin "https://a.example"`,
+		},
+		{
+			Request{}, 204, headers(acao+page, acao+page),
+			`Access-Control-Allow-Origin holds several values, "https://a.example, https://a.example", and only one is allowed`,
+		},
+		{
+			Request{Credentials: true}, 204, headers(acao + page),
+			`credentials are included and Access-Control-Allow-Credentials is "", not "true"`,
+		},
 		{Request{}, 403, and(), "the preflight was answered with 403, and only 200 to 299 will do"},
 		{Request{}, 307, and(), "the preflight was answered with 307, and only 200 to 299 will do; a preflight is never redirected"},
 		{Request{}, 204, and("access-control-allow-methods: a b"), "Access-Control-Allow-Methods is not a list of methods"},
 		{Request{}, 204, and("access-control-allow-headers: a b"), "Access-Control-Allow-Headers is not a list of header names"},
 		{Request{Method: "PUT"}, 204, and(), "the method PUT is not in Access-Control-Allow-Methods"},
-		{Request{Method: "patch"}, 204, and("access-control-allow-methods: PATCH"), "the method patch is not in Access-Control-Allow-Methods; PATCH is, and methods compare by case"},
-		{Request{Method: "PUT", Credentials: true}, 204, and("access-control-allow-methods: *"), `the method PUT is not in Access-Control-Allow-Methods, where "*" covers nothing when credentials are included`},
+		{
+			Request{Method: "patch"}, 204, and("access-control-allow-methods: PATCH"),
+			"the method patch is not in Access-Control-Allow-Methods; PATCH is, and methods compare by case",
+		},
+		{
+			Request{Method: "PUT", Credentials: true}, 204, and("access-control-allow-methods: *"),
+			`the method PUT is not in Access-Control-Allow-Methods, where "*" covers nothing when credentials are included`,
+		},
 		{Request{Headers: headers("X-A:1")}, 204, and(), "the header x-a is not in Access-Control-Allow-Headers"},
-		{Request{Headers: headers("x-a:1"), Credentials: true}, 204, and("access-control-allow-headers: *"), `the header x-a is not in Access-Control-Allow-Headers, where "*" covers nothing when credentials are included`},
-		{Request{Headers: headers("Authorization:t")}, 204, and("access-control-allow-headers: *"), `the header authorization is not in Access-Control-Allow-Headers, and "*" does not cover it`},
-		{Request{PrivateNetwork: true}, 204, and(), `the target is in a more private network and Access-Control-Allow-Private-Network is not "true"`},
+		{
+			Request{Headers: headers("x-a:1"), Credentials: true}, 204, and("access-control-allow-headers: *"),
+			`the header x-a is not in Access-Control-Allow-Headers, where "*" covers nothing when credentials are included`,
+		},
+		{
+			Request{Headers: headers("Authorization:t")}, 204, and("access-control-allow-headers: *"),
+			`the header authorization is not in Access-Control-Allow-Headers, and "*" does not cover it`,
+		},
+		{
+			Request{PrivateNetwork: true}, 204, and(),
+			`the target is in a more private network and Access-Control-Allow-Private-Network is not "true"`,
+		},
 	} {
 		c.request.Origin = page
 		if c.request.Method == "" {
@@ -300,8 +472,14 @@ func TestWhatAScriptMayRead(t *testing.T) {
 		{"a listed one, once, whatever the case", false, []string{aceh + "X-TOTAL"}, []string{"x-total"}},
 		{"one that is listed and not sent", false, []string{aceh + "x-nothing"}, nil},
 		{"lists in several headers, with empty elements", true, []string{aceh + ",etag,", aceh + " x-total"}, []string{"etag", "x-total"}},
-		{"* exposes all but cookies", false, []string{aceh + "*"}, []string{"access-control-allow-origin", "access-control-expose-headers", "etag", "x-total"}},
-		{"* among others", false, []string{aceh + "etag, *"}, []string{"access-control-allow-origin", "access-control-expose-headers", "etag", "x-total"}},
+		{
+			"* exposes all but cookies", false, []string{aceh + "*"},
+			[]string{"access-control-allow-origin", "access-control-expose-headers", "etag", "x-total"},
+		},
+		{
+			"* among others", false, []string{aceh + "etag, *"},
+			[]string{"access-control-allow-origin", "access-control-expose-headers", "etag", "x-total"},
+		},
 		{"* with credentials is a header's name", true, []string{aceh + "*"}, nil},
 		{"* with credentials beside another", true, []string{aceh + "*,etag"}, []string{"etag"}},
 		{"a malformed list exposes nothing", false, []string{aceh + "etag, x total"}, nil},
@@ -309,7 +487,9 @@ func TestWhatAScriptMayRead(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			want := slices.Sorted(slices.Values(append(slices.Clone(safe), c.want...)))
-			got := ExposedHeaderNames(Request{Origin: page, Method: "GET", Credentials: c.credentials}, Response{200, headers(append(c.expose, sent...)...)})
+			got := ExposedHeaderNames(
+				Request{Origin: page, Method: "GET", Credentials: c.credentials}, Response{200, headers(append(c.expose, sent...)...)},
+			)
 			if !slices.Equal(got, want) {
 				t.Errorf("%q\nwant %q", got, want)
 			}

@@ -18,7 +18,10 @@ var (
 	drawnPaths = []string{"/", "/v", "/v/", "/v/w", "/v/w/", "/vx", "/vx/", "/V", "/v/wx", "", "/v*", "/v.w"}
 	// The first three are paths of other kinds.
 	drawnRegexes = []string{"/v/.*", "/v(/.*)?", "/v", "/v[wx]", "/v/.*[xy]", "/v./?.*", "/(v|vx)/.", ".*"}
-	asked        = []string{"/", "/v", "/v/", "/v/w", "/v/w/", "/v/w/z", "/vx", "/vx/a", "/vy", "/V", "/V/w", "/v/wx", "/v/wy", "/z", "/vxy", "/v*", "/v*/a", "/v.w", "/v.w/a"}
+	asked        = []string{
+		"/", "/v", "/v/", "/v/w", "/v/w/", "/v/w/z", "/vx", "/vx/a", "/vy", "/V", "/V/w", "/v/wx", "/v/wy", "/z", "/vxy", "/v*", "/v*/a",
+		"/v.w", "/v.w/a",
+	}
 )
 
 func drawnPath(t *rapid.T, at Place) Path {

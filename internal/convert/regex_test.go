@@ -43,7 +43,10 @@ func TestWholeRegex(t *testing.T) {
 
 // TestWholeRegexMatchesTheSame draws regexes and texts.
 func TestWholeRegexMatchesTheSame(t *testing.T) {
-	pieces := []string{"a", "b", "|", "^", "$", ".*", "(a|b)", "(?:^a|b$)", "[a|]", "[^]b]", `\|`, `\$`, "(?i)", "(?i:A)", `\Q|\E`, "a?", "(b$)", "(^a)", "(.*)"}
+	pieces := []string{
+		"a", "b", "|", "^", "$", ".*", "(a|b)", "(?:^a|b$)", "[a|]", "[^]b]", `\|`, `\$`, "(?i)", "(?i:A)", `\Q|\E`, "a?", "(b$)", "(^a)",
+		"(.*)",
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		regex := ""
 		for _, p := range rapid.SliceOfN(rapid.SampledFrom(pieces), 1, 6).Draw(t, "pieces") {

@@ -41,19 +41,32 @@ func TestEventsReachWatchersAsTheyCome(t *testing.T) {
 	live := NewLive()
 	server := httptest.NewServer(Pages(live))
 	t.Cleanup(server.Close) // after the watcher has left, for which it waits
-	e := Event{Time: time.Unix(0, 0).UTC(), Method: "GET", Authority: "localhost:10000", Path: "/before\n\ndata: {}", Status: 200, Details: "via_upstream",
-		Request: [][2]string{{"origin", page}}, Response: [][2]string{}}
-	const want = `{"time":"1970-01-01T00:00:00Z","method":"GET","authority":"localhost:10000","path":"%s","request":[["origin","http://localhost:8000"]],"response":[],"status":200,"details":"via_upstream",` +
+	e := Event{
+		Time:      time.Unix(0, 0).UTC(),
+		Method:    "GET",
+		Authority: "localhost:10000",
+		Path:      "/before\n\ndata: {}",
+		Status:    200,
+		Details:   "via_upstream",
+		Request:   [][2]string{{"origin", page}},
+		Response:  [][2]string{},
+	}
+	const want = `{"time":"1970-01-01T00:00:00Z","method":"GET","authority":"localhost:10000","path":"%s",` +
+		`"request":[["origin","http://localhost:8000"]],"response":[],"status":200,"details":"via_upstream",` +
 		`"says":"%s","counters":[%s],"passed":true}`
 	live.Publish(e)
 	next := watchEvents(t, server.URL)
-	if got, want := next(), fmt.Sprintf(want, `/before\n\ndata: {}`, "No configuration of the CORS filter is in effect here.", ""); got != want {
+	if got, want := next(), fmt.Sprintf(
+		want, `/before\n\ndata: {}`, "No configuration of the CORS filter is in effect here.", "",
+	); got != want {
 		t.Errorf("history %s, want %s", got, want)
 	}
 	live.Show(Gateway{Policy: find(t, `{"allow_origins":["http://localhost:8000"]}`)})
 	e.Path = "/after"
 	live.Publish(e)
-	if got, want := next(), fmt.Sprintf(want, "/after", "Upstream answered, and the answer says that this page may read it.", `"cors.origin_valid","cors.request_allowed"`); got != want {
+	if got, want := next(), fmt.Sprintf(
+		want, "/after", "Upstream answered, and the answer says that this page may read it.", `"cors.origin_valid","cors.request_allowed"`,
+	); got != want {
 		t.Errorf("event %s, want %s", got, want)
 	}
 }
@@ -179,13 +192,19 @@ func TestThePagesAskOfThePolicyInForce(t *testing.T) {
 		json.NewDecoder(response.Body).Decode(&says)
 		return response.StatusCode, says
 	}
-	const asked = `{"origin": "http://localhost:8000", "requests": [{"method": "PUT", "path": "/x", "headers": [["x-a", "1"]], "credentials": true}]}`
+	const asked = `{"origin": "http://localhost:8000", "requests": [{"method": "PUT", "path": "/x", ` +
+		`"headers": [["x-a", "1"]], "credentials": true}]}`
 	if status, _ := ask(asked); status != http.StatusNotFound {
 		t.Errorf("without a policy: %d", status)
 	}
-	live.Show(Gateway{Policy: find(t, `{"allow_origins":["http://localhost:8000"],"allow_methods":"PUT","allow_headers":"x-b","allow_credentials":true}`)})
+	live.Show(
+		Gateway{
+			Policy: find(t, `{"allow_origins":["http://localhost:8000"],"allow_methods":"PUT","allow_headers":"x-b","allow_credentials":true}`),
+		},
+	)
 	status, says := ask(asked)
-	if status != http.StatusOK || !says.Allowed || len(says.Answers) != 1 || says.Answers[0].Allowed || strings.Join(says.Answers[0].Lines, " ") != `"allow_headers": ["x-b", "x-a"]` {
+	if status != http.StatusOK || !says.Allowed || len(says.Answers) != 1 || says.Answers[0].Allowed ||
+		strings.Join(says.Answers[0].Lines, " ") != `"allow_headers": ["x-b", "x-a"]` {
 		t.Errorf("%d %+v", status, says)
 	}
 	for _, body := range []string{"", "{", `{"origin": "localhost"}`, `{"origin": "` + strings.Repeat("x", maxQuestions) + `"}`} {

@@ -34,8 +34,16 @@ func TestFind(t *testing.T) {
 }
 
 func TestAdvise(t *testing.T) {
-	questions := []question{{Method: "GET", Path: "/api/a"}, {Method: "DELETE", Path: "/api/b"}, {Method: "PUT", Path: "/open/c", Headers: [][2]string{{"x-a", "1"}}}}
-	p := find(t, `{"allow_origins":["http://localhost:8000"],"allow_methods":"*","allow_headers":"*","rules":[{"name":"open","paths":["/open/*"],"policy":{"mode":"off"}},{"paths":["/api/b"],"policy":{"allow_origins":["*"]}}]}`)
+	questions := []question{
+		{Method: "GET", Path: "/api/a"},
+		{Method: "DELETE", Path: "/api/b"},
+		{Method: "PUT", Path: "/open/c", Headers: [][2]string{{"x-a", "1"}}},
+	}
+	p := find(
+		t,
+		`{"allow_origins":["http://localhost:8000"],"allow_methods":"*","allow_headers":"*",`+
+			`"rules":[{"name":"open","paths":["/open/*"],"policy":{"mode":"off"}},{"paths":["/api/b"],"policy":{"allow_origins":["*"]}}]}`,
+	)
 	got, err := p.advise(page, questions)
 	if err != nil {
 		t.Fatal(err)
@@ -43,18 +51,25 @@ func TestAdvise(t *testing.T) {
 	if !got.Allowed || got.Says != "The policy allows this page's origin. It may use every method, send every header, and use no credentials." || !strings.Contains(got.Text, "\n  \"allow_origins\": [\n") {
 		t.Errorf("%+v", got)
 	}
-	if len(got.Pages) != 2 || got.Pages[0] != (standing{URL: page, Standing: "allowed"}) || got.Pages[1] != (standing{URL: other, Standing: "not allowed"}) {
+	if len(got.Pages) != 2 || got.Pages[0] != (standing{URL: page, Standing: "allowed"}) ||
+		got.Pages[1] != (standing{URL: other, Standing: "not allowed"}) {
 		t.Errorf("pages %+v", got.Pages)
 	}
 	a := got.Answers
 	if len(a) != 3 || !a[0].Allowed || a[0].Says != "The policy lets this page read the response." ||
-		a[1].Allowed || strings.Join(a[1].Lines, " ") != `"allow_methods": ["DELETE"]` || a[2].Allowed || a[2].Says != "The policy leaves it to upstream." {
+		a[1].Allowed || strings.Join(a[1].Lines, " ") != `"allow_methods": ["DELETE"]` || a[2].Allowed ||
+		a[2].Says != "The policy leaves it to upstream." {
 		t.Errorf("answers %+v", a)
 	}
-	if got, err := p.advise(page, questions[2:]); err != nil || got.Allowed || got.Says != `For /open/c the rule "open" gives the policy, which is in mode off: the filter leaves this page's requests to upstream.` {
+	if got, err := p.advise(page, questions[2:]); err != nil || got.Allowed ||
+		got.Says != `For /open/c the rule "open" gives the policy, which is in mode off: the filter leaves this page's requests to upstream.` {
 		t.Errorf("%+v, %v", got, err)
 	}
-	p = find(t, `{"rules":[{"paths":["/open/*"],"policy":{"allow_origins":["https://shop.example.com"],"allow_headers":"x-a","allow_credentials":true,"disallowed_requests":"reject"}}]}`)
+	p = find(
+		t,
+		`{"rules":[{"paths":["/open/*"],"policy":{"allow_origins":["https://shop.example.com"],`+
+			`"allow_headers":"x-a","allow_credentials":true,"disallowed_requests":"reject"}}]}`,
+	)
 	for path, want := range map[string]string{
 		"/":       "No policy applies to /: the filter leaves this page's requests to upstream.",
 		"/open/x": `For /open/x the rule "rules[0]" gives the policy, which does not allow this page's origin: the filter rejects its requests.`,
@@ -91,20 +106,48 @@ func TestAdviceBeginsWithThePage(t *testing.T) {
 }
 
 func TestDescribe(t *testing.T) {
-	e := Event{Method: "OPTIONS", Authority: "localhost:10000", Path: "/", Status: 204, Request: [][2]string{{"origin", page}, {"access-control-request-method", "PUT"}}}
+	e := Event{
+		Method:    "OPTIONS",
+		Authority: "localhost:10000",
+		Path:      "/",
+		Status:    204,
+		Request:   [][2]string{{"origin", page}, {"access-control-request-method", "PUT"}},
+	}
 	var none *Policy
 	if got := none.describe(e); !got.Passed || got.Says != "No configuration of the CORS filter is in effect here." || len(got.Counters) != 0 {
 		t.Errorf("%+v", got)
 	}
 	for configuration, want := range map[string]described{
-		`{"allow_origins":["http://localhost:8000"]}`:                                          {Says: "The preflight was answered, and the answer does not list PUT.", Counters: []string{"cors.origin_valid", "cors.preflight_denied_method"}},
-		`{"allow_origins":["http://localhost:8000"],"allow_methods":"PUT"}`:                    {Says: "The preflight was answered: go ahead.", Counters: []string{"cors.origin_valid", "cors.preflight_allowed"}, Passed: true},
-		`{"allow_origins":["https://a.example"]}`:                                              {Says: "The preflight was refused: this page's origin is not in the policy.", Counters: []string{"cors.origin_invalid", "cors.preflight_denied_origin"}},
-		`{"allow_origins":["https://a.example"],"unmatched_preflights":"forward"}`:             {Says: "The preflight was left to upstream.", Counters: []string{"cors.origin_invalid", "cors.preflight_forwarded"}, Passed: true},
-		`{"allow_origins":["https://a.example"],"mode":"shadow"}`:                              {Says: "In shadow mode the filter decides and counts, and touches nothing: upstream answered.", Counters: []string{"cors.shadow.origin_invalid", "cors.shadow.preflight_denied_origin"}, Passed: true},
-		`{"rules":[{"hosts":["a.example"],"policy":{"allow_origins":["https://a.example"]}}]}`: {Says: "The filter had nothing to decide.", Passed: true},
+		`{"allow_origins":["http://localhost:8000"]}`: {
+			Says:     "The preflight was answered, and the answer does not list PUT.",
+			Counters: []string{"cors.origin_valid", "cors.preflight_denied_method"},
+		},
+		`{"allow_origins":["http://localhost:8000"],"allow_methods":"PUT"}`: {
+			Says:     "The preflight was answered: go ahead.",
+			Counters: []string{"cors.origin_valid", "cors.preflight_allowed"},
+			Passed:   true,
+		},
+		`{"allow_origins":["https://a.example"]}`: {
+			Says:     "The preflight was refused: this page's origin is not in the policy.",
+			Counters: []string{"cors.origin_invalid", "cors.preflight_denied_origin"},
+		},
+		`{"allow_origins":["https://a.example"],"unmatched_preflights":"forward"}`: {
+			Says:     "The preflight was left to upstream.",
+			Counters: []string{"cors.origin_invalid", "cors.preflight_forwarded"},
+			Passed:   true,
+		},
+		`{"allow_origins":["https://a.example"],"mode":"shadow"}`: {
+			Says:     "In shadow mode the filter decides and counts, and touches nothing: upstream answered.",
+			Counters: []string{"cors.shadow.origin_invalid", "cors.shadow.preflight_denied_origin"},
+			Passed:   true,
+		},
+		`{"rules":[{"hosts":["a.example"],"policy":{"allow_origins":["https://a.example"]}}]}`: {
+			Says:   "The filter had nothing to decide.",
+			Passed: true,
+		},
 	} {
-		if got := find(t, configuration).describe(e); got.Says != want.Says || got.Passed != want.Passed || !slices.Equal(got.Counters, want.Counters) || got.Status != 204 {
+		if got := find(t, configuration).describe(e); got.Says != want.Says || got.Passed != want.Passed ||
+			!slices.Equal(got.Counters, want.Counters) || got.Status != 204 {
 			t.Errorf("%s: %+v", configuration, got)
 		}
 	}

@@ -46,17 +46,26 @@ var cases = []struct {
 	golden  bool
 }{
 	{
-		name:    "everything is allowed",
-		request: Request{Request: browser.Request{Origin: "https://a.example.org", Method: "put", Credentials: true, Headers: []browser.Header{header("Content-Type", "application/json")}}},
+		name: "everything is allowed",
+		request: Request{
+			Request: browser.Request{
+				Origin:      "https://a.example.org",
+				Method:      "put",
+				Credentials: true,
+				Headers:     []browser.Header{header("Content-Type", "application/json")},
+			},
+		},
 		allowed: true,
 		golden:  true,
 	},
 	{
-		name:    "a header is missing",
-		request: Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "PUT", Headers: []browser.Header{header("X-Foo", "1")}}},
-		reason:  browser.HeaderNotAllowed,
-		remedy:  `add "x-foo" to allow_headers`,
-		golden:  true,
+		name: "a header is missing",
+		request: Request{
+			Request: browser.Request{Origin: "https://shop.example.com", Method: "PUT", Headers: []browser.Header{header("X-Foo", "1")}},
+		},
+		reason: browser.HeaderNotAllowed,
+		remedy: `add "x-foo" to allow_headers`,
+		golden: true,
 	},
 	{
 		name:    "a method is missing",
@@ -112,18 +121,24 @@ var cases = []struct {
 		allowed: true,
 	},
 	{
-		name:    "credentials are not allowed",
-		request: Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "GET", Credentials: true}, Host: "strict.example.com"},
-		rule:    "strict",
-		reason:  browser.CredentialsMissing,
-		remedy:  `set "allow_credentials": true, or send the request without credentials`,
+		name: "credentials are not allowed",
+		request: Request{
+			Request: browser.Request{Origin: "https://shop.example.com", Method: "GET", Credentials: true},
+			Host:    "strict.example.com",
+		},
+		rule:   "strict",
+		reason: browser.CredentialsMissing,
+		remedy: `set "allow_credentials": true, or send the request without credentials`,
 	},
 	{
-		name:    "the target is in a more private network",
-		request: Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "GET", PrivateNetwork: true}, Host: "router.example.com"},
-		rule:    "inside",
-		reason:  browser.PrivateNetworkDenied,
-		remedy:  `set "allow_private_network_access": true, for browsers that still send this preflight`,
+		name: "the target is in a more private network",
+		request: Request{
+			Request: browser.Request{Origin: "https://shop.example.com", Method: "GET", PrivateNetwork: true},
+			Host:    "router.example.com",
+		},
+		rule:   "inside",
+		reason: browser.PrivateNetworkDenied,
+		remedy: `set "allow_private_network_access": true, for browsers that still send this preflight`,
 	},
 	{
 		name:    "a page calls its own origin, where unlisted origins are rejected",
@@ -133,8 +148,12 @@ var cases = []struct {
 		golden:  true,
 	},
 	{
-		name:    "a PUT to its own origin needs no preflight",
-		request: Request{Request: browser.Request{Origin: "http://localhost:3000", Method: "PUT", Credentials: true}, Scheme: "http", Host: "localhost:3000"},
+		name: "a PUT to its own origin needs no preflight",
+		request: Request{
+			Request: browser.Request{Origin: "http://localhost:3000", Method: "PUT", Credentials: true},
+			Scheme:  "http",
+			Host:    "localhost:3000",
+		},
 		allowed: true,
 	},
 	{
@@ -147,12 +166,16 @@ var cases = []struct {
 	{
 		// The filter can not tell it from a request behind a load balancer that ends TLS,
 		// and forwards it; the browser can.
-		name:    "an https page calls its own host over http",
-		request: Request{Request: browser.Request{Origin: "https://strict.example.com", Method: "POST"}, Scheme: "http", Host: "strict.example.com"},
-		rule:    "strict",
-		reason:  browser.OriginMissing,
-		remedy:  `add "https://strict.example.com" to allow_origins, if that page may read responses`,
-		golden:  true,
+		name: "an https page calls its own host over http",
+		request: Request{
+			Request: browser.Request{Origin: "https://strict.example.com", Method: "POST"},
+			Scheme:  "http",
+			Host:    "strict.example.com",
+		},
+		rule:   "strict",
+		reason: browser.OriginMissing,
+		remedy: `add "https://strict.example.com" to allow_origins, if that page may read responses`,
+		golden: true,
 	},
 	{
 		name: "several things are missing",
@@ -160,7 +183,8 @@ var cases = []struct {
 			Headers: []browser.Header{header("X-Foo", "1"), header("Authorization", "Bearer t")}}, Host: "strict.example.com"},
 		rule:   "strict",
 		reason: browser.OriginMissing,
-		remedy: `add "https://evil.example" to allow_origins, if that page may read responses; then set "allow_credentials": true, or send the request without credentials; ` +
+		remedy: `add "https://evil.example" to allow_origins, if that page may read responses; then set ` +
+			`"allow_credentials": true, or send the request without credentials; ` +
 			`then add "DELETE" to allow_methods; then add "authorization" to allow_headers; then add "x-foo" to allow_headers`,
 		golden: true,
 	},
@@ -175,16 +199,24 @@ var cases = []struct {
 		golden: true,
 	},
 	{
-		name:    "upstream opens what the filter leaves alone",
-		request: Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "GET"}, Host: "legacy.example.com", Upstream: []browser.Header{header("Access-Control-Allow-Origin", "*")}},
+		name: "upstream opens what the filter leaves alone",
+		request: Request{
+			Request:  browser.Request{Origin: "https://shop.example.com", Method: "GET"},
+			Host:     "legacy.example.com",
+			Upstream: []browser.Header{header("Access-Control-Allow-Origin", "*")},
+		},
 		rule:    "off",
 		allowed: true,
 	},
 	{
-		name:    "upstream does not open what the filter leaves alone",
-		request: Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "GET"}, Host: "trial.example.com", Upstream: []browser.Header{header("Access-Control-Allow-Origin", "https://other.example")}},
-		rule:    "trial",
-		reason:  browser.OriginMismatch,
+		name: "upstream does not open what the filter leaves alone",
+		request: Request{
+			Request:  browser.Request{Origin: "https://shop.example.com", Method: "GET"},
+			Host:     "trial.example.com",
+			Upstream: []browser.Header{header("Access-Control-Allow-Origin", "https://other.example")},
+		},
+		rule:   "trial",
+		reason: browser.OriginMismatch,
 	},
 	{
 		name: "upstream lets the preflight pass, and the filter closes the response",
@@ -223,32 +255,52 @@ var cases = []struct {
 		decides: true,
 	},
 	{
-		name:    "a preflight of an escaped slash that Envoy redirects",
-		request: Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "PUT"}, Path: "/v1/a%2Fb?x=%2F", EscapedSlashes: "UNESCAPE_AND_REDIRECT"},
-		reason:  browser.OriginMissing,
-		remedy:  remedyForSlashes,
-		golden:  true,
+		name: "a preflight of an escaped slash that Envoy redirects",
+		request: Request{
+			Request:        browser.Request{Origin: "https://shop.example.com", Method: "PUT"},
+			Path:           "/v1/a%2Fb?x=%2F",
+			EscapedSlashes: "UNESCAPE_AND_REDIRECT",
+		},
+		reason: browser.OriginMissing,
+		remedy: remedyForSlashes,
+		golden: true,
 	},
 	{
-		name:    "a request for an escaped slash that Envoy rejects",
-		request: Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "GET"}, Path: `/status%5c`, EscapedSlashes: "REJECT_REQUEST"},
-		reason:  browser.OriginMissing,
-		remedy:  remedyForSlashes,
-		golden:  true,
+		name: "a request for an escaped slash that Envoy rejects",
+		request: Request{
+			Request:        browser.Request{Origin: "https://shop.example.com", Method: "GET"},
+			Path:           `/status%5c`,
+			EscapedSlashes: "REJECT_REQUEST",
+		},
+		reason: browser.OriginMissing,
+		remedy: remedyForSlashes,
+		golden: true,
 	},
 	{
-		name:    "an escaped slash in the query",
-		request: Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "PUT"}, Path: "/a?x=%2F", EscapedSlashes: "UNESCAPE_AND_REDIRECT"},
+		name: "an escaped slash in the query",
+		request: Request{
+			Request:        browser.Request{Origin: "https://shop.example.com", Method: "PUT"},
+			Path:           "/a?x=%2F",
+			EscapedSlashes: "UNESCAPE_AND_REDIRECT",
+		},
 		allowed: true,
 	},
 	{
-		name:    "an escaped slash that is left alone",
-		request: Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "PUT"}, Path: "/a%2fb", EscapedSlashes: "KEEP_UNCHANGED"},
+		name: "an escaped slash that is left alone",
+		request: Request{
+			Request:        browser.Request{Origin: "https://shop.example.com", Method: "PUT"},
+			Path:           "/a%2fb",
+			EscapedSlashes: "KEEP_UNCHANGED",
+		},
 		allowed: true,
 	},
 	{
-		name:    "an escaped slash that is one for the rules",
-		request: Request{Request: browser.Request{Origin: "https://anyone.example", Method: "GET"}, Path: "/v1/..%2fstatus?x=1", EscapedSlashes: "UNESCAPE_AND_FORWARD"},
+		name: "an escaped slash that is one for the rules",
+		request: Request{
+			Request:        browser.Request{Origin: "https://anyone.example", Method: "GET"},
+			Path:           "/v1/..%2fstatus?x=1",
+			EscapedSlashes: "UNESCAPE_AND_FORWARD",
+		},
 		allowed: true,
 		rule:    "public",
 		golden:  true,
@@ -325,7 +377,9 @@ func compareWith(t *testing.T, path, got string) {
 }
 
 func TestARefusedConfigurationIsNotExplained(t *testing.T) {
-	_, err := Explain([]byte(`{"allow_origins": ["https://a.example/"]}`), Request{Request: browser.Request{Origin: "https://a.example", Method: "GET"}})
+	_, err := Explain(
+		[]byte(`{"allow_origins": ["https://a.example/"]}`), Request{Request: browser.Request{Origin: "https://a.example", Method: "GET"}},
+	)
 	var problems config.Problems
 	if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Path != "allow_origins[0]" {
 		t.Errorf("error %v, want the one mistake of the configuration", err)
@@ -348,11 +402,15 @@ func TestWhatNoBrowserSendsIsNotExplained(t *testing.T) {
 // headers: after the origin alone, upstream would decide.
 func TestARemedyHelpsWhateverUpstreamSends(t *testing.T) {
 	const policy = `{"allow_origins": ["https://a.example"], "disallowed_requests": "reject", "upstream_headers": "preserve"}`
-	report, err := Explain([]byte(policy), Request{Request: browser.Request{Origin: "https://b.example", Method: "GET", Credentials: true}, Path: "/"})
+	report, err := Explain(
+		[]byte(policy), Request{Request: browser.Request{Origin: "https://b.example", Method: "GET", Credentials: true}, Path: "/"},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := `add "https://b.example" to allow_origins, if that page may read responses; then set "allow_credentials": true, or send the request without credentials`; report.Remedy != want || len(report.Changes) != 2 {
+	if want := `add "https://b.example" to allow_origins, if that page may read responses; then set ` +
+		`"allow_credentials": true, or send the request without credentials`; report.Remedy != want ||
+		len(report.Changes) != 2 {
 		t.Errorf("remedy %q, %d changes", report.Remedy, len(report.Changes))
 	}
 }
@@ -394,10 +452,18 @@ func TestChangesAreInThePolicysWords(t *testing.T) {
 	}{
 		{"\ufeff" + `{"allow_origin_string_match": [{"safe_regex": {"regex": "https://[a]\\.example"}}], "max_age": "5"}`, false, []string{
 			`"allow_origin_string_match": [{"regex":"https://[a]\\.example"},"https://b.example"]`}},
-		{`{"rules": [{"policy": {"allowOrigins": ["https://a.example"]}}]}`, false, []string{`"allowOrigins": ["https://a.example", "https://b.example"]`}},
-		{`{"allow_origins": ["*"], "expose_headers": "*"}`, true, []string{`"allow_origins": ["https://b.example"]`, `"allow_credentials": true`}},
+		{
+			`{"rules": [{"policy": {"allowOrigins": ["https://a.example"]}}]}`, false,
+			[]string{`"allowOrigins": ["https://a.example", "https://b.example"]`},
+		},
+		{
+			`{"allow_origins": ["*"], "expose_headers": "*"}`, true,
+			[]string{`"allow_origins": ["https://b.example"]`, `"allow_credentials": true`},
+		},
 	} {
-		report, err := Explain([]byte(c.policy), Request{Request: browser.Request{Origin: origin, Method: "GET", Credentials: c.credentials}, Path: "/"})
+		report, err := Explain(
+			[]byte(c.policy), Request{Request: browser.Request{Origin: origin, Method: "GET", Credentials: c.credentials}, Path: "/"},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -644,7 +710,11 @@ func TestARemedyForTheScriptComesWithThePolicys(t *testing.T) {
 // TestAWaiverIsNoFirstRemedy: not for credentials either, which a page over http may
 // have with a waiver alone.
 func TestAWaiverIsNoFirstRemedy(t *testing.T) {
-	r := Request{Request: browser.Request{Origin: "http://shop.example.com", Method: "GET", Credentials: true}, Host: "api.example.com", Path: "/"}
+	r := Request{
+		Request: browser.Request{Origin: "http://shop.example.com", Method: "GET", Credentials: true},
+		Host:    "api.example.com",
+		Path:    "/",
+	}
 	report, err := Explain([]byte(`{"allow_origins": ["http://shop.example.com"]}`), r)
 	if err != nil {
 		t.Fatal(err)

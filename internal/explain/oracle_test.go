@@ -75,16 +75,21 @@ func (m policyModel) allows(r browser.Request) bool {
 	if needed, _ := r.NeedsPreflight(); !needed {
 		return true
 	}
-	return m.allowsMethod(r.NormalizedMethod()) && !slices.ContainsFunc(r.UnsafeHeaderNames(), func(n string) bool { return !m.allowsHeader(n) }) &&
+	return m.allowsMethod(r.NormalizedMethod()) &&
+		!slices.ContainsFunc(r.UnsafeHeaderNames(), func(n string) bool { return !m.allowsHeader(n) }) &&
 		(!r.PrivateNetwork || m.PrivateNetwork)
 }
 
 func drawPolicy(t *rapid.T) policyModel {
 	patterns := append([]string{"*"}, sortedKeys(letsIn)...)
 	m := policyModel{
-		Origins:        rapid.SliceOfNDistinct(rapid.SampledFrom(patterns), 1, 4, rapid.ID).Draw(t, "origins"),
-		Methods:        rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"*", "PUT", "DELETE", "PATCH", "GET", "QUERY"}), 0, 3, rapid.ID).Draw(t, "methods"),
-		Headers:        rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"*", "content-type", "x-a", "authorization"}), 0, 3, rapid.ID).Draw(t, "headers"),
+		Origins: rapid.SliceOfNDistinct(rapid.SampledFrom(patterns), 1, 4, rapid.ID).Draw(t, "origins"),
+		Methods: rapid.SliceOfNDistinct(
+			rapid.SampledFrom([]string{"*", "PUT", "DELETE", "PATCH", "GET", "QUERY"}), 0, 3, rapid.ID,
+		).Draw(t, "methods"),
+		Headers: rapid.SliceOfNDistinct(
+			rapid.SampledFrom([]string{"*", "content-type", "x-a", "authorization"}), 0, 3, rapid.ID,
+		).Draw(t, "headers"),
 		Expose:         rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"x-total", "etag"}), 0, 2, rapid.ID).Draw(t, "expose"),
 		Credentials:    rapid.Bool().Draw(t, "credentials"),
 		PrivateNetwork: rapid.Bool().Draw(t, "private network"),
@@ -104,7 +109,12 @@ func drawRequest(t *rapid.T) browser.Request {
 		Credentials:    rapid.Bool().Draw(t, "sends credentials"),
 		PrivateNetwork: rapid.IntRange(0, 4).Draw(t, "private") == 0,
 	}
-	for _, h := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"X-A: 1", "x-b: 1", "authorization: Bearer t", "content-type: application/json", "content-type: text/plain", "accept: */*"}), 0, 3, rapid.ID).Draw(t, "sets") {
+	for _, h := range rapid.SliceOfNDistinct(
+		rapid.SampledFrom(
+			[]string{"X-A: 1", "x-b: 1", "authorization: Bearer t", "content-type: application/json", "content-type: text/plain", "accept: */*"},
+		),
+		0, 3, rapid.ID,
+	).Draw(t, "sets") {
 		name, value, _ := strings.Cut(h, ": ")
 		r.Headers = append(r.Headers, browser.Header{Name: name, Value: value})
 	}
@@ -168,8 +178,10 @@ func placed(t *rapid.T, m policyModel, r Request) (configuration []byte, at func
 		return text, func(root map[string]any) map[string]any { return root }, r
 	}
 	r.Path = "/v1/orders?x=1"
-	configuration = []byte(`{"rules": [{"paths": ["/v2/*"], "policy": {"mode": "off"}}, {"name": "ours", "paths": ["/v1/*"], "policy": ` + string(text) +
-		`}, {"policy": {"allow_origins": ["*"]}}], "allow_origins": ["https://elsewhere.example"]}`)
+	configuration = []byte(
+		`{"rules": [{"paths": ["/v2/*"], "policy": {"mode": "off"}}, {"name": "ours", "paths": ["/v1/*"], "policy": ` + string(text) +
+			`}, {"policy": {"allow_origins": ["*"]}}], "allow_origins": ["https://elsewhere.example"]}`,
+	)
 	return configuration, func(root map[string]any) map[string]any {
 		return root["rules"].([]any)[1].(map[string]any)["policy"].(map[string]any)
 	}, r
@@ -187,9 +199,17 @@ func checkOracle(t *rapid.T) {
 	case 0:
 		r.Upstream = []browser.Header{}
 	case 1:
-		r.Upstream = []browser.Header{{Name: "access-control-allow-origin", Value: "*"}, {Name: "access-control-allow-methods", Value: "*"}, {Name: "access-control-allow-headers", Value: "*"}}
+		r.Upstream = []browser.Header{
+			{Name: "access-control-allow-origin", Value: "*"},
+			{Name: "access-control-allow-methods", Value: "*"},
+			{Name: "access-control-allow-headers", Value: "*"},
+		}
 	case 2:
-		r.Upstream = []browser.Header{{Name: "access-control-allow-origin", Value: r.Origin}, {Name: "access-control-allow-credentials", Value: "true"}, {Name: "access-control-allow-methods", Value: "PUT, DELETE"}}
+		r.Upstream = []browser.Header{
+			{Name: "access-control-allow-origin", Value: r.Origin},
+			{Name: "access-control-allow-credentials", Value: "true"},
+			{Name: "access-control-allow-methods", Value: "PUT, DELETE"},
+		}
 	}
 	configuration, at, r := placed(t, m, r)
 	report, err := Explain(configuration, r)
@@ -211,7 +231,8 @@ func checkOracle(t *rapid.T) {
 		t.Fatalf("configuration %s\nrequest %+v\nblocked without a remedy: %s", configuration, r, report.Verdict)
 	}
 	checkChanges(t, configuration, at, r, report)
-	if stage := report.Request; stage != nil && report.Allowed && enforced && !model.SameOrigin && (m.Upstream != "preserve" || len(r.Upstream) == 0) {
+	if stage := report.Request; stage != nil && report.Allowed && enforced && !model.SameOrigin && (m.Upstream != "preserve" ||
+		len(r.Upstream) == 0) {
 		checkResponse(t, m, stage.Exchange)
 	}
 }

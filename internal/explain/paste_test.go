@@ -16,7 +16,9 @@ func (p Pasted) String() string {
 	for _, h := range p.Headers {
 		headers = append(headers, strings.ToLower(h.Name)+"="+h.Value)
 	}
-	return fmt.Sprintf("%s %s from %s [%s] credentials=%v preflight=%v", p.Method, p.URL, p.Origin, strings.Join(headers, " "), p.Credentials, p.Preflight)
+	return fmt.Sprintf(
+		"%s %s from %s [%s] credentials=%v preflight=%v", p.Method, p.URL, p.Origin, strings.Join(headers, " "), p.Credentials, p.Preflight,
+	)
 }
 
 func TestFromCurl(t *testing.T) {
@@ -37,15 +39,32 @@ func TestFromCurl(t *testing.T) {
   -H 'sec-fetch-site: same-site' \
   -H 'user-agent: Mozilla/5.0' \
   --data-raw '{"item":"it'\''s"}'`,
-			want: "POST https://api.example.com/v1/orders from https://shop.example.com [authorization=Bearer abc content-type=application/json] credentials=true preflight=false"},
-		{name: "as Chrome quotes line breaks", command: `curl 'https://api.example.com/' -X 'PUT' -H 'origin: https://shop.example.com' -H 'x-request-id: 1' --data-raw $'a\nb \'c\''`,
-			want: "PUT https://api.example.com/ from https://shop.example.com [x-request-id=1 content-type=application/x-www-form-urlencoded] credentials=false preflight=false"},
-		{name: "as Firefox copies a GET", command: `curl 'https://api.example.com/v1?x=1&y=2' --compressed -H 'User-Agent: Mozilla/5.0' -H 'Accept: */*' -H 'Origin: https://shop.example.com' -H 'Connection: keep-alive' -H 'Cookie: a=b'`,
-			want: "GET https://api.example.com/v1?x=1&y=2 from https://shop.example.com [] credentials=true preflight=false"},
-		{name: "as Safari copies a DELETE", command: `curl 'https://api.example.com/1' -X 'DELETE' -H 'Origin: https://shop.example.com' -H 'Sec-Fetch-Dest: empty'`,
-			want: "DELETE https://api.example.com/1 from https://shop.example.com [] credentials=false preflight=false"},
-		{name: "a preflight stands for the request to come", command: `curl 'https://api.example.com/1' -X 'OPTIONS' -H 'access-control-request-headers: content-type,x-a' -H 'access-control-request-method: PATCH' -H 'origin: https://shop.example.com'`,
-			want: "PATCH https://api.example.com/1 from https://shop.example.com [content-type=application/json x-a=] credentials=false preflight=false"},
+			want: "POST https://api.example.com/v1/orders from https://shop.example.com [authorization=Bearer abc " +
+				"content-type=application/json] credentials=true preflight=false"},
+		{
+			name:    "as Chrome quotes line breaks",
+			command: `curl 'https://api.example.com/' -X 'PUT' -H 'origin: https://shop.example.com' -H 'x-request-id: 1' --data-raw $'a\nb \'c\''`,
+			want: "PUT https://api.example.com/ from https://shop.example.com [x-request-id=1 " +
+				"content-type=application/x-www-form-urlencoded] credentials=false preflight=false",
+		},
+		{
+			name: "as Firefox copies a GET",
+			command: `curl 'https://api.example.com/v1?x=1&y=2' --compressed -H 'User-Agent: Mozilla/5.0' -H 'Accept: */*' -H ` +
+				`'Origin: https://shop.example.com' -H 'Connection: keep-alive' -H 'Cookie: a=b'`,
+			want: "GET https://api.example.com/v1?x=1&y=2 from https://shop.example.com [] credentials=true preflight=false",
+		},
+		{
+			name:    "as Safari copies a DELETE",
+			command: `curl 'https://api.example.com/1' -X 'DELETE' -H 'Origin: https://shop.example.com' -H 'Sec-Fetch-Dest: empty'`,
+			want:    "DELETE https://api.example.com/1 from https://shop.example.com [] credentials=false preflight=false",
+		},
+		{
+			name: "a preflight stands for the request to come",
+			command: `curl 'https://api.example.com/1' -X 'OPTIONS' -H 'access-control-request-headers: content-type,x-a' -H ` +
+				`'access-control-request-method: PATCH' -H 'origin: https://shop.example.com'`,
+			want: "PATCH https://api.example.com/1 from https://shop.example.com " +
+				"[content-type=application/json x-a=] credentials=false preflight=false",
+		},
 		{name: "as Chrome copies for cmd",
 			command: "curl ^\"https://api.example.com/v1?a=1^&b=^%^20^\" ^\r\n  -X ^\"PUT^\" ^\r\n  -H ^\"content-type: application/json^\" ^\r\n" +
 				"  -H ^\"origin: https://shop.example.com^\" ^\r\n  -H ^\"x-note: say ^\\^\"hi^\\^\" ^& go^\" ^\r\n  --data-raw " +
@@ -60,13 +79,33 @@ func TestFromCurl(t *testing.T) {
 		{name: "as Firefox copies for cmd", command: `curl.exe ^"https://api.example.com/^" --compressed -H ^"Origin: ` +
 			`https://shop.example.com^" -H ^"Cookie: a=b^"`,
 			want: "GET https://api.example.com/ from https://shop.example.com [] credentials=true preflight=false"},
-		{name: "options of every form", command: `curl -sk -X PUT --url=https://api.example.com/ -HX-A:1 -H 'X-Empty;' -u me:secret`, err: "the option -sk of curl is not known"},
+		{
+			name:    "options of every form",
+			command: `curl -sk -X PUT --url=https://api.example.com/ -HX-A:1 -H 'X-Empty;' -u me:secret`,
+			err:     "the option -sk of curl is not known",
+		},
 		{name: "joined values", command: `curl -XPUT --url=https://api.example.com/ -HX-A:1 -H 'X-Empty;' -u me:secret -k`,
 			want: "PUT https://api.example.com/ from  [x-a=1 x-empty=] credentials=true preflight=false"},
-		{name: "a form", command: `curl https://api.example.com/ -F file=@x`, want: "POST https://api.example.com/ from  [] credentials=false preflight=false"},
-		{name: "JSON", command: `curl https://api.example.com/ --json '{}'`, want: "POST https://api.example.com/ from  [content-type=application/json] credentials=false preflight=false"},
-		{name: "data in the query", command: `curl -G https://api.example.com/ -d a=1`, want: "GET https://api.example.com/ from  [] credentials=false preflight=false"},
-		{name: "headers alone", command: `curl -I https://api.example.com/ -o /dev/null`, want: "HEAD https://api.example.com/ from  [] credentials=false preflight=false"},
+		{
+			name:    "a form",
+			command: `curl https://api.example.com/ -F file=@x`,
+			want:    "POST https://api.example.com/ from  [] credentials=false preflight=false",
+		},
+		{
+			name:    "JSON",
+			command: `curl https://api.example.com/ --json '{}'`,
+			want:    "POST https://api.example.com/ from  [content-type=application/json] credentials=false preflight=false",
+		},
+		{
+			name:    "data in the query",
+			command: `curl -G https://api.example.com/ -d a=1`,
+			want:    "GET https://api.example.com/ from  [] credentials=false preflight=false",
+		},
+		{
+			name:    "headers alone",
+			command: `curl -I https://api.example.com/ -o /dev/null`,
+			want:    "HEAD https://api.example.com/ from  [] credentials=false preflight=false",
+		},
 
 		{name: "no curl", command: `wget https://api.example.com/`, err: "that is no curl command"},
 		{name: "nothing", command: ``, err: "write one curl command"},
@@ -285,12 +324,16 @@ func TestTheConsoleSaysOtherwise(t *testing.T) {
 func TestCheckOrigin(t *testing.T) {
 	for value, instead := range map[string]string{
 		"https://shop.example.com": "", "http://localhost:3000": "", "null": "", "chrome-extension://abcdef": "", "http://[::1]:8080": "",
-		"file://": "", "app://.": "", "qrc://": "", "capacitor://My_App~1!": "", "moz-extension://D3A2D8BA-7c2b-4b1c-9a30-0123456789ab": "", "app://.:8080": "",
-		"app://./index.html": "app://.", "qrc:///main.html": "qrc://", "moz-extension://d3a2/page.html#x": "moz-extension://d3a2", "APP://My_App/": "app://My_App",
-		"app://a,b": "?", "app://{a}": "?", "app://:80": "?", "moz-extension://*": "?",
-		"https://shop.example.com:443": "https://shop.example.com", "https://SHOP.example.com/": "https://shop.example.com", "shop.example.com": "https://shop.example.com",
-		"http://shop.example.com:80/a?b#c": "http://shop.example.com", "https://me@shop.example.com": "https://shop.example.com", "//shop.example.com:8443": "https://shop.example.com:8443",
-		"file:///home/me/x.html": "file", "FILE:/x": "file", "file://localhost/x": "file",
+		"file://": "", "app://.": "", "qrc://": "", "capacitor://My_App~1!": "", "moz-extension://D3A2D8BA-7c2b-4b1c-9a30-0123456789ab": "",
+		"app://.:8080":       "",
+		"app://./index.html": "app://.", "qrc:///main.html": "qrc://", "moz-extension://d3a2/page.html#x": "moz-extension://d3a2",
+		"APP://My_App/": "app://My_App",
+		"app://a,b":     "?", "app://{a}": "?", "app://:80": "?", "moz-extension://*": "?",
+		"https://shop.example.com:443": "https://shop.example.com", "https://SHOP.example.com/": "https://shop.example.com",
+		"shop.example.com":                 "https://shop.example.com",
+		"http://shop.example.com:80/a?b#c": "http://shop.example.com", "https://me@shop.example.com": "https://shop.example.com",
+		"//shop.example.com:8443": "https://shop.example.com:8443",
+		"file:///home/me/x.html":  "file", "FILE:/x": "file", "file://localhost/x": "file",
 		"about:blank": "null", "data:text/html,x": "null", "NULL": "null", "https://bücher.example": "https://xn--bcher-kva.example",
 		"HTTP://[::1]:80": "http://[::1]", "https://*.example.com": "?", "https://": "?", "": "?", "https://a b": "?",
 	} {
@@ -329,7 +372,8 @@ func TestTarget(t *testing.T) {
 		var r Request
 		err := r.Target(target)
 		got := fmt.Sprint(r.Scheme, " ", r.Host, " ", r.Path, " ", r.WebSocket)
-		if message, fails := strings.CutPrefix(want, "! "); fails && (err == nil || !strings.Contains(err.Error(), message)) || !fails && (err != nil || got != want) {
+		if message, fails := strings.CutPrefix(want, "! "); fails && (err == nil || !strings.Contains(err.Error(), message)) || !fails &&
+			(err != nil || got != want) {
 			t.Errorf("%s: %s, %v; want %s", target, got, err, want)
 		}
 	}

@@ -67,7 +67,10 @@ type shares struct{ drawn, converted, compared, allowed int }
 
 // enough fails a test that converts too little to be a test.
 func (s shares) enough(t *testing.T, least int) {
-	t.Logf("%d of %d drawn resources are converted, %d requests are compared, of which the source lets a page read %d", s.converted, s.drawn, s.compared, s.allowed)
+	t.Logf(
+		"%d of %d drawn resources are converted, %d requests are compared, of which the source lets a page read %d", s.converted, s.drawn,
+		s.compared, s.allowed,
+	)
 	if s.converted*100 < s.drawn*least {
 		t.Errorf("only %d of %d conversions gave a result, fewer than %d in 100", s.converted, s.drawn, least)
 	}
@@ -162,8 +165,11 @@ func (x exchange) run(p proxy) (s seen) {
 		r := request{Method: method, Host: x.target.Host, Path: x.target.Path, Headers: headers}
 		answer := p(r, func(r request) browser.Response {
 			s.forwarded = append(s.forwarded, r.Method)
-			return browser.Response{Status: 200, Headers: append([]browser.Header{{Name: "content-type", Value: "text/plain"}, {Name: "x-total", Value: "7"},
-				{Name: "etag", Value: "1"}, {Name: "x-secret", Value: "0"}}, x.upstream...)}
+			return browser.Response{
+				Status: 200,
+				Headers: append([]browser.Header{{Name: "content-type", Value: "text/plain"}, {Name: "x-total", Value: "7"},
+					{Name: "etag", Value: "1"}, {Name: "x-secret", Value: "0"}}, x.upstream...),
+			}
 		})
 		s.answers = append(s.answers, answer)
 		return answer
@@ -265,8 +271,10 @@ func (x exchange) compare(t *rapid.T) bool {
 				return
 			}
 		}
-		t.Fatalf("%s, which is none of the listed %v\nsource:  %s\nfilter:  %s\npage: %+v\nhost %s, path %s, upstream sends %v\nconverted to\n%s\nof\n%s",
-			what, listed, sources[i], ours[i], x.page, x.target.Host, x.target.Path, x.upstream, x.result.JSON, x.text)
+		t.Fatalf(
+			"%s, which is none of the listed %v\nsource:  %s\nfilter:  %s\npage: %+v\nhost %s, path %s, upstream sends %v\nconverted to\n%s\nof\n%s",
+			what, listed, sources[i], ours[i], x.page, x.target.Host, x.target.Path, x.upstream, x.result.JSON, x.text,
+		)
 	}
 	some := func(f func(s seen) bool) bool { return slices.ContainsFunc(sources, f) }
 	for i, s := range sources {
@@ -353,7 +361,10 @@ func (x exchange) compareAnswers(differs func(int, string, ...convert.ChangeKind
 		}
 		from, to := s.answers[0], o.answers[0]
 		if value(from, acao) != "" && value(to, acao) != "" && from.Status != to.Status && !forwarded {
-			differs(i, fmt.Sprintf("a preflight is answered with %d and not with %d", to.Status, from.Status), convert.PreflightStatus, convert.GatewayDecides)
+			differs(
+				i, fmt.Sprintf("a preflight is answered with %d and not with %d", to.Status, from.Status), convert.PreflightStatus,
+				convert.GatewayDecides,
+			)
 		}
 	}
 	last := min(len(s.answers), len(o.answers)) - 1
@@ -374,7 +385,10 @@ func (x exchange) compareAnswers(differs func(int, string, ...convert.ChangeKind
 // content are the headers that a page may read, without those of the protocol
 // itself.
 func (s seen) content() []string {
-	return slices.DeleteFunc(slices.Clone(s.Readable), func(name string) bool { return name == "vary" || strings.HasPrefix(name, "access-control-") })
+	return slices.DeleteFunc(slices.Clone(s.Readable), func(name string) bool {
+		return name == "vary" ||
+			strings.HasPrefix(name, "access-control-")
+	})
 }
 
 func (s seen) String() string {

@@ -13,7 +13,9 @@ import (
 // misses of both are in them.
 
 var (
-	hostNames = []string{"api.example.com", "shop.example.com", "a.shop.example.com", "b.a.shop.example.com", "example.com", "other.example.net"}
+	hostNames = []string{
+		"api.example.com", "shop.example.com", "a.shop.example.com", "b.a.shop.example.com", "example.com", "other.example.net",
+	}
 	hostWilds = []string{"*.example.com", "*.shop.example.com", "*"}
 	pathTexts = []string{"/", "/v1", "/v1/", "/v1/orders", "/v1/orders/7", "/v2", "/status"}
 	pathNear  = []string{"/v1x", "/v10/orders", "/V1/orders", "/v1/ordersx", "/statusx", "/v2/a", "/other", "/v1/orders?x=1", "/v1?x=/v2"}
@@ -22,14 +24,18 @@ var (
 		"https://shop.example.com", "https://a.shop.example.com", "https://b.a.shop.example.com", "https://shop.example.com:8443",
 		"http://shop.example.com", "http://localhost:3000", "https://pr-7.preview.example.com", "https://app.example.org", "null",
 		// Unlisted origins, some of which look like friends.
-		"https://evil.example", "https://evilshop.example.com", "https://shop.example.com.evil.example", "http://localhost:3001", "https://shop-example.com",
+		"https://evil.example", "https://evilshop.example.com", "https://shop.example.com.evil.example", "http://localhost:3001",
+		"https://shop-example.com",
 		"https://shopxexample.com", "https://preview.example.com", "chrome-extension://abcdefghijklmnop",
 	}
-	exactOrigins = []string{"https://shop.example.com", "https://a.shop.example.com", "https://shop.example.com:8443", "http://localhost:3000", "https://app.example.org"}
-	methodNames  = []string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"}
-	anyMethods   = append([]string{"put", "Delete"}, methodNames...) // where the source does not mind
-	headerNames  = []string{"content-type", "authorization", "x-a", "X-B"}
-	exposed      = []string{"x-total", "etag"}
+	exactOrigins = []string{
+		"https://shop.example.com", "https://a.shop.example.com", "https://shop.example.com:8443", "http://localhost:3000",
+		"https://app.example.org",
+	}
+	methodNames = []string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"}
+	anyMethods  = append([]string{"put", "Delete"}, methodNames...) // where the source does not mind
+	headerNames = []string{"content-type", "authorization", "x-a", "X-B"}
+	exposed     = []string{"x-total", "etag"}
 )
 
 // die draws 0 to n-1, each as often as the other: rapid's own ranges prefer small
@@ -94,7 +100,9 @@ func drawPage(t *rapid.T) browser.Request {
 		Credentials:    chance(t, "sends credentials", 3),
 		PrivateNetwork: chance(t, "private network", 12),
 	}
-	for _, h := range some(t, "sets", []string{"X-A: 1", "x-b: 1", "authorization: Bearer t", "content-type: application/json", "content-type: text/plain"}, 0, 2) {
+	for _, h := range some(
+		t, "sets", []string{"X-A: 1", "x-b: 1", "authorization: Bearer t", "content-type: application/json", "content-type: text/plain"}, 0, 2,
+	) {
 		name, value, _ := strings.Cut(h, ": ")
 		r.Headers = append(r.Headers, browser.Header{Name: name, Value: value})
 	}
@@ -161,6 +169,10 @@ func maybe[T any](t *rapid.T, label string, n int, draw func(*rapid.T) *T) *T {
 
 var (
 	rareOrigins  = []string{"http://shop.example.com", "null"}
-	regexOrigins = []string{`https://.*\.shop\.example\.com`, `https://shop\.example\.com(:[0-9]+)?`, `https://pr-[0-9]+\.preview\.example\.com`, `https?://localhost:[0-9]+`,
-		`https://([a-z0-9-]+\.)?shop\.example\.com`, `.*`, `https://.*example\.com`, `https://shop.example.com`, `https://[a-z]+\.example\.(com|org)`}
+	regexOrigins = []string{
+		`https://.*\.shop\.example\.com`, `https://shop\.example\.com(:[0-9]+)?`, `https://pr-[0-9]+\.preview\.example\.com`,
+		`https?://localhost:[0-9]+`,
+		`https://([a-z0-9-]+\.)?shop\.example\.com`, `.*`, `https://.*example\.com`, `https://shop.example.com`,
+		`https://[a-z]+\.example\.(com|org)`,
+	}
 )

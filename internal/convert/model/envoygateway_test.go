@@ -109,7 +109,10 @@ func (e envoyGateway) envoy() envoy {
 	for n := range out.Hosts {
 		slices.SortStableFunc(out.Hosts[n].Routes, func(a, b envoyRoute) int {
 			kind := map[string]int{"path": 3, "safe_regex": 2}
-			return cmp.Or(kind[b.Match.Kind]-kind[a.Match.Kind], len(b.Name)-len(a.Name), len(b.Match.Headers)-len(a.Match.Headers), exactHeaders(b.Match)-exactHeaders(a.Match))
+			return cmp.Or(
+				kind[b.Match.Kind]-kind[a.Match.Kind], len(b.Name)-len(a.Name), len(b.Match.Headers)-len(a.Match.Headers),
+				exactHeaders(b.Match)-exactHeaders(a.Match),
+			)
 		})
 	}
 	return out

@@ -21,7 +21,9 @@ func drawGatewayCORS(t *rapid.T, origins []string) *gatewayCORS {
 	return c
 }
 
-var gatewayOrigins = append([]string{"*", "https://*.shop.example.com", "https://*.example.com", "http://shop.example.com"}, exactOrigins...)
+var gatewayOrigins = append(
+	[]string{"*", "https://*.shop.example.com", "https://*.example.com", "http://shop.example.com"}, exactOrigins...,
+)
 
 func drawGatewayMatch(t *rapid.T) gatewayMatch {
 	m := gatewayMatch{Kind: pick(t, "type", []string{"PathPrefix", "PathPrefix", "Exact"}), Value: pick(t, "path", pathTexts)}

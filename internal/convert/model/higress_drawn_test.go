@@ -9,11 +9,23 @@ import (
 )
 
 func drawHigressCORS(t *rapid.T) higressCORS {
-	c := higressCORS{Methods: words(t, "methods", methodNames, 4), Headers: words(t, "headers", headerNames, 3), Expose: words(t, "expose", exposed, 2),
-		Credentials: chance(t, "credentials", 3), MaxAge: pick(t, "max age", []int{0, 0, 600})}
+	c := higressCORS{
+		Methods:     words(t, "methods", methodNames, 4),
+		Headers:     words(t, "headers", headerNames, 3),
+		Expose:      words(t, "expose", exposed, 2),
+		Credentials: chance(t, "credentials", 3),
+		MaxAge:      pick(t, "max age", []int{0, 0, 600}),
+	}
 	if !chance(t, "no origins", 8) {
 		c.Origins = some(t, "origins", append([]string{"*", "http://shop.example.com", "https://app.example.org/"}, exactOrigins...), 0, 2)
-		c.Patterns = some(t, "patterns", []string{"https://*.shop.example.com", "https://*.example.com:[8080,8443]", "http://localhost:[*]", "*", "https://shop.example.com:[*]", "https://pr-*.preview.example.com"}, 0, 2)
+		c.Patterns = some(
+			t, "patterns",
+			[]string{
+				"https://*.shop.example.com", "https://*.example.com:[8080,8443]", "http://localhost:[*]", "*", "https://shop.example.com:[*]",
+				"https://pr-*.preview.example.com",
+			},
+			0, 2,
+		)
 	}
 	return c
 }
@@ -22,8 +34,11 @@ func TestHigress(t *testing.T) {
 	var s shares
 	rapid.Check(t, func(rt *rapid.T) {
 		var h higress
-		reasons := append(waivable(), reason{"* exposed with credentials", `expose`}, reason{"a pattern within a label", `pattern|\*`}, reason{"any host of a scheme", `\bhosts?\b`},
-			reason{"credentials without origins", `lets nobody in`})
+		reasons := append(
+			waivable(), reason{"* exposed with credentials", `expose`}, reason{"a pattern within a label", `pattern|\*`},
+			reason{"any host of a scheme", `\bhosts?\b`},
+			reason{"credentials without origins", `lets nobody in`},
+		)
 		if !chance(rt, "no default", 4) {
 			c := drawHigressCORS(rt)
 			h.Default = &c

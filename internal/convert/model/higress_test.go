@@ -55,7 +55,8 @@ func (h higress) config(r request) *higressCORS {
 		for _, d := range rule.Domains {
 			suffix, isSuffix := strings.CutPrefix(d, "*")
 			prefix, isPrefix := strings.CutSuffix(d, "*")
-			if isSuffix && strings.HasSuffix(host, suffix) || !isSuffix && isPrefix && strings.HasPrefix(host, prefix) || !isSuffix && !isPrefix && host == d {
+			if isSuffix && strings.HasSuffix(host, suffix) || !isSuffix && isPrefix && strings.HasPrefix(host, prefix) || !isSuffix && !isPrefix &&
+				host == d {
 				return &rule.CORS
 			}
 		}
@@ -94,7 +95,13 @@ func (c higressCORS) filled() higressCORS {
 		}
 		return out
 	}
-	out := higressCORS{Origins: starred(c.Origins), Patterns: c.Patterns, Methods: starred(c.Methods), Headers: starred(c.Headers), Expose: starred(c.Expose)}
+	out := higressCORS{
+		Origins:  starred(c.Origins),
+		Patterns: c.Patterns,
+		Methods:  starred(c.Methods),
+		Headers:  starred(c.Headers),
+		Expose:   starred(c.Expose),
+	}
 	for i := range out.Origins {
 		out.Origins[i] = strings.TrimSuffix(out.Origins[i], "/")
 	}
@@ -106,7 +113,10 @@ func (c higressCORS) filled() higressCORS {
 		out.Methods = []string{"GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"}
 	}
 	if len(out.Headers) == 0 {
-		out.Headers = []string{"DNT", "X-CustomHeader", "Keep-Alive", "User-Agent", "X-Requested-With", "If-Modified-Since", "Cache-Control", "Content-Type", "Authorization"}
+		out.Headers = []string{
+			"DNT", "X-CustomHeader", "Keep-Alive", "User-Agent", "X-Requested-With", "If-Modified-Since", "Cache-Control", "Content-Type",
+			"Authorization",
+		}
 	}
 	return out
 }
@@ -175,7 +185,9 @@ func (h higress) serve(r request, upstream backend) browser.Response {
 	if preflight {
 		method = r.header("access-control-request-method")
 	}
-	methods, ok := strings.Join(c.Methods, ","), slices.ContainsFunc(c.Methods, func(m string) bool { return m == "*" || strings.EqualFold(m, method) })
+	methods, ok := strings.Join(c.Methods, ","), slices.ContainsFunc(
+		c.Methods, func(m string) bool { return m == "*" || strings.EqualFold(m, method) },
+	)
 	if slices.Contains(c.Methods, "*") {
 		methods = method
 	}

@@ -9,8 +9,14 @@ import (
 )
 
 func drawKongCORS(t *rapid.T) *kongCORS {
-	c := &kongCORS{Headers: some(t, "headers", headerNames, 0, 3), Expose: some(t, "expose", exposed, 0, 2), Credentials: chance(t, "credentials", 3),
-		PrivateNetwork: chance(t, "private network", 5), PreflightForward: chance(t, "preflight_continue", 8), Disabled: chance(t, "disabled", 12)}
+	c := &kongCORS{
+		Headers:          some(t, "headers", headerNames, 0, 3),
+		Expose:           some(t, "expose", exposed, 0, 2),
+		Credentials:      chance(t, "credentials", 3),
+		PrivateNetwork:   chance(t, "private network", 5),
+		PreflightForward: chance(t, "preflight_continue", 8),
+		Disabled:         chance(t, "disabled", 12),
+	}
 	if chance(t, "methods", 2) {
 		c.Methods = some(t, "methods are", append([]string{"TRACE", "CONNECT"}, methodNames...), 1, 5)
 	}
@@ -19,9 +25,22 @@ func drawKongCORS(t *rapid.T) *kongCORS {
 	case 1:
 		c.Origins = []string{"*"}
 	case 2:
-		c.Origins = some(t, "origins with regexes", append([]string{`https?://.*\.shop\.example\.com`, `.*\.example\.com`, `https://shop\.example\.com(:[0-9]+)?`, `^https://pr-[0-9]+\.preview\.example\.com$`, "*"}, exactOrigins...), 1, 3)
+		c.Origins = some(
+			t, "origins with regexes",
+			append(
+				[]string{
+					`https?://.*\.shop\.example\.com`, `.*\.example\.com`, `https://shop\.example\.com(:[0-9]+)?`,
+					`^https://pr-[0-9]+\.preview\.example\.com$`, "*",
+				},
+				exactOrigins...,
+			),
+			1, 3,
+		)
 	case 3:
-		c.Origins = some(t, "plain origins", []string{"http://shop.example.com", "shop.example.com", "https://shop.example.com:443", "https://app.example.org"}, 1, 2)
+		c.Origins = some(
+			t, "plain origins",
+			[]string{"http://shop.example.com", "shop.example.com", "https://shop.example.com:443", "https://app.example.org"}, 1, 2,
+		)
 	default:
 		c.Origins = some(t, "origins", exactOrigins, 1, 3)
 	}
@@ -37,8 +56,12 @@ func TestKong(t *testing.T) {
 		for i := range 1 + die(rt, "services", 2) {
 			service := kongService{Name: "service-" + string(rune('a'+i)), CORS: maybe(rt, "on the service", 2, drawKongCORS)}
 			for j := range 1 + die(rt, "routes", 2) {
-				r := kongRoute{Name: service.Name + "-route-" + string(rune('a'+j)), Hosts: some(rt, "hosts", append([]string{"*.example.com", "*.shop.example.com"}, hostNames[:5]...), 0, 2),
-					Paths: some(rt, "paths", pathTexts, 0, 2), CORS: maybe(rt, "on the route", 3, drawKongCORS)}
+				r := kongRoute{
+					Name:  service.Name + "-route-" + string(rune('a'+j)),
+					Hosts: some(rt, "hosts", append([]string{"*.example.com", "*.shop.example.com"}, hostNames[:5]...), 0, 2),
+					Paths: some(rt, "paths", pathTexts, 0, 2),
+					CORS:  maybe(rt, "on the route", 3, drawKongCORS),
+				}
 				switch die(rt, "hard route", 30) {
 				case 0:
 					r.Methods = some(rt, "methods of the route", methodNames, 1, 3)

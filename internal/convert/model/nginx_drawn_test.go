@@ -10,8 +10,11 @@ func TestIngressNginx(t *testing.T) {
 	var s shares
 	rapid.Check(t, func(rt *rapid.T) {
 		var n nginx
-		reasons := append(waivable(), reason{"an annotation that is not valid", `does not take|passes over`}, reason{"annotations that nothing comes to", `has no effect`}, reason{"one label of a host", `one label`},
-			reason{"the same path twice", `do not say which|same location`}, reason{"what the default backend answers", `default backend`})
+		reasons := append(
+			waivable(), reason{"an annotation that is not valid", `does not take|passes over`},
+			reason{"annotations that nothing comes to", `has no effect`}, reason{"one label of a host", `one label`},
+			reason{"the same path twice", `do not say which|same location`}, reason{"what the default backend answers", `default backend`},
+		)
 		age := drawAges(rt)
 		for i := range 1 + die(rt, "ingresses", 3) {
 			in := ingress{Namespace: "shop", Name: "ingress-" + string(rune('a'+i)), Age: age(), Annotations: map[string]string{}}
@@ -24,8 +27,12 @@ func TestIngressNginx(t *testing.T) {
 				}
 			}
 			annotate("cors-allow-credentials", 2, "true", "false")
-			annotate("cors-allow-origin", 2, "*", "https://shop.example.com", "https://shop.example.com, https://app.example.org", "https://*.shop.example.com", "https://*.example.com:8443",
-				"http://localhost:3000,https://shop.example.com", "https://shop.example.com,*", "http://shop.example.com")
+			annotate(
+				"cors-allow-origin", 2, "*", "https://shop.example.com", "https://shop.example.com, https://app.example.org",
+				"https://*.shop.example.com", "https://*.example.com:8443",
+				"http://localhost:3000,https://shop.example.com",
+				"https://shop.example.com,*", "http://shop.example.com",
+			)
 			annotate("cors-allow-origin", 30, "null", "https://shop.example.com/")
 			annotate("cors-allow-methods", 3, "GET, PUT", "PUT", "GET,POST,DELETE,PATCH", "get,put")
 			annotate("cors-allow-headers", 3, "content-type", "X-B, authorization", "x-a,Content-Type,Authorization")
@@ -38,7 +45,10 @@ func TestIngressNginx(t *testing.T) {
 			for range 1 + die(rt, "rules", 2) {
 				rule := nginxRule{Host: pick(rt, "host", append([]string{"", "*.example.com", "*.shop.example.com"}, hostNames[:5]...))}
 				for range 1 + die(rt, "paths", 2) {
-					rule.Paths = append(rule.Paths, nginxPath{pick(rt, "path", pathTexts), pick(rt, "type", []string{"Prefix", "Prefix", "Prefix", "ImplementationSpecific", "Exact"})})
+					rule.Paths = append(
+						rule.Paths,
+						nginxPath{pick(rt, "path", pathTexts), pick(rt, "type", []string{"Prefix", "Prefix", "Prefix", "ImplementationSpecific", "Exact"})},
+					)
 				}
 				in.Rules = append(in.Rules, rule)
 			}
@@ -56,7 +66,11 @@ func TestIngressNginx(t *testing.T) {
 func (i ingress) written() object {
 	rules := list(i.Rules, func(r nginxRule) any {
 		o := object{"http": object{"paths": list(r.Paths, func(p nginxPath) any {
-			return object{"path": p.Path, "pathType": p.Type, "backend": object{"service": object{"name": "upstream", "port": object{"number": 8080}}}}
+			return object{
+				"path":     p.Path,
+				"pathType": p.Type,
+				"backend":  object{"service": object{"name": "upstream", "port": object{"number": 8080}}},
+			}
 		})}}
 		given(o, "host", r.Host)
 		return o

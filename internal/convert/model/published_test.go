@@ -154,7 +154,11 @@ func ask(t *testing.T, c *config.Config, line string) {
 		t.Fatalf("%q is no request", line)
 	}
 	host, path, _ := strings.Cut(words[2], "/")
-	x := exchange{config: c, target: request{Host: host, Path: "/" + path}, page: browser.Request{Method: words[1], Origin: words[4], Credentials: at("with") > 0}}
+	x := exchange{
+		config: c,
+		target: request{Host: host, Path: "/" + path},
+		page:   browser.Request{Method: words[1], Origin: words[4], Credentials: at("with") > 0},
+	}
 	if i := at("sending"); i > 0 {
 		for _, h := range words[i+1:] {
 			name, value, _ := strings.Cut(h, "=")

@@ -8,11 +8,19 @@ import (
 )
 
 func drawTraefikHeaders(t *rapid.T) traefikHeaders {
-	h := traefikHeaders{Methods: words(t, "methods", anyMethods, 3), Headers: words(t, "headers", headerNames, 3), Expose: words(t, "expose", exposed, 2),
-		Credentials: chance(t, "credentials", 3), Vary: chance(t, "vary", 2)}
+	h := traefikHeaders{
+		Methods:     words(t, "methods", anyMethods, 3),
+		Headers:     words(t, "headers", headerNames, 3),
+		Expose:      words(t, "expose", exposed, 2),
+		Credentials: chance(t, "credentials", 3),
+		Vary:        chance(t, "vary", 2),
+	}
 	switch die(t, "origins", 6) {
 	case 0:
-		h.Regexes = some(t, "regexes", append([]string{`^https://([a-z0-9-]+\.)?shop\.example\.com$`, `^https?://localhost(:[0-9]+)?$`}, regexOrigins...), 1, 2)
+		h.Regexes = some(
+			t, "regexes", append([]string{`^https://([a-z0-9-]+\.)?shop\.example\.com$`, `^https?://localhost(:[0-9]+)?$`}, regexOrigins...), 1,
+			2,
+		)
 	case 1:
 		h.Origins = []string{"*"}
 	case 2:
@@ -106,7 +114,9 @@ func (t traefik) written() []object {
 		}
 		return o
 	})
-	out := []object{resource("traefik.io/v1alpha1", "IngressRoute", "shop", "shop", object{"entryPoints": []string{"websecure"}, "routes": routes})}
+	out := []object{
+		resource("traefik.io/v1alpha1", "IngressRoute", "shop", "shop", object{"entryPoints": []string{"websecure"}, "routes": routes}),
+	}
 	for _, name := range sortedKeys(t.Middlewares) {
 		out = append(out, resource("traefik.io/v1alpha1", "Middleware", "shop", name, t.Middlewares[name].written()))
 	}

@@ -78,7 +78,9 @@ func (r traefikRoute) matches(q request) bool {
 		return strings.EqualFold(expr, name)
 	})
 	if len(r.Paths)+len(r.Prefixes) > 0 {
-		ok = ok && (slices.Contains(r.Paths, q.path()) || slices.ContainsFunc(r.Prefixes, func(p string) bool { return strings.HasPrefix(q.path(), p) }))
+		ok = ok && (slices.Contains(r.Paths, q.path()) || slices.ContainsFunc(
+			r.Prefixes, func(p string) bool { return strings.HasPrefix(q.path(), p) },
+		))
 	}
 	if r.HostExpr != "" {
 		ok = ok && compiled(r.HostExpr).MatchString(host)

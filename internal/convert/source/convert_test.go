@@ -141,7 +141,8 @@ func envoyFile(vhosts string) string {
 }
 
 func envoyCors(fields string) string {
-	return `typed_per_filter_config: {envoy.filters.http.cors: {"@type": type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy, ` + fields + `}}`
+	return `typed_per_filter_config: {envoy.filters.http.cors: {"@type": ` +
+		`type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy, ` + fields + `}}`
 }
 
 func origin(name string) string {
@@ -177,7 +178,9 @@ func TestEnvoyDecidesTheSame(t *testing.T) {
 		return "  - {match: {" + match + "}, route: {cluster: x}, " + envoyCors(origin(policy)) + "}\n"
 	}
 	vhost := func(domains string, routes ...string) string {
-		return "            - {name: v, domains: [" + domains + "], routes: [\n" + strings.ReplaceAll(strings.Join(routes, ""), "  - ", "                ") + "]}\n"
+		return "            - {name: v, domains: [" + domains + "], routes: [\n" + strings.ReplaceAll(
+			strings.Join(routes, ""), "  - ", "                ",
+		) + "]}\n"
 	}
 	join := func(v ...string) string {
 		for i := range v {
@@ -195,34 +198,89 @@ func TestEnvoyDecidesTheSame(t *testing.T) {
 	}{
 		{"order of routes", join(vhost(`"*"`, route("prefix: /a/b/", "a"), route("prefix: /a/", ""), route("prefix: /", "b"))),
 			map[string]string{"x /a/b/c": "a", "x /a/b/": "a", "x /a/b": "", "x /a/": "", "x /a": "b", "x /": "b", "x /ax": "b"}},
-		{"a prefix without a slash, and what stands behind it", join(vhost(`"*"`, route("prefix: /api", "a"), route("path: /apix", "b"), route("prefix: /apiy/", "b"), route("path: /other", "b"))),
-			map[string]string{"x /api": "a", "x /api/v": "a", "x /apix": "a", "x /apiy/z": "a", "x /other": "b", "x /apiz": "a", "x /ap": ""}},
-		{"a route without a policy keeps a later one away", join(vhost(`"*"`, route("path_separated_prefix: /admin", ""), route("prefix: /", "b"))),
-			map[string]string{"x /admin": "", "x /admin/x": "", "x /adminx": "b"}},
-		{"domains", join(vhost(`"*"`, route("prefix: /", "a")), vhost(`"*.x.org", "*.org"`, route("prefix: /", "b")), vhost(`"y.x.org"`, route("path: /p", "c"))),
-			map[string]string{"z /": "a", "x.org /": "b", "q.x.org /": "b", "y.x.org /p": "c", "y.x.org /q": "", "a.b.x.org /": "b", "org /": "a"}},
-		{"a longer suffix of another virtual host", join(vhost(`"e.org", "*.org"`, route("prefix: /", "a")), vhost(`"*.x.org"`, route("prefix: /", "b")), vhost(`"*"`, route("prefix: /", "c"))),
-			map[string]string{"e.org /": "a", "q.org /": "a", "q.x.org /": "b", "x.org /": "a", "com /": "c"}},
+		{
+			"a prefix without a slash, and what stands behind it",
+			join(vhost(`"*"`, route("prefix: /api", "a"), route("path: /apix", "b"), route("prefix: /apiy/", "b"), route("path: /other", "b"))),
+			map[string]string{"x /api": "a", "x /api/v": "a", "x /apix": "a", "x /apiy/z": "a", "x /other": "b", "x /apiz": "a", "x /ap": ""},
+		},
+		{
+			"a route without a policy keeps a later one away",
+			join(vhost(`"*"`, route("path_separated_prefix: /admin", ""), route("prefix: /", "b"))),
+			map[string]string{"x /admin": "", "x /admin/x": "", "x /adminx": "b"},
+		},
+		{
+			"domains",
+			join(
+				vhost(`"*"`, route("prefix: /", "a")), vhost(`"*.x.org", "*.org"`, route("prefix: /", "b")),
+				vhost(`"y.x.org"`, route("path: /p", "c")),
+			),
+			map[string]string{"z /": "a", "x.org /": "b", "q.x.org /": "b", "y.x.org /p": "c", "y.x.org /q": "", "a.b.x.org /": "b", "org /": "a"},
+		},
+		{
+			"a longer suffix of another virtual host",
+			join(
+				vhost(`"e.org", "*.org"`, route("prefix: /", "a")), vhost(`"*.x.org"`, route("prefix: /", "b")),
+				vhost(`"*"`, route("prefix: /", "c")),
+			),
+			map[string]string{"e.org /": "a", "q.org /": "a", "q.x.org /": "b", "x.org /": "a", "com /": "c"},
+		},
 		{"letter case", join(vhost(`"X.Org"`, route("prefix: /", "a"))), map[string]string{"x.org /": "a", "X.ORG /": "a"}},
-		{"regexes in disguise", join(vhost(`"*"`, route(`safe_regex: {regex: "/v1/.*"}`, "a"), route(`safe_regex: {regex: "^/(x|y)(/.*)?$"}`, "b"), route(`safe_regex: {regex: ".*"}`, "c"))),
-			map[string]string{"h /v1/": "a", "h /v1": "c", "h /x": "b", "h /y/z": "b", "h /xy": "c", "h /": "c"}},
+		{
+			"regexes in disguise",
+			join(
+				vhost(
+					`"*"`, route(`safe_regex: {regex: "/v1/.*"}`, "a"), route(`safe_regex: {regex: "^/(x|y)(/.*)?$"}`, "b"),
+					route(`safe_regex: {regex: ".*"}`, "c"),
+				),
+			),
+			map[string]string{"h /v1/": "a", "h /v1": "c", "h /x": "b", "h /y/z": "b", "h /xy": "c", "h /": "c"},
+		},
 		{"a prefix that keeps a policy away", join(vhost(`"*"`, route("prefix: /admin", ""), route("prefix: /", "b"))),
 			map[string]string{"x /admin": "", "x /admin/x": "", "x /adminx": "", "x /": "b"}},
 		{"a package of gRPC", join(vhost(`"*"`, route("prefix: /billing.", "a"), route("prefix: /", "b"))),
 			map[string]string{"x /billing.v1.Invoices/Pay": "a", "x /billing": "b", "x /billingx": "b"}},
-		{"a regex", join(vhost(`"*"`, route(`safe_regex: {regex: "/v[0-9]+/x"}`, "a"))), map[string]string{"x /v12/x": "a", "x /v/x": "", "x /v1/xy": ""}},
-		{"paths in any letter case", join(vhost(`"*"`, route("path: /a, case_sensitive: false", ""), route("prefix: /v.1, case_sensitive: false", "a"), route("prefix: /", "b"))),
-			map[string]string{"x /a": "", "x /A": "", "x /V.1x": "a", "x /vx1": "b", "x /Ab": "b"}},
-		{"letter case counts in a regex", join(vhost(`"*"`, route(`safe_regex: {regex: "/v+"}, case_sensitive: false`, "a"))), map[string]string{"x /vv": "a", "x /V": ""}},
+		{
+			"a regex", join(vhost(`"*"`, route(`safe_regex: {regex: "/v[0-9]+/x"}`, "a"))),
+			map[string]string{"x /v12/x": "a", "x /v/x": "", "x /v1/xy": ""},
+		},
+		{
+			"paths in any letter case",
+			join(
+				vhost(`"*"`, route("path: /a, case_sensitive: false", ""), route("prefix: /v.1, case_sensitive: false", "a"), route("prefix: /", "b")),
+			),
+			map[string]string{"x /a": "", "x /A": "", "x /V.1x": "a", "x /vx1": "b", "x /Ab": "b"},
+		},
+		{
+			"letter case counts in a regex", join(vhost(`"*"`, route(`safe_regex: {regex: "/v+"}, case_sensitive: false`, "a"))),
+			map[string]string{"x /vv": "a", "x /V": ""},
+		},
 		{"a star in a path", join(vhost(`"*"`, route(`path: "/a/*"`, "a"), route(`prefix: "/b*"`, "b"))),
 			map[string]string{"x /a/*": "a", "x /a/b": "", "x /b*/c": "b", "x /bc": ""}},
-		{"what several routes take together", join(vhost(`"*"`, route(`safe_regex: {regex: "/v[^/].*"}`, "a"), route("path: /v", "b"), route("path: /v", "c"), route("prefix: /v/", "b"), route("prefix: /v", "c"), route("prefix: /", "a"))),
-			map[string]string{"x /v": "b", "x /v/": "b", "x /vx": "a", "x /w": "a"}},
-		{"a condition that changes nothing", join(vhost(`"*"`, route(`prefix: /, headers: [{name: x-v, exact_match: "2"}]`, "a"), route("prefix: /", "a"))),
-			map[string]string{"h /": "a"}},
+		{
+			"what several routes take together",
+			join(
+				vhost(
+					`"*"`, route(`safe_regex: {regex: "/v[^/].*"}`, "a"), route("path: /v", "b"), route("path: /v", "c"), route("prefix: /v/", "b"),
+					route("prefix: /v", "c"), route("prefix: /", "a"),
+				),
+			),
+			map[string]string{"x /v": "b", "x /v/": "b", "x /vx": "a", "x /w": "a"},
+		},
+		{
+			"a condition that changes nothing",
+			join(vhost(`"*"`, route(`prefix: /, headers: [{name: x-v, exact_match: "2"}]`, "a"), route("prefix: /", "a"))),
+			map[string]string{"h /": "a"},
+		},
 		{"CONNECT", join(vhost(`"*"`, route("connect_matcher: {}", ""), route("prefix: /", "a"))), map[string]string{"h /": "a"}},
-		{"a share of everything", join(vhost(`"*"`, route("prefix: /, runtime_fraction: {default_value: {numerator: 100}}", "a"))), map[string]string{"h /": "a"}},
-		{"a port beside the host", join(vhost(`"x.org", "x.org:8080", "x.org:*"`, route("prefix: /", "a")), vhost(`"*"`, route("prefix: /", "b"))), map[string]string{"x.org:8080 /": "a", "y /": "b"}},
+		{
+			"a share of everything", join(vhost(`"*"`, route("prefix: /, runtime_fraction: {default_value: {numerator: 100}}", "a"))),
+			map[string]string{"h /": "a"},
+		},
+		{
+			"a port beside the host",
+			join(vhost(`"x.org", "x.org:8080", "x.org:*"`, route("prefix: /", "a")), vhost(`"*"`, route("prefix: /", "b"))),
+			map[string]string{"x.org:8080 /": "a", "y /": "b"},
+		},
 		{"a host with a port alone", join(vhost(`"x.org:8080"`, route("prefix: /", "a"))), map[string]string{"x.org:8080 /": "a", "y /": ""}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -240,9 +298,19 @@ func TestEnvoyDecidesTheSame(t *testing.T) {
 		})
 	}
 	for _, c := range []struct{ name, file, want string }{
-		{"a header", join(vhost(`"*"`, route(`prefix: /, headers: [{name: x-v, exact_match: "2"}]`, "a"), route("prefix: /", "b"))), `the header "x-v"`},
-		{"a header, and nothing behind it", join(vhost(`"*"`, route(`prefix: /, headers: [{name: x-v, exact_match: "2"}]`, "a"))), `the header "x-v"`},
-		{"a header that keeps a policy away", join(vhost(`"*"`, route(`prefix: /, headers: [{name: x-v, exact_match: "2"}]`, ""), route("prefix: /", "b"))), "which get no CORS headers now"},
+		{
+			"a header", join(vhost(`"*"`, route(`prefix: /, headers: [{name: x-v, exact_match: "2"}]`, "a"), route("prefix: /", "b"))),
+			`the header "x-v"`,
+		},
+		{
+			"a header, and nothing behind it", join(vhost(`"*"`, route(`prefix: /, headers: [{name: x-v, exact_match: "2"}]`, "a"))),
+			`the header "x-v"`,
+		},
+		{
+			"a header that keeps a policy away",
+			join(vhost(`"*"`, route(`prefix: /, headers: [{name: x-v, exact_match: "2"}]`, ""), route("prefix: /", "b"))),
+			"which get no CORS headers now",
+		},
 		{"the method", join(vhost(`"*"`, route(`prefix: /, headers: [{name: ":method", exact_match: GET}]`, "a"))),
 			"which a preflight is, is not among them"},
 		{"a query parameter", join(vhost(`"*"`, route(`prefix: /, query_parameters: [{name: q}]`, "a"))), `the query parameter "q"`},
@@ -256,7 +324,8 @@ func TestEnvoyDecidesTheSame(t *testing.T) {
 	} {
 		t.Run("refused: "+c.name, func(t *testing.T) {
 			result, problems := Convert([]convert.File{{Name: "envoy.yaml", Data: []byte(c.file)}}, convert.Options{})
-			if result != nil || len(problems) == 0 || !strings.Contains(problems.Error(), c.want) || problems[0].Line < 14 || problems[0].Remedy == "" {
+			if result != nil || len(problems) == 0 || !strings.Contains(problems.Error(), c.want) || problems[0].Line < 14 ||
+				problems[0].Remedy == "" {
 				t.Errorf("%v %v", result, problems)
 			}
 			partial, problems := Convert([]convert.File{{Name: "envoy.yaml", Data: []byte(c.file)}}, convert.Options{Partial: true})
@@ -291,36 +360,99 @@ func TestEnvoyMergesSettingBySetting(t *testing.T) {
             ` + config + "\n")
 	}
 	for _, c := range []struct{ name, config, vhost, route, want string }{
-		{"each falls back by itself", envoyCors(`max_age: "5"`), envoyCors(origin("a") + ", allow_credentials: true, allow_methods: PUT"), "route: {cluster: x}\n                " + envoyCors(`allow_methods: DELETE, allow_credentials: false, expose_headers: ""`),
-			`{"allow_origins":["https://a.example"],"allow_methods":["DELETE"],"max_age":5}`},
-		{"the nearest origins count whole", "", envoyCors(origin("a")), "route: {cluster: x}\n                " + envoyCors(origin("b")), `{"allow_origins":["https://b.example"]}`},
-		{"the switches are the nearest policy's", "", envoyCors(origin("a") + ", filter_enabled: {default_value: {numerator: 0}}"), "route: {cluster: x}\n                " + envoyCors(`max_age: "5"`),
-			`{"allow_origins":["https://a.example"],"max_age":5}`},
-		{"off", "", envoyCors(origin("a")), "route: {cluster: x}\n                " + envoyCors("filter_enabled: {default_value: {numerator: 0}}"), ""},
-		{"shadow", "", envoyCors(origin("a") + ", filter_enabled: {default_value: {numerator: 0}}, shadow_enabled: {default_value: {numerator: 10000, denominator: TEN_THOUSAND}}"), "route: {cluster: x}",
-			`{"allow_origins":["https://a.example"],"mode":"shadow"}`},
-		{"the old fields", "", "cors: {" + origin("a") + `, max_age: "7"}`, "route: {cluster: x, cors: {allow_methods: PUT}}", `{"allow_origins":["https://a.example"],"allow_methods":["PUT"],"max_age":7}`},
-		{"the old fields beside new ones", "", envoyCors(origin("a")), "route: {cluster: x, cors: {allow_methods: PUT}}", `{"allow_origins":["https://a.example"]}`},
-		{"API v2", "", `cors: {allow_origin: ["https://a.example"], allow_origin_regex: ["https://b[.]example"], enabled: true}`, "route: {cluster: x}", `{"allow_origins":["https://a.example",{"regex":"https://b[.]example"}]}`},
-		{"camel case", "", `typedPerFilterConfig: {envoy.filters.http.cors: {"@type": type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy, allowOriginStringMatch: [{safeRegex: {regex: "https://a[.]example"}, ignoreCase: true}], allowCredentials: {value: true}}}`, "route: {cluster: x}",
-			`{"allow_origins":[{"regex":"https://a[.]example","ignore_case":true}],"allow_credentials":true}`},
+		{
+			"each falls back by itself",
+			envoyCors(`max_age: "5"`), envoyCors(origin("a") + ", allow_credentials: true, allow_methods: PUT"),
+			"route: {cluster: x}\n                " + envoyCors(`allow_methods: DELETE, allow_credentials: false, expose_headers: ""`),
+			`{"allow_origins":["https://a.example"],"allow_methods":["DELETE"],"max_age":5}`,
+		},
+		{
+			"the nearest origins count whole", "", envoyCors(origin("a")),
+			"route: {cluster: x}\n                " + envoyCors(origin("b")), `{"allow_origins":["https://b.example"]}`,
+		},
+		{
+			"the switches are the nearest policy's", "", envoyCors(origin("a") + ", filter_enabled: {default_value: {numerator: 0}}"),
+			"route: {cluster: x}\n                " + envoyCors(`max_age: "5"`),
+			`{"allow_origins":["https://a.example"],"max_age":5}`,
+		},
+		{
+			"off", "", envoyCors(origin("a")),
+			"route: {cluster: x}\n                " + envoyCors("filter_enabled: {default_value: {numerator: 0}}"), "",
+		},
+		{
+			"shadow", "",
+			envoyCors(
+				origin("a") + ", filter_enabled: {default_value: {numerator: 0}}, shadow_enabled: {default_value: " +
+					"{numerator: 10000, denominator: TEN_THOUSAND}}",
+			),
+			"route: {cluster: x}",
+			`{"allow_origins":["https://a.example"],"mode":"shadow"}`,
+		},
+		{
+			"the old fields", "",
+			"cors: {" + origin("a") + `, max_age: "7"}`,
+			"route: {cluster: x, cors: {allow_methods: PUT}}", `{"allow_origins":["https://a.example"],"allow_methods":["PUT"],"max_age":7}`,
+		},
+		{
+			"the old fields beside new ones", "", envoyCors(origin("a")),
+			"route: {cluster: x, cors: {allow_methods: PUT}}", `{"allow_origins":["https://a.example"]}`,
+		},
+		{
+			"API v2", "",
+			`cors: {allow_origin: ["https://a.example"], allow_origin_regex: ["https://b[.]example"], enabled: true}`,
+			"route: {cluster: x}", `{"allow_origins":["https://a.example",{"regex":"https://b[.]example"}]}`,
+		},
+		{
+			"camel case", "",
+			`typedPerFilterConfig: {envoy.filters.http.cors: {"@type": ` +
+				`type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy, allowOriginStringMatch: ` +
+				`[{safeRegex: {regex: "https://a[.]example"}, ignoreCase: true}], allowCredentials: {value: true}}}`,
+			"route: {cluster: x}",
+			`{"allow_origins":[{"regex":"https://a[.]example","ignore_case":true}],"allow_credentials":true}`,
+		},
 		{"disabled for a route", "", envoyCors(origin("a")), `route: {cluster: x}
                 typed_per_filter_config: {envoy.filters.http.cors: {"@type": type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true}}`, ""},
-		{"FilterConfig around the policy", "", `typed_per_filter_config: {envoy.filters.http.cors: {"@type": type.googleapis.com/envoy.config.route.v3.FilterConfig, config: {"@type": type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy, ` + origin("a") + `}}}`, "route: {cluster: x}",
-			`{"allow_origins":["https://a.example"]}`},
+		{
+			"FilterConfig around the policy", "",
+			`typed_per_filter_config: {envoy.filters.http.cors: {"@type": ` +
+				`type.googleapis.com/envoy.config.route.v3.FilterConfig, config: {"@type": ` +
+				`type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy, ` + origin("a") + `}}}`,
+			"route: {cluster: x}",
+			`{"allow_origins":["https://a.example"]}`,
+		},
 		{"a redirect", "", envoyCors(origin("a")), "redirect: {https_redirect: true}", ""},
 		{"a direct response", "", envoyCors(origin("a")), "direct_response: {status: 200}", ""},
-		{"what preflights ask for", "", envoyCors(`allow_origin_string_match: [{exact: "*"}], allow_headers: "*", allow_methods: "*", expose_headers: "*"`), "route: {cluster: x}",
-			`{"allow_origins":["*"],"allow_methods":["*"],"allow_headers":["*","authorization"],"expose_headers":["*"]}`},
-		{"what preflights ask for, with credentials", "", envoyCors(origin("a") + `, allow_credentials: true, allow_headers: "*", allow_methods: "GET, *, TRACE", expose_headers: "*, x-a"`), "route: {cluster: x}",
-			`{"allow_origins":["https://a.example"],"allow_methods":["GET","*"],"allow_headers":["*"],"expose_headers":["*","x-a"],"allow_credentials":true}`},
-		{"forwarded by name", "", envoyCors(origin("a") + ", forward_not_matching_preflights: true, allow_private_network_access: true"), "route: {cluster: x}",
-			`{"allow_origins":["https://a.example"],"allow_private_network_access":true,"unmatched_preflights":"forward"}`},
-		{"weighted clusters that agree", "", envoyCors(origin("a")), `route: {weighted_clusters: {clusters: [{name: x, weight: 1, ` + envoyCors(`max_age: "1"`) + `}, {name: y, weight: 1, ` + envoyCors(`max_age: "1"`) + `}, {name: z, weight: 0}]}}`,
-			`{"allow_origins":["https://a.example"],"max_age":1}`},
+		{
+			"what preflights ask for", "",
+			envoyCors(`allow_origin_string_match: [{exact: "*"}], allow_headers: "*", allow_methods: "*", expose_headers: "*"`),
+			"route: {cluster: x}",
+			`{"allow_origins":["*"],"allow_methods":["*"],"allow_headers":["*","authorization"],"expose_headers":["*"]}`,
+		},
+		{
+			"what preflights ask for, with credentials", "",
+			envoyCors(origin("a") + `, allow_credentials: true, allow_headers: "*", allow_methods: "GET, *, TRACE", expose_headers: "*, x-a"`),
+			"route: {cluster: x}",
+			`{"allow_origins":["https://a.example"],"allow_methods":["GET","*"],"allow_headers":["*"],` +
+				`"expose_headers":["*","x-a"],"allow_credentials":true}`,
+		},
+		{
+			"forwarded by name", "", envoyCors(origin("a") + ", forward_not_matching_preflights: true, allow_private_network_access: true"),
+			"route: {cluster: x}",
+			`{"allow_origins":["https://a.example"],"allow_private_network_access":true,"unmatched_preflights":"forward"}`,
+		},
+		{
+			"weighted clusters that agree", "", envoyCors(origin("a")),
+			`route: {weighted_clusters: {clusters: [{name: x, weight: 1, ` + envoyCors(`max_age: "1"`) + `}, {name: y, weight: 1, ` +
+				envoyCors(`max_age: "1"`) + `}, {name: z, weight: 0}]}}`,
+			`{"allow_origins":["https://a.example"],"max_age":1}`,
+		},
 		{"a policy without origins", "", envoyCors(`max_age: "1"`), "route: {cluster: x}", ""},
-		{"a policy without origins, by whose preflights upstream is not asked", "", envoyCors(`max_age: "1"`), "route: {cluster: x}\n                " + envoyCors("forward_not_matching_preflights: false"),
-			`{"allow_origins":[],"upstream_headers":"preserve"}`},
+		{
+			"a policy without origins, by whose preflights upstream is not asked", "",
+			envoyCors(`max_age: "1"`),
+			"route: {cluster: x}\n                " + envoyCors("forward_not_matching_preflights: false"),
+			`{"allow_origins":[],"upstream_headers":"preserve"}`,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			text := file(c.config, c.vhost, c.route)
@@ -341,18 +473,41 @@ func TestEnvoyMergesSettingBySetting(t *testing.T) {
 		})
 	}
 	for _, c := range []struct{ name, config, vhost, route, want string }{
-		{"weighted clusters that differ", "", envoyCors(origin("a")), `route: {weighted_clusters: {clusters: [{name: x, weight: 1, ` + envoyCors(`max_age: "1"`) + `}, {name: y, weight: 1}]}}`, "by the weight of the cluster x"},
-		{"a percentage", "", envoyCors(origin("a") + ", filter_enabled: {default_value: {numerator: 50}}"), "route: {cluster: x}", "a share of the requests"},
-		{"a setting that does not exist", "", envoyCors(origin("a") + ", allow_orgins: []"), "route: {cluster: x}", "no setting of Envoy's CorsPolicy"},
+		{
+			"weighted clusters that differ", "", envoyCors(origin("a")),
+			`route: {weighted_clusters: {clusters: [{name: x, weight: 1, ` + envoyCors(`max_age: "1"`) + `}, {name: y, weight: 1}]}}`,
+			"by the weight of the cluster x",
+		},
+		{
+			"a percentage", "", envoyCors(origin("a") + ", filter_enabled: {default_value: {numerator: 50}}"),
+			"route: {cluster: x}", "a share of the requests",
+		},
+		{
+			"a setting that does not exist", "", envoyCors(origin("a") + ", allow_orgins: []"),
+			"route: {cluster: x}", "no setting of Envoy's CorsPolicy",
+		},
 		{"an age in words", "", envoyCors(origin("a") + `, max_age: "10m"`), "route: {cluster: x}", "whole seconds alone"},
-		{"an origin with a slash", "", envoyCors(`allow_origin_string_match: [{exact: "https://a.example/"}]`), "route: {cluster: x}", "an origin has no trailing slash"},
-		{"a wildcard in exact", "", envoyCors(`allow_origin_string_match: [{exact: "https://*.example.com"}]`), "route: {cluster: x}", "exact takes no wildcard"},
-		{"a matcher of its own", "", envoyCors(`allow_origin_string_match: [{custom: {name: x}}]`), "route: {cluster: x}", "by custom can not be carried over"},
-		{"needs a waiver", "", envoyCors(`allow_origin_string_match: [{exact: "*"}], allow_credentials: true`), "route: {cluster: x}", "-tolerate any-origin-with-credentials"},
+		{
+			"an origin with a slash", "", envoyCors(`allow_origin_string_match: [{exact: "https://a.example/"}]`),
+			"route: {cluster: x}", "an origin has no trailing slash",
+		},
+		{
+			"a wildcard in exact", "", envoyCors(`allow_origin_string_match: [{exact: "https://*.example.com"}]`),
+			"route: {cluster: x}", "exact takes no wildcard",
+		},
+		{
+			"a matcher of its own", "", envoyCors(`allow_origin_string_match: [{custom: {name: x}}]`),
+			"route: {cluster: x}", "by custom can not be carried over",
+		},
+		{
+			"needs a waiver", "", envoyCors(`allow_origin_string_match: [{exact: "*"}], allow_credentials: true`),
+			"route: {cluster: x}", "-tolerate any-origin-with-credentials",
+		},
 	} {
 		t.Run("refused: "+c.name, func(t *testing.T) {
 			result, problems := Convert([]convert.File{{Name: "envoy.yaml", Data: []byte(file(c.config, c.vhost, c.route))}}, convert.Options{})
-			if result != nil || len(problems) == 0 || !strings.Contains(problems.Error(), c.want) || problems[0].Line < 15 || problems[0].Remedy == "" {
+			if result != nil || len(problems) == 0 || !strings.Contains(problems.Error(), c.want) || problems[0].Line < 15 ||
+				problems[0].Remedy == "" {
 				t.Errorf("%v %v", shown(result, nil), problems)
 			}
 		})
@@ -363,15 +518,24 @@ func TestEnvoyMergesSettingBySetting(t *testing.T) {
 // origins, upstream does not get to answer them.
 func TestNobodyStaysOut(t *testing.T) {
 	service := func(policy string) string {
-		return "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a, namespace: shop}\nspec: {hosts: [a.example], gateways: [g], http: [{corsPolicy: {" + policy + "}, route: []}]}\n"
+		return "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a, namespace: shop}\n" +
+			"spec: {hosts: [a.example], gateways: [g], http: [{corsPolicy: {" + policy + "}, route: []}]}\n"
 	}
 	const nobody = `{"allow_origins":[],"upstream_headers":"preserve"}`
 	for _, c := range []struct{ name, text, want string }{
 		{"Istio", service("unmatchedPreflights: IGNORE, allowMethods: [PUT]"), nobody},
 		{"Istio forwards", service("allowMethods: [PUT]"), ""},
-		{"the Gateway API", "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: a}\nspec: {hostnames: [a.example], rules: [{filters: [{type: CORS, cors: {allowMethods: [PUT]}}]}]}\n", nobody},
+		{
+			"the Gateway API",
+			"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: a}\n" +
+				"spec: {hostnames: [a.example], rules: [{filters: [{type: CORS, cors: {allowMethods: [PUT]}}]}]}\n",
+			nobody,
+		},
 		{"Envoy's shadow", envoyFile("            - {name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: x}}], " +
-			envoyCors("forward_not_matching_preflights: false, filter_enabled: {default_value: {numerator: 0}}, shadow_enabled: {default_value: {numerator: 100}}") + "}\n"), ""},
+			envoyCors(
+				"forward_not_matching_preflights: false, filter_enabled: {default_value: {numerator: 0}}, "+
+					"shadow_enabled: {default_value: {numerator: 100}}",
+			) + "}\n"), ""},
 	} {
 		result, problems := Convert([]convert.File{{Name: "f", Data: []byte(c.text)}}, convert.Options{})
 		if c.want == "" {
@@ -404,7 +568,9 @@ func TestHostSpelling(t *testing.T) {
 			if policy != "" {
 				policy = ", " + envoyCors(origin(policy))
 			}
-			text += fmt.Sprintf("            - {name: v%d, domains: [%s], routes: [{match: {prefix: /}, route: {cluster: x}%s}]}\n", i, domains, policy)
+			text += fmt.Sprintf(
+				"            - {name: v%d, domains: [%s], routes: [{match: {prefix: /}, route: {cluster: x}%s}]}\n", i, domains, policy,
+			)
 		}
 		return strings.Replace(text, "          stat_prefix: x\n", "          stat_prefix: x\n          "+settings+"\n", 1)
 	}
@@ -412,10 +578,13 @@ func TestHostSpelling(t *testing.T) {
 		return strings.Replace(text, "            name: main\n", "            name: main\n            ignore_port_in_host_matching: true\n", 1)
 	}
 	istio := func(hosts string) string {
-		return "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a, namespace: shop}\nspec: {hosts: [" + hosts + "], gateways: [g], http: [{corsPolicy: {allowOrigins: [{exact: 'https://a.example'}]}, route: []}]}\n"
+		return "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a, namespace: shop}\n" +
+			"spec: {hosts: [" + hosts + "], gateways: [g], http: [{corsPolicy: {allowOrigins: [{exact: 'https://a.example'}]}, route: []}]}\n"
 	}
-	const route = "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec: {hostnames: [x.example], rules: [{backendRefs: [{name: x}]}]}\n" +
-		"---\napiVersion: gateway.envoyproxy.io/v1alpha1\nkind: SecurityPolicy\nmetadata: {name: p}\nspec: {targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: r}], cors: {allowOrigins: ['https://a.example']}}\n"
+	const route = "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\n" +
+		"spec: {hostnames: [x.example], rules: [{backendRefs: [{name: x}]}]}\n" +
+		"---\napiVersion: gateway.envoyproxy.io/v1alpha1\nkind: SecurityPolicy\nmetadata: {name: p}\n" +
+		"spec: {targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: r}], cors: {allowOrigins: ['https://a.example']}}\n"
 	for _, c := range []struct{ name, text, want string }{
 		{"a host by itself", envoy("", "x.example a"), "with a port, or with a dot at its end, "},
 		{"a suffix by itself", envoy("", "'*.x.example' a"), "with a port, or with a dot at its end, "},
@@ -455,17 +624,30 @@ func TestHostSpelling(t *testing.T) {
 // requests has no effect, and nobody would look for it.
 func TestAPolicyOutOfReachIsSaid(t *testing.T) {
 	file := func(rules string) []convert.File {
-		return []convert.File{{Name: "r.yaml", Data: []byte("apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec:\n  hostnames: [x.example]\n  rules:\n" + rules)}}
+		return []convert.File{
+			{
+				Name: "r.yaml",
+				Data: []byte(
+					"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec:\n  hostnames: [x.example]\n  rules:\n" + rules,
+				),
+			},
+		}
 	}
 	cors := func(name string) string {
 		return "filters: [{type: CORS, cors: {allowOrigins: ['https://" + name + ".example']}}]"
 	}
 	const first, all = "  - matches: [{path: {type: PathPrefix, value: /}}]\n", "  - "
 	for _, c := range []struct{ name, rules, want string }{
-		{"behind a route without a policy", first + all + cors("a") + "\n", "the policy of HTTPRoute r rules[1] (r.yaml:8) is in no rule: HTTPRoute r rules[0] takes"},
+		{
+			"behind a route without a policy", first + all + cors("a") + "\n",
+			"the policy of HTTPRoute r rules[1] (r.yaml:8) is in no rule: HTTPRoute r rules[0] takes",
+		},
 		{"behind one with another", first + "    " + cors("b") + "\n" + all + cors("a") + "\n", "HTTPRoute r rules[0] takes"},
 		{"behind one with the same", first + "    " + cors("a") + "\n" + all + cors("a") + "\n", ""},
-		{"of two matches one is in reach", first + "  - matches: [{path: {value: /}}, {path: {type: Exact, value: /a}}]\n    " + cors("a") + "\n", ""},
+		{
+			"of two matches one is in reach",
+			first + "  - matches: [{path: {value: /}}, {path: {type: Exact, value: /a}}]\n    " + cors("a") + "\n", "",
+		},
 	} {
 		result, problems := Convert(file(c.rules), convert.Options{})
 		if problems != nil {
@@ -491,7 +673,9 @@ func TestAPolicyOutOfReachIsSaid(t *testing.T) {
 // stands once where a match stands twice.
 func TestEqualMatchesAreAsOne(t *testing.T) {
 	for _, matches := range []string{"{uri: {prefix: /v1}}", "{uri: {prefix: /v1}}, {uri: {prefix: /v1}}"} {
-		text := "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a, namespace: shop}\nspec: {hosts: [x.example], gateways: [g], http: [{match: [" + matches + "], corsPolicy: {allowOrigins: [{exact: 'https://a.example'}]}, route: []}]}\n"
+		text := "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a, namespace: shop}\n" +
+			"spec: {hosts: [x.example], gateways: [g], http: [{match: [" + matches +
+			"], corsPolicy: {allowOrigins: [{exact: 'https://a.example'}]}, route: []}]}\n"
 		result, problems := Convert([]convert.File{{Name: "f", Data: []byte(text)}}, convert.Options{})
 		if problems != nil || len(result.Source.Rules) != 1 || !strings.Contains(string(result.JSON), `"paths": ["/v1*"]`) {
 			t.Errorf("%s: %v %s", matches, problems, result.JSON)
@@ -501,8 +685,13 @@ func TestEqualMatchesAreAsOne(t *testing.T) {
 
 // TestAnInertPolicyIsNotBroughtToLife: what no filter reads has no effect in Envoy.
 func TestAnInertPolicyIsNotBroughtToLife(t *testing.T) {
-	text := envoyFile("            - {name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: x}, " + envoyCors(origin("a")) + "}]}\n")
-	text = strings.Replace(text, "envoy.filters.http.cors\n            typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors}", "envoy.filters.http.router", 1)
+	text := envoyFile(
+		"            - {name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: x}, " + envoyCors(origin("a")) + "}]}\n",
+	)
+	text = strings.Replace(
+		text, "envoy.filters.http.cors\n            typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors}",
+		"envoy.filters.http.router", 1,
+	)
 	result, problems := Convert([]convert.File{{Name: "envoy.yaml", Data: []byte(text)}}, convert.Options{Partial: true})
 	if result != nil || len(problems) != 1 || !strings.Contains(problems[0].What, "has no effect") || problems[0].Line != 13 {
 		t.Errorf("%v %v", shown(result, nil), problems)
@@ -516,16 +705,30 @@ func TestWhatIsMorePermissiveIsNamed(t *testing.T) {
 		policy string
 		want   []string
 	}{
-		{"allow_methods: 'get, put, Delete, DELETE, PATCH'", []string{"PUT is allowed here: Envoy sends put as written, which browsers do not take for PUT"}},
+		{
+			"allow_methods: 'get, put, Delete, DELETE, PATCH'",
+			[]string{"PUT is allowed here: Envoy sends put as written, which browsers do not take for PUT"},
+		},
 		{"allow_methods: 'put, *'", nil},
-		{"allow_methods: 'PUT, *', allow_credentials: true", []string{"requests with credentials may use any method here: Envoy sends the `*` of allow_methods as written, and they read it as a name"}},
-		{"allow_headers: '*, x-a', allow_credentials: true", []string{"requests with credentials may send any header here, and those without may send authorization: " +
-			"Envoy sends the `*` of allow_headers as written, which is a name for the former, and does not cover authorization for the latter"}},
+		{
+			"allow_methods: 'PUT, *', allow_credentials: true",
+			[]string{
+				"requests with credentials may use any method here: Envoy sends the `*` of allow_methods as written, and they read it as a name",
+			},
+		},
+		{
+			"allow_headers: '*, x-a', allow_credentials: true",
+			[]string{"requests with credentials may send any header here, and those without may send authorization: " +
+				"Envoy sends the `*` of allow_headers as written, which is a name for the former, and does not cover authorization for the latter"},
+		},
 		{"allow_headers: '*, Authorization', allow_credentials: true", []string{"requests with credentials may send any header here: " +
 			"Envoy sends the `*` of allow_headers as written, and they read it as a name"}},
 		{"allow_methods: '*', allow_headers: '*', expose_headers: '*', allow_credentials: true", nil},
 	} {
-		text := envoyFile("            - {name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: x}, " + envoyCors(origin("a")+", "+c.policy) + "}]}\n")
+		text := envoyFile(
+			"            - {name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: x}, " + envoyCors(origin("a")+", "+c.policy) +
+				"}]}\n",
+		)
 		result, problems := Convert([]convert.File{{Name: "envoy.yaml", Data: []byte(text)}}, convert.Options{})
 		if problems != nil {
 			t.Fatal(problems)
@@ -546,15 +749,24 @@ func TestWhatIsMorePermissiveIsNamed(t *testing.T) {
 // TestWaivers are written into the origins that need them, and into no other; what
 // matches null does not lose it in silence.
 func TestWaivers(t *testing.T) {
-	text := envoyFile("            - {name: v, domains: ['*'], routes: [{match: {path: /a}, route: {cluster: x}, " + envoyCors(`allow_origin_string_match: [{exact: "*"}], allow_credentials: true`) + "}," +
-		"{match: {path: /b}, route: {cluster: x}, " + envoyCors(`allow_origin_string_match: [{prefix: "https://a."}, {exact: "null"}, {safe_regex: {regex: "null|https://b\\.example"}}, {exact: "https://c.example"}, {suffix: "ull"}]`) + "}, {match: {path: /c}, route: {cluster: x}, " + envoyCors(origin("a")) + "}]}\n")
+	text := envoyFile(
+		"            - {name: v, domains: ['*'], routes: [{match: {path: /a}, route: {cluster: x}, " + envoyCors(
+			`allow_origin_string_match: [{exact: "*"}], allow_credentials: true`,
+		) + "}," +
+			"{match: {path: /b}, route: {cluster: x}, " + envoyCors(
+			`allow_origin_string_match: [{prefix: "https://a."}, {exact: "null"}, {safe_regex: {regex: `+
+				`"null|https://b\\.example"}}, {exact: "https://c.example"}, {suffix: "ull"}]`,
+		) + "}, {match: {path: /c}, route: {cluster: x}, " + envoyCors(origin("a")) + "}]}\n",
+	)
 	f := []convert.File{{Name: "envoy.yaml", Data: []byte(text)}}
 	_, problems := Convert(f, convert.Options{Partial: true})
 	var waivers []string
 	for _, p := range problems {
 		waivers = append(waivers, string(p.Waiver))
 	}
-	if slices.Sort(waivers); !slices.Equal(waivers, []string{"any-origin-with-credentials", "loose-origin-match", "loose-origin-match", "null-origin", "null-origin"}) {
+	if slices.Sort(waivers); !slices.Equal(
+		waivers, []string{"any-origin-with-credentials", "loose-origin-match", "loose-origin-match", "null-origin", "null-origin"},
+	) {
 		t.Errorf("%v", problems)
 	}
 	result, problems := Convert(f, convert.Options{Tolerate: waivers})
@@ -583,8 +795,16 @@ func TestWaivers(t *testing.T) {
 // name, at a gateway the whole one.
 func TestShortNamesStandForAService(t *testing.T) {
 	service := func(gateways string) []convert.File {
-		return []convert.File{{Name: "vs.yaml", Data: []byte("apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a, namespace: shop}\nspec:\n  hosts: [Reviews]\n  gateways: [" + gateways + "]\n" +
-			"  http:\n  - corsPolicy: {allowOrigins: [{exact: \"https://a.example\"}]}\n    route: []\n")}}
+		return []convert.File{
+			{
+				Name: "vs.yaml",
+				Data: []byte(
+					"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a, namespace: shop}\nspec:\n  hosts: [Reviews]\n" +
+						"  gateways: [" + gateways + "]\n" +
+						"  http:\n  - corsPolicy: {allowOrigins: [{exact: \"https://a.example\"}]}\n    route: []\n",
+				),
+			},
+		}
 	}
 	for gateways, want := range map[string]map[string]string{
 		"mesh": {"reviews": "a", "reviews.shop": "a", "reviews.shop.svc": "a", "reviews.shop.svc.cluster.local:8080": "a", "reviews.other": ""},
@@ -606,10 +826,13 @@ func TestShortNamesStandForAService(t *testing.T) {
 func TestOnly(t *testing.T) {
 	text := ""
 	for _, name := range []string{"a", "b"} {
-		text += "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: " + name + ", namespace: shop}\nspec:\n  hosts: ['*']\n  gateways: [" + name + "]\n  http: [{corsPolicy: {allowOrigins: [{exact: 'https://" + name + ".example'}]}, route: []}]\n"
+		text += "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: " + name +
+			", namespace: shop}\nspec:\n  hosts: ['*']\n  gateways: [" + name + "]\n  http: [{corsPolicy: {allowOrigins: [{exact: 'https://" + name +
+			".example'}]}, route: []}]\n"
 	}
 	f := []convert.File{{Name: "vs.yaml", Data: []byte(text)}}
-	if result, problems := Convert(f, convert.Options{}); result != nil || len(problems) != 1 || !strings.Contains(problems[0].Remedy, `-only "gateway shop/b"`) {
+	if result, problems := Convert(f, convert.Options{}); result != nil || len(problems) != 1 ||
+		!strings.Contains(problems[0].Remedy, `-only "gateway shop/b"`) {
 		t.Errorf("%v", problems)
 	}
 	result, problems := Convert(f, convert.Options{Only: []string{"gateway shop/b"}})
@@ -623,7 +846,10 @@ func TestBounds(t *testing.T) {
 	var many strings.Builder
 	many.WriteString("virtual_hosts:\n- name: v\n  domains: ['*']\n  routes:\n")
 	for i := range 12_000 {
-		fmt.Fprintf(&many, "  - {match: {path: /p%d}, route: {cluster: x, cors: {allow_origin_string_match: [{exact: \"https://a%d.example\"}]}}}\n", i, i)
+		fmt.Fprintf(
+			&many, "  - {match: {path: /p%d}, route: {cluster: x, cors: {allow_origin_string_match: [{exact: \"https://a%d.example\"}]}}}\n", i,
+			i,
+		)
 	}
 	bomb := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
 	for i := 1; i < 12; i++ {

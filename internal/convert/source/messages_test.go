@@ -52,7 +52,12 @@ func TestRemediesAreInTheWordsOfTheFile(t *testing.T) {
 		{"ingress-nginx: spaces", nginxFile("i", "enable-cors=true; cors-allow-origin=https://a.example https://b.example", "x /"),
 			`commas go between origins, not spaces; write "https://a.example, https://b.example"`},
 		{"Envoy: a policy on a route that answers by itself",
-			envoyFile("            - {name: v, domains: [\"*\"], routes: [{match: {prefix: /}, direct_response: {status: 200}, " + envoyCors(origin("a")) + "}]}\n"), "envoy.yaml:14:154: virtual host v routes[0]: the policy has no effect: the proxy answers these requests by itself (direct_response), and Envoy's filter does nothing there"},
+			envoyFile(
+				"            - {name: v, domains: [\"*\"], routes: [{match: {prefix: " +
+					"/}, direct_response: {status: 200}, " + envoyCors(origin("a")) + "}]}\n",
+			),
+			"envoy.yaml:14:154: virtual host v routes[0]: the policy has no effect: the proxy answers these requests " +
+				"by itself (direct_response), and Envoy's filter does nothing there"},
 		{"Envoy: a policy on a host that redirects", envoyFile("            - {name: v, domains: [\"*\"], " + envoyCors(origin("a")) + ", " +
 			"routes: [{match: {prefix: /}, redirect: {https_redirect: true}}]}\n"), "by itself (redirect)"},
 		{"Istio: a policy on a route that answers by itself", strings.Replace(istio("{exact: \"https://a.example\"}"), "  - cors",
@@ -154,7 +159,9 @@ func TestWhatIsKeptIsNotLeftOut(t *testing.T) {
 // TestTextsThatAreTaken: what proxies take, and what is refused by name alone.
 func TestTextsThatAreTaken(t *testing.T) {
 	envoy := func(fields string) string {
-		return envoyFile("            - {name: v, domains: [\"*\"], routes: [{match: {prefix: /}, route: {cluster: x}, " + envoyCors(fields) + "}]}\n")
+		return envoyFile(
+			"            - {name: v, domains: [\"*\"], routes: [{match: {prefix: /}, route: {cluster: x}, " + envoyCors(fields) + "}]}\n",
+		)
 	}
 	const file = `"allow_origins":[{"origin":"file://","dangerously_tolerate":["null-origin"]}`
 	for _, c := range []struct{ name, text, want string }{
@@ -173,7 +180,8 @@ func TestTextsThatAreTaken(t *testing.T) {
 		if problems != nil || !strings.Contains(policyText(result, 0), c.want) {
 			t.Errorf("%s: %v %s\nwant %s", c.name, problems, shown(result, nil), c.want)
 		}
-		if _, problems := Convert(input, convert.Options{}); (problems != nil) != (c.want == file) || problems != nil && !strings.Contains(problems.Error(), "convert with -tolerate null-origin") {
+		if _, problems := Convert(input, convert.Options{}); (problems != nil) != (c.want == file) || problems != nil &&
+			!strings.Contains(problems.Error(), "convert with -tolerate null-origin") {
 			t.Errorf("%s: %v", c.name, problems)
 		}
 	}

@@ -55,39 +55,96 @@ func TestNginxDecidesTheSame(t *testing.T) {
 	}{
 		{"a prefix takes whole segments", nginxFile("i", allow("a"), "x /api"),
 			map[string]string{"x /api": "a", "x /api/": "a", "x /api/v": "a", "x /apiv": "", "x /": "", "y /api": ""}},
-		{"the longest prefix", nginxFile("i", allow("a"), "x /api") + nginxFile("j", allow("b"), "x /api/v1", "x /") + nginxFile("k", "", "x /api/v1/in"),
-			map[string]string{"x /api/v": "a", "x /api/v1": "b", "x /api/v1/x": "b", "x /api/v1/in/x": "", "x /api/v1/inx": "b", "x /apix": "b"}},
+		{
+			"the longest prefix",
+			nginxFile("i", allow("a"), "x /api") + nginxFile("j", allow("b"), "x /api/v1", "x /") + nginxFile("k", "", "x /api/v1/in"),
+			map[string]string{"x /api/v": "a", "x /api/v1": "b", "x /api/v1/x": "b", "x /api/v1/in/x": "", "x /api/v1/inx": "b", "x /apix": "b"},
+		},
 		{"what is exact comes first", nginxFile("i", allow("a"), "x /api") + nginxFile("j", allow("b"), "x /api Exact", "x /api/v Exact"),
 			map[string]string{"x /api": "b", "x /api/": "a", "x /api/v": "b", "x /api/v/": "a"}},
-		{"ImplementationSpecific is Prefix", nginxFile("i", allow("a"), "x /api ImplementationSpecific"), map[string]string{"x /api/v": "a", "x /apix": ""}},
+		{
+			"ImplementationSpecific is Prefix", nginxFile("i", allow("a"), "x /api ImplementationSpecific"),
+			map[string]string{"x /api/v": "a", "x /apix": ""},
+		},
 		{"a slash at the end", nginxFile("i", allow("a"), "x /api/") + nginxFile("j", allow("b"), "x /"),
 			map[string]string{"x /api/": "a", "x /api/v": "a", "x /api": "", "x /apix": "b"}},
-		{"a slash at the end beside an exact path", nginxFile("i", allow("a"), "x /api/") + nginxFile("j", allow("b"), "x /api Exact"), map[string]string{"x /api/": "a", "x /api": "b"}},
-		{"the older one holds", nginxFile("24-i", allow("a"), "x /api") + nginxFile("23-j", allow("b"), "x /api"), map[string]string{"x /api": "b"}},
-		{"of the same age, the name that is the last", nginxFile("23-i", allow("a"), "x /api") + nginxFile("23-j", allow("b"), "x /api"), map[string]string{"x /api": "b"}},
-		{"a path of the same host without CORS", nginxFile("i", allow("a"), "x /") + nginxFile("j", "", "x /admin") + nginxFile("k", "enable-cors=false; cors-allow-origin=https://b.example", "x /off"),
-			map[string]string{"x /": "a", "x /admin/x": "", "x /adminx": "a", "x /off": ""}},
+		{
+			"a slash at the end beside an exact path", nginxFile("i", allow("a"), "x /api/") + nginxFile("j", allow("b"), "x /api Exact"),
+			map[string]string{"x /api/": "a", "x /api": "b"},
+		},
+		{
+			"the older one holds", nginxFile("24-i", allow("a"), "x /api") + nginxFile("23-j", allow("b"), "x /api"),
+			map[string]string{"x /api": "b"},
+		},
+		{
+			"of the same age, the name that is the last", nginxFile("23-i", allow("a"), "x /api") + nginxFile("23-j", allow("b"), "x /api"),
+			map[string]string{"x /api": "b"},
+		},
+		{
+			"a path of the same host without CORS",
+			nginxFile("i", allow("a"), "x /") + nginxFile("j", "", "x /admin") + nginxFile(
+				"k", "enable-cors=false; cors-allow-origin=https://b.example", "x /off",
+			),
+			map[string]string{"x /": "a", "x /admin/x": "", "x /adminx": "a", "x /off": ""},
+		},
 		{"hosts without each other's", nginxFile("i", allow("a"), "x /") + nginxFile("j", allow("b"), "*.x.org /", "y.x.org /p"),
 			map[string]string{"x /": "a", "q.x.org /": "b", "y.x.org /p": "b", "y.x.org /": "", "x.org /": ""}},
-		{"a longer wildcard", nginxFile("i", allow("a"), "*.org /") + nginxFile("j", allow("b"), "*.x.org /"), map[string]string{"x.org /": "a", "q.x.org /": "b"}},
-		{"every other host", nginxFile("i", allow("a"), "x /api") + nginxFile("j", allow("b"), "_ /"), map[string]string{"x /api": "a", "x /": "", "y /": "b"}},
-		{"names beside the host", nginxFile("i", allow("a")+"; server-alias=z, *.z.org, y", "x /") + nginxFile("j", allow("b"), "y /"), map[string]string{"x /": "a", "z /": "a", "q.z.org /": "a", "y /": "b"}},
-		{"a canary", nginxFile("i", allow("a"), "x /") + nginxFile("j", allow("b")+"; canary=true", "x /", "x /api"), map[string]string{"x /": "a", "x /api": "a"}},
-		{"a rewrite makes prefixes of letters", nginxFile("i", allow("a")+"; rewrite-target=/$1", "x /api/(.*)") + nginxFile("j", "", "x /web Exact"),
-			map[string]string{"x /api/": "a", "x /api/v": "a", "x /api": "", "x /web": ""}},
-		{"an optional end", nginxFile("i", allow("a")+"; rewrite-target=/$2", "x /api(/|$)(.*)", "x /b/?(.*)"), map[string]string{"x /api": "a", "x /api/v": "a", "x /apiv": "", "x /b": "a", "x /b/c": "a"}},
-		{"a regex that ends", nginxFile("i", allow("a")+"; use-regex=true", "x /(a|b)$", "x /c/d"), map[string]string{"x /a": "a", "x /b": "a", "x /a/b": "", "x /c/d": "a", "x /c/d/e": "a"}},
+		{
+			"a longer wildcard", nginxFile("i", allow("a"), "*.org /") + nginxFile("j", allow("b"), "*.x.org /"),
+			map[string]string{"x.org /": "a", "q.x.org /": "b"},
+		},
+		{
+			"every other host", nginxFile("i", allow("a"), "x /api") + nginxFile("j", allow("b"), "_ /"),
+			map[string]string{"x /api": "a", "x /": "", "y /": "b"},
+		},
+		{
+			"names beside the host", nginxFile("i", allow("a")+"; server-alias=z, *.z.org, y", "x /") + nginxFile("j", allow("b"), "y /"),
+			map[string]string{"x /": "a", "z /": "a", "q.z.org /": "a", "y /": "b"},
+		},
+		{
+			"a canary", nginxFile("i", allow("a"), "x /") + nginxFile("j", allow("b")+"; canary=true", "x /", "x /api"),
+			map[string]string{"x /": "a", "x /api": "a"},
+		},
+		{
+			"a rewrite makes prefixes of letters",
+			nginxFile("i", allow("a")+"; rewrite-target=/$1", "x /api/(.*)") + nginxFile("j", "", "x /web Exact"),
+			map[string]string{"x /api/": "a", "x /api/v": "a", "x /api": "", "x /web": ""},
+		},
+		{
+			"an optional end", nginxFile("i", allow("a")+"; rewrite-target=/$2", "x /api(/|$)(.*)", "x /b/?(.*)"),
+			map[string]string{"x /api": "a", "x /api/v": "a", "x /apiv": "", "x /b": "a", "x /b/c": "a"},
+		},
+		{
+			"a regex that ends", nginxFile("i", allow("a")+"; use-regex=true", "x /(a|b)$", "x /c/d"),
+			map[string]string{"x /a": "a", "x /b": "a", "x /a/b": "", "x /c/d": "a", "x /c/d/e": "a"},
+		},
 		{"regexes in any letter case", nginxFile("i", "", "x /admin") + nginxFile("j", allow("b")+"; use-regex=true", "x /"),
 			map[string]string{"x /admin": "", "x /ADMIN/x": "", "x /": "b"}},
-		{"regexes of two policies", nginxFile("i", allow("a")+"; use-regex=true", "x /a/.*") + nginxFile("j", allow("b"), "x /a/b/long/path", "x /"),
-			map[string]string{"x /a/b/long/path": "b", "x /A/B/LONG/path": "b", "x /A/q": "a", "x /q": "b"}},
+		{
+			"regexes of two policies",
+			nginxFile("i", allow("a")+"; use-regex=true", "x /a/.*") + nginxFile("j", allow("b"), "x /a/b/long/path", "x /"),
+			map[string]string{"x /a/b/long/path": "b", "x /A/B/LONG/path": "b", "x /A/q": "a", "x /q": "b"},
+		},
 		{"a dot is any letter in a regex", nginxFile("i", allow("a")+"; use-regex=true", "x /v1.0") + nginxFile("j", allow("b"), "x /"),
 			map[string]string{"x /v1.0": "a", "x /v1x0/y": "a", "x /v10": "b"}},
-		{"a regex", nginxFile("i", allow("a")+"; use-regex=true", "x /item/[0-9]+"), map[string]string{"x /item/7": "a", "x /item/7/x": "a", "x /item/x": ""}},
+		{
+			"a regex", nginxFile("i", allow("a")+"; use-regex=true", "x /item/[0-9]+"),
+			map[string]string{"x /item/7": "a", "x /item/7/x": "a", "x /item/x": ""},
+		},
 		{"a target that is the path", nginxFile("i", allow("a")+"; rewrite-target=/", "x /"), map[string]string{"x /": "a", "x /b": "a"}},
-		{"other classes", nginxFile("i", allow("a"), "x /") + strings.Replace(nginxFile("j", allow("b"), "x /"), "ingressClassName: nginx", "ingressClassName: o", 1) +
-			"---\n{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: o}, spec: {controller: example.com/o}}\n", map[string]string{"x /": "a"}},
-		{"a class of another name", strings.Replace(nginxFile("i", allow("a"), "x /"), "ingressClassName: nginx", "ingressClassName: public", 1), map[string]string{"x /": "a"}},
+		{
+			"other classes",
+			nginxFile("i", allow("a"), "x /") + strings.Replace(
+				nginxFile("j", allow("b"), "x /"), "ingressClassName: nginx", "ingressClassName: o", 1,
+			) +
+				"---\n{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: o}, spec: {controller: example.com/o}}\n",
+			map[string]string{"x /": "a"},
+		},
+		{
+			"a class of another name",
+			strings.Replace(nginxFile("i", allow("a"), "x /"), "ingressClassName: nginx", "ingressClassName: public", 1),
+			map[string]string{"x /": "a"},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			result, problems := Convert([]convert.File{{Name: "ingress.yaml", Data: []byte(c.file)}}, convert.Options{})
@@ -105,10 +162,21 @@ func TestNginxDecidesTheSame(t *testing.T) {
 	}
 	for _, c := range []struct{ name, file, want string }{
 		{"a regex that only nginx reads", nginxFile("i", allow("a")+"; use-regex=true", "x /(?!item)"), `the path "/(?!item)", which is a regex`},
-		{"a location that is there twice", nginxFile("i", allow("a"), "x /api/") + nginxFile("j", "", "x /api"), `the same location as "/api/" of Ingress i`},
+		{
+			"a location that is there twice", nginxFile("i", allow("a"), "x /api/") + nginxFile("j", "", "x /api"),
+			`the same location as "/api/" of Ingress i`,
+		},
 		{"ages that are not known", nginxFile("i", allow("a"), "x /api") + nginxFile("j", allow("b"), "x /api"), "creationTimestamp"},
-		{"one label, and something behind", nginxFile("i", allow("a"), "*.x /") + nginxFile("j", allow("b"), "_ /"), "exactly one label before x"},
-		{"Istio's and nginx' for one host", nginxFile("i", allow("a"), "x /") + "---\n{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: v}, spec: {hosts: [x], gateways: [g], http: [{corsPolicy: {allowOrigins: [{exact: \"https://b.example\"}]}, route: [{destination: {host: h}}]}]}}\n", "-only"},
+		{
+			"one label, and something behind", nginxFile("i", allow("a"), "*.x /") + nginxFile("j", allow("b"), "_ /"),
+			"exactly one label before x",
+		},
+		{
+			"Istio's and nginx' for one host",
+			nginxFile("i", allow("a"), "x /") + "---\n{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: v}, spec: {hosts: [x], " +
+				"gateways: [g], http: [{corsPolicy: {allowOrigins: [{exact: \"https://b.example\"}]}, route: [{destination: {host: h}}]}]}}\n",
+			"-only",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			result, problems := Convert([]convert.File{{Name: "ingress.yaml", Data: []byte(c.file)}}, convert.Options{})
@@ -127,13 +195,18 @@ func TestNginxOrigins(t *testing.T) {
 	}{
 		{"https://a.example", []string{"https://a.example"}, []string{"http://a.example", "https://a.example:444", "https://b.a.example"}},
 		{"https://A.example, http://b.example:8080 ,", []string{"https://a.example", "http://b.example:8080"}, []string{"http://b.example"}},
-		{"https://*.a.example", []string{"https://b.a.example", "https://b-1.a.example"}, []string{"https://a.example", "https://c.b.a.example", "https://b_1.a.example"}},
+		{
+			"https://*.a.example", []string{"https://b.a.example", "https://b-1.a.example"},
+			[]string{"https://a.example", "https://c.b.a.example", "https://b_1.a.example"},
+		},
 		{"https://*.a.example:8443", []string{"https://b.a.example:8443"}, []string{"https://b.a.example", "https://bxa.example:8443"}},
 		{"capacitor://localhost", []string{"capacitor://localhost"}, []string{"https://localhost"}},
 		{"null", []string{"null"}, []string{"https://a.example"}},
 	} {
 		file := nginxFile("i", "cors-allow-credentials=false; enable-cors=true; cors-allow-origin="+c.annotation, "x /")
-		result, problems := Convert([]convert.File{{Name: "ingress.yaml", Data: []byte(file)}}, convert.Options{Tolerate: []string{"null-origin"}})
+		result, problems := Convert(
+			[]convert.File{{Name: "ingress.yaml", Data: []byte(file)}}, convert.Options{Tolerate: []string{"null-origin"}},
+		)
 		if problems != nil {
 			t.Errorf("%q: %v", c.annotation, problems)
 			continue
@@ -155,10 +228,14 @@ func TestNginxOrigins(t *testing.T) {
 		}
 	}
 	// What ingress-nginx does not take is any origin there, and nothing here.
-	for _, annotation := range []string{"https://a.example/", "HTTPS://a.example", "https://a.example:*", "https://*", "https://(a|b).example", "'https://a.example'", "https://a_b.example", "https://a.example\nhttps://b.example"} {
+	for _, annotation := range []string{
+		"https://a.example/", "HTTPS://a.example", "https://a.example:*", "https://*", "https://(a|b).example", "'https://a.example'",
+		"https://a_b.example", "https://a.example\nhttps://b.example",
+	} {
 		file := nginxFile("i", "enable-cors=true; cors-allow-credentials=false; cors-allow-origin="+annotation, "x /")
 		for _, o := range []convert.Options{{}, {Partial: true}} {
-			if result, problems := Convert([]convert.File{{Name: "ingress.yaml", Data: []byte(file)}}, o); result != nil || !strings.Contains(problems.Error(), "lets any origin in instead") {
+			if result, problems := Convert([]convert.File{{Name: "ingress.yaml", Data: []byte(file)}}, o); result != nil ||
+				!strings.Contains(problems.Error(), "lets any origin in instead") {
 				t.Errorf("%q: %v", annotation, problems)
 			}
 		}
@@ -184,7 +261,8 @@ func TestNginxStarWithCredentials(t *testing.T) {
 			}
 			accepted(t, result)
 			policy := result.Source.Rules[0].Policy
-			if policy.Credentials || len(policy.Tolerate) > 0 || !strings.HasPrefix(policyText(result, 0), `{"allow_origins":["*"],`) || len(result.Rules[0].Comments) > 0 || hasChange(result, convert.VaryIsSet) || hasChange(result, convert.AnyWithCredential) {
+			if policy.Credentials || len(policy.Tolerate) > 0 || !strings.HasPrefix(policyText(result, 0), `{"allow_origins":["*"],`) ||
+				len(result.Rules[0].Comments) > 0 || hasChange(result, convert.VaryIsSet) || hasChange(result, convert.AnyWithCredential) {
 				t.Errorf("%q, %v: %s", annotations, o, result.JSON)
 			}
 			if strings.Contains(annotations, "expose") && !strings.Contains(policyText(result, 0), `"expose_headers":["*"]`) {
@@ -203,7 +281,10 @@ func TestNginxStarWithCredentials(t *testing.T) {
 		}
 	}
 	// There is nothing to say where no credentials are allowed.
-	result, problems := Convert([]convert.File{{Name: "ingress.yaml", Data: []byte(nginxFile("i", "enable-cors=true; cors-allow-credentials=false", "x /"))}}, convert.Options{})
+	result, problems := Convert(
+		[]convert.File{{Name: "ingress.yaml", Data: []byte(nginxFile("i", "enable-cors=true; cors-allow-credentials=false", "x /"))}},
+		convert.Options{},
+	)
 	if problems != nil || strings.Contains(string(result.JSON), "credentials") || hasChange(result, convert.StarCredentials) {
 		t.Errorf("%v %s", problems, result.JSON)
 	}
@@ -258,13 +339,17 @@ func TestNginxLists(t *testing.T) {
 
 // TestWhatIsSaidOfEqualPoliciesStays merges two that came from different annotations.
 func TestWhatIsSaidOfEqualPoliciesStays(t *testing.T) {
-	file := nginxFile("i", allow("a"), "x /") + nginxFile("j", allow("a")+"; cors-max-age=1h; cors-allow-methods=GET, PUT, POST, DELETE, PATCH, OPTIONS, TRACE", "y /")
+	file := nginxFile("i", allow("a"), "x /") + nginxFile(
+		"j", allow("a")+"; cors-max-age=1h; cors-allow-methods=GET, PUT, POST, DELETE, PATCH, OPTIONS, TRACE", "y /",
+	)
 	result, problems := Convert([]convert.File{{Name: "ingress.yaml", Data: []byte(file)}}, convert.Options{Partial: true})
 	if problems != nil || len(result.Rules) != 1 || len(result.Rules[0].Comments) != 1 || !hasChange(result, convert.ForbiddenMethod) {
 		t.Errorf("%v %+v", problems, result.Rules)
 	}
 	// The same for one that is not needed, since what stands behind it decides the same.
-	file = nginxFile("i", allow("a"), "x /") + nginxFile("j", allow("a")+"; cors-max-age=1h; cors-allow-methods=GET, PUT, POST, DELETE, PATCH, OPTIONS, TRACE", "x /api")
+	file = nginxFile("i", allow("a"), "x /") + nginxFile(
+		"j", allow("a")+"; cors-max-age=1h; cors-allow-methods=GET, PUT, POST, DELETE, PATCH, OPTIONS, TRACE", "x /api",
+	)
 	result, problems = Convert([]convert.File{{Name: "ingress.yaml", Data: []byte(file)}}, convert.Options{Partial: true})
 	if problems != nil || len(result.Rules) != 1 || len(result.Rules[0].Comments) != 1 || !hasChange(result, convert.ForbiddenMethod) {
 		t.Errorf("%v %+v", problems, result.Rules)

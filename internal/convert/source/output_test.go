@@ -96,7 +96,10 @@ func TestEnvoyTakesWhatIsMade(t *testing.T) {
 		}
 		listener := wasmtest.Within(t, file, "static_resources", "listeners", 0)
 		listener["name"] = name
-		wasmtest.Within(t, listener, "filter_chains", 0, "filters", 0, "typed_config", "http_filters", 0, "typed_config", "config", "vm_config", "code", "local")["filename"] = envoytest.ModulePath(t)
+		wasmtest.Within(
+			t, listener, "filter_chains", 0, "filters", 0, "typed_config", "http_filters", 0, "typed_config", "config", "vm_config", "code",
+			"local",
+		)["filename"] = envoytest.ModulePath(t)
 		for _, object := range []map[string]any{file["admin"].(map[string]any), listener} {
 			wasmtest.Within(t, object, "address")["socket_address"] = map[string]any{"address": "127.0.0.1", "port_value": 0}
 		}
@@ -143,7 +146,11 @@ func TestManifestsAreThoseOfTheRepository(t *testing.T) {
 	for _, result = range results(t) {
 		break
 	}
-	for format, original := range map[string]string{"wasmplugin": "../../../istio.yaml", "envoy-gateway": "../../../deploy/envoy-gateway.yaml", "envoy": "../../../envoy.yaml"} {
+	for format, original := range map[string]string{
+		"wasmplugin":    "../../../istio.yaml",
+		"envoy-gateway": "../../../deploy/envoy-gateway.yaml",
+		"envoy":         "../../../envoy.yaml",
+	} {
 		want, err := os.ReadFile(original)
 		if err != nil {
 			t.Fatal(err)

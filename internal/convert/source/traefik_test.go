@@ -32,7 +32,8 @@ func traefikFileOf(routers ...string) string {
 
 func traefikMiddlewareOf(name string) string {
 	space, name, _ := strings.Cut(name, "/")
-	return "apiVersion: traefik.io/v1alpha1\nkind: Middleware\nmetadata: {name: " + name + ", namespace: " + space + "}\nspec: {headers: {accessControlAllowOriginList: [\"https://" + name + ".example\"]}}\n"
+	return "apiVersion: traefik.io/v1alpha1\nkind: Middleware\nmetadata: {name: " + name + ", namespace: " + space +
+		"}\nspec: {headers: {accessControlAllowOriginList: [\"https://" + name + ".example\"]}}\n"
 }
 
 // ingressRoute has routes "match => middlewares".
@@ -58,48 +59,187 @@ func httpRouteWith(rules ...string) string {
 func TestTraefikDecidesTheSame(t *testing.T) {
 	a, b := traefikMiddlewareOf("s/a"), traefikMiddlewareOf("s/b")
 	for _, d := range []decision{
-		{name: "the longer rule first", file: traefikFileOf("Host(`x.org`) => a", "Host(`x.org`) && PathPrefix(`/v/`) => b", "PathPrefix(`/`) => c"),
-			want: map[string]string{"x.org /v/w": "b", "x.org /w": "c", "y.org /v/": "c"}},
-		{name: "a priority comes before the length", file: traefikFileOf("rule: 'Host(`x.org`)', priority: 100 => a", "Host(`x.org`) && PathPrefix(`/v/`) => b"), want: map[string]string{"x.org /v/w": "a"}},
-		{name: "a router without CORS keeps others away", file: traefikFileOf("PathPrefix(`/`) => a", "Host(`x.org`) && PathPrefix(`/v/`)"), want: map[string]string{"x.org /v/w": "", "x.org /w": "a"}},
+		{
+			name: "the longer rule first",
+			file: traefikFileOf("Host(`x.org`) => a", "Host(`x.org`) && PathPrefix(`/v/`) => b", "PathPrefix(`/`) => c"),
+			want: map[string]string{"x.org /v/w": "b", "x.org /w": "c", "y.org /v/": "c"},
+		},
+		{
+			name: "a priority comes before the length",
+			file: traefikFileOf("rule: 'Host(`x.org`)', priority: 100 => a", "Host(`x.org`) && PathPrefix(`/v/`) => b"),
+			want: map[string]string{"x.org /v/w": "a"},
+		},
+		{
+			name: "a router without CORS keeps others away",
+			file: traefikFileOf("PathPrefix(`/`) => a", "Host(`x.org`) && PathPrefix(`/v/`)"),
+			want: map[string]string{"x.org /v/w": "", "x.org /w": "a"},
+		},
 		{name: "alternatives and parentheses", file: traefikFileOf("(Host(`x.org`) || Host(`Y.org`)) && (Path(`/v`) || Path(`/w`)) => a"),
 			want: map[string]string{"x.org /v": "a", "y.org /w": "a", "y.org /": "", "z.org /v": ""}},
-		{name: "two hosts at once are one, or none", file: traefikFileOf("Host(`*.x.org`) && Host(`y.x.org`) => a", "Host(`x.org`) && Host(`y.org`) => b", "Host(`*.x.org`) && Host(`q.y.x.org`) => c"),
-			want: map[string]string{"y.x.org /": "a", "z.x.org /": "", "y.org /": "", "q.y.x.org /": ""}},
-		{name: "two paths at once", file: traefikFileOf("PathPrefix(`/v/`) && Path(`/v/w`) => a"), want: map[string]string{"x /v/w": "a", "x /v/": ""}},
-		{name: "a wildcard, and the names below", file: traefikFileOf("Host(`*.x.org`) => a", "Host(`y.org`) => b"), want: map[string]string{"q.x.org /": "a", "x.org /": "", "y.org /": "b"}},
+		{
+			name: "two hosts at once are one, or none",
+			file: traefikFileOf(
+				"Host(`*.x.org`) && Host(`y.x.org`) => a", "Host(`x.org`) && Host(`y.org`) => b", "Host(`*.x.org`) && Host(`q.y.x.org`) => c",
+			),
+			want: map[string]string{"y.x.org /": "a", "z.x.org /": "", "y.org /": "", "q.y.x.org /": ""},
+		},
+		{
+			name: "two paths at once",
+			file: traefikFileOf("PathPrefix(`/v/`) && Path(`/v/w`) => a"),
+			want: map[string]string{"x /v/w": "a", "x /v/": ""},
+		},
+		{
+			name: "a wildcard, and the names below",
+			file: traefikFileOf("Host(`*.x.org`) => a", "Host(`y.org`) => b"),
+			want: map[string]string{"q.x.org /": "a", "x.org /": "", "y.org /": "b"},
+		},
 		{name: "every host", file: traefikFileOf("Host(`*`) => a"), want: map[string]string{"x.org /": "a"}},
-		{name: "regexes in disguise", file: traefikFileOf("HostRegexp(`^[a-z0-9-]+\\.x\\.org$`) => a", "HostRegexp(`^(y|z)\\.org$`) && PathRegexp(`^/(v|w)/`) => b", "HostRegexp(`^.+\\.u\\.org$`) => c"),
-			want: map[string]string{"q.x.org /": "a", "y.org /v/q": "b", "z.org /w/": "b", "z.org /q": "", "p.q.u.org /": "c"}},
-		{name: "version 2 by its looks", file: traefikFileOf("Host(`x.org`, `y.org`) && PathPrefix(`/v/`, `/w/`) => a", "HostRegexp(`{name:[a-z0-9-]+}.z.org`) && Path(`/{id:a|b}`) => b"),
-			want: map[string]string{"y.org /w/": "a", "x.org /v/q": "a", "q.z.org /a": "b", "q.z.org /c": ""}},
-		{name: "letters' case of matchers", file: traefikFileOf("HOST(`x.org`) && path(`/v`) => a"), want: map[string]string{"x.org /v": "a", "x.org /": ""}},
-		{name: "a condition that changes nothing", file: traefikFileOf("Host(`x.org`) && Method(`OPTIONS`) => a", "Host(`x.org`) => a"), want: map[string]string{"x.org /": "a"}},
-		{name: "what is not asked twice", file: traefikFileOf("Host(`x.org`) && !PathPrefix(`/v/`) => a", "Host(`x.org`) => a"), want: map[string]string{"x.org /v/": "a", "x.org /": "a"}},
-		{name: "everything but", file: traefikFileOf("!(Host(`x.org`) || Path(`/v`)) => a"), want: map[string]string{"x.org /": "", "y.org /v": "", "y.org /w": "a", "y.org /v/w": "a"}},
-		{name: "what is left out goes to whatever comes next", file: traefikFileOf("Host(`x.org`) && !PathPrefix(`/v/`) && !Path(`/w`) => a", "PathPrefix(`/v/`) && !Host(`y.org`) => b", "PathPrefix(`/v/q/`) => c", "rule: 'Path(`/w`)', priority: 1 => c"),
-			want: map[string]string{"x.org /": "a", "x.org /v/r": "b", "x.org /v/q/": "b", "x.org /w": "c", "y.org /v/q/": "c", "y.org /v/r": "", "z.org /v/q/": "b", "z.org /w": "c", "z.org /": ""}},
-		{name: "what is left out of nothing", file: traefikFileOf("Host(`x.org`) && !Host(`y.org`) && !(Host(`a.org`) && Host(`b.org`)) => a", "rule: 'PathPrefix(`/`)', priority: 1 => b"), want: map[string]string{"x.org /": "a", "y.org /": "b"}},
-		{name: "entry points that agree", file: traefikFileOf("rule: 'Host(`x.org`)', entryPoints: [web] => a", "rule: 'Host(`x.org`)', entryPoints: [websecure], tls: {} => a"), want: map[string]string{"x.org /": "a"}},
-		{name: "entry points for other hosts", file: traefikFileOf("rule: 'Host(`x.org`)', entryPoints: [web] => a", "rule: 'Host(`y.org`)', entryPoints: [inner] => b"), want: map[string]string{"x.org /": "a", "y.org /": "b"}},
-		{name: "a middleware of a service", file: strings.Replace(traefikFileOf("rule: 'Host(`x.org`)', service: s", "Host(`y.org`) => a")+"  services: {s: {middlewares: [a]}}\n", "\n  routers", "\n  routers", 1), want: map[string]string{"x.org /": "a"}},
+		{
+			name: "regexes in disguise",
+			file: traefikFileOf(
+				"HostRegexp(`^[a-z0-9-]+\\.x\\.org$`) => a", "HostRegexp(`^(y|z)\\.org$`) && PathRegexp(`^/(v|w)/`) => b",
+				"HostRegexp(`^.+\\.u\\.org$`) => c",
+			),
+			want: map[string]string{"q.x.org /": "a", "y.org /v/q": "b", "z.org /w/": "b", "z.org /q": "", "p.q.u.org /": "c"},
+		},
+		{
+			name: "version 2 by its looks",
+			file: traefikFileOf(
+				"Host(`x.org`, `y.org`) && PathPrefix(`/v/`, `/w/`) => a", "HostRegexp(`{name:[a-z0-9-]+}.z.org`) && Path(`/{id:a|b}`) => b",
+			),
+			want: map[string]string{"y.org /w/": "a", "x.org /v/q": "a", "q.z.org /a": "b", "q.z.org /c": ""},
+		},
+		{
+			name: "letters' case of matchers",
+			file: traefikFileOf("HOST(`x.org`) && path(`/v`) => a"),
+			want: map[string]string{"x.org /v": "a", "x.org /": ""},
+		},
+		{
+			name: "a condition that changes nothing",
+			file: traefikFileOf("Host(`x.org`) && Method(`OPTIONS`) => a", "Host(`x.org`) => a"),
+			want: map[string]string{"x.org /": "a"},
+		},
+		{
+			name: "what is not asked twice",
+			file: traefikFileOf("Host(`x.org`) && !PathPrefix(`/v/`) => a", "Host(`x.org`) => a"),
+			want: map[string]string{"x.org /v/": "a", "x.org /": "a"},
+		},
+		{
+			name: "everything but",
+			file: traefikFileOf("!(Host(`x.org`) || Path(`/v`)) => a"),
+			want: map[string]string{"x.org /": "", "y.org /v": "", "y.org /w": "a", "y.org /v/w": "a"},
+		},
+		{
+			name: "what is left out goes to whatever comes next",
+			file: traefikFileOf(
+				"Host(`x.org`) && !PathPrefix(`/v/`) && !Path(`/w`) => a", "PathPrefix(`/v/`) && !Host(`y.org`) => b", "PathPrefix(`/v/q/`) => c",
+				"rule: 'Path(`/w`)', priority: 1 => c",
+			),
+			want: map[string]string{
+				"x.org /":     "a",
+				"x.org /v/r":  "b",
+				"x.org /v/q/": "b",
+				"x.org /w":    "c",
+				"y.org /v/q/": "c",
+				"y.org /v/r":  "",
+				"z.org /v/q/": "b",
+				"z.org /w":    "c",
+				"z.org /":     "",
+			},
+		},
+		{
+			name: "what is left out of nothing",
+			file: traefikFileOf(
+				"Host(`x.org`) && !Host(`y.org`) && !(Host(`a.org`) && Host(`b.org`)) => a", "rule: 'PathPrefix(`/`)', priority: 1 => b",
+			),
+			want: map[string]string{"x.org /": "a", "y.org /": "b"},
+		},
+		{
+			name: "entry points that agree",
+			file: traefikFileOf("rule: 'Host(`x.org`)', entryPoints: [web] => a", "rule: 'Host(`x.org`)', entryPoints: [websecure], tls: {} => a"),
+			want: map[string]string{"x.org /": "a"},
+		},
+		{
+			name: "entry points for other hosts",
+			file: traefikFileOf("rule: 'Host(`x.org`)', entryPoints: [web] => a", "rule: 'Host(`y.org`)', entryPoints: [inner] => b"),
+			want: map[string]string{"x.org /": "a", "y.org /": "b"},
+		},
+		{
+			name: "a middleware of a service",
+			file: strings.Replace(
+				traefikFileOf("rule: 'Host(`x.org`)', service: s", "Host(`y.org`) => a")+"  services: {s: {middlewares: [a]}}\n", "\n  routers",
+				"\n  routers", 1,
+			),
+			want: map[string]string{"x.org /": "a"},
+		},
 		{name: "scalars for lists", file: "http:\n  middlewares:\n    a: {headers: {accessControlAllowOriginList: https://a.example}}\n   " +
 			" c: {chain: {middlewares: a}}\n  routers:\n" +
 			"    r: {rule: 'Host(`x.org`)', entryPoints: \"web, websecure\", middlewares: c, priority: \"100\"}\n    s: {rule: " +
 			"'PathPrefix(`/`) && Host(`x.org`)', entryPoints: web}\n" +
 			"    t: {rule: 'PathPrefix(`/`) && Host(`x.org`)', entryPoints: websecure, tls: \"false\"}\n", want: map[string]string{"x.org /": "a"}},
-		{name: "an IngressRoute", file: kubernetes(a, b, ingressRoute("traefik.io", "", "Host(`x.org`) && PathPrefix(`/v/`) => {name: a}", "Host(`x.org`) => {name: s-b@kubernetescrd}")),
-			want: map[string]string{"x.org /v/": "a", "x.org /": "b"}},
-		{name: "another namespace, and the old group", file: kubernetes(strings.Replace(traefikMiddlewareOf("t/a"), "traefik.io", "traefik.containo.us", 1), ingressRoute("traefik.containo.us", "", "Host(`x.org`, `y.org`) => {name: a, namespace: t}")),
-			want: map[string]string{"x.org /": "a", "y.org /": "a"}},
-		{name: "a chain in a chain", file: kubernetes(a, "apiVersion: traefik.io/v1alpha1\nkind: Middleware\nmetadata: {name: c, namespace: s}\nspec: {chain: {middlewares: [{name: d}, {name: c}]}}\n",
-			"apiVersion: traefik.io/v1alpha1\nkind: Middleware\nmetadata: {name: d, namespace: s}\nspec: {chain: {middlewares: [{name: a, namespace: s}]}}\n", ingressRoute("traefik.io", "", "Host(`x.org`) => {name: c}")), want: map[string]string{"x.org /": "a"}},
-		{name: "an Ingress", file: kubernetes(a, b, ingress("s/i", `traefik.ingress.kubernetes.io/router.middlewares: "s-a@kubernetescrd"`, "x.org Prefix /v/ t", "x.org Exact /w t", `"*.y.org" Prefix / t`), ingress("s/j", `traefik.ingress.kubernetes.io/router.middlewares: s-b@kubernetescrd, traefik.ingress.kubernetes.io/router.priority: "1"`, "x.org Prefix / t")),
-			want: map[string]string{"x.org /v/q": "a", "x.org /w": "a", "x.org /w/q": "b", "q.y.org /": "a"}},
-		{name: "an Ingress of another class", file: kubernetes(a, ingress("s/i", `traefik.ingress.kubernetes.io/router.middlewares: "s-a@kubernetescrd"`, "x.org Prefix / t"), ingress("s/j", "kubernetes.io/ingress.class: nginx", "x.org Prefix /longer/path/ t")),
-			want: map[string]string{"x.org /longer/path/": "a"}},
-		{name: "a path matcher", file: kubernetes(a, ingress("s/i", `traefik.ingress.kubernetes.io/router.middlewares: s-a@kubernetescrd, traefik.ingress.kubernetes.io/router.pathmatcher: PathRegexp`, "x.org ImplementationSpecific ^/(v|w)$ t")),
-			want: map[string]string{"x.org /v": "a", "x.org /v/": ""}},
+		{
+			name: "an IngressRoute",
+			file: kubernetes(
+				a, b,
+				ingressRoute("traefik.io", "", "Host(`x.org`) && PathPrefix(`/v/`) => {name: a}", "Host(`x.org`) => {name: s-b@kubernetescrd}"),
+			),
+			want: map[string]string{"x.org /v/": "a", "x.org /": "b"},
+		},
+		{
+			name: "another namespace, and the old group",
+			file: kubernetes(
+				strings.Replace(traefikMiddlewareOf("t/a"), "traefik.io", "traefik.containo.us", 1),
+				ingressRoute("traefik.containo.us", "", "Host(`x.org`, `y.org`) => {name: a, namespace: t}"),
+			),
+			want: map[string]string{"x.org /": "a", "y.org /": "a"},
+		},
+		{
+			name: "a chain in a chain",
+			file: kubernetes(
+				a,
+				"apiVersion: traefik.io/v1alpha1\nkind: Middleware\nmetadata: {name: c, namespace: s}\n"+
+					"spec: {chain: {middlewares: [{name: d}, {name: c}]}}\n",
+				"apiVersion: traefik.io/v1alpha1\nkind: Middleware\nmetadata: {name: d, namespace: s}\n"+
+					"spec: {chain: {middlewares: [{name: a, namespace: s}]}}\n",
+				ingressRoute("traefik.io", "", "Host(`x.org`) => {name: c}"),
+			),
+			want: map[string]string{"x.org /": "a"},
+		},
+		{
+			name: "an Ingress",
+			file: kubernetes(
+				a, b,
+				ingress(
+					"s/i", `traefik.ingress.kubernetes.io/router.middlewares: "s-a@kubernetescrd"`, "x.org Prefix /v/ t", "x.org Exact /w t",
+					`"*.y.org" Prefix / t`,
+				),
+				ingress(
+					"s/j", `traefik.ingress.kubernetes.io/router.middlewares: s-b@kubernetescrd, traefik.ingress.kubernetes.io/router.priority: "1"`,
+					"x.org Prefix / t",
+				),
+			),
+			want: map[string]string{"x.org /v/q": "a", "x.org /w": "a", "x.org /w/q": "b", "q.y.org /": "a"},
+		},
+		{
+			name: "an Ingress of another class",
+			file: kubernetes(
+				a, ingress("s/i", `traefik.ingress.kubernetes.io/router.middlewares: "s-a@kubernetescrd"`, "x.org Prefix / t"),
+				ingress("s/j", "kubernetes.io/ingress.class: nginx", "x.org Prefix /longer/path/ t"),
+			),
+			want: map[string]string{"x.org /longer/path/": "a"},
+		},
+		{
+			name: "a path matcher",
+			file: kubernetes(
+				a,
+				ingress(
+					"s/i",
+					`traefik.ingress.kubernetes.io/router.middlewares: s-a@kubernetescrd, traefik.ingress.kubernetes.io/router.pathmatcher: PathRegexp`,
+					"x.org ImplementationSpecific ^/(v|w)$ t",
+				),
+			),
+			want: map[string]string{"x.org /v": "a", "x.org /v/": ""},
+		},
 		{name: "an HTTPRoute", file: kubernetes(a, b, httpRouteWith("{path: {value: /v}} => a", "{path: {value: /w}} => b",
 			"{path: {value: /}} => ")), want: map[string]string{"x /v/w": "a", "x /w": "b", "x /": ""}},
 		{name: "an HTTPRoute, by a chain", file: kubernetes(a,
@@ -107,27 +247,87 @@ func TestTraefikDecidesTheSame(t *testing.T) {
 			httpRouteWith("{path: {value: /v}} => c")), want: map[string]string{"x /v/w": "a", "x /": ""}},
 		{name: "refused: an HTTPRoute's is missing", file: kubernetes(a, httpRouteWith("{path: {value: /v}} => a", "{path: {value: /w}} => z")),
 			refused: `HTTPRoute s/r filters: the middleware "s-z@kubernetescrd" is not in the files`},
-		{name: "refused: entry points of Ingresses", file: kubernetes(a, b, ingress("s/i", `traefik.ingress.kubernetes.io/router.middlewares: s-a@kubernetescrd, traefik.ingress.kubernetes.io/router.entrypoints: "web,inner"`, "x.org Prefix / t"), ingress("s/j", `traefik.ingress.kubernetes.io/router.middlewares: s-b@kubernetescrd, traefik.ingress.kubernetes.io/router.entrypoints: outer`, "x.org Prefix / t")), refused: `-only "Traefik entry point outer"`},
-		{name: "refused: the same length", file: traefikFileOf("PathPrefix(`/v/`) => a", "PathPrefix(`/v/`) => b"), refused: "its place before router r1, of the same priority"},
-		{name: "refused: a wildcard of one label, and names below", file: traefikFileOf("Host(`*.x.org`) && PathPrefix(`/`) => a", "Host(`p.q.x.org`) => b"), refused: "with one label for the star"},
-		{name: "refused: a wildcard of one label, and every host", file: traefikFileOf("Host(`*.x.org`) && PathPrefix(`/`) => a", "PathPrefix(`/`) => b"), refused: "with one label for the star"},
-		{name: "refused: entry points that do not agree", file: traefikFileOf("rule: 'Host(`x.org`)', entryPoints: [web] => a", "rule: 'Host(`x.org`)', entryPoints: [inner] => b"), refused: `-only "Traefik entry point inner"`},
-		{name: "refused: one entry point, with TLS and without", file: traefikFileOf("rule: 'Host(`x.org`)', entryPoints: [web] => a", "rule: 'Host(`x.org`)', entryPoints: [web], tls: {} => b"), refused: `-only "Traefik entry point web with TLS"`},
-		{name: "a prefix by letters", file: traefikFileOf("PathPrefix(`/v`) => a", "PathPrefix(`/`) => b"), want: map[string]string{"x /v": "a", "x /vx": "a", "x /": "b"}},
+		{
+			name: "refused: entry points of Ingresses",
+			file: kubernetes(
+				a, b,
+				ingress(
+					"s/i",
+					`traefik.ingress.kubernetes.io/router.middlewares: s-a@kubernetescrd, traefik.ingress.kubernetes.io/router.entrypoints: "web,inner"`,
+					"x.org Prefix / t",
+				),
+				ingress(
+					"s/j",
+					`traefik.ingress.kubernetes.io/router.middlewares: s-b@kubernetescrd, traefik.ingress.kubernetes.io/router.entrypoints: outer`,
+					"x.org Prefix / t",
+				),
+			),
+			refused: `-only "Traefik entry point outer"`,
+		},
+		{
+			name:    "refused: the same length",
+			file:    traefikFileOf("PathPrefix(`/v/`) => a", "PathPrefix(`/v/`) => b"),
+			refused: "its place before router r1, of the same priority",
+		},
+		{
+			name:    "refused: a wildcard of one label, and names below",
+			file:    traefikFileOf("Host(`*.x.org`) && PathPrefix(`/`) => a", "Host(`p.q.x.org`) => b"),
+			refused: "with one label for the star",
+		},
+		{
+			name:    "refused: a wildcard of one label, and every host",
+			file:    traefikFileOf("Host(`*.x.org`) && PathPrefix(`/`) => a", "PathPrefix(`/`) => b"),
+			refused: "with one label for the star",
+		},
+		{
+			name:    "refused: entry points that do not agree",
+			file:    traefikFileOf("rule: 'Host(`x.org`)', entryPoints: [web] => a", "rule: 'Host(`x.org`)', entryPoints: [inner] => b"),
+			refused: `-only "Traefik entry point inner"`,
+		},
+		{
+			name:    "refused: one entry point, with TLS and without",
+			file:    traefikFileOf("rule: 'Host(`x.org`)', entryPoints: [web] => a", "rule: 'Host(`x.org`)', entryPoints: [web], tls: {} => b"),
+			refused: `-only "Traefik entry point web with TLS"`,
+		},
+		{
+			name: "a prefix by letters",
+			file: traefikFileOf("PathPrefix(`/v`) => a", "PathPrefix(`/`) => b"),
+			want: map[string]string{"x /v": "a", "x /vx": "a", "x /": "b"},
+		},
 		{name: "refused: the method", file: traefikFileOf("Method(`GET`) => a"), refused: "which a preflight is, is not among them"},
 		{name: "refused: a header", file: traefikFileOf("Header(`x-v`, `1`) => a"), refused: `the header "x-v"`},
 		{name: "refused: a query", file: traefikFileOf("Query(`q`, `1`) => a"), refused: `the query parameter "q"`},
 		{name: "refused: an address", file: traefikFileOf("ClientIP(`10.0.0.0/8`) => a"), refused: "the client's address"},
-		{name: "refused: everything but a regex", file: traefikFileOf("!HostRegexp(`^a[0-9]+$`) => a"), refused: "!HostRegexp(`^a[0-9]+$`), everything else"},
+		{
+			name:    "refused: everything but a regex",
+			file:    traefikFileOf("!HostRegexp(`^a[0-9]+$`) => a"),
+			refused: "!HostRegexp(`^a[0-9]+$`), everything else",
+		},
 		{name: "refused: everything but one label", file: traefikFileOf("!Host(`*.x.org`) => a"), refused: "everything else"},
-		{name: "refused: a regex of the host", file: traefikFileOf("HostRegexp(`^a[0-9]+\\.x\\.org$`) => a"), refused: "the regex \"^a[0-9]+\\\\.x\\\\.org$\" of the host"},
-		{name: "a regex without anchors", file: traefikFileOf("PathRegexp(`/v`) => a"), want: map[string]string{"x /v": "a", "x /w/vx": "a", "x /w": ""}},
+		{
+			name:    "refused: a regex of the host",
+			file:    traefikFileOf("HostRegexp(`^a[0-9]+\\.x\\.org$`) => a"),
+			refused: "the regex \"^a[0-9]+\\\\.x\\\\.org$\" of the host",
+		},
+		{
+			name: "a regex without anchors",
+			file: traefikFileOf("PathRegexp(`/v`) => a"),
+			want: map[string]string{"x /v": "a", "x /w/vx": "a", "x /w": ""},
+		},
 		{name: "refused: no rule", file: traefikFileOf("Host(`x.org`) + 1 => a"), refused: "neither a matcher nor"},
 		{name: "refused: no value", file: traefikFileOf("Host() => a"), refused: "Host has no value"},
-		{name: "refused: too many alternatives", file: traefikFileOf(strings.Repeat("(Path(`/a`) || Path(`/b`)) && ", 12) + "Path(`/a`) => a"), refused: "more than 256 alternatives"},
+		{
+			name:    "refused: too many alternatives",
+			file:    traefikFileOf(strings.Repeat("(Path(`/a`) || Path(`/b`)) && ", 12) + "Path(`/a`) => a"),
+			refused: "more than 256 alternatives",
+		},
 		{name: "refused: deeper than deep", file: traefikFileOf(strings.Repeat("(", 15000) + "Path(`/a`) => a"), refused: "the rule is none"},
 		{name: "refused: nothing uses it", file: kubernetes(a), refused: "no router in the files uses the middleware"},
-		{name: "refused: it is missing", file: kubernetes(a, ingressRoute("traefik.io", "", "Host(`x.org`) => {name: a}, {name: z}")), refused: `the middleware "s-z@kubernetescrd" is not in the files`},
+		{
+			name:    "refused: it is missing",
+			file:    kubernetes(a, ingressRoute("traefik.io", "", "Host(`x.org`) => {name: a}, {name: z}")),
+			refused: `the middleware "s-z@kubernetescrd" is not in the files`,
+		},
 	} {
 		d.run(t)
 	}
@@ -137,11 +337,24 @@ func TestTraefikDecidesTheSame(t *testing.T) {
 func TestTraefikPolicy(t *testing.T) {
 	for _, c := range []struct{ headers, want, kinds string }{
 		{`accessControlAllowOriginList: ["*"], addVaryHeader: true`, `{"allow_origins":["*"]}`, "preflight-status upstream-headers"},
-		{`accessControlAllowOriginList: ["https://b.example", "https://a.example"], accessControlAllowOriginListRegex: ['^https://c\.example$', '^https://.+\.c\.example$']`, `{"allow_origins":["https://b.example","https://a.example","https://c.example",{"regex":"https://.+\\.c\\.example"}]}`, "denied-preflight preflight-status upstream-headers vary"},
-		{`accessControlAllowOriginList: ["https://a.example"], accessControlAllowMethods: [PUT, TRACE], accessControlAllowHeaders: ["*"], accessControlExposeHeaders: ["*"], accessControlMaxAge: 0, addVaryHeader: true`,
-			`{"allow_origins":["https://a.example"],"allow_methods":["PUT"],"allow_headers":["*"],"expose_headers":["*"],"max_age":0}`, "denied-preflight forbidden-method preflight-status upstream-headers"},
-		{`accessControlAllowOriginList: ["https://a.example"], accessControlAllowMethods: ["*", PUT], accessControlAllowHeaders: [x, "*"], accessControlExposeHeaders: ["*", x], accessControlAllowCredentials: true, addVaryHeader: true`,
-			`{"allow_origins":["https://a.example"],"allow_methods":["*"],"allow_headers":["*"],"allow_credentials":true}`, "denied-preflight literal-star preflight-status upstream-headers"},
+		{
+			`accessControlAllowOriginList: ["https://b.example", "https://a.example"], ` +
+				`accessControlAllowOriginListRegex: ['^https://c\.example$', '^https://.+\.c\.example$']`,
+			`{"allow_origins":["https://b.example","https://a.example","https://c.example",{"regex":"https://.+\\.c\\.example"}]}`,
+			"denied-preflight preflight-status upstream-headers vary",
+		},
+		{
+			`accessControlAllowOriginList: ["https://a.example"], accessControlAllowMethods: [PUT, TRACE], ` +
+				`accessControlAllowHeaders: ["*"], accessControlExposeHeaders: ["*"], accessControlMaxAge: 0, addVaryHeader: true`,
+			`{"allow_origins":["https://a.example"],"allow_methods":["PUT"],"allow_headers":["*"],"expose_headers":["*"],"max_age":0}`,
+			"denied-preflight forbidden-method preflight-status upstream-headers",
+		},
+		{
+			`accessControlAllowOriginList: ["https://a.example"], accessControlAllowMethods: ["*", PUT], ` +
+				`accessControlAllowHeaders: [x, "*"], accessControlExposeHeaders: ["*", x], accessControlAllowCredentials: true, addVaryHeader: true`,
+			`{"allow_origins":["https://a.example"],"allow_methods":["*"],"allow_headers":["*"],"allow_credentials":true}`,
+			"denied-preflight literal-star preflight-status upstream-headers",
+		},
 		{`accessControlAllowOriginList: "https://a.example, https://b.example", accessControlAllowMethods: PUT, ` +
 			`accessControlAllowCredentials: "true", accessControlMaxAge: "600", addVaryHeader: "1"`,
 			`{"allow_origins":["https://a.example","https://b.example"],"allow_methods":["PUT"],"max_age":600,"allow_credentials":true}`,
@@ -189,8 +402,12 @@ func TestTraefikPolicy(t *testing.T) {
 		`accessControlAllowOriginList: ["*"], accessControlMaxAge: 1.5`:                                  "no whole number",
 		`customResponseHeaders: {access-control-allow-origin: "*"}`:                                      "customResponseHeaders sends",
 	} {
-		file := strings.Replace(traefikFileOf("Host(`y.org`) => b")+"    r: {rule: 'Host(`x.org`)', middlewares: [m]}\n", "  middlewares:\n", "  middlewares:\n    m: {headers: {"+headers+"}}\n", 1)
-		if result, problems := Convert([]convert.File{{Name: "f", Data: []byte(file)}}, convert.Options{}); result != nil || !strings.Contains(problems.Error(), refused) || problems[0].Line != 3 || problems[0].Remedy == "" {
+		file := strings.Replace(
+			traefikFileOf("Host(`y.org`) => b")+"    r: {rule: 'Host(`x.org`)', middlewares: [m]}\n", "  middlewares:\n",
+			"  middlewares:\n    m: {headers: {"+headers+"}}\n", 1,
+		)
+		if result, problems := Convert([]convert.File{{Name: "f", Data: []byte(file)}}, convert.Options{}); result != nil ||
+			!strings.Contains(problems.Error(), refused) || problems[0].Line != 3 || problems[0].Remedy == "" {
 			t.Errorf("%s: %v, want %s", headers, problems, refused)
 		}
 	}

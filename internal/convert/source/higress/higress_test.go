@@ -24,7 +24,19 @@ func TestHigressPatterns(t *testing.T) {
 }
 
 func TestVersionsBefore202(t *testing.T) {
-	for tag, old := range map[string]bool{"1.0.0": true, "2.0.0": true, "2.0.1": true, "v2.0.1": true, "2.0.2": false, "2.1.0": false, "3.0.0": false, "latest": false, "": false, "2.0": false, "x.y.z": false} {
+	for tag, old := range map[string]bool{
+		"1.0.0":  true,
+		"2.0.0":  true,
+		"2.0.1":  true,
+		"v2.0.1": true,
+		"2.0.2":  false,
+		"2.1.0":  false,
+		"3.0.0":  false,
+		"latest": false,
+		"":       false,
+		"2.0":    false,
+		"x.y.z":  false,
+	} {
 		if got := before202(tag); got != old {
 			t.Errorf("%q: %v", tag, got)
 		}
