@@ -16,7 +16,8 @@ func TestTextOfManyMistakes(t *testing.T) {
 	for _, text := range []string{
 		`{
   "allow_orgins": [],
-  "allow_origins": ["https://a.example/", "*", "null", "http://b.example", "https://*.com", {"regex": "https://.*c\\.example"}, {"prefix": "https://d"}, {"regex": "("}, 7, "https://E.example"],
+  "allow_origins": ["https://a.example/", "*", "null", "http://b.example", "https://*.com", {"regex": "https://.*c\\.example"},
+    {"prefix": "https://d"}, {"regex": "("}, 7, "https://E.example"],
   "allowOrigins": ["https://z.example"],
   "allow_methods": ["patch", "TRACE", "P UT", "GET"],
   "allow_headers": "x-a, x b, cookie",

@@ -40,7 +40,8 @@ const (
 	options = `{
 	  "allow_origins": ["https://shop.example.com", "https://*.example.org"], "allow_methods": ["PUT"], "allow_headers": ["x-a"],
 	  "expose_headers": ["x-total"], "allow_credentials": true, "max_age": 600,
-	  "timing_allow_origins": ["https://shop.example.com"], "allow_private_network_access": true, "disallowed_requests": "reject", "debug": true
+	  "timing_allow_origins": ["https://shop.example.com"], "allow_private_network_access": true, "disallowed_requests": "reject",
+	    "debug": true
 	}`
 	ruled = `{"rules": [{"hosts": ["other.example"], "policy": {"mode": "off"}}, {"paths": ["/*"], "policy": ` + everything + `}]}`
 )
@@ -123,7 +124,8 @@ func TestRepliesAreNoGRPCReplies(t *testing.T) {
 func TestMemoryStaysAsItIs(t *testing.T) {
 	plugin := start(t, compile(t), `{
 	  "rules": [
-	    {"hosts": ["echo.example"], "policy": {"allow_origins": ["*"], "allow_methods": "*", "allow_headers": "*", "allow_credentials": true, "debug": true, "dangerously_tolerate": ["any-origin-with-credentials"]}},
+	    {"hosts": ["echo.example"], "policy": {"allow_origins": ["*"], "allow_methods": "*", "allow_headers": "*",
+	      "allow_credentials": true, "debug": true, "dangerously_tolerate": ["any-origin-with-credentials"]}},
 	    {"hosts": ["regex.example"], "policy": {"allow_origins": [{"regex": "https://pr-[0-9]+\\.preview\\.example"}], "debug": true}},
 	    {"hosts": ["shadow.example"], "policy": {"allow_origins": ["https://*.example.org"], "mode": "shadow"}}
 	  ],
@@ -274,7 +276,8 @@ func TestTimeGrowsLinearlyWithAHostileHeader(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for try := 0; ; try++ {
-				half, full, beyond := perRequest(t, plugin, c.request(c.bytes)), perRequest(t, plugin, c.request(2*c.bytes)), perRequest(t, plugin, c.request(16*c.bytes))
+				half, full, beyond := perRequest(t, plugin, c.request(c.bytes)), perRequest(t, plugin, c.request(2*c.bytes)), perRequest(t, plugin,
+					c.request(16*c.bytes))
 				if full <= 3*half && beyond <= 3*full {
 					return
 				}

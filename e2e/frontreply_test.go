@@ -16,7 +16,8 @@ import (
 // counted, and requests that get through are served as ever.
 func TestRepliesOfFiltersInFrontInEnvoy(t *testing.T) {
 	const (
-		lua = `[{name: envoy.filters.http.lua, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, default_source_code: {
+		lua = `[{name: envoy.filters.http.lua, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua,
+		  default_source_code: {
 		  inline_string: "function envoy_on_request(h) if h:headers():get('x-front') then h:respond({[':status'] = '401'}, '') end end"}}}]`
 		fault = `[{name: envoy.filters.http.fault, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault,
 		  abort: {http_status: 429, percentage: {numerator: 100}}, headers: [{name: x-front, present_match: true}]}}]`

@@ -19,8 +19,10 @@ import (
 // of it by rules and sends the request's own list back, watchful shows and rejects.
 const (
 	echoing = `{
-	  "rules": [{"hosts": ["off.example"], "policy": {"mode": "off"}}, {"paths": ["/shadow/*"], "policy": {"allow_origins": ["https://shop.example.com"], "mode": "shadow"}}],
-	  "allow_origins": ["https://shop.example.com", {"regex": "https://[a-z]+\\.example\\.org"}], "allow_methods": "*", "allow_headers": "*", "expose_headers": "x-total", "allow_credentials": true
+	  "rules": [{"hosts": ["off.example"], "policy": {"mode": "off"}}, {"paths": ["/shadow/*"],
+	    "policy": {"allow_origins": ["https://shop.example.com"], "mode": "shadow"}}],
+	  "allow_origins": ["https://shop.example.com", {"regex": "https://[a-z]+\\.example\\.org"}], "allow_methods": "*",
+	    "allow_headers": "*", "expose_headers": "x-total", "allow_credentials": true
 	}`
 	watchful = options
 )

@@ -14,7 +14,8 @@ import (
 
 // logged starts the module at a log level, sends some requests and returns the
 // lines.
-func logged(t *testing.T, module *host.Module, level host.LogLevel, configuration string, requests ...[][2]string) (lines []string, err error) {
+func logged(t *testing.T, module *host.Module, level host.LogLevel, configuration string, requests ...[][2]string) (lines []string,
+	err error) {
 	t.Helper()
 	vm, err := module.NewVM(t.Context(), host.VMConfig{
 		Env: environment, LogLevel: level.Always,

@@ -160,7 +160,8 @@ func TestRepliesThatAreHeldUpInEnvoy(t *testing.T) {
 	server := envoytest.Start(t, envoytest.Bootstrap{Upstream: slow.Listener.Addr().String(), Listeners: []envoytest.Listener{{
 		Policy: `{"allow_origins": ["https://*.example.com"], "allow_methods": "*", "allow_headers": "*",` +
 			` "allow_credentials": true, "debug": true}`,
-		Behind: `[{name: envoy.filters.http.lua, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, default_source_code: {
+		Behind: `[{name: envoy.filters.http.lua, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua,
+		  default_source_code: {
 		  inline_string: "function envoy_on_response(h)
 		    h:httpCall('upstream', {[':method'] = 'GET', [':path'] = '/', [':authority'] = 'slow'}, '', 5000)
 		    h:headers():replace('access-control-allow-origin', '*')

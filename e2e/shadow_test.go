@@ -51,7 +51,8 @@ func TestShadowTouchesNothingInEnvoy(t *testing.T) {
 	server := envoytest.Start(t, envoytest.Bootstrap{
 		Upstream: upstream.Listener.Addr().String(),
 		Listeners: []envoytest.Listener{{Name: "absent"}, {Name: "shadow", Policy: `{
-		  "allow_origins": ["https://shop.example.com"], "allow_credentials": true, "expose_headers": "x-a", "timing_allow_origins": ["https://a.example"],
+		  "allow_origins": ["https://shop.example.com"], "allow_credentials": true, "expose_headers": "x-a",
+		    "timing_allow_origins": ["https://a.example"],
 		  "disallowed_requests": "reject", "debug": true, "mode": "shadow"
 		}`}},
 	}, envoy.Options{})

@@ -168,7 +168,8 @@ func TestAnOpenStreamKeepsItsConfiguration(t *testing.T) {
 	for _, stream := range []types.HttpContext{forwarded, fresh} {
 		h.Response = nil
 		stream.OnHttpResponseHeaders(1, true)
-		if got, want := fmt.Sprint(h.Response), "[{access-control-allow-origin https://a-1.example} {access-control-expose-headers x-1} {vary origin}]"; got != want {
+		if got, want := fmt.Sprint(h.Response),
+			"[{access-control-allow-origin https://a-1.example} {access-control-expose-headers x-1} {vary origin}]"; got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 		stream.OnHttpStreamDone()

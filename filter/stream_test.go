@@ -513,7 +513,8 @@ func TestRepliesWithHeadersOfOthers(t *testing.T) {
 // TestAReplysVaryNamesNothingTwice has others add to Vary before the filter's own
 // value, behind it and on both sides, joined as proxies join.
 func TestAReplysVaryNamesNothingTwice(t *testing.T) {
-	const own, asked = "origin, access-control-request-method, access-control-request-headers", "access-control-request-method, access-control-request-headers"
+	const own, asked = "origin, access-control-request-method, access-control-request-headers",
+		"access-control-request-method, access-control-request-headers"
 	preflight := req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"}
 	rejected := req{":method": "GET", "origin": "https://evil.example"}
 	const anyone = `{"allow_origins":["*"]}`

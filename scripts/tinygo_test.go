@@ -12,7 +12,8 @@ import (
 
 // tinygo stands in for TinyGo: it says which version it is, and of a build what
 // it was told, where the output should be.
-const tinygo = `if [[ $1 == version ]]; then echo "tinygo version $STAND_IN linux/amd64 (using go version go1.23.12 and LLVM version 18)"; exit; fi
+const tinygo = `if [[ $1 == version ]];
+		  then echo "tinygo version $STAND_IN linux/amd64 (using go version go1.23.12 and LLVM version 18)"; exit; fi
 while (($#)); do
 	case $1 in -o) out=$2 ;; -target=*) target=${1#-target=} ;; esac
 	said="$said $1"

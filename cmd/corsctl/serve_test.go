@@ -34,9 +34,11 @@ static_resources:
           "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
           stat_prefix: test
           http_filters: [{name: router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}]
-          route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {path: /}, direct_response: {status: 200, body: {inline_string: served}}}, {match: {prefix: /api/}, route: {cluster: api}}]}]}
+          route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {path: /}, direct_response: {status: 200,
+            body: {inline_string: served}}}, {match: {prefix: /api/}, route: {cluster: api}}]}]}
   clusters:
-  - {name: api, load_assignment: {cluster_name: api, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 9000}}}}]}]}}
+  - {name: api, load_assignment: {cluster_name: api,
+    endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 9000}}}}]}]}}
 `
 
 // modulePath is a file with the built module.
@@ -233,7 +235,8 @@ func TestEveryPortInUseIsTold(t *testing.T) {
 	file := write(t, strings.Replace(plain, "port_value: 0", fmt.Sprintf("port_value: %d", ports[0]), 1))
 	if got, want := serve(
 		"-c", file, "-envoy", envoytest.Program(t),
-	), "corsctl serve: "+file+": "+busy+" is in use by another process; stop that process, or change the address in the file\n"; !strings.HasSuffix(got, want) {
+	), "corsctl serve: "+file+": "+busy+
+		" is in use by another process; stop that process, or change the address in the file\n"; !strings.HasSuffix(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -65,7 +65,8 @@ func answerTo(origin string, preflight bool, n int) (status int, headers map[str
 		status = 204
 		headers["access-control-allow-methods"], headers["access-control-max-age"] = "PUT", fmt.Sprint(n)
 	default:
-		headers["access-control-allow-methods"], headers["access-control-max-age"], headers["access-control-allow-headers"] = "DELETE", fmt.Sprint(n), "x-a"
+		headers["access-control-allow-methods"], headers["access-control-max-age"], headers["access-control-allow-headers"] = "DELETE",
+			fmt.Sprint(n), "x-a"
 	}
 	return status, headers
 }

@@ -174,7 +174,8 @@ http_service: {path_prefix: /deny, server_uri: {uri: http://authorization, clust
 		{
 			name: "jwt_authn denies",
 			listener: envoytest.Listener{Behind: behind(t, "jwt_authn", "jwt_authn.v3.JwtAuthentication", `
-providers: {one: {issuer: https://issuer.example, local_jwks: {inline_string: '{"keys": [{"kty": "oct", "alg": "HS256", "k": "c2VjcmV0"}]}'}}}
+providers: {one: {issuer: https://issuer.example, local_jwks: {inline_string: '{"keys": [{"kty": "oct", "alg": "HS256",
+  "k": "c2VjcmV0"}]}'}}}
 rules: [{match: {prefix: /}, requires: {provider_name: one}}]`)},
 			shop: want{status: 401, details: "jwt_authn_access_denied", body: "Jwt"},
 		},

@@ -48,7 +48,8 @@ func TestAdvise(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !got.Allowed || got.Says != "The policy allows this page's origin. It may use every method, send every header, and use no credentials." || !strings.Contains(got.Text, "\n  \"allow_origins\": [\n") {
+	if !got.Allowed || got.Says != "The policy allows this page's origin. "+
+		"It may use every method, send every header, and use no credentials." || !strings.Contains(got.Text, "\n  \"allow_origins\": [\n") {
 		t.Errorf("%+v", got)
 	}
 	if len(got.Pages) != 2 || got.Pages[0] != (standing{URL: page, Standing: "allowed"}) ||

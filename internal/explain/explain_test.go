@@ -21,8 +21,10 @@ const policy = `{
     {"name": "public", "paths": ["/status"], "policy": {"allow_origins": ["*"]}},
     {"name": "off", "hosts": ["legacy.example.com"], "policy": {"mode": "off"}},
     {"name": "trial", "hosts": ["trial.example.com"], "policy": {"allow_origins": ["https://shop.example.com"], "mode": "shadow"}},
-    {"name": "strict", "hosts": ["strict.example.com"], "policy": {"allow_origins": ["https://shop.example.com"], "disallowed_requests": "reject"}},
-    {"name": "upstream answers", "hosts": ["mixed.example.com"], "policy": {"allow_origins": ["https://shop.example.com"], "unmatched_preflights": "forward"}},
+    {"name": "strict", "hosts": ["strict.example.com"], "policy": {"allow_origins": ["https://shop.example.com"],
+      "disallowed_requests": "reject"}},
+    {"name": "upstream answers", "hosts": ["mixed.example.com"], "policy": {"allow_origins": ["https://shop.example.com"],
+      "unmatched_preflights": "forward"}},
     {"name": "inside", "hosts": ["router.example.com"], "policy": {"allow_origins": ["https://shop.example.com"]}}
   ],
   "allow_origins": ["https://shop.example.com", "https://*.example.org"],

@@ -280,7 +280,8 @@ func without(fields string) string {
 		` address: {socket_address: {address: 127.0.0.1, port_value: 0}}, filter_chains: [{filters: [{name: manager, typed_config: {
 "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: a,
 http_filters: [{name: router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}],
-route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, direct_response: {status: 200, body: {inline_string: served}}}]}]}}}]}]}]}}`
+route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, direct_response: {status: 200,
+  body: {inline_string: served}}}]}]}}}]}]}]}}`
 }
 
 func TestAFileWithoutTheFilter(t *testing.T) {
@@ -363,11 +364,15 @@ static_resources:
           "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
           access_log: [{name: theirs}]
           http_filters:
-          - {name: cors, disabled: true, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm, config: {vm_config: {code: {local: {filename: a.wasm}}}, configuration: {value: "{}"}}}}
-          - {name: cors, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm, config: {vm_config: {code: {remote: {sha256: x}}}, configuration: {value: "{\"a\": 1}"}}}}
+          - {name: cors, disabled: true, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm,
+            config: {vm_config: {code: {local: {filename: a.wasm}}}, configuration: {value: "{}"}}}}
+          - {name: cors, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm,
+            config: {vm_config: {code: {remote: {sha256: x}}}, configuration: {value: "{\"a\": 1}"}}}}
   clusters:
-  - {name: demo, load_assignment: {endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 9000}}}}]}]}}
-  - {name: other, load_assignment: {endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.2, port_value: 9000}}}}]}]}}
+  - {name: demo, load_assignment: {endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1,
+    port_value: 9000}}}}]}]}}
+  - {name: other, load_assignment: {endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.2,
+    port_value: 9000}}}}]}]}}
   big: 12345678901234567890
 `
 	options := EnvoyOptions{

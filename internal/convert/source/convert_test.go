@@ -411,7 +411,8 @@ func TestEnvoyMergesSettingBySetting(t *testing.T) {
 			`{"allow_origins":[{"regex":"https://a[.]example","ignore_case":true}],"allow_credentials":true}`,
 		},
 		{"disabled for a route", "", envoyCors(origin("a")), `route: {cluster: x}
-                typed_per_filter_config: {envoy.filters.http.cors: {"@type": type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true}}`, ""},
+                typed_per_filter_config: {envoy.filters.http.cors: {"@type": type.googleapis.com/envoy.config.route.v3.FilterConfig,
+disabled: true}}`, ""},
 		{
 			"FilterConfig around the policy", "",
 			`typed_per_filter_config: {envoy.filters.http.cors: {"@type": ` +

@@ -210,7 +210,8 @@ func TestHigressVersions(t *testing.T) {
 		kinds = append(kinds, string(c.Kind))
 	}
 	slices.Sort(kinds)
-	if got, want := strings.Join(kinds, " "), "more-allowed more-allowed more-allowed more-allowed preflight-status stricter-patterns vary"; got != want {
+	if got, want := strings.Join(kinds, " "),
+		"more-allowed more-allowed more-allowed more-allowed preflight-status stricter-patterns vary"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	if !result.Source.Rules[0].Policy.Reject {

@@ -80,7 +80,8 @@ services:
 		{name: "plugins at the top name what they are for", file: `_format_version: "3.0"
 services: [{name: s, id: "1"}]
 routes: [{name: r, hosts: [r.org], service: s}, {name: q, hosts: [q.org], service: {id: "1"}}]
-plugins: [{name: cors, route: r, config: {origins: ["https://a.example"]}}, {name: cors, service: {name: s}, config: {origins: ["https://b.example"]}}, {name: cors, enabled: false}]
+plugins: [{name: cors, route: r, config: {origins: ["https://a.example"]}}, {name: cors, service: {name: s},
+  config: {origins: ["https://b.example"]}}, {name: cors, enabled: false}]
 `, want: map[string]string{"r.org /": "a", "q.org /": "b", "other /": ""}},
 		{
 			name: "a stream is none of the browser's business",

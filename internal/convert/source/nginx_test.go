@@ -247,7 +247,7 @@ func TestNginxOrigins(t *testing.T) {
 func TestNginxStarWithCredentials(t *testing.T) {
 	for annotations, sends := range map[string]string{
 		"enable-cors=true":                      "by default `*`",
-		"enable-cors=true; cors-allow-origin=*": "`*` as the allowed origin and, unless it is told otherwise, `access-control-allow-credentials: true`",
+		"enable-cors=true; cors-allow-origin=*": "`*` as the allowed origin and, by default, `access-control-allow-credentials: true`",
 		"enable-cors=true; cors-allow-origin=https://a.example, *; cors-allow-credentials=1": "`*` as the allowed origin and `access-control-allow-credentials: true`",
 		"enable-cors=true; cors-allow-credentials=":                                          "by default `*`",
 		"enable-cors=true; cors-expose-headers=*":                                            "by default `*`",

@@ -205,7 +205,7 @@ func (n *nginxIngress) credentials(p *convert.Policy) {
 		p.Credentials = true
 		return
 	}
-	sends := "ingress-nginx sends `*` as the allowed origin and, unless it is told otherwise, "
+	sends := "ingress-nginx sends `*` as the allowed origin and, by default, "
 	switch {
 	case raw != "":
 		sends = "ingress-nginx sends `*` as the allowed origin and "
