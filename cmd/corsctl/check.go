@@ -24,32 +24,33 @@ var checkCommand = command{
 	usage:   []string{"check [flags] [FILE|FOLDER...]", "check -explain-matcher REGEX"},
 	text: `Checks the configurations of the filter in files: a plugin configuration in JSON
 or YAML, an envoy.yaml, an Istio WasmPlugin, TrafficExtension or EnvoyFilter, an
-EnvoyExtensionPolicy, several documents in one file. Of a folder every .json,
-.yaml and .yml file is read, those of its folders too. Without a file, or for the
-file "-", it reads standard input.
+EnvoyExtensionPolicy, several documents in one file. In a folder it reads every
+.json, .yaml and .yml file, also in the folders below. Without a file, or for
+the file "-", it reads standard input.
 
-These and wasm filters are checked where their configuration has one of the
-filter's keys, or where -plugin has their name. Of several files those without a
-configuration of the filter are skipped with a note; for one file alone, or with
--require, that is an error, and with -require=false it never is.
+A plugin or wasm filter is taken for this filter if its configuration has one of
+the filter's keys, or if -plugin names it. Files without a configuration of the
+filter are skipped with a note; if there is only one file, or with -require,
+that is an error, and with -require=false it never is.
 
-It warns of CORS headers that an envoy.yaml, an EnvoyFilter or a VirtualService in
-the same file adds to responses beside the filter, and of a connection manager
-that fails pages by what it does with a path, or lets a path lead around a rule.
+It warns of CORS headers that an envoy.yaml, an EnvoyFilter or a VirtualService
+in the same file adds to responses beside the filter, and of a connection
+manager that fails pages by what it does with a path, or lets a path lead around
+a rule.
 
-A file that holds policies of another proxy instead, as corsctl convert reads
-them, is converted and its result checked, with the lines of the source, where it
-is the only file, or with -require.
+A file with policies of another proxy, as corsctl convert reads them, is
+converted, and the result is checked and reported with the lines of the source;
+this is done if it is the only file, or with -require.
 
-Of one configuration alone the last line has the hash that the module logs when it
-starts.
+If there is only one configuration, the last line has the hash that the module
+logs when it starts.
 
-Each waiver in use gets a note with what it lets in; with -forbid-waivers that is
-an error.
+Each waiver in use gets a note with what it lets in; with -forbid-waivers that
+is an error.
 
 With -explain-matcher REGEX it prints what a regex in allow_origins lets in: the
-registrable domains, or the shortest unintended origins where there are too many.
-The exit code is 1 where the module refuses it together with credentials.`,
+registrable domains, or the shortest unintended origins where there are too
+many. The exit code is 1 where the module refuses it together with credentials.`,
 	examples: []example{
 		{"One file, or all of a repository:", "corsctl check policy.json"},
 		{"In a pipeline, where warnings fail as well, for a program to read:", "corsctl check -strict -o json ."},

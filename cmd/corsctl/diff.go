@@ -21,19 +21,19 @@ var diffCommand = command{
 	name:    "diff",
 	summary: "say what a change of a policy opens and closes",
 	usage:   []string{"diff [flags] OLD NEW"},
-	text: `Compares two policies and says what changes for browsers: origins, methods and
-headers that are allowed now and were not, credentials, and the other way around,
-for each part of the hosts and paths where something does. It is decided for all
-requests at once, and not sampled: policies that say the same in other words are
-the same.
+	text: `Compares two policies and says what changes for browsers: origins, methods,
+headers and credentials that are newly allowed, and those that no longer are,
+for each part of the hosts and paths where something changes. This is decided
+for all requests at once, not sampled: policies that say the same in other words
+are the same.
 
-OLD and NEW are anything that corsctl check or convert reads, a folder too: with
-the policies of another proxy as OLD it says what a migration changes. Waivers
-that such policies need are given, and listed.
+OLD and NEW are anything that corsctl check or convert reads, including folders:
+with the policies of another proxy as OLD it says what a migration changes.
+Waivers that such policies need are assumed, and listed.
 
-A change opens what was closed, closes what was open, or does neither. For each
-origin that is allowed newly by a wildcard or a regex the shortest one is named,
-and how many registrable domains there are.`,
+A change opens what was closed, closes what was open, or does neither. Where a
+wildcard or a regex newly allows origins, the shortest of them is named, with
+the number of registrable domains.`,
 	examples: []example{
 		{"What a change does, before it ships:", "corsctl diff old.json new.json"},
 		{"In a pipeline, where nothing may be opened without a look:", "corsctl diff -fail-on opens -o github old.json new.json"},

@@ -1,4 +1,4 @@
-// Command corsctl is the workbench of the CORS filter: it serves policies, in Envoy
+// Command corsctl is the command-line tool of the CORS filter: it serves policies, in Envoy
 // and without, checks configurations and explains decisions. It is not part of
 // the module and may import what it likes.
 package main

@@ -24,9 +24,9 @@ func page() string {
 	var b strings.Builder
 	b.WriteString(`# corsctl
 
-The workbench of the filter: it checks configurations, explains decisions, and serves a
-configuration without Envoy. Each part of this page is what ` + "`corsctl COMMAND -h`" + ` shows. It is
-made by ` + "`go test ./cmd/corsctl -update`" + `.
+The filter's command-line tool: it checks policies, explains decisions, tests policies and
+servers, compares policies, converts those of other proxies, and serves one on your machine.
+Each part of this page is what ` + "`corsctl COMMAND -h`" + ` shows; ` + "`go test ./cmd/corsctl -update`" + ` writes it.
 
 | command | what it does |
 |---|---|

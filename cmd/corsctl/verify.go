@@ -34,20 +34,19 @@ authentication stands in front of the filter.
 With -c it derives the requests from a policy, which FILE holds in any form that
 corsctl check or corsctl convert reads: origins that are allowed and the nearest
 that are not, methods and headers in the lists and others, requests without
-Origin. Each answer is compared header by header with what the filter would send.
-Every rule is asked for that the URL's host falls in; where the URL has a path,
-the rule of that path alone.
+Origin. Each answer is compared header by header with what the filter would
+send. All rules for the URL's host are tested; if the URL has a path, only the
+rule for that path.
 
 With -cases it sends the requests of a file that corsctl test reads.
 
-Without either it looks for what is dangerous: any origin, null, or names that
-only look alike are let in, plain http with credentials, an answer that depends on
-Origin without Vary, preflights that are redirected or asked for credentials. With
--origin it says as well what a page of that origin could read.
+Without either it looks for what is dangerous: any origin, null, or similar
+names are allowed; plain http with credentials; answers that depend on Origin
+without a Vary; preflights that are redirected, or asked for credentials. With
+-origin it also says what a page of that origin could read.
 
-It sends OPTIONS, GET and HEAD alone: in place of another method of a page or a
-case, the preflight and then a GET, unless -unsafe-methods allows more. It follows
-no redirect.`,
+It sends only OPTIONS, GET and HEAD: for any other method it sends the preflight
+and then a GET, unless -unsafe-methods is given. It follows no redirects.`,
 	examples: []example{
 		{"Is this policy active there?", "corsctl verify -c policy.json https://api.example.com"},
 		{"What may this page do there?", "corsctl verify -origin https://shop.example.com -method PUT -headers content-type https://api.example.com/v1/orders"},
