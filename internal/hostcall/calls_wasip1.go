@@ -4,7 +4,7 @@ package hostcall
 
 import (
 	"errors"
-	"syscall"
+	"strings"
 	"unsafe"
 
 	"corsfilter/internal/header"
@@ -72,6 +72,14 @@ func proxyIncrementMetric(id uint32, offset int64) uint32
 //go:wasmimport env proxy_set_tick_period_milliseconds
 //go:noescape
 func proxySetTickPeriodMilliseconds(period uint32) uint32
+
+//go:wasmimport wasi_snapshot_preview1 environ_sizes_get
+//go:noescape
+func environSizesGet(count, size unsafe.Pointer) uint32
+
+//go:wasmimport wasi_snapshot_preview1 environ_get
+//go:noescape
+func environGet(entries, text unsafe.Pointer) uint32
 
 // memory is what the host writes into: values, and where a value is. Cells for that on
 // the stack could move while the host calls back for memory, since that may grow the
@@ -148,10 +156,24 @@ func (Host) Configuration() ([]byte, error) {
 	return memory.view(uintptr(memory.address), memory.size), check(status)
 }
 
-// Environment implements Calls.
+// Environment implements Calls. TinyGo's own way to the environment needs the malloc
+// that is left out there.
 func (Host) Environment(name string) string {
-	value, _ := syscall.Getenv(name)
-	return value
+	if environSizesGet(unsafe.Pointer(&memory.id), unsafe.Pointer(&memory.size)) != 0 || memory.id == 0 {
+		return ""
+	}
+	entries, text := make([]uint32, memory.id), make([]byte, memory.size)
+	if environGet(unsafe.Pointer(unsafe.SliceData(entries)), unsafe.Pointer(unsafe.SliceData(text))) != 0 {
+		return ""
+	}
+	for rest := string(text); rest != ""; {
+		var entry string
+		entry, rest, _ = strings.Cut(rest, "\x00")
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value
+		}
+	}
+	return ""
 }
 
 // DefineCounter implements Calls.
