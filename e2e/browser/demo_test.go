@@ -344,6 +344,19 @@ const contrasts = `(() => {
   return low;
 })()`
 
+// brokenPills counts the widths of the lead in which an address takes two lines,
+// though it fits in one.
+const brokenPills = `(() => {
+  const lead = document.querySelector(".lead");
+  let broken = 0;
+  for (let width = 300; width <= 640; width += 4) {
+    lead.style.width = width + "px";
+    broken += [...lead.querySelectorAll("code")].some((e) => e.getBoundingClientRect().height > 35);
+  }
+  lead.style.width = "";
+  return broken;
+})()`
+
 // prefer gives the page what it has for those who prefer a colour scheme, and less
 // motion, whatever the browser's own user prefers.
 const prefer = `((scheme) => {
@@ -376,6 +389,9 @@ func TestTheDemoIsReadableOnAPhoneDarkAndLight(t *testing.T) {
 					}
 					if broken := evaluate[int](t, b, `[...document.querySelectorAll(".readable code")].filter((e) => e.getClientRects().length > 1).length`); broken > 0 {
 						t.Errorf("%d header names break in the middle", broken)
+					}
+					if broken := evaluate[int](t, b, brokenPills); broken > 0 {
+						t.Errorf("in %d widths of the lead an address breaks in the middle", broken)
 					}
 					evaluate[bool](t, b, `(document.querySelectorAll("details").forEach((d) => (d.open = true)), true)`)
 					if got := evaluate[int](t, b, `document.documentElement.scrollWidth`); got > width {
