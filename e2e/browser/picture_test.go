@@ -80,7 +80,7 @@ func takePicture(t *testing.T, path string) {
 	if err := b.Resize(limited(t), 1100, 1000); err != nil {
 		t.Fatal(err)
 	}
-	b.open(t, serveDemo(t).allowed)
+	openDemo(t, b, serveDemo(t).allowed)
 	runAll(t, b)
 	data, err := b.Screenshot(limited(t))
 	if err != nil {
