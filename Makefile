@@ -1,5 +1,5 @@
 # make run    builds the module and serves envoy.yaml with it in Envoy, plus the demo pages
-# make test   every test, those in Envoy and in the browser included
+# make test   every test, those in Envoy and in browsers included
 # make help   the rest
 
 SHELL := /bin/bash
@@ -12,9 +12,9 @@ NEXT ?= go1.27.4
 # RESTRUCTURE=none leaves out what is done to the module behind the compiler: see
 # SECURITY.md.
 export RESTRUCTURE ?=
-# BROWSER=none and ENVOY=none leave the tests in a browser and in Envoy out, on
-# purpose and visibly; REQUIRE_BROWSER=1 and REQUIRE_ENVOY=1 make it a failure where
-# they can not run.
+# BROWSER=none and ENVOY=none leave the tests in browsers and in Envoy out, on purpose
+# and visibly, BROWSER=chromium,firefox runs those in these; REQUIRE_BROWSER=1 and
+# REQUIRE_ENVOY=1 make it a failure where they can not run.
 export BROWSER ?=
 export REQUIRE_BROWSER ?=
 FUZZTIME ?= 20s
@@ -111,7 +111,7 @@ $(CORSCTL): FORCE
 run: $(MODULE) $(CORSCTL) ## serves envoy.yaml in Envoy, which it installs, and the demo, until Ctrl-C; ENVOY=none does without
 	@exec scripts/run $(CORSCTL)
 
-test: ## every test, through the module just built, in Envoy and in a browser; installs what they need
+test: ## every test, through the module just built, in Envoy and in browsers; installs what they need
 	@scripts/test -timeout 15m
 
 peers: $(MODULE) ## a million policies and requests through rs/cors as well: CASES=N; Ctrl-C reports so far

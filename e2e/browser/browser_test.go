@@ -1,80 +1,176 @@
-// Package browser asks Chromium: about the demo page, about the scenario table,
-// and whether it agrees with the textbook browser that explains decisions.
+// Package browser asks Chromium, Firefox and WebKit: about the demo page, about the
+// scenario table, and whether each agrees with the textbook browser that explains
+// decisions.
 package browser
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net"
 	"os"
-	"os/exec"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
-
+	"corsfilter/e2e/browser/drive"
+	"corsfilter/internal/browser"
 	"corsfilter/internal/demo"
 )
 
-// chromium starts a browser of its own for a test. Without one the test fails,
-// unless CORSFILTER_BROWSER=none says that it is meant.
-func chromium(t *testing.T, options ...chromedp.ExecAllocatorOption) context.Context {
-	t.Helper()
-	if os.Getenv("CORSFILTER_BROWSER") == "none" {
-		t.Skip("CORSFILTER_BROWSER=none: left out on purpose")
+// tab is a browser, and the network that it sees.
+type tab struct {
+	*drive.Browser
+	*front
+	engine browser.Engine
+}
+
+// tabs start each browser once, for all tests.
+var tabs = map[browser.Engine]func() (*tab, error){}
+
+func TestMain(m *testing.M) {
+	var started []*tab
+	for _, e := range browser.Engines {
+		tabs[e] = sync.OnceValues(func() (*tab, error) {
+			b, err := newTab(e, drive.Options{})
+			if err == nil {
+				started = append(started, b)
+			}
+			return b, err
+		})
 	}
-	path := os.Getenv("CORSFILTER_BROWSER")
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); path == "" && err == nil {
-			path = found
+	code := m.Run()
+	for _, b := range started {
+		b.close()
+	}
+	os.Exit(code)
+}
+
+func newTab(e browser.Engine, o drive.Options) (*tab, error) {
+	f := newFront()
+	o.Proxy = f.address
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	b, err := drive.Start(ctx, e, o)
+	if err != nil {
+		f.close()
+		return nil, err
+	}
+	return &tab{b, f, e}, nil
+}
+
+func (b *tab) close() {
+	b.Browser.Close()
+	b.front.close()
+}
+
+// wanted are the engines that BROWSER names, such as "chromium,webkit", or "none".
+// Desktops and editors set BROWSER to what opens links: all are wanted then.
+func wanted() (engines []browser.Engine) {
+	for word := range strings.SplitSeq(os.Getenv("BROWSER"), ",") {
+		i := slices.IndexFunc(browser.Engines, func(e browser.Engine) bool { return strings.EqualFold(string(e), word) })
+		switch {
+		case i >= 0:
+			engines = append(engines, browser.Engines[i])
+		case word != "none":
+			return browser.Engines
 		}
 	}
-	if path == "" {
-		t.Fatal("no Chromium on PATH; run make setup, or make test, which sets up what it needs")
+	return engines
+}
+
+// inEach runs a test in each engine. A missing one is a failure, unless BROWSER
+// says that it is meant.
+func inEach(t *testing.T, test func(t *testing.T, b *tab)) {
+	t.Helper()
+	engines := wanted()
+	if len(engines) == 0 {
+		t.Skip("BROWSER=none: left out on purpose")
 	}
-	all := []chromedp.ExecAllocatorOption{
-		chromedp.ExecPath(path), chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
-		chromedp.NoSandbox, // as root, as in containers, Chromium has no other way
-		chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-		chromedp.WSURLReadTimeout(time.Minute),
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			b, err := tabs[e]()
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { b.answer(nil) })
+			test(t, b)
+		})
 	}
-	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(all, options...)...)
-	ctx, closeTab := chromedp.NewContext(allocator)
-	t.Cleanup(func() {
-		chromedp.Cancel(ctx) // waits until the browser is gone, and its folder free
-		closeTab()
-		stop()
-	})
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("%s does not start: %v", path, err)
-	}
-	return ctx
 }
 
 // limited bounds what one step of a test may take.
-func limited(t *testing.T, ctx context.Context) context.Context {
+func limited(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-func do(t *testing.T, ctx context.Context, steps ...chromedp.Action[chromedp.Void]) {
+// open opens a page.
+func (b *tab) open(t *testing.T, url string) {
 	t.Helper()
-	if err := chromedp.Do(limited(t, ctx), steps...); err != nil {
+	b.page = ""
+	if err := b.Navigate(limited(t), url); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // evaluate runs JavaScript, waits for a promise, and returns the result.
-func evaluate[T any](t *testing.T, ctx context.Context, script string) T {
+func evaluate[T any](t *testing.T, b *tab, script string) (result T) {
 	t.Helper()
-	result, err := chromedp.Run(limited(t, ctx), chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
-	if err != nil {
+	if err := b.Evaluate(limited(t), script, &result); err != nil {
 		t.Fatalf("%s: %v", script, err)
 	}
 	return result
+}
+
+// wait waits until a condition holds in the page.
+func (b *tab) wait(t *testing.T, condition string) {
+	t.Helper()
+	evaluate[bool](t, b, `new Promise((done, fail) => {
+		const until = Date.now() + 20000;
+		const look = () => (`+condition+`) ? done(true) : Date.now() > until ? fail("in vain") : setTimeout(look, 20);
+		look();
+	})`)
+}
+
+// run evaluates a promise in a page of the origin; null is a sandboxed frame.
+func run[T any](t *testing.T, b *tab, origin, script string) T {
+	t.Helper()
+	page := origin
+	if origin == "null" {
+		page = "https://frame.example"
+	}
+	if b.page != page {
+		b.open(t, page+pagePath)
+		if is := evaluate[string](t, b, "location.origin"); is != page {
+			t.Fatalf("the page comes from %s, not from %s", is, page)
+		}
+		b.page = page
+	}
+	if origin == "null" {
+		script = sandboxed(script)
+	}
+	return evaluate[T](t, b, script)
+}
+
+// sandboxed evaluates a promise in a frame whose origin is null.
+func sandboxed(script string) string {
+	quoted, err := json.Marshal(script)
+	if err != nil {
+		panic(err)
+	}
+	return fmt.Sprintf(`new Promise((resolve) => {
+		const frame = document.createElement("iframe");
+		frame.sandbox = "allow-scripts";
+		addEventListener("message", (e) => { frame.remove(); resolve(e.data); }, { once: true });
+		frame.srcdoc = "<script>onmessage = (e) => eval(e.data).then((r) => parent.postMessage(r, '*'))</scr" + "ipt>";
+		frame.onload = () => frame.contentWindow.postMessage(%s, "*");
+		document.body.append(frame);
+	})`, quoted)
 }
 
 // localhost is how a page calls an address of this machine.

@@ -9,10 +9,11 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/chromedp/chromedp"
+	"corsfilter/e2e/browser/drive"
+	"corsfilter/internal/browser"
 )
 
-// TestPagesOpenedFromFiles holds what Chromium sends for them: null as a rule, and
+// TestPagesOpenedFromFiles holds what engines send for them: null as a rule, and
 // file:// where files may read each other.
 func TestPagesOpenedFromFiles(t *testing.T) {
 	page := filepath.Join(t.TempDir(), "page.html")
@@ -20,29 +21,36 @@ func TestPagesOpenedFromFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Upstream answers with the Origin that it sees.
-	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Header.Get("Origin")) }))
+	upstream := httptest.NewServer(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Header.Get("Origin")) }),
+	)
 	defer upstream.Close()
 	_, addresses := serveAll(t, upstream.Listener.Addr().String(),
 		`{"allow_origins": ["file://"], "allow_methods": ["PUT"], "allow_credentials": true, "dangerously_tolerate": ["null-origin"]}`,
 		`{"allow_origins": ["null"], "allow_methods": ["PUT"], "allow_credentials": true, "dangerously_tolerate": ["null-origin"]}`)
 	const blocked = "blocked"
-	for _, c := range []struct {
-		name    string
-		options []chromedp.ExecAllocatorOption
-		want    [2]string
-	}{
-		{"as a rule", nil, [2]string{blocked, "null"}},
-		{"where files may read each other", []chromedp.ExecAllocatorOption{chromedp.Flag("allow-file-access-from-files", true)}, [2]string{"file://", blocked}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			ctx := chromium(t, c.options...)
-			do(t, ctx, chromedp.Navigate("file://"+page))
-			for i, want := range c.want {
-				const script = `fetch(%q, {method: "PUT", credentials: "include"}).then((r) => r.text(), () => %q)`
-				if got := evaluate[string](t, ctx, fmt.Sprintf(script, localhost(addresses[i])+"/", blocked)); got != want {
-					t.Errorf("under policy %d the script reads %q, want %q", i, got, want)
-				}
+	reads := func(t *testing.T, b *tab, wants [2]string) {
+		t.Helper()
+		b.open(t, "file://"+page)
+		for i, want := range wants {
+			const script = `fetch(%q, {method: "PUT", credentials: "include"}).then((r) => r.text(), () => %q)`
+			if got := evaluate[string](t, b, fmt.Sprintf(script, localhost(addresses[i])+"/", blocked)); got != want {
+				t.Errorf("under policy %d the script reads %q, want %q", i, got, want)
 			}
-		})
+		}
 	}
+	inEach(t, func(t *testing.T, b *tab) {
+		t.Run("as a rule", func(t *testing.T) { reads(t, b, [2]string{blocked, "null"}) })
+		if b.engine != browser.Chromium {
+			return
+		}
+		t.Run("where files may read each other", func(t *testing.T) {
+			b, err := newTab(b.engine, drive.Options{Args: []string{"--allow-file-access-from-files"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.close()
+			reads(t, b, [2]string{"file://", blocked})
+		})
+	})
 }

@@ -4,18 +4,16 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"encoding/json"
-	"fmt"
 	"io"
+	"log"
 	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"strconv"
 	"sync"
 	"testing"
-
-	"github.com/chromedp/chromedp"
 
 	"corsfilter/internal/envoy"
 	"corsfilter/internal/envoytest"
@@ -24,132 +22,106 @@ import (
 // pagePath is where every host of a front has an empty page.
 const pagePath = "/.page"
 
-// front is the whole network, as a Chromium sees it that is started with its
-// options: every name and port leads here, with TLS or without. So a page can
-// come from any origin, https://shop.example.com as well as http://[::1]:8080.
+// front is the whole network, for a browser that has it as its HTTP proxy: every
+// name and port leads here, with TLS or without. So a page can come from any origin,
+// https://shop.example.com as well as http://[::1]:8080.
 type front struct {
 	address string
+	server  *http.Server
 	mu      sync.Mutex
 	api     http.HandlerFunc
 	page    string // the origin of the page now shown
 }
 
-func newFront(t *testing.T) *front {
-	t.Helper()
+func newFront() *front {
 	// Any certificate will do: the browser is told not to look at it.
 	secure := httptest.NewTLSServer(nil)
-	certificates := secure.TLS.Certificates
+	config := &tls.Config{Certificates: secure.TLS.Certificates, NextProtos: []string{"http/1.1"}}
 	secure.Close()
-
-	f := &front{}
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == pagePath {
-			w.Header().Set("Content-Type", "text/html")
-			io.WriteString(w, `<!doctype html><title>page</title><link rel="icon" href="data:,">`)
+	proxy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	f := &front{address: proxy.Addr().String()}
+	inside := &tunnels{conns: make(chan net.Conn)}
+	inside.ctx, inside.stop = context.WithCancel(context.Background())
+	f.server = &http.Server{ErrorLog: silent, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodConnect {
+			f.serve(w, r)
 			return
 		}
-		f.mu.Lock()
-		api := f.api
-		f.mu.Unlock()
-		if api == nil {
-			http.NotFound(w, r)
+		conn, buffered, err := w.(http.Hijacker).Hijack()
+		if err != nil {
 			return
 		}
-		api(w, r)
-	}))
-	server.Listener = either{server.Listener, &tls.Config{Certificates: certificates, NextProtos: []string{"http/1.1"}}}
-	server.Start()
-	t.Cleanup(server.Close)
-	f.address = server.Listener.Addr().String()
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
+		select {
+		case inside.conns <- tls.Server(bufferedConn{conn, buffered.Reader}, config):
+		case <-inside.ctx.Done():
+			conn.Close()
+		}
+	})}
+	go f.server.Serve(proxy)
+	go f.server.Serve(inside)
 	return f
 }
 
-// options are what a browser needs to see the front everywhere.
-func (f *front) options() []chromedp.ExecAllocatorOption {
-	return []chromedp.ExecAllocatorOption{
-		chromedp.IgnoreCertErrors,
-		chromedp.Flag("host-resolver-rules", "MAP * "+f.address),
-		// A page of http:// has to stay one, and port 1 is as good as any.
-		chromedp.Flag("disable-features", "HttpsUpgrades,HttpsFirstBalancedModeAutoEnable"),
-		chromedp.Flag("explicitly-allowed-ports", "1"),
+func (f *front) close() { f.server.Close() }
+
+func (f *front) serve(w http.ResponseWriter, r *http.Request) {
+	r.RequestURI = r.URL.RequestURI() // not as it is sent to a proxy
+	r.Header.Del("Proxy-Connection")
+	if r.URL.Path == pagePath {
+		w.Header().Set("Content-Type", "text/html")
+		io.WriteString(w, `<!doctype html><title>page</title><link rel="icon" href="data:,">`)
+		return
+	}
+	f.mu.Lock()
+	api := f.api
+	f.mu.Unlock()
+	switch host := r.URL.Hostname(); {
+	case api != nil:
+		api(w, r)
+	case host == "localhost" || host == "127.0.0.1":
+		onward.ServeHTTP(w, r)
+	default: // the browser's own business, which leads here as well
+		http.NotFound(w, r)
 	}
 }
 
-// answer sets what answers requests other than for pages.
+// onward passes requests on, and says nothing where one ends early, as a page's stream
+// of events does.
+var onward = &httputil.ReverseProxy{
+	Rewrite: func(*httputil.ProxyRequest) {}, Transport: onwards, FlushInterval: -1, ErrorLog: silent,
+}
+
+var silent = log.New(io.Discard, "", 0)
+
+// answer sets what answers requests other than for pages; nil passes those for this
+// machine on to where they go.
 func (f *front) answer(api http.HandlerFunc) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.api = api
 }
 
-// run evaluates a promise in a page of the origin; null is a sandboxed frame.
-func run[T any](t *testing.T, ctx context.Context, f *front, origin, script string) T {
-	t.Helper()
-	page := origin
-	if origin == "null" {
-		page = "https://frame.example"
-	}
-	if f.page != page {
-		do(t, ctx, chromedp.Navigate(page+pagePath))
-		if is := evaluate[string](t, ctx, "location.origin"); is != page {
-			t.Fatalf("the page comes from %s, not from %s", is, page)
-		}
-		f.page = page
-	}
-	if origin != "null" {
-		return evaluate[T](t, ctx, script)
-	}
-	quoted, err := json.Marshal(script)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return evaluate[T](t, ctx, fmt.Sprintf(`new Promise((resolve) => {
-		const frame = document.createElement("iframe");
-		frame.sandbox = "allow-scripts";
-		addEventListener("message", (e) => { frame.remove(); resolve(e.data); }, { once: true });
-		frame.srcdoc = "<script>onmessage = (e) => eval(e.data).then((r) => parent.postMessage(r, '*'))</scr" + "ipt>";
-		frame.onload = () => frame.contentWindow.postMessage(%s, "*");
-		document.body.append(frame);
-	})`, quoted))
+// tunnels is a listener for the connections within connections.
+type tunnels struct {
+	conns chan net.Conn
+	ctx   context.Context
+	stop  context.CancelFunc
 }
 
-// either is a listener for TLS and plain connections alike: the first byte of a
-// TLS connection is that of a handshake record, and no method begins with it.
-type either struct {
-	net.Listener
-	config *tls.Config
-}
-
-func (l either) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+func (l *tunnels) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.conns:
+		return conn, nil
+	case <-l.ctx.Done():
+		return nil, net.ErrClosed
 	}
-	return &eitherConn{Conn: conn, config: l.config}, nil
 }
-
-// eitherConn decides at the first read, which is in the connection's own
-// goroutine.
-type eitherConn struct {
-	net.Conn
-	config *tls.Config
-	once   sync.Once
-	inner  net.Conn
-}
-
-func (c *eitherConn) decide() net.Conn {
-	c.once.Do(func() {
-		buffered := bufferedConn{c.Conn, bufio.NewReader(c.Conn)}
-		c.inner = buffered
-		if first, err := buffered.reader.Peek(1); err == nil && first[0] == 0x16 {
-			c.inner = tls.Server(buffered, c.config)
-		}
-	})
-	return c.inner
-}
-
-func (c *eitherConn) Read(p []byte) (int, error)  { return c.decide().Read(p) }
-func (c *eitherConn) Write(p []byte) (int, error) { return c.decide().Write(p) }
+func (l *tunnels) Close() error   { l.stop(); return nil }
+func (l *tunnels) Addr() net.Addr { return &net.TCPAddr{} }
 
 type bufferedConn struct {
 	net.Conn

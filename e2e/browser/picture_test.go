@@ -12,9 +12,7 @@ import (
 	"regexp"
 	"testing"
 
-	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/chromedp"
-
+	"corsfilter/internal/browser"
 	"corsfilter/internal/wasmtest"
 )
 
@@ -75,15 +73,16 @@ func pageSum(t *testing.T, folder string) string {
 // takePicture shows what an allowed page is told.
 func takePicture(t *testing.T, path string) {
 	t.Helper()
-	ctx := chromium(t)
-	allowed := serveDemo(t).allowed
-	size := emulation.SetDeviceMetricsOverrideParams{Width: 1100, Height: 1000, DeviceScaleFactor: 1}
-	if _, err := chromedp.Call(limited(t, ctx), emulation.SetDeviceMetricsOverride, size); err != nil {
+	b, err := tabs[browser.Chromium]()
+	if err != nil {
 		t.Fatal(err)
 	}
-	do(t, ctx, chromedp.Navigate(allowed), chromedp.WaitVisible(chromedp.CSS("#matrix > li"))) // the button works from then on
-	runAll(t, ctx)
-	data, err := chromedp.Run(limited(t, ctx), chromedp.CaptureScreenshot())
+	if err := b.Resize(limited(t), 1100, 1000); err != nil {
+		t.Fatal(err)
+	}
+	openDemo(t, b, serveDemo(t).allowed)
+	runAll(t, b)
+	data, err := b.Screenshot(limited(t))
 	if err != nil {
 		t.Fatal(err)
 	}
