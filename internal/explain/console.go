@@ -104,7 +104,7 @@ var lines = compiled([]line{
 	{browser.Firefox, NoAnswer, `Firefox can’t establish a connection to the server at (?P<url>https?://\S+?)\.?(?: |$)`},
 	{browser.Firefox, SameOriginOnly, `Security Error: Content at \S+ may not load data from (?P<url>\S+?)\.?(?: |$)`},
 	{browser.Firefox, MixedContent, `Blocked loading mixed (?:active|display) content “(?P<url>[^”]+)”`},
-	{browser.Firefox, ContentPolicy, `Content-Security-Policy: The page’s settings blocked .{1,200}? at (?P<url>https?://\S+)`},
+	{browser.Firefox, ContentPolicy, `Content-Security-Policy: The page’s settings blocked .{1,200}? at (?P<url>(?:http|ws)s?://\S+)`},
 	{browser.Firefox, ResourcePolicy, `resource at “(?P<url>[^”]+)” was blocked due to its Cross-Origin-Resource-Policy header`},
 
 	{browser.WebKit, browser.OriginMissing, `Origin (?P<origin>\S+) is not allowed by Access-Control-Allow-Origin(?:\. Status code: (?P<status>\d+))?`},

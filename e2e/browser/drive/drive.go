@@ -57,6 +57,8 @@ type engine interface {
 	Resize(ctx context.Context, width, height int) error
 	// Screenshot is a PNG of what is seen.
 	Screenshot(ctx context.Context) ([]byte, error)
+	// Console returns what the console has said since it was asked last.
+	Console() []string
 	// end asks the browser to go.
 	end(ctx context.Context)
 }

@@ -63,16 +63,31 @@ func (s *socket) call(ctx context.Context, method string, params object, answer 
 	}
 }
 
-// event keeps what the console says: of all events, only those of the console are
-// asked for.
+// event keeps what the console says, but for Chromium's lines on loads that failed,
+// which have no URL in them.
 func (s *socket) event(params json.RawMessage) {
 	var e struct {
-		Text  string // BiDi's log.entryAdded
-		Entry struct{ Text, URL string }
+		Text  string                // of BiDi's log.entryAdded
+		Entry struct{ Text string } // of Log.entryAdded
+		Args  []struct{ Value any } // of Runtime.consoleAPICalled
 	}
-	if json.Unmarshal(params, &e) == nil && e.Text+e.Entry.Text != "" {
-		s.lines = append(s.lines, e.Text+e.Entry.Text)
+	if json.Unmarshal(params, &e) != nil {
+		return
 	}
+	text := e.Text + e.Entry.Text
+	if len(e.Args) > 0 && text == "" {
+		text = fmt.Sprint(e.Args[0].Value)
+	}
+	if text != "" && !strings.HasPrefix(text, "Failed to load resource: ") {
+		s.lines = append(s.lines, text)
+	}
+}
+
+// Console returns what the console has said since it was asked last.
+func (s *socket) Console() []string {
+	lines := s.lines
+	s.lines = nil
+	return lines
 }
 
 func decode(text string, err error) ([]byte, error) {
@@ -127,7 +142,12 @@ func (b *Browser) startChromium(ctx context.Context, path string, o Options) (en
 	if err != nil {
 		return nil, err
 	}
-	return c, c.call(ctx, "Log.enable", nil, &object{})
+	for _, events := range []string{"Log.enable", "Runtime.enable"} {
+		if err := c.call(ctx, events, nil, &object{}); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
 }
 
 func (c chromium) Navigate(ctx context.Context, url string) error {

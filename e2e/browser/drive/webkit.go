@@ -5,11 +5,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
+
+	"corsfilter/internal/browser"
 )
 
 // webkit speaks WebDriver with WebKitWebDriver, which drives WebKitGTK's
@@ -46,6 +51,44 @@ func (b *Browser) startWebKit(ctx context.Context, path, xvfb string, o Options)
 	}
 	w.session += "/session/" + session.SessionID
 	return w, w.call(ctx, "POST", "/timeouts", object{"script": 600_000, "pageLoad": 600_000}, new(any))
+}
+
+// spoken is how MiniBrowser begins a line of the console.
+var spoken = regexp.MustCompile(`CONSOLE (?:[A-Z]+ )?(?:LOG|INFO|WARN|ERROR) (.*)`)
+
+// WebKitConsole opens a page in MiniBrowser alone, which keeps its console to itself
+// where it is driven, and returns what that says until the context ends.
+func WebKitConsole(ctx context.Context, proxy, url string) (lines []string, err error) {
+	paths, err := find(browser.WebKit)
+	if err != nil {
+		return nil, err
+	}
+	programs, _ := filepath.Glob("/usr/lib/*/webkit2gtk-4.*/MiniBrowser")
+	if len(programs) == 0 {
+		return nil, errors.New("no MiniBrowser in /usr/lib; run make setup")
+	}
+	dir, err := os.MkdirTemp("", "drive")
+	if err != nil {
+		return nil, err
+	}
+	b := &Browser{dir: dir}
+	defer b.Close()
+	display, err := b.display(paths[1])
+	if err != nil {
+		return nil, err
+	}
+	p, err := b.run(append(display, webkitEnv(dir)...), "stdbuf", "-oL", programs[len(programs)-1],
+		"--enable-write-console-messages-to-stdout=true", "--proxy=http://"+proxy, url)
+	if err != nil {
+		return nil, err
+	}
+	<-ctx.Done()
+	for line := range strings.Lines(string(p.said())) {
+		if m := spoken.FindStringSubmatch(line); m != nil {
+			lines = append(lines, m[1])
+		}
+	}
+	return lines, nil
 }
 
 // webkitEnv keeps what MiniBrowser writes in a folder.
@@ -130,5 +173,8 @@ func (w webkit) Screenshot(ctx context.Context) ([]byte, error) {
 	err := w.call(ctx, "GET", "/screenshot", nil, &text)
 	return decode(text, err)
 }
+
+// Console is empty: see [WebKitConsole].
+func (w webkit) Console() []string { return nil }
 
 func (w webkit) end(ctx context.Context) { w.call(ctx, "DELETE", "", nil, new(any)) }
