@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package drive drives Chromium, Firefox and WebKitGTK for tests, each by what it
 // speaks without anything between: the DevTools protocol, WebDriver BiDi, and
 // WebDriver. All are JSON; what the three have in common is in [Browser].
@@ -63,7 +65,7 @@ type engine interface {
 	end(ctx context.Context)
 }
 
-// programs are the names under which engines are found, one of each line.
+// programs are the names under which what an engine needs is found: one of each list.
 var programs = map[browser.Engine][][]string{
 	browser.Chromium: {{"chromium", "chromium-browser", "google-chrome"}},
 	browser.Firefox:  {{"firefox-esr", "firefox"}},
@@ -135,9 +137,8 @@ func (b *Browser) Close() {
 // Evaluate evaluates an expression, waits where it is a promise, and stores what
 // comes of it, which has to have a form in JSON.
 func (b *Browser) Evaluate(ctx context.Context, expression string, result any) error {
-	text, err := b.text(
-		ctx, `Promise.resolve().then(() => (`+expression+`)).then((v) => JSON.stringify({ v }), (e) => JSON.stringify({ e: String(e) }))`,
-	)
+	text, err := b.text(ctx, `Promise.resolve().then(() => (`+expression+`))
+		.then((v) => JSON.stringify({ v }), (e) => JSON.stringify({ e: String(e) }))`)
 	if err != nil {
 		return err
 	}

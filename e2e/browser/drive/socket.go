@@ -1,3 +1,5 @@
+//go:build unix
+
 package drive
 
 import (
@@ -188,10 +190,8 @@ func (c chromium) Press(ctx context.Context, key Key) error {
 }
 
 func (c chromium) Resize(ctx context.Context, width, height int) error {
-	return c.call(
-		ctx, "Emulation.setDeviceMetricsOverride", object{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false},
-		&object{},
-	)
+	size := object{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false}
+	return c.call(ctx, "Emulation.setDeviceMetricsOverride", size, &object{})
 }
 
 func (c chromium) Screenshot(ctx context.Context) ([]byte, error) {
@@ -280,9 +280,8 @@ func press(key Key) []object {
 }
 
 func (f *firefox) Resize(ctx context.Context, width, height int) error {
-	return f.call(
-		ctx, "browsingContext.setViewport", object{"context": f.tab, "viewport": object{"width": width, "height": height}}, &object{},
-	)
+	size := object{"width": width, "height": height}
+	return f.call(ctx, "browsingContext.setViewport", object{"context": f.tab, "viewport": size}, &object{})
 }
 
 func (f *firefox) Screenshot(ctx context.Context) ([]byte, error) {
