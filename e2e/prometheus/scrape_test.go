@@ -143,6 +143,29 @@ func TestARefusedPushIsSeen(t *testing.T) {
 	}
 }
 
+// TestAConfigurationThatClosesIsSeen starts Envoy with a refused one.
+func TestAConfigurationThatClosesIsSeen(t *testing.T) {
+	s := &server{Server: envoytest.Start(t, envoytest.Bootstrap{Listeners: []envoytest.Listener{{
+		Policy: `{"allow_orgins": []}`, Plugin: "vm_config: {environment_variables: {key_values: {CORSFILTER_REFUSED: closed}}}",
+		Routes: "[{match: {prefix: /}, direct_response: {status: 200}}]",
+	}}}, envoy.Options{})}
+	storage := promqltest.LoadedStorage(t, "")
+	t.Cleanup(func() { storage.Close() })
+	now := time.Unix(1_800_000_000, 0)
+	scrape(t, s, storage, now)
+	for _, rule := range alerts(t) {
+		if rule.Alert != "CORSConfigurationRefused" {
+			continue
+		}
+		result, err := rules.EngineQueryFunc(engine(t), storage)(context.Background(), rule.Expr, now)
+		if err != nil || len(result) != 1 {
+			t.Errorf("%v, %v", result, err)
+		}
+		return
+	}
+	t.Error("there is no such alert")
+}
+
 // server is an Envoy with the policy: one listener is pushed by LDS, and the filter of
 // another by ECDS.
 type server struct {
