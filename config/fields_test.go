@@ -388,12 +388,14 @@ func TestSummary(t *testing.T) {
 		`{"allow_origins":["*"]}`: "mode enforce, any origin",
 		`{"allow_origins":["https://a.example","null",{"regex":"https://b\\.example"}],"allow_credentials":true,` +
 			`"allow_methods":"PUT","allow_headers":"X-A","expose_headers":"ETag","max_age":60,` +
-			`"mode":"shadow","dangerously_tolerate":["null-origin"]}`: "mode shadow, 3 origins, with credentials, methods PUT, headers x-a, exposes " +
+			`"mode":"shadow","dangerously_tolerate":["null-origin"]}`: "mode shadow, 3 origins, with credentials, methods PUT, headers x-a, " +
+			"exposes " +
 			"etag, max-age 60; waives null-origin",
 		`{"allow_origins":[]}`: "mode enforce, nobody",
 		`{"rules":[{"policy":{"allow_origins":[{"origin":"*",` +
 			`"dangerously_tolerate":["any-origin-with-credentials"]},"null"],` +
-			`"dangerously_tolerate":["null-origin"],"allow_credentials":true}}]}`: "1 rule; other requests left alone; waives any-origin-with-credentials null-origin",
+			`"dangerously_tolerate":["null-origin"],"allow_credentials":true}}]}`: "1 rule; other requests left alone; " +
+			"waives any-origin-with-credentials null-origin",
 		`{"rules":[{"policy":{"mode":"off"}}]}`: "1 rule; other requests left alone",
 		`{"rules":[{"paths":["/a"],"policy":{"mode":"off"}},{"policy":{"mode":"off"}}],` +
 			`"allow_origins":["https://a.example"]}`: "2 rules; mode enforce, 1 origin",

