@@ -51,11 +51,13 @@ func TestRefusedWhileServing(t *testing.T) {
 	plugin := shipped("istio.yaml")
 	agent := gateway(t, newGateway(), plugin)
 	gives(t, preflightAnswer(600), put8000)
+	age := 900
 	refuse := func(t *testing.T) {
 		t.Helper()
 		mark := agent.mark()
-		again(t, broken(plugin))
-		logged(t, agent, mark, "allow_orgins")
+		age++ // what is refused already is not pushed again
+		again(t, broken(aged(plugin, age)))
+		logged(t, agent, mark, "configuration: allow_orgins: unknown key")
 	}
 	t.Run("istiod counts it, under the name that the alert asks for", func(t *testing.T) {
 		refuse(t)

@@ -15,6 +15,21 @@ import (
 // they send is observed, for a preflight and for each method, and for every origin that
 // their configuration tells from others.
 
+// HeaderSettings is their table: what a header becomes. origins says by what an origin
+// gets it, methods and headers what stands for any.
+func HeaderSettings(of, origins, methods, headers string) Settings {
+	const preflight, alone = "of a preflight", "`true` alone"
+	return Settings{Of: of, Rows: []Setting{
+		{Key: "Access-Control-Allow-Origin", Becomes: AllowOrigins, Note: origins},
+		{Key: "Access-Control-Allow-Methods", Becomes: "allow_methods", Note: preflight + methods},
+		{Key: "Access-Control-Allow-Headers", Becomes: "allow_headers", Note: preflight + headers},
+		{Key: "Access-Control-Expose-Headers", Becomes: "expose_headers"},
+		{Key: "Access-Control-Allow-Credentials", Becomes: "allow_credentials", Note: alone},
+		{Key: "Access-Control-Max-Age", Becomes: MaxAge, Note: preflight},
+		{Key: "Access-Control-Allow-Private-Network", Becomes: PrivateNetwork, Note: preflight + "; " + alone},
+	}}
+}
+
 // Origin is one that is tried: a text, or one that is none of those and matches some of
 // the regexes.
 type Origin struct {

@@ -1,6 +1,6 @@
 // Package reach decides what an automaton lets in: under how many registrable
-// domains the origins lie that it accepts, and which of them is the shortest
-// unintended. It goes through all well-formed origins at once, and not through
+// domains the origins lie that it accepts, and which is the shortest
+// unintended one. It goes through all well-formed origins at once, and not through
 // samples of them: the grammar of internal/origin, the public suffix list and the
 // automaton are walked together.
 //

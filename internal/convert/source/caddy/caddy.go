@@ -22,15 +22,8 @@ import (
 var Source = convert.Source{
 	Name:  "Caddy",
 	Files: "the header directive of Caddy with Access-Control-…, in the JSON that caddy adapt prints",
-	Settings: []convert.Settings{{Of: "Caddy's header", Rows: []convert.Setting{
-		{Key: "Access-Control-Allow-Origin", Becomes: convert.AllowOrigins, Note: "the origins that get it: those that matchers tell by the header Origin"},
-		{Key: "Access-Control-Allow-Methods", Becomes: "allow_methods", Note: "of a preflight"},
-		{Key: "Access-Control-Allow-Headers", Becomes: "allow_headers", Note: "of a preflight; `{header.Access-Control-Request-Headers}` is `*`"},
-		{Key: "Access-Control-Expose-Headers", Becomes: "expose_headers"},
-		{Key: "Access-Control-Allow-Credentials", Becomes: "allow_credentials", Note: "`true` alone"},
-		{Key: "Access-Control-Max-Age", Becomes: convert.MaxAge, Note: "of a preflight"},
-		{Key: "Access-Control-Allow-Private-Network", Becomes: convert.PrivateNetwork, Note: "of a preflight; `true` alone"},
-	}}},
+	Settings: []convert.Settings{convert.HeaderSettings("Caddy's header", "the origins that get it: those that matchers tell by the header Origin",
+		"", "; `{header.Access-Control-Request-Headers}` is `*`")},
 	Text: func(f convert.File) (*yaml.Node, any, error) {
 		if caddyfile.Match(f.Data) {
 			return nil, nil, fmt.Errorf("line 1: a Caddyfile is read as the JSON that it becomes: hand in what caddy adapt prints for it")

@@ -25,15 +25,8 @@ import (
 var Source = convert.Source{
 	Name:  "nginx",
 	Files: "add_header Access-Control-… in a configuration of nginx, with if, set, return and map, best as `nginx -T` prints it",
-	Settings: []convert.Settings{{Of: "nginx' add_header", Rows: []convert.Setting{
-		{Key: "Access-Control-Allow-Origin", Becomes: convert.AllowOrigins, Note: "the origins that get it: those that `if` and `map` tell by `$http_origin`"},
-		{Key: "Access-Control-Allow-Methods", Becomes: "allow_methods", Note: "of a preflight; `$http_access_control_request_method` is `*`"},
-		{Key: "Access-Control-Allow-Headers", Becomes: "allow_headers", Note: "of a preflight; `$http_access_control_request_headers` is `*`"},
-		{Key: "Access-Control-Expose-Headers", Becomes: "expose_headers"},
-		{Key: "Access-Control-Allow-Credentials", Becomes: "allow_credentials", Note: "`true` alone"},
-		{Key: "Access-Control-Max-Age", Becomes: convert.MaxAge, Note: "of a preflight"},
-		{Key: "Access-Control-Allow-Private-Network", Becomes: convert.PrivateNetwork, Note: "of a preflight; `true` alone"},
-	}}},
+	Settings: []convert.Settings{convert.HeaderSettings("nginx' add_header", "the origins that get it: those that `if` and `map` tell by `$http_origin`",
+		"; `$http_access_control_request_method` is `*`", "; `$http_access_control_request_headers` is `*`")},
 	Text: func(f convert.File) (*yaml.Node, any, error) {
 		if !directive.Match(f.Data) {
 			return nil, nil, nil
