@@ -119,10 +119,10 @@ extensionApis: {enableBackend: true}
 	expect(t, "404", func() (answer, error) { return from{port: port, host: "elsewhere.example", origin: shop}.get("/own") })
 
 	t.Run("a new policy loses no request", func(t *testing.T) {
-		l := underLoad(at)
+		l := underLoad(t, at, shopPreflight(600), shopReads)
 		write("cors", aged(extension, 601))
 		serves(t, at, 601)
-		l.only(t, shopPreflight(600), shopPreflight(601), shopReads)
+		l.only(t, shopPreflight(601), shopReads)
 	})
 	t.Run("before authentication", func(t *testing.T) {
 		jwks, token := tokens(t)
@@ -171,7 +171,7 @@ extensionApis: {enableBackend: true}
 	})
 	t.Run("a refused policy changes nothing, and lets no new listener in", func(t *testing.T) {
 		mark := p.mark()
-		l := underLoad(at)
+		l := underLoad(t, at, shopPreflight(601), shopReads)
 		write("cors", with(aged(extension, 602), []any{shop}, "spec", "wasm", 0, "config", "allow_orgins"))
 		logged(t, p, mark, "configuration: allow_orgins: unknown key")
 		l.only(t, shopPreflight(601), shopReads)

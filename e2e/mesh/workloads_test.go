@@ -211,10 +211,10 @@ func TestEnvoyFilter(t *testing.T) {
 	}
 	gateway(t, newGateway(), serviceOf("modules.istio-ingress.svc.cluster.local", "istio-ingress", 22501), write(t, 600))
 	serves(t, from{port: gatewayPort}, 600)
-	l := underLoad(from{port: gatewayPort, origin: shop})
+	l := underLoad(t, from{port: gatewayPort, origin: shop}, shopPreflight(600), shopReads)
 	again(t, write(t, 601))
 	serves(t, from{port: gatewayPort}, 601)
-	l.only(t, shopPreflight(600), shopPreflight(601), shopReads)
+	l.only(t, shopPreflight(601), shopReads)
 }
 
 // TestHigress gives a gateway what Higress makes of deploy/higress.yaml: Istio's
