@@ -14,7 +14,7 @@ NEXT ?= go1.27.4
 export RESTRUCTURE ?=
 # BROWSER=none and ENVOY=none leave the tests in browsers and in Envoy out, on purpose
 # and visibly, BROWSER=chromium,firefox runs those in these; REQUIRE_BROWSER=1 and
-# REQUIRE_ENVOY=1 make it a failure where they can not run.
+# REQUIRE_ENVOY=1 make it a failure where they cannot run.
 export BROWSER ?=
 export REQUIRE_BROWSER ?=
 FUZZTIME ?= 20s

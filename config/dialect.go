@@ -141,7 +141,7 @@ func (p *parser) fraction(v value) (on bool) {
 	p.members(v, fractionKeys, func(k key, v value) {
 		if k.name == "runtime_key" {
 			if s, ok := p.text(v); ok && s != "" {
-				p.warn(v.place, v.Raw, RuntimeKey, "the module can not read Envoy's runtime, so the default value holds", "leave it out")
+				p.warn(v.place, v.Raw, RuntimeKey, "the module cannot read Envoy's runtime, so the default value holds", "leave it out")
 			}
 			return
 		}
@@ -174,7 +174,7 @@ func (p *parser) percent(v value) (all bool) {
 		}
 	})
 	if p.mistakes.count == before && numerator != 0 && numerator < denominator {
-		p.fail(v.place, v.Raw, OutOfRange, "the module decides the same for every request and can not take a share of them", `write a numerator of 0 or 100, or "mode": "shadow" to try a policy out`)
+		p.fail(v.place, v.Raw, OutOfRange, "the module decides the same for every request and cannot take a share of them", `write a numerator of 0 or 100, or "mode": "shadow" to try a policy out`)
 	}
 	return numerator >= denominator
 }

@@ -331,7 +331,7 @@ func TestDialectRefusals(t *testing.T) {
 			{json: with(`"allow_origin_patterns":["https://b.example"]`)},
 			{json: with(`"allow_origin_patterns":["https://a.example"]`), warnings: "allow_origin_patterns[0] duplicate"},
 		}},
-		{"a share of the requests can not be had", []row{
+		{"a share of the requests cannot be had", []row{
 			{json: with(`"filter_enabled":{"default_value":{"numerator":50}}`), problems: "filter_enabled.default_value out-of-range"},
 			{
 				json:     with(`"filter_enabled":{"default_value":{"numerator":100,"denominator":"TEN_THOUSAND"}}`),

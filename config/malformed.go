@@ -3,7 +3,7 @@ package config
 import "strings"
 
 // malformed finds out why a text is no JSON (RFC 8259), which gjson.Valid does not
-// say: at is the offset of the first byte that can not stand there, and where says
+// say: at is the offset of the first byte that cannot stand there, and where says
 // what it stands behind or in, in the words of encoding/json. A text that ends too
 // early is at fault at its end, and where is "". The text must not nest deeper than
 // parseJSON takes.
@@ -19,7 +19,7 @@ func malformed(text string) (at int, where string) {
 }
 
 // checker goes through a text once. Its methods report whether they came through;
-// at is then behind what they checked, and else at what can not stand there.
+// at is then behind what they checked, and else at what cannot stand there.
 type checker struct {
 	text, where string
 	at          int

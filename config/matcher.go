@@ -18,8 +18,8 @@ type matcher struct {
 }
 
 // Bounds of matchers. What one may cost is said by package automaton; all of a
-// configuration together may take maxMatcherSteps, so that thousands of them can
-// not hold up the proxy's start.
+// configuration together may take maxMatcherSteps, so that thousands of them cannot
+// hold up the proxy's start.
 const (
 	maxRegexLen     = 2048
 	maxMatcherSteps = 4_000_000
@@ -30,7 +30,7 @@ const (
 
 const patternRemedy = "list the origins as patterns such as \"https://*.example.com\": a look-up costs the same however many there are"
 
-// matcherTexts are what is said of matchers of one kind that can not be compiled.
+// matcherTexts are what is said of matchers of one kind that cannot be compiled.
 type matcherTexts struct{ noun, empty, emptyRemedy, remedy, syntax string }
 
 var originTexts = matcherTexts{
@@ -39,7 +39,7 @@ var originTexts = matcherTexts{
 }
 
 // compileMatcher compiles a matcher object that is not exact, or a regex for paths; nil
-// where that can not be.
+// where that cannot be.
 func (p *parser) compileMatcher(e *SourceOrigin, texts *matcherTexts) *automaton.Automaton {
 	fail := func(code Code, reason, remedy string) *automaton.Automaton {
 		p.fail(e.place, e.written, code, reason, remedy)

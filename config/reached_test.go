@@ -102,7 +102,7 @@ func TestRulesThatNothingReaches(t *testing.T) {
 				`rules[2].paths[0]: "/a": rules[1] before it takes all requests for it; move rules[2] before rules[1], or leave this out`},
 		},
 		{
-			"what can not be read takes nothing and is not judged",
+			"what cannot be read takes nothing and is not judged",
 			`{"hosts":[1],"paths":["/a"]}, {"hosts":["a.example"],"paths":{}}, {"paths":["/a"]}, ` +
 				`{"hosts":["a.example"]}, {"hosts":["a.example"],"paths":["/a",1]}`,
 			[]string{

@@ -234,7 +234,7 @@ func compileSchema(t *testing.T) *jsonschema.Schema {
 	return compiled
 }
 
-// TestSchemaAndParserAgree gives both the same documents. What a schema can not
+// TestSchemaAndParserAgree gives both the same documents. What a schema cannot
 // say it must let through: an editor that marks what the filter accepts is worse
 // than one that marks too little.
 func TestSchemaAndParserAgree(t *testing.T) {

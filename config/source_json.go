@@ -139,7 +139,7 @@ func (s *Source) MarshalJSON() ([]byte, error) {
 	return compact((*plain)(s)), nil
 }
 
-// MarshalJSON writes a string, or an object where a string can not say it.
+// MarshalJSON writes a string, or an object where a string cannot say it.
 func (o SourceOrigin) MarshalJSON() ([]byte, error) {
 	if o.Kind == Pattern && len(o.Tolerate) == 0 {
 		return compact(o.Value), nil

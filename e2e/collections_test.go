@@ -63,7 +63,7 @@ func (w *collecting) push(t *testing.T, old *host.Plugin, policy string) *host.P
 }
 
 // byGo leaves a test out where the module is TinyGo's, whose collector calls nothing of
-// the host, and so can not end a VM.
+// the host, and so cannot end a VM.
 func byGo(t *testing.T) {
 	if wasmtest.ByTinyGo() {
 		t.Skip("left out: the collector of Go's own runtime, which TinyGo's module does not have")

@@ -377,7 +377,7 @@ func (c changes) op(field int) Op {
 // changes follow from what the response brings along (Fetch, section 3.3.3), of which
 // vary is what its Vary names. b gets the texts that they need.
 //
-// Upstream can not open what the policy closed: its own CORS fields are replaced or
+// Upstream cannot open what the policy closed: its own CORS fields are replaced or
 // removed, for origins that are not allowed and for requests without an Origin as well,
 // unless the policy preserves them. The answer of upstream to a preflight that was
 // forwarded stays as it is, since upstream was asked. A reply given here comes by as

@@ -83,7 +83,7 @@ func (c *Plugin) OnPluginStart(int) (status types.OnPluginStartStatus) {
 	defer Rescue(c.host, "proxy_on_configure")
 	data, err := c.host.Configuration()
 	if err != nil {
-		c.host.Log(LogError, "the plugin configuration can not be read: "+err.Error())
+		c.host.Log(LogError, "the plugin configuration cannot be read: "+err.Error())
 		return types.OnPluginStartStatusFailed
 	}
 	parsed, warnings, err := c.vm.parser.Parse(data)
@@ -127,7 +127,7 @@ const (
 // closed is the configuration that allows nobody, where the variable asks for that in
 // place of a refused one; else nil. Each such start counts. It is the same for a push to
 // a proxy that serves: that keeps a good configuration only where the plugin fails to
-// start, and whether there is one the plugin can not know, since Envoy tries each
+// start, and whether there is one the plugin cannot know, since Envoy tries each
 // configuration in a VM of its own first.
 func (c *Plugin) closed() *config.Config {
 	if c.host.Environment(refusedVariable) != refusedCloses {

@@ -81,8 +81,8 @@ func TestStart(t *testing.T) {
 			},
 		},
 		{
-			"a configuration that can not be read", Host{Config: credentialed, ConfigErr: errors.New("no")}, types.OnPluginStartStatusFailed,
-			[]string{"4 the plugin configuration can not be read: no"},
+			"a configuration that cannot be read", Host{Config: credentialed, ConfigErr: errors.New("no")}, types.OnPluginStartStatusFailed,
+			[]string{"4 the plugin configuration cannot be read: no"},
 		},
 		{
 			"a counter that the proxy does not take", Host{Config: credentialed, MetricAt: 3}, types.OnPluginStartStatusFailed,

@@ -125,7 +125,7 @@ func TestReplies(t *testing.T) {
 			"cors.origin_valid=1 cors.preflight_denied_headers=1",
 		},
 		{
-			"debugging a method that can not be shown", debugging, preflight("https://a.example", "P\r\nx: y", ""), 204, "cors_preflight",
+			"debugging a method that cannot be shown", debugging, preflight("https://a.example", "P\r\nx: y", ""), 204, "cors_preflight",
 			"access-control-allow-origin: https://a.example\naccess-control-allow-methods: PUT\n" +
 				"access-control-allow-headers: x-a\n" + varyAll + "x-cors-decision: denied; reason=method\n",
 			"cors.origin_valid=1 cors.preflight_denied_method=1",
@@ -194,7 +194,7 @@ func TestResponses(t *testing.T) {
 			"cors.origin_valid=1 cors.request_allowed=1",
 		},
 		{
-			"upstream can not open what is closed", plain, get("https://evil.example"), opened,
+			"upstream cannot open what is closed", plain, get("https://evil.example"), opened,
 			"vary: accept-encoding\nx: y\nvary: origin\n", "cors.origin_invalid=1 cors.request_denied=1",
 		},
 		{
@@ -699,7 +699,7 @@ func TestAPanicDoesNotEndTheStream(t *testing.T) {
 		{"RequestHeader", get, "", requestCallback, shut},
 		{"RequestHeader", preflight, "", requestCallback, shut},
 		{"Log", get, "", requestCallback, shut},
-		// Whether the proxy took the reply can not be known: whatever comes is closed.
+		// Whether the proxy took the reply cannot be known: whatever comes is closed.
 		{"SendReply", preflight, "", requestCallback, shut},
 		// What upstream opened is closed without a look, unless closing it is what panics.
 		{"ResponseHeaders", get, "", responseCallback, "vary: accept-encoding\nx: y\n"},

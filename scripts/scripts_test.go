@@ -109,7 +109,7 @@ func TestMakeTestSetsItselfUp(t *testing.T) {
 		{name: "some are left out on purpose", tools: with(nil), env: []string{"BROWSER=webkit", "REQUIRE_BROWSER=1"},
 			want: []string{"browser=webkit envoy=envoy\n", "left out: the tests in Chromium (e2e/browser): BROWSER=webkit\n"},
 			last: "left out: the tests in Firefox (e2e/browser): BROWSER=webkit"},
-		{name: "each browser that can not be had is named", tools: with(map[string]string{"firefox-esr": "", "Xvfb": ""}),
+		{name: "each browser that cannot be had is named", tools: with(map[string]string{"firefox-esr": "", "Xvfb": ""}),
 			want: []string{none, "left out: the tests in Chromium (e2e/browser): ",
 				"left out: the tests in Firefox (e2e/browser): no Firefox, and no apt-get to install it with; install Firefox yourself\n"},
 			last: "left out: the tests in WebKit (e2e/browser): no WebKitWebDriver with Xvfb, and no apt-get to install " +
@@ -122,14 +122,14 @@ func TestMakeTestSetsItselfUp(t *testing.T) {
 			last:  "browser=chromium,firefox,webkit envoy=envoy",
 		},
 		{name: "required and not to be had", tools: with(nil), env: []string{"REQUIRE_BROWSER=1"},
-			last: "make test: REQUIRE_BROWSER=1, and the tests in Chromium (e2e/browser) can not run: no Chromium, and no " +
+			last: "make test: REQUIRE_BROWSER=1, and the tests in Chromium (e2e/browser) cannot run: no Chromium, and no " +
 				"apt-get to install it with; install Chromium yourself",
 			code: 1},
 		{
 			name:  "required and left out contradict each other",
 			tools: with(map[string]string{"chromium": "true"}),
 			env:   []string{"REQUIRE_BROWSER=1", "BROWSER=none"},
-			last:  "make test: REQUIRE_BROWSER=1, and the tests in browsers (e2e/browser) can not run: BROWSER=none",
+			last:  "make test: REQUIRE_BROWSER=1, and the tests in browsers (e2e/browser) cannot run: BROWSER=none",
 			code:  1,
 		},
 		{
@@ -162,7 +162,7 @@ func TestMakeTestSetsItselfUp(t *testing.T) {
 			name:  "one that is not there, and required",
 			tools: with(map[string]string{"chromium": "true"}),
 			env:   []string{"ENVOY=/nowhere", "REQUIRE_ENVOY=1"},
-			last:  "make test: REQUIRE_ENVOY=1, and the tests in Envoy can not run: ENVOY=/nowhere is no program",
+			last:  "make test: REQUIRE_ENVOY=1, and the tests in Envoy cannot run: ENVOY=/nowhere is no program",
 			code:  1,
 		},
 		{
@@ -643,7 +643,7 @@ done`}
 		{
 			name: "no such release",
 			env:  []string{"VERSION=v9.9.9"},
-			last: "::error title=corsctl::corsctl v9.9.9 can not be downloaded (see above)",
+			last: "::error title=corsctl::corsctl v9.9.9 cannot be downloaded (see above)",
 			code: 2,
 		},
 		{name: "strict is a word", env: []string{"STRICT=yes"}, last: "::error title=corsctl::strict: 'yes' is neither true nor false", code: 2},

@@ -29,7 +29,7 @@ type contender struct {
 	starts bool
 }
 
-// contenders are all of them, none first. What can not be built here is left out.
+// contenders are all of them, none first. What cannot be built here is left out.
 func contenders(t testing.TB) []contender {
 	all := []contender{
 		{name: none},

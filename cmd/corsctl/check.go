@@ -60,7 +60,7 @@ many. The exit code is 1 where the module refuses it together with credentials.`
 	exits: []exit{
 		{exitOK, "no errors"},
 		{exitError, "errors; with -strict also warnings, and nothing to check"},
-		{exitUsage, "the command is wrong, or a file can not be read"},
+		{exitUsage, "the command is wrong, or a file cannot be read"},
 	},
 	flags: func(flags *flag.FlagSet) { (&checkFlags{}).declare(flags) },
 	words: files,
@@ -130,7 +130,7 @@ func check(_ context.Context, args []string, std stdio) int {
 		return explainMatcher(*f.matcher, std)
 	}
 	code := exitOK
-	fail := func(err error) { // one file that can not be read hides no other
+	fail := func(err error) { // one file that cannot be read hides no other
 		fmt.Fprintf(std.err, "corsctl check: %v\n", err)
 		code = exitUsage
 	}

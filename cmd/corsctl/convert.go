@@ -27,7 +27,7 @@ match, or a manifest with it. It recognises by itself what a file holds:
 Several files, folders, documents and Kubernetes Lists are read as one. Without
 a file, or for the file "-", it reads standard input.
 
-What can not be carried over, such as a match by header, is an error with its
+What cannot be carried over, such as a match by header, is an error with its
 line and what to do; with -partial it is left out, with a comment beside the
 rule. What the configuration does otherwise than the source is listed on standard
 error, by rule. What the filter refuses without a waiver is refused here, too;
@@ -41,7 +41,7 @@ with -tolerate NAME the origins that need it get the waiver.`,
 	exits: []exit{
 		{exitOK, "a configuration was printed"},
 		{exitError, "something stands in the way, and nothing was printed"},
-		{exitUsage, "the command is wrong, or a file can not be read"},
+		{exitUsage, "the command is wrong, or a file cannot be read"},
 	},
 	flags: func(flags *flag.FlagSet) { (&convertFlags{}).declare(flags) },
 	words: files,
@@ -57,7 +57,7 @@ type convertFlags struct {
 func (f *convertFlags) declare(flags *flag.FlagSet) {
 	oneOf(flags, &f.output, "o", "json", "`format` of the configuration", convert.Formats...)
 	oneOf(flags, &f.report, "report", "text", "what to say of changes and problems on standard error (`form`)", "text", "json")
-	flags.BoolVar(&f.partial, "partial", false, "leave out what can not be carried over, with a comment beside the rule")
+	flags.BoolVar(&f.partial, "partial", false, "leave out what cannot be carried over, with a comment beside the rule")
 	flags.Var(&f.tolerate, "tolerate", "`waiver` that origins may have where they need it, by its name in dangerously_tolerate; may be repeated")
 	flags.Var(&f.only, "only", "convert one source alone, by the `name` that messages give it; may be repeated")
 }
@@ -116,7 +116,7 @@ func convertPolicies(_ context.Context, args []string, std stdio) int {
 	return exitOK
 }
 
-// readFiles reads files and those of folders; the error has all that can not be.
+// readFiles reads files and those of folders; the error has all that cannot be.
 func readFiles(stdin io.Reader, names []string) (all []convert.File, err error) {
 	var failed []error
 	for _, name := range names {

@@ -41,7 +41,7 @@ the number of registrable domains.`,
 	},
 	exits: []exit{
 		{exitOK, "compared; with -fail-on nothing changes that it names"},
-		{exitError, "something changes that -fail-on names, or can not be decided"},
+		{exitError, "something changes that -fail-on names, or cannot be decided"},
 		{exitUsage, "the command or a configuration is wrong"},
 	},
 	flags: func(flags *flag.FlagSet) { (&diffFlags{}).declare(flags) },

@@ -45,7 +45,7 @@ was served stays.`,
 	},
 	exits: []exit{
 		{exitOK, "interrupted"},
-		{exitError, "it can not be served, or not any more"},
+		{exitError, "it cannot be served, or not any more"},
 		{exitUsage, "the command is wrong"},
 	},
 	flags: func(flags *flag.FlagSet) { newServeFlags().declare(flags) },
@@ -162,7 +162,7 @@ func parseServeFlags(args []string, std stdio) (*serveFlags, error) {
 	case f.upstream != "" && f.demo:
 		return nil, errors.New("-upstream and -demo are two servers; write one of them")
 	case f.watch && file == stdinName:
-		return nil, errors.New("-watch can not look at standard input; name a file")
+		return nil, errors.New("-watch cannot look at standard input; name a file")
 	}
 	if f.upstream != "" {
 		var err error

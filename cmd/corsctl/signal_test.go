@@ -87,7 +87,7 @@ func TestNoEnvoyIsLeftBehind(t *testing.T) {
 	}
 }
 
-// broken can not be written to.
+// broken cannot be written to.
 type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, errors.New("no room") }

@@ -38,7 +38,7 @@ allowed pages, and the origins next to them that are denied.`,
 	exits: []exit{
 		{exitOK, "all cases are as expected"},
 		{exitError, "some are not"},
-		{exitUsage, "the command is wrong, or a file can not be read"},
+		{exitUsage, "the command is wrong, or a file cannot be read"},
 	},
 	flags: func(flags *flag.FlagSet) { (&testFlags{}).declare(flags) },
 	words: files,

@@ -55,7 +55,7 @@ and then a GET, unless -unsafe-methods is given. It follows no redirects.`,
 	exits: []exit{
 		{exitOK, "all answers are as they should be; warnings do not count"},
 		{exitError, "some are not, or there is no answer"},
-		{exitUsage, "the command is wrong, or a file can not be read"},
+		{exitUsage, "the command is wrong, or a file cannot be read"},
 	},
 	flags: func(flags *flag.FlagSet) { (&verifyFlags{}).declare(flags) },
 }

@@ -72,7 +72,7 @@ var platformTests = []struct {
 	{"status-preflight", "upstream's status is not the preflight's", wptOwn + `, "allow_methods": ["PUT"]`, "", "status=404",
 		`status({ method: "PUT" })`, "404", "OPTIONS PUT"},
 	{"preflight-failure", "the request is not sent", wptOwn, "", "", `text({ method: "PUT" })`, "blocked", "OPTIONS"},
-	{"redirect-preflight", "upstream can not redirect a preflight", wptOwn + `, "allow_headers": ["x-print"]`, "",
+	{"redirect-preflight", "upstream cannot redirect a preflight", wptOwn + `, "allow_headers": ["x-print"]`, "",
 		"status=302&location=/end", `text({ headers: { "x-print": "1" } })`, "served", "OPTIONS GET OPTIONS GET"},
 	{"redirect-origin", "to the same host", wptOwn, "", "status=302&location=/end", `text()`, "served", "GET GET"},
 	{"redirect-origin", "to another host the origin is null", wptOwn, "", "status=302&location=https://else.example/end",

@@ -19,7 +19,7 @@ type object = map[string]any
 // so that requests meet policies, and near misses of both are in them.
 type drawer struct {
 	*rand.Rand
-	// hard are the words in which a refusal names what was drawn and can not be carried over.
+	// hard are the words in which a refusal names what was drawn and cannot be carried over.
 	hard []string
 	// hosts, paths and origins are those that the policy names, which requests prefer.
 	hosts, paths, origins []string

@@ -184,7 +184,7 @@ extensionApis: {enableBackend: true}
 		serves(t, at, 603)
 		serves(t, from{port: port + 1, host: "api.example.com"}, 603)
 	})
-	t.Run("a module that can not be had", func(t *testing.T) {
+	t.Run("a module that cannot be had", func(t *testing.T) {
 		write(
 			"cors",
 			with(

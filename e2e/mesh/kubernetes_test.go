@@ -90,7 +90,7 @@ contexts: [{name: it, context: {cluster: it, user: it}}]}`, apiServer, apiToken)
 
 func kubeconfig() string { return folder("kubeconfig") }
 
-// documents reads the resources of a file. A manifest that can not be read fails
+// documents reads the resources of a file. A manifest that cannot be read fails
 // everything.
 func documents(file string) (all []object) {
 	text, err := os.ReadFile(file)

@@ -218,7 +218,7 @@ func TestEnvoyFilter(t *testing.T) {
 }
 
 // TestHigress gives a gateway what Higress makes of deploy/higress.yaml: Istio's
-// WasmPlugin with the configuration in its place. Higress itself can not be had as a Go
+// WasmPlugin with the configuration in its place. Higress itself cannot be had as a Go
 // module.
 func TestHigress(t *testing.T) {
 	plugin := shipped("deploy/higress.yaml")

@@ -14,7 +14,7 @@ var responses = []Scenario{
 		Want:     Want{Headers: stamped(shop), Counters: requestAllowed},
 	},
 	{
-		Name:     "upstream can not open for an unlisted origin what the gateway closed",
+		Name:     "upstream cannot open for an unlisted origin what the gateway closed",
 		Config:   standard,
 		Request:  get("origin", "https://evil.example"),
 		Upstream: careless,

@@ -97,7 +97,7 @@ func (Host) TickEvery(milliseconds uint32) bool {
 	return proxywasm.SetTickPeriodMilliSeconds(milliseconds) == nil
 }
 
-// LogLevel implements filter.Host. The SDK can not ask for it.
+// LogLevel implements filter.Host. The SDK cannot ask for it.
 func (Host) LogLevel() filter.LogLevel { return filter.LogInfo }
 
 // Log implements filter.Host.

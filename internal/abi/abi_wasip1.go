@@ -42,7 +42,7 @@ func proxyOnVMStart(_, configurationSize uint32) uint32 {
 //go:wasmexport proxy_on_context_create
 //export proxy_on_context_create
 func proxyOnContextCreate(id, parent uint32) {
-	// A stream's begin and end catch no panic: what they run can not panic, which a
+	// A stream's begin and end catch no panic: what they run cannot panic, which a
 	// test looks after, and a defer would take as long as the rest.
 	if parent == 0 {
 		createPlugin(id)

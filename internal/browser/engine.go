@@ -122,7 +122,7 @@ func validHint(name, value string) bool {
 	return whole != "" && allDigits(whole) && allDigits(fraction) && point == (fraction != "")
 }
 
-// tooLong reports whether a range has a number that the engine can not read: Chromium
+// tooLong reports whether a range has a number that the engine cannot read: Chromium
 // takes it for a signed one, and gives the largest another meaning.
 func tooLong(e Engine, value string) bool {
 	most := "18446744073709551615"

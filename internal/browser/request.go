@@ -34,13 +34,13 @@ type Request struct {
 }
 
 // Validate returns an error where a browser would throw or leave the header out
-// before anything is sent: a method or header that scripts can not use.
+// before anything is sent: a method or header that scripts cannot use.
 func (r Request) Validate() error {
 	if !isToken(r.Method) {
 		return fmt.Errorf("%q is not a method", r.Method)
 	}
 	if forbiddenMethod(r.Method) {
-		return fmt.Errorf("scripts can not send %s", strings.ToUpper(r.Method))
+		return fmt.Errorf("scripts cannot send %s", strings.ToUpper(r.Method))
 	}
 	for _, h := range r.Headers {
 		if !isToken(h.Name) {
@@ -50,7 +50,7 @@ func (r Request) Validate() error {
 			return fmt.Errorf("header %s: %q is not a header value", lower(h.Name), h.Value)
 		}
 		if forbiddenHeader(h) {
-			return fmt.Errorf("scripts can not set the header %s", lower(h.Name))
+			return fmt.Errorf("scripts cannot set the header %s", lower(h.Name))
 		}
 	}
 	return nil

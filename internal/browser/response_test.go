@@ -483,7 +483,7 @@ func TestWhatAScriptMayRead(t *testing.T) {
 		{"* with credentials is a header's name", true, []string{aceh + "*"}, nil},
 		{"* with credentials beside another", true, []string{aceh + "*,etag"}, []string{"etag"}},
 		{"a malformed list exposes nothing", false, []string{aceh + "etag, x total"}, nil},
-		{"set-cookie can not be listed", false, []string{aceh + "set-cookie, Set-Cookie2"}, nil},
+		{"set-cookie cannot be listed", false, []string{aceh + "set-cookie, Set-Cookie2"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			want := slices.Sorted(slices.Values(append(slices.Clone(safe), c.want...)))

@@ -4,7 +4,7 @@
 // Go knows goroutines and WebAssembly knows no way to leave a function in the middle
 // and to come back. So Go's compiler numbers the basic blocks of each function, wraps
 // them into one loop, and every branch, a loop's and an if's alike, says the number of
-// the next block and goes through a table at the top of that loop. Engines can not see
+// the next block and goes through a table at the top of that loop. Engines cannot see
 // through this: nothing stays in registers from one block to the next, and to compile
 // it takes them half as long again.
 //

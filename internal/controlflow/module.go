@@ -51,7 +51,7 @@ const (
 	noResult = 0x40 // the type of a block
 )
 
-// malformed is what reading panics with where it can not go on. caught makes an error
+// malformed is what reading panics with where it cannot go on. caught makes an error
 // of it.
 type malformed string
 

@@ -51,7 +51,7 @@ var Kinds = map[ChangeKind]string{
 	MethodCase:        "a method in lower case is allowed, in the upper case that browsers send",
 	LetterCase:        "origins are compared in lower case, as browsers send them",
 	NoOrigins:         "a policy without origins allows nobody; it is off here, or answers preflights with 403",
-	RuntimeKey:        "the proxy's runtime can not change the share of requests any more",
+	RuntimeKey:        "the proxy's runtime cannot change the share of requests any more",
 	HostSpelling:      "a host with a port, or with a dot at its end, is treated as the host without",
 	ShortHost:         "a short name stands for the Service in its namespace, in all of its spellings",
 	OrderOfObjects:    "objects for the same host are asked in the order of their age and names",

@@ -41,7 +41,7 @@ type File struct {
 
 // Options say what the result may be.
 type Options struct {
-	// Partial leaves out what can not be carried over, with a comment beside the
+	// Partial leaves out what cannot be carried over, with a comment beside the
 	// rule, in place of refusing all of it.
 	Partial bool
 	// Tolerate names the waivers that an origin of the result may have, where it

@@ -100,7 +100,7 @@ func WithChanges(routes []Route, changes ...Change) {
 	}
 }
 
-// Condition is what a rule of this filter can not ask for.
+// Condition is what a rule of this filter cannot ask for.
 type Condition struct {
 	// What completes "asks for …": "the header x-version".
 	What string

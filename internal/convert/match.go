@@ -74,7 +74,7 @@ const (
 func (m Match) Regex(regex string, at Place) {
 	p, err := RegexOf(regex, at)
 	if err != nil {
-		m.When = append(m.When, Condition{fmt.Sprintf("the regex %q of the path, which can not be converted (%v)", Shortened(regex), err), at, "write the paths, or a prefix"})
+		m.When = append(m.When, Condition{fmt.Sprintf("the regex %q of the path, which cannot be converted (%v)", Shortened(regex), err), at, "write the paths, or a prefix"})
 		return
 	}
 	m.Paths = []Path{p}

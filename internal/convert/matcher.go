@@ -39,7 +39,7 @@ func (r Reader) origin(p *Policy, node *yaml.Node) (o config.SourceOrigin, ok bo
 		default:
 			kind := slices.IndexFunc(matchKinds, func(k config.MatchKind) bool { return k.String() == key })
 			if kind < 0 {
-				r.Fail(m.Key, "a matcher of an origin by "+m.Key.Value+" can not be carried over", "write the origins as exact, or as regex")
+				r.Fail(m.Key, "a matcher of an origin by "+m.Key.Value+" cannot be carried over", "write the origins as exact, or as regex")
 				return o, false
 			}
 			o.Kind, o.Value = matchKinds[kind], Text(m.Value)

@@ -87,7 +87,7 @@ func (c *Conversion) afterFor(t Table, q *sequence, i int, at cell, method strin
 	return append(all, verdict{nil, -1})
 }
 
-// Method adds methods that the match asks for, and Asks where they can not be listed.
+// Method adds methods that the match asks for, and Asks where they cannot be listed.
 func (m Match) Method(node *yaml.Node, methods ...string) {
 	if len(methods) == 0 || len(m.Methods) > 0 {
 		m.Asks(node, "the method, and a preflight is OPTIONS", "write the methods, OPTIONS among them, where a browser's requests are meant")

@@ -56,7 +56,7 @@ func (o *Object) From(part string, node *yaml.Node) From {
 
 var lineInError = regexp.MustCompile(`line (\d+)`)
 
-// read returns the objects of all files. A file that can not be read is a problem.
+// read returns the objects of all files. A file that cannot be read is a problem.
 func (c *Conversion) read(files []File) (all []*Object) {
 	for _, f := range files {
 		if c.refuseUnread(f, false) {

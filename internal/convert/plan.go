@@ -194,7 +194,7 @@ func (p *planner) conditional(i int) {
 	}
 }
 
-// lost is what can not be carried over: a problem, or a comment.
+// lost is what cannot be carried over: a problem, or a comment.
 func (p *planner) lost(from From, at Place, what, remedy string) {
 	if at.File == "" {
 		at = from.Place

@@ -79,7 +79,7 @@ var (
 )
 
 // bounded is a regex that accepts what one is meant for and that can be decided with
-// credentials; "" where it can not be told.
+// credentials; "" where it cannot be told.
 func bounded(regex string) string {
 	text := strings.TrimSuffix(strings.TrimPrefix(regex, "^"), "$")
 	for bareDot.MatchString(text) {

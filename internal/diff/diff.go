@@ -154,7 +154,7 @@ func (c *comparer) beside(old, new *config.Config) {
 	}
 }
 
-// fails notes that an entry can not be decided, if that is so.
+// fails notes that an entry cannot be decided, if that is so.
 func (c *comparer) fails(entry string, err error) bool {
 	if err != nil {
 		c.undecided(entry + ": " + err.Error())

@@ -65,7 +65,7 @@ type policies struct {
 }
 
 // compare returns what changes from one policy to another, and in one sentence each
-// what pages can do now and can not any more.
+// what pages can do now and cannot any more.
 func (c *comparer) compare(old, new view) (changes []Change, now, gone string) {
 	p := &policies{old: old, new: new}
 	if old.Mode != new.Mode {
@@ -266,7 +266,7 @@ func (p *policies) others() {
 	}
 }
 
-// sentence says what a page can do now, or can not any more, for somebody who has not
+// sentence says what a page can do now, or cannot any more, for somebody who has not
 // read the policy; "" where nothing of that kind changed.
 func (p *policies) sentence(effect Effect, part part, common string) string {
 	verb, of, unless := " can now ", p.new, ""

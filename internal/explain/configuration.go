@@ -63,7 +63,7 @@ func Configuration(file string, data []byte, name string, plugins ...string) (Fo
 func Converted(files []convert.File, o convert.Options) (Found, error) {
 	result, problems := source.Convert(files, o)
 	if problems != nil {
-		return Found{}, fmt.Errorf("%s can not be converted as it stands; corsctl convert has the flags that messages name:\n%w", files[0].Name, problems)
+		return Found{}, fmt.Errorf("%s cannot be converted as it stands; corsctl convert has the flags that messages name:\n%w", files[0].Name, problems)
 	}
 	found := Found{JSON: result.JSON, Converted: strings.Join(result.Sources(), ", ")}
 	for _, rule := range result.Rules {

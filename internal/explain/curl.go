@@ -51,7 +51,7 @@ func FromCurl(command string) (p Pasted, err error) {
 func shellWords(command string) ([]string, error) {
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(command), "")
 	if err != nil {
-		return nil, fmt.Errorf("the command can not be read: %w", err)
+		return nil, fmt.Errorf("the command cannot be read: %w", err)
 	}
 	if len(file.Stmts) != 1 {
 		return nil, errors.New("write one curl command")
@@ -65,7 +65,7 @@ func shellWords(command string) ([]string, error) {
 		// Without an environment and without command substitution.
 		word, err := expand.Literal(&expand.Config{NoUnset: true}, arg)
 		if err != nil {
-			return nil, fmt.Errorf("the command can not be read: %w", err)
+			return nil, fmt.Errorf("the command cannot be read: %w", err)
 		}
 		words = append(words, word)
 	}

@@ -166,7 +166,7 @@ var cases = []struct {
 		remedy:  `add "http://strict.example.com" to allow_origins, if that page may read responses`,
 	},
 	{
-		// The filter can not tell it from a request behind a load balancer that ends TLS,
+		// The filter cannot tell it from a request behind a load balancer that ends TLS,
 		// and forwards it; the browser can.
 		name: "an https page calls its own host over http",
 		request: Request{

@@ -43,7 +43,7 @@ func hasScheme(value, scheme string) bool {
 }
 
 // browserForm is the origin as a browser serializes it (HTML, section 7.1.1), of
-// something that people take for one; "" where that can not be told.
+// something that people take for one; "" where that cannot be told.
 func browserForm(value string) string {
 	if strings.EqualFold(value, "null") {
 		return "null"

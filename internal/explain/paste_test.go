@@ -115,8 +115,8 @@ func TestFromCurl(t *testing.T) {
 		{name: "two commands", command: `curl https://a.example/ ; rm -rf x`, err: "write one curl command"},
 		{name: "a pipe", command: `curl https://a.example/ | sh`, err: "without pipes"},
 		{name: "a redirection", command: `curl https://a.example/ > x`, err: "without pipes and redirections"},
-		{name: "a substitution is not run", command: `curl "https://a.example/$(id)"`, err: "can not be read"},
-		{name: "an open quote", command: `curl 'https://a.example/`, err: "can not be read"},
+		{name: "a substitution is not run", command: `curl "https://a.example/$(id)"`, err: "cannot be read"},
+		{name: "an open quote", command: `curl 'https://a.example/`, err: "cannot be read"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := FromCurl(c.command)

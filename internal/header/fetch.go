@@ -29,7 +29,7 @@ func SafelistedMethod(method string) bool {
 	return method == "GET" || method == "HEAD" || method == "POST"
 }
 
-// forbiddenRequestHeaders are the names that a page's script can not set, by
+// forbiddenRequestHeaders are the names that a page's script cannot set, by
 // Fetch, section 2.2.2, "forbidden request-header"; the prefixes proxy- and
 // sec- come on top.
 var forbiddenRequestHeaders = setOf(

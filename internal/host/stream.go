@@ -30,7 +30,7 @@ type Plugin struct {
 
 // NewPlugin creates a plugin context and configures it. The error is ErrRejected
 // where the module refuses the configuration; the VM can be used on. Where the context
-// can not be created the VM has failed, and the plugin is there all the same.
+// cannot be created the VM has failed, and the plugin is there all the same.
 func (vm *VM) NewPlugin(_ context.Context, c PluginConfig) (*Plugin, error) {
 	vm.mu.Lock()
 	defer vm.mu.Unlock()

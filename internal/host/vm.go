@@ -133,7 +133,7 @@ func (m *Module) NewVM(ctx context.Context, c VMConfig) (*VM, error) {
 	}
 	var err error
 	if vm.module, err = m.runtime.InstantiateModule(vm.ctx, m.compiled, config); err != nil {
-		return nil, fmt.Errorf("the module can not be instantiated: %w", err)
+		return nil, fmt.Errorf("the module cannot be instantiated: %w", err)
 	}
 	vm.memory = vm.module.Memory()
 	if err := vm.start(); err != nil {

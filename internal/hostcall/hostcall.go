@@ -17,7 +17,7 @@ type Calls interface {
 	// only.
 	RequestHeader(name string) string
 	// RequestHeaders returns all entries of the request headers as pairs, pseudo
-	// headers included; it reports false where they can not be read.
+	// headers included; it reports false where they cannot be read.
 	RequestHeaders() (pairs []byte, ok bool)
 	// ResponseHeaders returns all entries of the response headers as pairs; it
 	// reports false where there is no such map.

@@ -55,7 +55,7 @@ func TestScratch(t *testing.T) {
 		var s scratch
 		p := s.allocate(maxScratch + 1)
 		if s.view(uintptr(p), maxScratch+1) == nil {
-			t.Error("a large value can not be viewed")
+			t.Error("a large value cannot be viewed")
 		}
 		s.reset()
 		if len(s.area) > maxScratch || len(s.pinned) != 0 || s.missing != 0 {
@@ -76,7 +76,7 @@ func TestScratch(t *testing.T) {
 			s.reset()
 			p := uintptr(s.allocate(n))
 			if s.view(p, n) == nil || s.view(p, n+8) != nil {
-				t.Fatalf("%d bytes can not be viewed, or more than that", n)
+				t.Fatalf("%d bytes cannot be viewed, or more than that", n)
 			}
 			return p
 		}
@@ -102,7 +102,7 @@ func TestScratch(t *testing.T) {
 			for i, n := range sizes {
 				p := uintptr(s.allocate(n))
 				if s.view(p, n) == nil || p == seen[0] || p == seen[1] {
-					t.Fatalf("%d bytes can not be viewed, or are another's", n)
+					t.Fatalf("%d bytes cannot be viewed, or are another's", n)
 				}
 				seen[i] = p
 			}
@@ -156,7 +156,7 @@ func TestScratch(t *testing.T) {
 			}
 		}
 		if s.view(p+8, 8) == nil || s.view(own+minScratch-1, 1) == nil {
-			t.Error("a part of an allocation can not be viewed")
+			t.Error("a part of an allocation cannot be viewed")
 		}
 	})
 	t.Run("a callback does not allocate once the area is large enough", func(t *testing.T) {

@@ -325,7 +325,7 @@ func ourMode(node *yaml.Node) bool {
 	return false
 }
 
-// mentionsOurs is looksLikeOurs for text that can not be read.
+// mentionsOurs is looksLikeOurs for text that cannot be read.
 func mentionsOurs(text string) bool {
 	return strings.Contains(text, "allow_origin") || strings.Contains(text, "allowOrigin")
 }

@@ -81,7 +81,7 @@ func Check(name string, data []byte, required bool, plugins ...string) (findings
 	switch {
 	case err != nil && len(found) == 0 && !required && !mentionsOurs(string(data)):
 		findings = append(findings, Finding{File: name, Line: lineOf(err), Column: 1, Document: 1, Code: NoneFound, Severity: Note,
-			Reason: "skipped: it can not be read, and does not mention a configuration of this filter: " + err.Error()})
+			Reason: "skipped: it cannot be read, and does not mention a configuration of this filter: " + err.Error()})
 	case err != nil:
 		findings = append(findings, Finding{File: name, Line: lineOf(err), Column: 1, Document: len(found) + 1, Code: NotReadable, Severity: Error, Reason: err.Error(), Remedy: "fix that first"})
 	case len(found) == 0 && required && source.Recognises(convert.File{Name: name, Data: data}):

@@ -105,7 +105,7 @@ func TestParse(t *testing.T) {
 			},
 		},
 		{
-			// An intermediary may join two header lines; a page can not.
+			// An intermediary may join two header lines; a page cannot.
 			name: "two values",
 			rejects: []string{
 				"https://example.com https://evil.example", "https://example.com,https://evil.example", "https://example.com, https://evil.example",

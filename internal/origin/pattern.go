@@ -101,7 +101,7 @@ func (a *PatternParser) parse(s string) (Pattern, *PatternError) {
 		return Pattern{}, writeInstead("an origin starts with a scheme", scheme+"://"+strings.TrimLeft(rest, "/"))
 	}
 	if strings.Contains(scheme, "*") {
-		return fail("the scheme can not be a wildcard", "list one origin for each scheme, such as "+strconv.Quote("https://"+rest))
+		return fail("the scheme cannot be a wildcard", "list one origin for each scheme, such as "+strconv.Quote("https://"+rest))
 	}
 	if !validScheme(scheme) {
 		return fail("the scheme is not letters, digits, \"+\", \"-\" and \".\" after a letter", "write one such as \"https\"")

@@ -153,7 +153,7 @@ func TestPatternErrors(t *testing.T) {
 			{"https://:8080", noHost, hosts},
 			{"https://*.", noName, hosts},
 			{"https://*..example.com", noName, hosts},
-			{"*://example.com", "the scheme can not be a wildcard", `list one origin for each scheme, such as "https://example.com"`},
+			{"*://example.com", "the scheme cannot be a wildcard", `list one origin for each scheme, such as "https://example.com"`},
 			{"1http://example.com", `the scheme is not letters, digits, "+", "-" and "." after a letter`, `write one such as "https"`},
 		}},
 		{"other schemes: no remedy of theirs is a name of the DNS", [][3]string{

@@ -116,7 +116,7 @@ func (s six) read(c byte) (six, bool) {
 		s.digits++
 		s.colon = false
 	}
-	// What can not be completed is no way to go on.
+	// What cannot be completed is no way to go on.
 	groups := s.groups
 	if s.digits > 0 || s.colon && s.double {
 		groups++
@@ -216,7 +216,7 @@ func (e *Explorer) addresses() {
 }
 
 // mayEnd reports whether an origin can end behind any text of the form's bytes:
-// where it can not, which is nearly always, there is no address to look for.
+// where it cannot, which is nearly always, there is no address to look for.
 func (e *Explorer) mayEnd(s spot) bool {
 	seen := append(e.seen[:0], s.state)
 	bytes, _ := s.form.bytes()

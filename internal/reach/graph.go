@@ -80,7 +80,7 @@ type graph struct {
 	into  []int32
 	arcs  []arc
 	fill  []int32
-	// short says of nodes that a label before them can not be as long as one likes.
+	// short says of nodes that a label before them cannot be as long as one likes.
 	short []bool
 }
 
@@ -195,7 +195,7 @@ func (g *graph) build(e *Explorer) {
 // before returns the edges into a node.
 func (g *graph) before(n int32) []edge { return g.edges[g.into[n]:g.into[n+1]] }
 
-// measure finds the nodes before which a label can not be as long as one likes: no
+// measure finds the nodes before which a label cannot be as long as one likes: no
 // way back from them goes around without a dot. Nodes stand behind those that lead
 // to them, mostly, so that going through them twice will do.
 func (g *graph) measure(e *Explorer) {

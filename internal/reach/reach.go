@@ -90,7 +90,7 @@ func Owner(text string) string {
 	return domainOf(strings.TrimSuffix(host, "."))
 }
 
-// TooCostly is the error of a matcher that can not be decided within the bounds.
+// TooCostly is the error of a matcher that cannot be decided within the bounds.
 type TooCostly struct{}
 
 func (TooCostly) Error() string { return "takes more than 1,000,000 steps to decide what it lets in" }

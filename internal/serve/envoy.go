@@ -339,7 +339,7 @@ func (e *Envoy) accessLog(line string) {
 // refused is a bootstrap that Envoy does not take, and why.
 type refused struct{ reason string }
 
-// taken is an address that Envoy can not have.
+// taken is an address that Envoy cannot have.
 var taken = regexp.MustCompile(`cannot bind '([^']*)': Address already in use`)
 
 func (r refused) Error() string {

@@ -243,7 +243,7 @@ func (g *generation) close() error {
 	ctx := context.Background()
 	var failures []error
 	for _, plugin := range g.plugins {
-		// It hands over what it has counted. One whose VM has failed can not, and
+		// It hands over what it has counted. One whose VM has failed cannot, and
 		// its trap was logged.
 		if err := plugin.Close(ctx); plugin.VM().Failed() == nil {
 			failures = append(failures, err)

@@ -180,7 +180,7 @@ func (n nginx) locations(host string) (out []nginxLocation, regex bool) {
 	return out, regex
 }
 
-// server is nginx' choice of a server by its name, where a wildcard of
+// server is nginx's choice of a server by its name, where a wildcard of
 // ingress-nginx is one label (buildServerName). The port does not count, and a dot
 // at the end does not either (nginx, ngx_http_validate_host).
 func (n nginx) server(host string) string {
@@ -199,7 +199,7 @@ func (n nginx) server(host string) string {
 	return best
 }
 
-// location is nginx' choice of a location: the exact one, else the longest prefix,
+// location is nginx's choice of a location: the exact one, else the longest prefix,
 // of which the one that lacks but the slash at its end redirects (auto_redirect).
 // Where a server uses regexes all are, open at their end, whatever their case, and
 // asked in the order of the list (buildLocation).

@@ -498,7 +498,7 @@ disabled: true}}`, ""},
 		},
 		{
 			"a matcher of its own", "", envoyCors(`allow_origin_string_match: [{custom: {name: x}}]`),
-			"route: {cluster: x}", "by custom can not be carried over",
+			"route: {cluster: x}", "by custom cannot be carried over",
 		},
 		{
 			"needs a waiver", "", envoyCors(`allow_origin_string_match: [{exact: "*"}], allow_credentials: true`),

@@ -46,7 +46,7 @@ func allow(name string) string {
 	return "enable-cors=true; cors-allow-origin=https://" + name + ".example"
 }
 
-// TestNginxDecidesTheSame asks for hosts and paths what nginx' own order gives.
+// TestNginxDecidesTheSame asks for hosts and paths what nginx's own order gives.
 func TestNginxDecidesTheSame(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -172,7 +172,7 @@ func TestNginxDecidesTheSame(t *testing.T) {
 			"exactly one label before x",
 		},
 		{
-			"Istio's and nginx' for one host",
+			"Istio's and nginx's for one host",
 			nginxFile("i", allow("a"), "x /") + "---\n{apiVersion: networking.istio.io/v1, kind: VirtualService, " +
 				"metadata: {name: v}, spec: {hosts: [x], " +
 				"gateways: [g], http: [{corsPolicy: {allowOrigins: [{exact: \"https://b.example\"}]}, route: [{destination: {host: h}}]}]}}\n",
@@ -188,7 +188,7 @@ func TestNginxDecidesTheSame(t *testing.T) {
 	}
 }
 
-// TestNginxOrigins compares the origins of the result with what nginx' regex lets in.
+// TestNginxOrigins compares the origins of the result with what nginx's regex lets in.
 func TestNginxOrigins(t *testing.T) {
 	for _, c := range []struct {
 		annotation      string

@@ -230,7 +230,7 @@ func (s *envoyScope) virtualHost(domains, own []convert.Domain, spelling string)
 		changes = append(changes, convert.Change{Kind: convert.MoreResponses, Text: "the redirect to https that require_tls makes carries CORS headers as well"})
 	}
 	if matcher := convert.Child(vhost, "matcher"); matcher != nil {
-		here.Fail(matcher, "a tree of matchers can not be carried over", "write routes")
+		here.Fail(matcher, "a tree of matchers cannot be carried over", "write routes")
 	}
 	for n, node := range convert.Elements(convert.Child(vhost, "routes")) {
 		part := fmt.Sprintf("routes[%d]", n)
@@ -507,7 +507,7 @@ func envoySwitches(r convert.Reader, p *convert.Policy, node *yaml.Node) (on, en
 			r.Fail(v, name+" takes a share of the requests, and the module decides the same for all", "write 0 or 100 %")
 		}
 		if key != "" {
-			p.Change(convert.RuntimeKey, fmt.Sprintf("%s can not be changed by the runtime key %q any more: the default value holds", name, key))
+			p.Change(convert.RuntimeKey, fmt.Sprintf("%s cannot be changed by the runtime key %q any more: the default value holds", name, key))
 		}
 		return of == shareAll
 	}

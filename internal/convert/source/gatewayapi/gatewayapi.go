@@ -267,7 +267,7 @@ func (s *gatewayScope) rulePolicy(r convert.Reader, rule *yaml.Node, target conv
 	for _, backend := range convert.Elements(convert.Child(rule, "backendRefs")) {
 		for _, filter := range convert.Elements(convert.Child(backend, "filters")) {
 			if convert.Text(convert.Child(filter, "type")) == "CORS" {
-				r.Fail(filter, "a CORS filter of one backend can not be carried over: which one a request goes to is decided later", "write it for the rule")
+				r.Fail(filter, "a CORS filter of one backend cannot be carried over: which one a request goes to is decided later", "write it for the rule")
 			}
 		}
 	}

@@ -187,10 +187,10 @@ func (p *higressPlugin) rule(part string, node, config *yaml.Node, routes, domai
 		return port != ""
 	})
 	if kind := convert.Text(convert.Child(node, "route_type")); kind != "" && kind != "HTTP" {
-		here.Fail(convert.Child(node, "route_type"), "routes of the type "+kind+" can not be found in the files", "write the domains of the requests")
+		here.Fail(convert.Child(node, "route_type"), "routes of the type "+kind+" cannot be found in the files", "write the domains of the requests")
 	}
 	for _, name := range r.prefixes {
-		here.Fail(name, fmt.Sprintf("the prefix %q of routes' names can not be looked up in the files", convert.Text(name)), "write the domains of the requests, or the Ingresses' names")
+		here.Fail(name, fmt.Sprintf("the prefix %q of routes' names cannot be looked up in the files", convert.Text(name)), "write the domains of the requests, or the Ingresses' names")
 	}
 	if nothing {
 		here.Fail(node, "a rule says not what it is for, and Higress takes nothing of the plugin then", "write domain or ingress")

@@ -102,7 +102,7 @@ func (n *nginxIngress) saysCORS() bool {
 	return enable != nil || n.snippet() != nil
 }
 
-// snippet returns a snippet of nginx' own configuration that writes CORS headers.
+// snippet returns a snippet of nginx's own configuration that writes CORS headers.
 func (n *nginxIngress) snippet() *yaml.Node {
 	for _, name := range []string{"configuration-snippet", "server-snippet"} {
 		if value, node := n.value(name); strings.Contains(strings.ToLower(value), "access-control-") {
@@ -539,7 +539,7 @@ func (l *nginxLocation) regexRoute(all []*nginxLocation) convert.Route {
 	}
 	p, err := convert.RegexOf("(?i)"+convert.WholeRegex(regex, true), l.at)
 	if err != nil {
-		r.When = []convert.Condition{{What: fmt.Sprintf("the path %q, which is a regex in ingress-nginx and can not be converted (%v)", convert.Shortened(l.path), err), At: l.at, Remedy: `write the path, or a prefix ("/api(/|$)(.*)" is one)`}}
+		r.When = []convert.Condition{{What: fmt.Sprintf("the path %q, which is a regex in ingress-nginx and cannot be converted (%v)", convert.Shortened(l.path), err), At: l.at, Remedy: `write the path, or a prefix ("/api(/|$)(.*)" is one)`}}
 		return r
 	}
 	r.Paths = []convert.Path{p}

@@ -46,7 +46,7 @@ var nginxManner = convert.Behaviour{Project: "ingress-nginx", Unmatched: "ingres
 // readPolicy reads the annotations.
 func (n *nginxIngress) readPolicy() {
 	if node := n.snippet(); node != nil {
-		n.leave(node, "a snippet of nginx' configuration writes CORS headers, and snippets are not read", "write what it does as enable-cors and its annotations, or convert it in a server of nginx' own configuration (docs/migrate/nginx.md)")
+		n.leave(node, "a snippet of nginx's configuration writes CORS headers, and snippets are not read", "write what it does as enable-cors and its annotations, or convert it in a server of nginx's own configuration (docs/migrate/nginx.md)")
 	}
 	enable, node := n.value("enable-cors")
 	if node == nil {

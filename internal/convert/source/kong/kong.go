@@ -279,7 +279,7 @@ func (f *kongFile) plugins() {
 		}
 		switch {
 		case route != nil && service != nil:
-			here.Fail(node, "a plugin for a route and a service at once can not be read", "write it for the route")
+			here.Fail(node, "a plugin for a route and a service at once cannot be read", "write it for the route")
 		case route != nil:
 			take(f.byRoute, route)
 		case service != nil:

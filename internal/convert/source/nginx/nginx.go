@@ -25,7 +25,7 @@ import (
 var Source = convert.Source{
 	Name:  "nginx",
 	Files: "add_header Access-Control-… in a configuration of nginx, with if, set, return and map, best as `nginx -T` prints it",
-	Settings: []convert.Settings{convert.HeaderSettings("nginx' add_header", "the origins that get it: those that `if` and `map` tell by `$http_origin`",
+	Settings: []convert.Settings{convert.HeaderSettings("nginx's add_header", "the origins that get it: those that `if` and `map` tell by `$http_origin`",
 		"; `$http_access_control_request_method` is `*`", "; `$http_access_control_request_headers` is `*`")},
 	Text: func(f convert.File) (*yaml.Node, any, error) {
 		if !directive.Match(f.Data) {
@@ -267,7 +267,7 @@ func locationsOf(levels []level) (all []location) {
 
 func (l location) regex() bool { return strings.HasPrefix(l.sign, "~") }
 
-// routes are those of a server, in nginx' order: exact locations, those with ^~, regexes,
+// routes are those of a server, in nginx's order: exact locations, those with ^~, regexes,
 // and the longest prefix.
 func (s server) routes() (all []convert.Route) {
 	around := []level{s.http, s.block}
