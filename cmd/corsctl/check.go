@@ -20,46 +20,44 @@ import (
 
 var checkCommand = command{
 	name:    "check",
-	summary: "check configurations before they ship",
+	summary: "check configurations of the filter",
 	usage:   []string{"check [flags] [FILE|FOLDER...]", "check -explain-matcher REGEX"},
-	text: `Checks the configurations of the filter in files: a plugin configuration in JSON
-or YAML, an envoy.yaml, an Istio WasmPlugin, TrafficExtension or EnvoyFilter, an
-EnvoyExtensionPolicy, several documents in one file. In a folder it reads every
-.json, .yaml and .yml file, also in the folders below. Without a file, or for
-the file "-", it reads standard input.
+	text: `Checks configurations of the filter in files: plugin configurations in JSON or
+YAML, an envoy.yaml, an Istio WasmPlugin, TrafficExtension or EnvoyFilter, an
+EnvoyExtensionPolicy. A file may contain several documents. For a folder it reads
+every .json, .yaml and .yml file in it and below. Without a file, or for the file
+"-", it reads standard input.
 
-A plugin or wasm filter is taken for this filter if its configuration has one of
-the filter's keys, or if -plugin names it. Files without a configuration of the
-filter are skipped with a note; if there is only one file, or with -require,
-that is an error, and with -require=false it never is.
+It recognises a plugin or wasm filter as this filter if its configuration has one
+of the filter's keys, or if -plugin names it. It skips files without one, with a
+note. With -require, or if there is only one file, such a file is an error; with
+-require=false it never is.
 
-It warns of CORS headers that an envoy.yaml, an EnvoyFilter or a VirtualService
-in the same file adds to responses beside the filter, and of a connection
-manager that fails pages by what it does with a path, or lets a path lead around
-a rule.
+It also warns if an envoy.yaml, an EnvoyFilter or a VirtualService in the same
+file adds CORS headers to responses, and if the connection manager's settings for
+paths make pages fail or let a path get around a rule.
 
-A file with policies of another proxy, as corsctl convert reads them, is
-converted, and the result is checked and reported with the lines of the source;
-this is done if it is the only file, or with -require.
+If the only file, or with -require any file, has policies of another proxy that
+corsctl convert reads, it converts them, checks the result, and reports it with
+the lines of the source.
 
 If there is only one configuration, the last line has the hash that the module
 logs when it starts.
 
-Each waiver in use gets a note with what it lets in; with -forbid-waivers that
-is an error.
+A note says what each waiver in use lets in; with -forbid-waivers it is an error.
 
 With -explain-matcher REGEX it prints what a regex in allow_origins lets in: the
-registrable domains, or the shortest unintended origins where there are too
-many. The exit code is 1 where the module refuses it together with credentials.`,
+registrable domains, or the shortest unintended origins if there are too many
+domains. The exit code is 1 if the module refuses the regex with credentials.`,
 	examples: []example{
-		{"One file, or all of a repository:", "corsctl check policy.json"},
-		{"In a pipeline, where warnings fail as well, for a program to read:", "corsctl check -strict -o json ."},
-		{"In a pipeline that shows mistakes in the lines of a change:", "corsctl check -o github ."},
-		{"What somebody else's regex lets in:", `corsctl check -explain-matcher '^https://([a-z0-9-]+\.)?example\.com$'`},
+		{"A file:", "corsctl check policy.json"},
+		{"All files of a repository; warnings fail too, and the output is for a program:", "corsctl check -strict -o json ."},
+		{"In a pipeline that annotates the lines of a pull request:", "corsctl check -o github ."},
+		{"What a regex lets in:", `corsctl check -explain-matcher '^https://([a-z0-9-]+\.)?example\.com$'`},
 	},
 	exits: []exit{
 		{exitOK, "no errors"},
-		{exitError, "errors; with -strict also warnings, and nothing to check"},
+		{exitError, "errors; with -strict also warnings, or nothing to check"},
 		{exitUsage, "the command is wrong, or a file cannot be read"},
 	},
 	flags: func(flags *flag.FlagSet) { (&checkFlags{}).declare(flags) },
@@ -80,8 +78,8 @@ type checkFlags struct {
 func (f *checkFlags) declare(flags *flag.FlagSet) {
 	outputFlag(flags, &f.output, "junit", "github")
 	flags.BoolVar(&f.strict, "strict", false, "warnings count as errors, and so does having nothing to check")
-	flags.BoolVar(&f.forbidWaivers, "forbid-waivers", false, "a waiver in use is an error: dangerously_tolerate lets in what is refused otherwise")
-	flags.BoolFunc("require", "a file without a configuration of the filter is an error, and so is having nothing to check; the default where it is the only one", func(value string) error {
+	flags.BoolVar(&f.forbidWaivers, "forbid-waivers", false, "a waiver in use (dangerously_tolerate) is an error")
+	flags.BoolFunc("require", "a file without a configuration of the filter is an error, and so is having nothing to check; the default for a single file", func(value string) error {
 		require, err := strconv.ParseBool(value)
 		f.require = &require
 		return err
@@ -97,7 +95,7 @@ func (f *checkFlags) declare(flags *flag.FlagSet) {
 // pluginFlag declares -plugin, which is the same for every command that looks for
 // configurations in files.
 func pluginFlag(flags *flag.FlagSet, plugins *list) {
-	flags.Var(plugins, "plugin", "`name` of a WasmPlugin, a TrafficExtension, or a wasm filter of Envoy, that is this filter whatever its configuration holds; may be repeated")
+	flags.Var(plugins, "plugin", "`name` of a WasmPlugin, a TrafficExtension, or a wasm filter of Envoy, to treat as this filter whatever its configuration; may be repeated")
 }
 
 func parseCheckFlags(args []string, std stdio) (*checkFlags, error) {
@@ -112,7 +110,7 @@ func parseCheckFlags(args []string, std stdio) (*checkFlags, error) {
 	}
 	for _, name := range flags.Args() {
 		if _, err := os.Stat(name); err != nil && name != stdinName && strings.HasPrefix(name, "-") {
-			return nil, fmt.Errorf("%s stands behind a file; flags go in front of the files", name)
+			return nil, fmt.Errorf("%s comes after a file; put flags before the files", name)
 		}
 	}
 	if f.files = flags.Args(); len(f.files) == 0 {
@@ -171,7 +169,7 @@ func check(_ context.Context, args []string, std stdio) int {
 		}
 		if demanding { // or a folder that has moved would pass for ever
 			findings = append(findings, lint.Finding{File: f.files[0], Line: 1, Column: 1, Document: 1, Code: lint.NoneFound, Severity: lint.Error,
-				Reason: "nothing was checked: " + plural(len(files), "file") + " and no configuration of this filter", Remedy: "look whether the names are right; with -require=false this is no mistake"})
+				Reason: "nothing was checked: " + plural(len(files), "file") + " and no configuration of this filter", Remedy: "check the names; -require=false allows this"})
 		}
 	}
 	if f.forbidWaivers {

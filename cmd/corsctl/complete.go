@@ -15,14 +15,14 @@ const anyFile = ":files"
 
 var completionCommand = command{
 	name:    "completion",
-	summary: "print what makes a shell complete commands, flags and their values",
+	summary: "print a shell completion script",
 	usage:   []string{"completion bash|zsh|fish"},
-	text: `Prints a script for a shell. Once that has read it, the tab key completes
-corsctl's commands, flags, values and files, as corsctl itself knows them: after
-an upgrade there is nothing to do again.`,
+	text: `Prints a script for your shell. The tab key then completes corsctl's commands,
+flags, values and files. The script asks corsctl itself, so you need not renew it
+after an upgrade.`,
 	examples: []example{
 		{"bash, in ~/.bashrc:", "source <(corsctl completion bash)"},
-		{"zsh, in ~/.zshrc, behind compinit:", "source <(corsctl completion zsh)"},
+		{"zsh, in ~/.zshrc, after compinit:", "source <(corsctl completion zsh)"},
 		{"fish, in ~/.config/fish/config.fish:", "corsctl completion fish | source"},
 	},
 	exits: []exit{{exitOK, "printed"}, {exitUsage, "the command is wrong"}},

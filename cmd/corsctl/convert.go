@@ -16,31 +16,31 @@ import (
 
 var convertCommand = command{
 	name:    "convert",
-	summary: "make a configuration of the policies that other proxies have",
+	summary: "convert other proxies' policies to a configuration",
 	usage:   []string{"convert [flags] [FILE|FOLDER...]"},
-	text: `Reads the CORS policies that run today and prints one configuration of the
-filter, with rules by host and path in the order in which the source would
-match, or a manifest with it. It recognises by itself what a file holds:
+	text: `Reads your current CORS policies and prints one configuration of the filter, or a
+manifest with it. Its rules by host and path are in the order in which the source
+would match. It recognises what a file contains:
 
 ` + source.Forms() + `
 
-Several files, folders, documents and Kubernetes Lists are read as one. Without
-a file, or for the file "-", it reads standard input.
+It reads several files, folders, documents and Kubernetes Lists as one. Without a
+file, or for the file "-", it reads standard input.
 
-What cannot be carried over, such as a match by header, is an error with its
-line and what to do; with -partial it is left out, with a comment beside the
-rule. What the configuration does otherwise than the source is listed on standard
-error, by rule. What the filter refuses without a waiver is refused here, too;
-with -tolerate NAME the origins that need it get the waiver.`,
+Something that cannot be carried over, such as a match by header, is an error with
+its line and a remedy; with -partial it is left out, with a comment at the rule.
+Differences between the configuration and the source are listed on standard error,
+by rule. Settings that the filter refuses without a waiver are refused here too;
+with -tolerate NAME the origins that need the waiver get it.`,
 	examples: []example{
-		{"A configuration of what Envoy's own filter has, in an Envoy or a sidecar that runs:", "curl -s localhost:9901/config_dump | corsctl convert"},
-		{"The same of a file:", "corsctl convert routes.yaml"},
-		{"In a whole manifest for Istio:", "corsctl convert -o wasmplugin routes.yaml"},
-		{"As YAML, with comments for what is left out:", "corsctl convert -partial -o yaml routes.yaml"},
+		{"The policies of Envoy's own filter, from a running Envoy or sidecar:", "curl -s localhost:9901/config_dump | corsctl convert"},
+		{"The same from a file:", "corsctl convert routes.yaml"},
+		{"As a complete manifest for Istio:", "corsctl convert -o wasmplugin routes.yaml"},
+		{"As YAML, with comments about what is left out:", "corsctl convert -partial -o yaml routes.yaml"},
 	},
 	exits: []exit{
 		{exitOK, "a configuration was printed"},
-		{exitError, "something stands in the way, and nothing was printed"},
+		{exitError, "a policy cannot be converted, and nothing was printed"},
 		{exitUsage, "the command is wrong, or a file cannot be read"},
 	},
 	flags: func(flags *flag.FlagSet) { (&convertFlags{}).declare(flags) },
@@ -56,10 +56,10 @@ type convertFlags struct {
 
 func (f *convertFlags) declare(flags *flag.FlagSet) {
 	oneOf(flags, &f.output, "o", "json", "`format` of the configuration", convert.Formats...)
-	oneOf(flags, &f.report, "report", "text", "what to say of changes and problems on standard error (`form`)", "text", "json")
-	flags.BoolVar(&f.partial, "partial", false, "leave out what cannot be carried over, with a comment beside the rule")
-	flags.Var(&f.tolerate, "tolerate", "`waiver` that origins may have where they need it, by its name in dangerously_tolerate; may be repeated")
-	flags.Var(&f.only, "only", "convert one source alone, by the `name` that messages give it; may be repeated")
+	oneOf(flags, &f.report, "report", "text", "`form` of the report on standard error about differences and problems", "text", "json")
+	flags.BoolVar(&f.partial, "partial", false, "leave out what cannot be carried over, with a comment at the rule")
+	flags.Var(&f.tolerate, "tolerate", "`waiver` to give to origins that need it, by its name in dangerously_tolerate; may be repeated")
+	flags.Var(&f.only, "only", "convert only this source, by the `name` in messages; may be repeated")
 }
 
 func (f *convertFlags) options() convert.Options {

@@ -19,29 +19,29 @@ import (
 
 var diffCommand = command{
 	name:    "diff",
-	summary: "say what a change of a policy opens and closes",
+	summary: "say what a change to a policy opens and closes",
 	usage:   []string{"diff [flags] OLD NEW"},
-	text: `Compares two policies and says what changes for browsers: origins, methods,
-headers and credentials that are newly allowed, and those that no longer are,
-for each part of the hosts and paths where something changes. This is decided
-for all requests at once, not sampled: policies that say the same in other words
-are the same.
+	text: `Compares two policies and says what changes for browsers: which origins, methods,
+headers and credentials are newly allowed and which no longer are, for each part
+of the hosts and paths where something changes. It decides this for all requests
+at once, without sampling. Policies that make the same decisions are the same,
+however they are written.
 
-OLD and NEW are anything that corsctl check or convert reads, including folders:
-with the policies of another proxy as OLD it says what a migration changes.
-Waivers that such policies need are assumed, and listed.
+OLD and NEW are anything that corsctl check or convert reads, including folders.
+With another proxy's policies as OLD it says what a migration changes. It assumes
+the waivers that such policies need, and lists them.
 
-A change opens what was closed, closes what was open, or does neither. Where a
-wildcard or a regex newly allows origins, the shortest of them is named, with
-the number of registrable domains.`,
+Each change opens something, closes something, or does neither. If a wildcard or a
+regex newly allows origins, the shortest is named, with the number of registrable
+domains.`,
 	examples: []example{
-		{"What a change does, before it ships:", "corsctl diff old.json new.json"},
-		{"In a pipeline, where nothing may be opened without a look:", "corsctl diff -fail-on opens -o github old.json new.json"},
-		{"What moving from another proxy's policies changes:", "corsctl diff routes.yaml policy.json"},
+		{"What a change does before it ships:", "corsctl diff old.json new.json"},
+		{"In a pipeline that fails if something opens:", "corsctl diff -fail-on opens -o github old.json new.json"},
+		{"What a migration from another proxy changes:", "corsctl diff routes.yaml policy.json"},
 	},
 	exits: []exit{
-		{exitOK, "compared; with -fail-on nothing changes that it names"},
-		{exitError, "something changes that -fail-on names, or cannot be decided"},
+		{exitOK, "compared; no change that -fail-on names"},
+		{exitError, "a change that -fail-on names, or one that cannot be decided"},
 		{exitUsage, "the command or a configuration is wrong"},
 	},
 	flags: func(flags *flag.FlagSet) { (&diffFlags{}).declare(flags) },

@@ -16,27 +16,28 @@ import (
 
 var explainCommand = command{
 	name:    "explain",
-	summary: "explain what one request of a browser gets, and why",
+	summary: "explain what a browser's request gets, and why",
 	usage: []string{
 		"explain -c FILE -origin ORIGIN [flags]",
 		"explain -c FILE -curl 'curl …'",
 		"explain -c FILE -console 'Access to fetch at …'",
 	},
 	text: `Explains what one request of a browser would get under a configuration: which rule
-and policy, step by step what the filter decides, the exact response headers, and
-what the browser does with them. FILE is anything that corsctl check reads; in an
-envoy.yaml it also says what Envoy answers before the filter. The request is
-given by flags, by a request copied from a browser's network panel (Copy as cURL),
-or by the message in its console; flags come on top of what was pasted. Where the
-console says what this policy would not cause, explain says so, with the causes.`,
+and policy apply, what the filter decides step by step, the exact response
+headers, and what the browser does with them. FILE is anything that corsctl check
+reads; for an envoy.yaml it also says what Envoy answers before the filter.
+Describe the request with flags, or paste one copied from a browser's network
+panel (Copy as cURL), or a message from its console; flags override what you
+paste. If the policy would not cause the console's message, explain says so, with
+the likely causes.`,
 	examples: []example{
 		{"May this page send a PUT?", "corsctl explain -c policy.json -origin https://shop.example.com -method PUT"},
 		{"Why does the console complain?", `corsctl explain -c policy.json -console "Access to fetch at 'https://api.example.com/' from origin 'https://shop.example.com' has been blocked by CORS policy: Request header field x-foo is not allowed by Access-Control-Allow-Headers in preflight response."`},
-		{"The same for a program:", "corsctl explain -c policy.json -origin https://shop.example.com -headers x-foo -o json"},
+		{"As JSON:", "corsctl explain -c policy.json -origin https://shop.example.com -headers x-foo -o json"},
 	},
 	exits: []exit{
 		{exitOK, "the browser lets the script read the response, or upstream decides"},
-		{exitError, "it does not, or the console says something else"},
+		{exitError, "it does not, or the policy would not cause the console's message"},
 		{exitUsage, "the command or the configuration is wrong"},
 	},
 	flags: func(flags *flag.FlagSet) { (&explainFlags{}).declare(flags) },
@@ -133,7 +134,7 @@ func (f *configurationFlags) declare(flags *flag.FlagSet, which, usage string) {
 }
 
 func (f *configurationFlags) declareName(flags *flag.FlagSet) {
-	flags.StringVar(&f.name, "name", "", "which configuration, where the file has several, by the `place` where it stands, such as spec.pluginConfig")
+	flags.StringVar(&f.name, "name", "", "which configuration, if the file has several, by its `place` in the file, such as spec.pluginConfig")
 	pluginFlag(flags, &f.plugins)
 }
 
@@ -170,17 +171,17 @@ func (f *configurationFlags) configuration(command string, std stdio, readFile f
 
 func (f *explainFlags) declare(flags *flag.FlagSet) {
 	f.configurationFlags.declare(flags, "c", "configuration (`file`); - is standard input")
-	flags.StringVar(&f.curl, "curl", "", "a `command` of curl as a browser's network panel copies it, for bash or for Windows' cmd")
-	flags.StringVar(&f.console, "console", "", "the `message` of Chromium's, Firefox's or Safari's console, one line or several")
+	flags.StringVar(&f.curl, "curl", "", "a curl `command` copied from a browser's network panel, for bash or for Windows' cmd")
+	flags.StringVar(&f.console, "console", "", "the `message` in the console of Chromium, Firefox or Safari, one line or several")
 	flags.StringVar(&f.origin, "origin", "", "`origin` of the page, such as https://shop.example.com")
-	flags.StringVar(&f.url, "url", "", "`URL` that the request goes to, of http, https, ws or wss; an origin equal to its own is same-origin")
+	flags.StringVar(&f.url, "url", "", "`URL` of the request (http, https, ws or wss); a page of the same origin makes it same-origin")
 	flags.StringVar(&f.method, "method", "GET", "`method` of the request")
-	flags.StringVar(&f.headers, "headers", "", "header `names` that the script sets, separated by commas; \"name: value\" for a value")
-	flags.StringVar(&f.host, "host", "", "`host` that the request goes to, where rules ask for it")
-	flags.StringVar(&f.path, "path", "/", "`path` that the request goes to, where rules ask for it")
+	flags.StringVar(&f.headers, "headers", "", "header `names` that the script sets, separated by commas; \"name: value\" sets a value")
+	flags.StringVar(&f.host, "host", "", "`host` of the request, if rules depend on it")
+	flags.StringVar(&f.path, "path", "/", "`path` of the request, if rules depend on it")
 	flags.BoolVar(&f.credentials, "credentials", false, "the script sends credentials, such as cookies")
 	flags.BoolVar(&f.private, "private-network", false, "the target is in a more private network than the page")
-	flags.Var(&f.upstream, "upstream-header", "a `'Name: value'` that upstream sends; may be repeated")
+	flags.Var(&f.upstream, "upstream-header", "a response header of upstream, as `'Name: value'`; may be repeated")
 	outputFlag(flags, &f.output)
 }
 
@@ -196,11 +197,11 @@ func parseExplainFlags(args []string, std stdio) (*explainFlags, error) {
 	case flags.NArg() > 0:
 		return nil, fmt.Errorf("%q is not a flag; see corsctl explain -h", flags.Arg(0))
 	case f.file == "":
-		return nil, errors.New("no configuration; write -c FILE")
+		return nil, errors.New("no configuration; add -c FILE")
 	case f.given["curl"] && f.given["console"]:
-		return nil, errors.New("-curl and -console are two requests; write one of them")
+		return nil, errors.New("-curl and -console both describe the request; use one of them")
 	case f.given["url"] && (f.given["host"] || f.given["path"]):
-		return nil, errors.New("-url has a host and a path of its own; leave out -host and -path")
+		return nil, errors.New("-url already has a host and a path; leave out -host and -path")
 	}
 	return f, nil
 }
@@ -235,9 +236,9 @@ func (f *explainFlags) request(pasted explain.Pasted) (r explain.Request, err er
 	case r.Origin == "" && f.given["console"]:
 		return r, errors.New("the message does not name the page's origin; add -origin https://shop.example.com")
 	case r.Origin == "" && f.given["curl"]:
-		return r, errors.New("the copied request has no Origin header: it is a navigation, or a GET to the page's own origin; add -origin https://shop.example.com where it is neither")
+		return r, errors.New("the copied request has no Origin header, so it is a navigation or a GET to the page's own origin; if it is neither, add -origin https://shop.example.com")
 	case r.Origin == "":
-		return r, errors.New("no origin; write -origin https://shop.example.com")
+		return r, errors.New("no origin; add -origin https://shop.example.com")
 	}
 	if err := explain.CheckOrigin(r.Origin); err != nil {
 		return r, fmt.Errorf("-origin: %w", err)
@@ -255,7 +256,7 @@ func (f *explainFlags) request(pasted explain.Pasted) (r explain.Request, err er
 	switch needed, _ := r.NeedsPreflight(); {
 	case !pasted.Preflight || needed:
 	case pasted.Said.Kind == browser.MethodNotAllowed:
-		return r, errors.New("the message does not name the method: add -method PUT, for example")
+		return r, errors.New("the message does not name the method; add it, such as -method PUT")
 	default:
 		r.Forced = "the console speaks of one"
 	}

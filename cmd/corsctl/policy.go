@@ -19,7 +19,7 @@ func listenAddress(address string) (string, error) {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
-		return "", fmt.Errorf("%q is no address to listen on; write 127.0.0.1:10000", address)
+		return "", fmt.Errorf("%q is not an address to listen on; write 127.0.0.1:10000", address)
 	}
 	switch host {
 	case "":
@@ -28,7 +28,7 @@ func listenAddress(address string) (string, error) {
 		host = "127.0.0.1"
 	}
 	if _, err := netip.ParseAddr(host); err != nil {
-		return "", fmt.Errorf("%q names a host; write the address of this machine, such as 127.0.0.1:%s", address, port)
+		return "", fmt.Errorf("%q is a host name; write an address of this machine, such as 127.0.0.1:%s", address, port)
 	}
 	return net.JoinHostPort(host, port), nil
 }
@@ -38,9 +38,9 @@ func upstreamAddress(text string) (string, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.Hostname() == "":
-		return "", fmt.Errorf("%q is no URL of a server; write http://127.0.0.1:3000", text)
+		return "", fmt.Errorf("%q is not the URL of a server; write http://127.0.0.1:3000", text)
 	case u.Scheme != "http":
-		return "", fmt.Errorf("%q: only http is spoken to upstream; write http://%s", text, u.Host)
+		return "", fmt.Errorf("%q: upstream must be http; write http://%s", text, u.Host)
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil || u.Fragment != "":
 		return "", fmt.Errorf("%q: the server alone is named, requests keep their paths; write http://%s", text, u.Host)
 	}
@@ -66,5 +66,5 @@ func usualModule() (string, error) {
 			return place, nil
 		}
 	}
-	return "", errors.New("there is no module: cors.wasm is neither in this folder, nor in dist, nor beside corsctl; name it with -module")
+	return "", errors.New("there is no module: there is no cors.wasm in this folder, in dist or next to corsctl; name it with -module")
 }

@@ -20,32 +20,31 @@ import (
 
 var serveCommand = command{
 	name:    "serve",
-	summary: "serve an envoy.yaml in Envoy, or a policy without, for development and tests",
+	summary: "serve an envoy.yaml in Envoy, or a policy without Envoy, for development and tests",
 	usage: []string{
 		"serve [-c envoy.yaml] [flags]",
 		"serve -c FILE -upstream http://127.0.0.1:3000 [flags]",
 	},
-	text: `Serves a policy until it is interrupted. FILE is a policy in any form that corsctl
-check or convert reads; the default is the envoy.yaml of this folder.
+	text: `Serves a policy until you interrupt it. FILE is a policy in any form that corsctl
+check or convert reads; the default is envoy.yaml in the current folder.
 
-An Envoy bootstrap is run in Envoy: in the one that -envoy or the variable ENVOY
-names, or the one on PATH. Any other form of a policy, and with -envoy none the
-one in a bootstrap, is put in front of a server of yours by a small proxy that
-runs the module. It is for development and tests; in production the module runs in
+If FILE is an Envoy bootstrap, it runs Envoy with it: the one that -envoy or the
+variable ENVOY names, or the one on PATH. For any other policy, and with -envoy
+none, a small proxy that runs the module serves the policy in front of your
+server. That proxy is for development and tests; in production the module runs in
 Envoy.
 
-With -watch it reloads the files that it was started from, the module included,
-when they change. Requests that have begun end with the policy that they began
-with, and no connection is broken. A change that is refused is reported, and what
-was served stays.`,
+With -watch it reloads FILE and the module when they change. Requests in progress
+keep the policy that they started with, and no connection is dropped. A change
+that is refused is reported, and the previous policy stays in effect.`,
 	examples: []example{
-		{"The envoy.yaml of this folder in Envoy, reloaded whenever it changes:", "corsctl serve -watch"},
+		{"Envoy with the envoy.yaml in this folder, reloaded on every change:", "corsctl serve -watch"},
 		{"A policy in front of a server on port 3000:", "corsctl serve -c policy.json -upstream http://127.0.0.1:3000"},
-		{"The policy with the demo's page and upstream:", "corsctl serve -c policy.json -demo"},
+		{"The policy with the demo page and its upstream:", "corsctl serve -c policy.json -demo"},
 	},
 	exits: []exit{
 		{exitOK, "interrupted"},
-		{exitError, "it cannot be served, or not any more"},
+		{exitError, "it could not be served, or serving ended"},
 		{exitUsage, "the command is wrong"},
 	},
 	flags: func(flags *flag.FlagSet) { newServeFlags().declare(flags) },
@@ -82,22 +81,22 @@ type serveFlags struct {
 func newServeFlags() *serveFlags { return &serveFlags{ports: demo.DefaultPorts} }
 
 func (f *serveFlags) declare(flags *flag.FlagSet) {
-	f.policy.declare(flags, "c", "policy to serve, or Envoy bootstrap to run (`file`); - is standard input; the default is envoy.yaml in this folder")
+	f.policy.declare(flags, "c", "policy or Envoy bootstrap (`file`); - is standard input; the default is envoy.yaml in this folder")
 	flags.Func("policy", "the same as -c FILE -envoy none (`file`)", func(file string) error {
 		f.policy.file, f.envoy = file, noEnvoy
 		return nil
 	})
-	flags.StringVar(&f.upstream, "upstream", "", "`URL` of the server that a policy is put in front of, such as http://127.0.0.1:3000")
-	flags.StringVar(&f.listen, "listen", "127.0.0.1:10000", "`address` that a policy is served on")
-	flags.StringVar(&f.envoy, "envoy", "", "Envoy to run a bootstrap in (`file`), or none; the default is the one that the variable ENVOY names, or on PATH")
-	flags.StringVar(&f.module, "module", "", "module to run (`file`) in place of those that the bootstrap names; for a policy the default is the one built into a release's corsctl, or else cors.wasm in this folder, in dist, or beside corsctl")
+	flags.StringVar(&f.upstream, "upstream", "", "`URL` of the server behind the policy, such as http://127.0.0.1:3000")
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:10000", "`address` to serve the policy on")
+	flags.StringVar(&f.envoy, "envoy", "", "Envoy for a bootstrap (`file`), or none; the default is the one that the variable ENVOY names, else the one on PATH")
+	flags.StringVar(&f.module, "module", "", "module to run (`file`) instead of the one that the bootstrap names; for a policy the default is the module built into a released corsctl, else cors.wasm in this folder, in dist, or next to corsctl")
 	flags.BoolVar(&f.watch, "watch", false, "reload the files when they change")
 	flags.IntVar(&f.workers, "workers", 1, "worker threads, each with its own VM of the module (`number`)")
-	oneOf(flags, &f.level, "log-level", "info", "least `level` to log; of Envoy itself, at info, warnings alone", levelChoices...)
-	flags.BoolVar(&f.demo, "demo", false, "also start the demo: an upstream, and a page that comes from two origins")
+	oneOf(flags, &f.level, "log-level", "info", "lowest `level` to log; at info, Envoy itself logs only warnings", levelChoices...)
+	flags.BoolVar(&f.demo, "demo", false, "also start the demo: an upstream, and a page on two origins")
 	flags.IntVar(&f.ports.Upstream, "demo-upstream-port", f.ports.Upstream, "`port` of the demo's upstream; clusters that name port 9000 of 127.0.0.1 go there")
 	flags.IntVar(&f.ports.Page, "demo-port", f.ports.Page, "`port` of the demo page")
-	flags.IntVar(&f.ports.Other, "demo-other-port", f.ports.Other, "`port` of the same page from another origin")
+	flags.IntVar(&f.ports.Other, "demo-other-port", f.ports.Other, "`port` of the same page on another origin")
 }
 
 const (
@@ -132,7 +131,7 @@ func parseServeFlags(args []string, std stdio) (*serveFlags, error) {
 	}
 	if f.policy.file == "" {
 		if _, err := os.Stat(usualBootstrap); err != nil {
-			return nil, errors.New("-c is missing, and there is no " + usualBootstrap + " in this folder: name the policy, or the Envoy bootstrap")
+			return nil, errors.New("there is no " + usualBootstrap + " in this folder; name a policy or an Envoy bootstrap with -c FILE")
 		}
 		f.policy.file = usualBootstrap
 	}
@@ -147,22 +146,22 @@ func parseServeFlags(args []string, std stdio) (*serveFlags, error) {
 	if f.bootstrap {
 		for _, name := range []string{"upstream", "listen", "name", "plugin"} {
 			if given[name] {
-				return nil, fmt.Errorf("-%s: %s is an Envoy bootstrap, which says that itself; add -envoy none to serve its policy without Envoy", name, file)
+				return nil, fmt.Errorf("-%s: %s is an Envoy bootstrap, which sets that itself; add -envoy none to serve its policy without Envoy", name, file)
 			}
 		}
 		return f, nil
 	}
 	switch {
 	case given["c"] && given["policy"]:
-		return nil, errors.New("-c and -policy are two things to serve; write one of them")
+		return nil, errors.New("-c and -policy both name what to serve; use one of them")
 	case given["envoy"] && f.envoy != noEnvoy:
-		return nil, fmt.Errorf("-envoy: %s is no Envoy bootstrap, and a policy is served without Envoy", file)
+		return nil, fmt.Errorf("-envoy: %s is not an Envoy bootstrap, and policies are served without Envoy", file)
 	case f.upstream == "" && !f.demo:
-		return nil, fmt.Errorf("%s: a policy needs a server to stand in front of: write -upstream http://127.0.0.1:3000, or -demo", file)
+		return nil, fmt.Errorf("%s: a policy needs a server behind it; add -upstream http://127.0.0.1:3000, or -demo", file)
 	case f.upstream != "" && f.demo:
-		return nil, errors.New("-upstream and -demo are two servers; write one of them")
+		return nil, errors.New("-upstream and -demo both name a server; use one of them")
 	case f.watch && file == stdinName:
-		return nil, errors.New("-watch cannot look at standard input; name a file")
+		return nil, errors.New("-watch cannot watch standard input; name a file")
 	}
 	if f.upstream != "" {
 		var err error
@@ -230,7 +229,7 @@ func (f *serveFlags) serve(ctx context.Context, std stdio) error {
 	}()
 	err = f.attend(serving, std, s, reload, files, running, live)
 	if err == nil && ctx.Err() == nil {
-		err = errors.New("it has ended by itself: Envoy is gone")
+		err = errors.New("Envoy has exited")
 	}
 	return errors.Join(err, s.Close())
 }
@@ -261,12 +260,12 @@ func (f *serveFlags) attend(ctx context.Context, std stdio, s server, reload fun
 			case ctx.Err() != nil:
 				return nil
 			case err != nil:
-				fmt.Fprintf(std.err, "corsctl serve: the change is not taken, and what was served goes on: %v\n", err)
+				fmt.Fprintf(std.err, "corsctl serve: the change is refused, and the previous policy stays in effect: %v\n", err)
 				continue
 			case d != nil:
 				show(listeners, s, d, live)
 			}
-			fmt.Fprintf(std.out, "serving %s as it stands now\n", f.policy.file)
+			fmt.Fprintf(std.out, "serving the changed %s\n", f.policy.file)
 		}
 	}
 	<-ctx.Done()
@@ -298,7 +297,7 @@ func (f *serveFlags) startEnvoy(ctx context.Context, std stdio, files *watched, 
 	if d != nil {
 		options.DemoUpstream = d.Upstream
 	}
-	fmt.Fprintf(std.out, "starting %s, which compiles the module first: some seconds\n", program)
+	fmt.Fprintf(std.out, "starting %s; compiling the module takes a few seconds\n", program)
 	e, err := serve.StartEnvoy(ctx, text, options)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", f.policy.file, err)
@@ -322,7 +321,7 @@ func (f *serveFlags) findEnvoy() (string, error) {
 	}
 	program, err := envoy.Find()
 	if err != nil {
-		return "", fmt.Errorf("%w; put Envoy on PATH, name it by ENVOY or -envoy, or serve the policy alone: corsctl serve -c %s -envoy none -upstream http://127.0.0.1:3000", err, f.policy.file)
+		return "", fmt.Errorf("%w; put Envoy on PATH, name it with ENVOY or -envoy, or serve the policy without it: corsctl serve -c %s -envoy none -upstream http://127.0.0.1:3000", err, f.policy.file)
 	}
 	return program, nil
 }
@@ -333,7 +332,7 @@ func (f *serveFlags) moduleFile(std stdio, files *watched) func(name string) ([]
 	return func(name string) ([]byte, error) {
 		module, err := files.read(name)
 		if errors.Is(err, fs.ErrNotExist) && f.module == "" && builtIn != nil {
-			fmt.Fprintf(std.out, "%s is not there: the module built into this corsctl runs\n", name)
+			fmt.Fprintf(std.out, "%s does not exist; using the module built into this corsctl\n", name)
 			return builtIn, nil
 		}
 		return module, err
@@ -411,6 +410,6 @@ Or try:
   curl -i -X OPTIONS %[5]s/ -H 'origin: https://evil.example' -H 'access-control-request-method: PUT'
   curl -i %[5]s/api/hello -H 'origin: %[1]s'
 
-Ctrl-C ends all of it.
+Ctrl-C stops everything.
 `, page, stands(page), other, stands(other), base)
 }

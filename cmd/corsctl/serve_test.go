@@ -71,7 +71,7 @@ func TestTheDemo(t *testing.T) {
 	}{
 		{
 			"in Envoy", []string{"-c", write(t, plain), "-envoy", envoytest.Program(t)},
-			"starting .*, which compiles the module first: some seconds", "no policy of the filter is in effect",
+			"starting .*; compiling the module takes a few seconds", "no policy of the filter is in effect",
 			"No configuration of the CORS filter is in effect here.",
 		},
 		{
@@ -93,7 +93,7 @@ Open (http://localhost:\d+) \(` + c.stands + `\)
 
 Or try:
 (?:  curl -i .*http://localhost:(?:\d+)/.*\n){3}
-Ctrl-C ends all of it\.
+Ctrl-C stops everything\.
 $`).FindStringSubmatch(text)
 			if announced == nil {
 				t.Fatalf("announced %q", text)
@@ -160,7 +160,7 @@ func TestEnvoyEnds(t *testing.T) {
 		if _, err := http.Post(admin[1]+"/quitquitquit", "", nil); err != nil {
 			t.Fatal(err)
 		}
-		if code := <-ended; code != exitError || !strings.HasSuffix(stderr.String(), "corsctl serve: it has ended by itself: Envoy is gone\n") {
+		if code := <-ended; code != exitError || !strings.HasSuffix(stderr.String(), "corsctl serve: Envoy has exited\n") {
 			t.Errorf("exit code %d: %s", code, stderr.String())
 		}
 	}

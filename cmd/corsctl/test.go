@@ -14,30 +14,30 @@ import (
 
 var testCommand = command{
 	name:    "test",
-	summary: "hold a policy to what its owners expect of it",
+	summary: "test a policy with cases that its owners wrote",
 	usage: []string{
 		"test -c FILE [flags] CASES.yaml...",
 		"test -init -c FILE > cases.yaml",
 	},
-	text: `Holds a policy to cases: may this page send this request, and read the response?
-FILE holds the policy in any form that corsctl check or corsctl convert reads.
-A case has the page's origin, the request's url, method, headers and credentials
-(include or omit), and expect: allow or deny. Under response it may have exact
-values of response headers, of the preflight where there is one; null says that
-the header is absent. docs/cases.schema.json is the schema for editors.
+	text: `Tests a policy with cases: may this page send this request and read the response?
+FILE has the policy, in any form that corsctl check or convert reads. A case has
+the page's origin, the request's url, method, headers and credentials (include or
+omit), and expect: allow or deny. With response it can also expect exact values
+of response headers, of the preflight if there is one; null means that the header
+is absent. docs/cases.schema.json is a schema for editors.
 
-Where a case fails, it shows what corsctl explain says of the request. The same
-cases are sent to a live server by corsctl verify -cases.
+A failing case is shown with the explanation of corsctl explain. To send the same
+cases to a live server, use corsctl verify -cases.
 
-With -init it prints cases for the policy at hand, as a beginning: for each rule
-allowed pages, and the origins next to them that are denied.`,
+With -init it prints cases for the current policy to start from: for each rule,
+allowed pages, and the nearest origins that are denied.`,
 	examples: []example{
-		{"Cases for the policy as it is, to go on from:", "corsctl test -init -c policy.json"},
+		{"Cases for the current policy, to start from:", "corsctl test -init -c policy.json"},
 		{"In a pipeline:", "corsctl test -c policy.json -o junit cases.yaml"},
 	},
 	exits: []exit{
-		{exitOK, "all cases are as expected"},
-		{exitError, "some are not"},
+		{exitOK, "all cases pass"},
+		{exitError, "some fail"},
 		{exitUsage, "the command is wrong, or a file cannot be read"},
 	},
 	flags: func(flags *flag.FlagSet) { (&testFlags{}).declare(flags) },
@@ -53,7 +53,7 @@ type testFlags struct {
 
 func (f *testFlags) declare(flags *flag.FlagSet) {
 	f.configurationFlags.declare(flags, "c", "policy (`file`); - is standard input")
-	flags.BoolVar(&f.init, "init", false, "print cases for the policy as it is")
+	flags.BoolVar(&f.init, "init", false, "print cases for the current policy")
 	outputFlag(flags, &f.output, "junit", "github")
 }
 
@@ -66,9 +66,9 @@ func testPolicy(_ context.Context, args []string, std stdio) int {
 	switch {
 	case err != nil:
 	case f.file == "":
-		err = errors.New("no policy; write -c FILE")
+		err = errors.New("no policy; add -c FILE")
 	case f.init == (flags.NArg() > 0):
-		err = errors.New("write the files with cases behind the flags, or -init, which prints some")
+		err = errors.New("name the files with cases after the flags, or print some with -init")
 	}
 	if err != nil {
 		return c.mistake(err, std)

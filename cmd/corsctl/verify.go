@@ -20,41 +20,40 @@ import (
 
 var verifyCommand = command{
 	name:    "verify",
-	summary: "ask a live server whether it answers as it should",
+	summary: "check how a live server answers",
 	usage: []string{
 		"verify -c FILE [flags] URL",
 		"verify -cases FILE [flags] URL",
 		"verify [-origin ORIGIN] [flags] URL",
 	},
-	text: `Asks a live server, and says which answers are not what they should be, and what
-the likely cause is: the response bypassed the filter, another policy is active,
-something else adds a second Access-Control-Allow-Origin, a redirect or
-authentication stands in front of the filter.
+	text: `Sends requests to a live server and reports wrong answers with their likely cause:
+the response bypassed the filter, another policy is in effect, something else adds
+a second Access-Control-Allow-Origin, a redirect or authentication comes before
+the filter.
 
-With -c it derives the requests from a policy, which FILE holds in any form that
-corsctl check or corsctl convert reads: origins that are allowed and the nearest
-that are not, methods and headers in the lists and others, requests without
-Origin. Each answer is compared header by header with what the filter would
-send. All rules for the URL's host are tested; if the URL has a path, only the
-rule for that path.
+With -c it derives the requests from the policy in FILE, in any form that corsctl
+check or convert reads: allowed origins and the nearest that are not, methods and
+headers in and out of the lists, requests without Origin. It compares each answer
+header by header with what the filter would send. It tests all rules for the URL's
+host; if the URL has a path, only the rule for that path.
 
-With -cases it sends the requests of a file that corsctl test reads.
+With -cases it sends the requests of a file for corsctl test.
 
-Without either it looks for what is dangerous: any origin, null, or similar
-names are allowed; plain http with credentials; answers that depend on Origin
-without a Vary; preflights that are redirected, or asked for credentials. With
--origin it also says what a page of that origin could read.
+Without either it looks for dangerous behaviour: any origin, null or similar names
+are allowed; plain http is allowed with credentials; answers depend on Origin
+without Vary; preflights are redirected or asked for credentials. With -origin it
+also says what a page of that origin could read.
 
 It sends only OPTIONS, GET and HEAD: for any other method it sends the preflight
 and then a GET, unless -unsafe-methods is given. It follows no redirects.`,
 	examples: []example{
-		{"Is this policy active there?", "corsctl verify -c policy.json https://api.example.com"},
+		{"Is this policy in effect there?", "corsctl verify -c policy.json https://api.example.com"},
 		{"What may this page do there?", "corsctl verify -origin https://shop.example.com -method PUT -headers content-type https://api.example.com/v1/orders"},
-		{"A proxy on this machine, with rules of its own hosts:", "corsctl verify -c policy.json http://localhost:10000"},
+		{"A proxy on this machine, with the rules of all hosts:", "corsctl verify -c policy.json http://localhost:10000"},
 	},
 	exits: []exit{
-		{exitOK, "all answers are as they should be; warnings do not count"},
-		{exitError, "some are not, or there is no answer"},
+		{exitOK, "all answers are right; warnings do not count"},
+		{exitError, "some are wrong, or there is no answer"},
 		{exitUsage, "the command is wrong, or a file cannot be read"},
 	},
 	flags: func(flags *flag.FlagSet) { (&verifyFlags{}).declare(flags) },
@@ -74,17 +73,17 @@ type verifyFlags struct {
 }
 
 func (f *verifyFlags) declare(flags *flag.FlagSet) {
-	f.configurationFlags.declare(flags, "c", "policy that should be active there (`file`); - is standard input")
+	f.configurationFlags.declare(flags, "c", "policy that should be in effect there (`file`); - is standard input")
 	flags.StringVar(&f.cases, "cases", "", "cases (`file`) as corsctl test reads them")
 	flags.StringVar(&f.origin, "origin", "", "`origin` of the page, such as https://shop.example.com")
 	flags.StringVar(&f.method, "method", "GET", "`method` of the request")
-	flags.StringVar(&f.names, "headers", "", "header `names` that the script sets, separated by commas; \"name: value\" for a value")
+	flags.StringVar(&f.names, "headers", "", "header `names` that the script sets, separated by commas; \"name: value\" sets a value")
 	flags.BoolVar(&f.credentials, "credentials", false, "the script sends credentials, such as cookies")
-	flags.Var(&f.headers, "header", "a `'Name: value'` sent along, such as a token; not with preflights, which carry none; may be repeated")
-	flags.BoolVar(&f.options.Unsafe, "unsafe-methods", false, "send the methods of a page or of cases that may change something")
-	flags.BoolVar(&f.options.AnyHost, "any-host", false, "ask for rules and cases of other hosts at the URL's address as well, by their names; always so where that is localhost or an IP address")
+	flags.Var(&f.headers, "header", "a header to send, as `'Name: value'`, such as a token; preflights do not get it; may be repeated")
+	flags.BoolVar(&f.options.Unsafe, "unsafe-methods", false, "really send methods that may change something on the server")
+	flags.BoolVar(&f.options.AnyHost, "any-host", false, "also send requests for other hosts in the rules and cases to the URL's address; always on for localhost and IP addresses")
 	flags.BoolVar(&f.options.Insecure, "insecure", false, "accept any certificate")
-	flags.Func("resolve", "`HOST:PORT:ADDRESS` to connect to in place of what DNS says; may be repeated", func(text string) error {
+	flags.Func("resolve", "`HOST:PORT:ADDRESS` to connect to, instead of asking DNS; may be repeated", func(text string) error {
 		from, to, err := verify.ParseResolve(text)
 		if err == nil {
 			f.options.Resolve[from] = to
@@ -111,17 +110,17 @@ func parseVerifyFlags(args []string, std stdio) (*verifyFlags, error) {
 	})
 	switch {
 	case flags.NArg() == 0:
-		return nil, errors.New("no URL; write that of the server, such as https://api.example.com, behind the flags")
+		return nil, errors.New("no URL; add the server's after the flags, such as https://api.example.com")
 	case flags.NArg() > 1:
-		return nil, fmt.Errorf("unexpected %q: one URL is asked, and flags go in front of it", flags.Arg(1))
+		return nil, fmt.Errorf("unexpected %q: give one URL, after the flags", flags.Arg(1))
 	case f.file != "" && f.cases != "":
-		return nil, errors.New("-c and -cases are two things to ask for; write one of them")
+		return nil, errors.New("-c and -cases both say what to send; use one of them")
 	case (f.file != "" || f.cases != "") && f.origin != "":
-		return nil, errors.New("-origin asks as one page would, without -c and -cases")
+		return nil, errors.New("-origin is for a run without -c and -cases")
 	case page && f.origin == "":
-		return nil, errors.New("-method, -headers and -credentials are of a page's request; add -origin https://shop.example.com")
+		return nil, errors.New("-method, -headers and -credentials describe a page's request; add -origin https://shop.example.com")
 	case f.options.Max < 1 || f.options.Rate <= 0 || f.options.Timeout <= 0:
-		return nil, errors.New("-max, -rate and -timeout are above 0")
+		return nil, errors.New("-max, -rate and -timeout must be above 0")
 	}
 	f.options.Headers = f.headers
 	f.url = flags.Arg(0)
@@ -147,7 +146,7 @@ func verifyServer(ctx context.Context, args []string, std stdio) int {
 		fmt.Fprintf(std.err, "corsctl verify: left out: %s\n", why)
 	}
 	if len(results) == 0 {
-		fmt.Fprintln(std.err, "corsctl verify: nothing was asked; take the URL of a host that the policy or the cases are for, or -any-host")
+		fmt.Fprintln(std.err, "corsctl verify: nothing was sent; use the URL of a host in the policy or the cases, or add -any-host")
 		return exitError
 	}
 	return printResults(std, c, f.output, f.url, results)

@@ -12,11 +12,11 @@ import (
 
 var versionCommand = command{
 	name:    "version",
-	summary: "say which corsctl this is",
+	summary: "print the version",
 	usage:   []string{"version [-o text|json]"},
 	text: `Prints the release, the commit that it was built from, and the version of Go. The
-module says the same in its first log line, and the images in their annotations.`,
-	examples: []example{{"What is installed:", "corsctl version"}},
+module's first log line and the images' annotations say the same.`,
+	examples: []example{{"Which corsctl is installed:", "corsctl version"}},
 	exits:    []exit{{exitOK, "printed"}, {exitUsage, "the command is wrong"}},
 	flags:    func(flags *flag.FlagSet) { declareVersionFlags(flags) },
 }

@@ -115,12 +115,12 @@ func TestAPolicyIsServedAndTakenAnew(t *testing.T) {
 	put(policy, "allow_origins: [https://two.example/]\n")
 	s.expect(
 		t,
-		`the change is not taken, and what was served goes on: `+policy+
+		`the change is refused, and the previous policy stays in effect: `+policy+
 			`:1:17: error: allow_origins[0]: "https://two.example/": an origin has no trailing slash`,
 	)
 	expect(true, false)
 	put(policy, "allow_origins: [https://two.example]\n")
-	s.expect(t, "serving "+policy+" as it stands now\n")
+	s.expect(t, "serving the changed "+policy+"\n")
 	expect(false, true)
 
 	// Another proxy's policies are converted.
@@ -149,10 +149,10 @@ func TestAnEnvoyFileIsTakenAnew(t *testing.T) {
 	s.expect(t, "watching "+file+"\n")
 	base := regexp.MustCompile(`listener main: (http://127\.0\.0\.1:\d+)\n`).FindStringSubmatch(s.stdout.String())
 	for _, c := range []struct{ text, says, serves string }{
-		{strings.Replace(plain, "served", "served anew", 1), "serving " + file + " as it stands now\n", "served anew"},
+		{strings.Replace(plain, "served", "served anew", 1), "serving the changed " + file + "\n", "served anew"},
 		{
 			strings.Replace(plain, "status: 200", "status: 2000", 1),
-			"corsctl serve: the change is not taken, and what was served goes on: Envoy refuses it: ", "served anew",
+			"corsctl serve: the change is refused, and the previous policy stays in effect: Envoy refuses it: ", "served anew",
 		},
 	} {
 		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {

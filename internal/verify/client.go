@@ -62,7 +62,7 @@ func NewClient(text string, o Options) (*Client, error) {
 	case err != nil:
 		return nil, err
 	case base.Scheme != "http" && base.Scheme != "https" || base.Hostname() == "":
-		return nil, fmt.Errorf("%q is no URL of a server; write one such as https://api.example.com", text)
+		return nil, fmt.Errorf("%q is not the URL of a server; write one such as https://api.example.com", text)
 	case base.User != nil || base.Fragment != "":
 		return nil, fmt.Errorf("%q: leave out what stands before @ and behind #; -header has room for credentials", text)
 	}
