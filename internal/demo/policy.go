@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"corsfilter/config"
@@ -173,7 +172,7 @@ func (p *Policy) advise(origin string, requests []question) (advice, error) {
 		for _, d := range report.Engines {
 			one.Says += " Browsers differ: " + d.Says + "."
 		}
-		if !waives(report.Changes) {
+		if !report.Waives { // lines to copy are no place for a waiver
 			for _, change := range report.Changes {
 				one.Lines = append(one.Lines, change.Line)
 			}
@@ -189,11 +188,6 @@ func instead(report *explain.Report) string {
 		return ""
 	}
 	return " " + strings.ToUpper(report.Instead[:1]) + report.Instead[1:] + "."
-}
-
-// waives reports whether the changes take a waiver: lines to copy are no place for one.
-func waives(changes []explain.Change) bool {
-	return slices.ContainsFunc(changes, func(c explain.Change) bool { return c.Setting == "dangerously_tolerate" })
 }
 
 // blocking is the exchange that the browser stopped at.

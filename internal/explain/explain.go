@@ -71,6 +71,8 @@ type Report struct {
 	// Instead is what to try before the policy is changed for an origin that it does
 	// not have; "" where there is nothing.
 	Instead string `json:"instead,omitempty"`
+	// Waives says that the changes need a waiver.
+	Waives bool `json:"waives,omitempty"`
 	// Remedy says in words what to change; "" where nothing stands in the way.
 	Remedy string `json:"remedy,omitempty"`
 	// Changes are those of the policy that let the script get the response. All

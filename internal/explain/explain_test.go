@@ -196,7 +196,7 @@ var cases = []struct {
 		reason:  browser.OriginMissing,
 		remedy: "give the page an origin: a server's, such as http://localhost:3000, in place of a file or a data: URL, and " +
 			"allow-same-origin in a sandboxed frame; otherwise " +
-			`add "null" to allow_origins, if that page may read responses; then add "null-origin" to dangerously_tolerate: ` +
+			`add "null" to allow_origins, if that page may read responses; then give "null" the waiver "null-origin": ` +
 			`any page can make its origin null, in a sandboxed frame`,
 		golden: true,
 	},
@@ -233,7 +233,7 @@ var cases = []struct {
 		request: Request{Request: browser.Request{Origin: "file://", Method: "GET"}},
 		reason:  browser.OriginMissing,
 		remedy: `let the app register a scheme of its own for its pages; otherwise add "file://" to allow_origins, if that page may ` +
-			`read responses; then add "null-origin" to dangerously_tolerate: any file has this origin, whoever made it, where a browser ` +
+			`read responses; then give "file://" the waiver "null-origin": any file has this origin, whoever made it, where a browser ` +
 			`or an app gives files one`,
 		golden: true,
 	},
@@ -453,10 +453,20 @@ func TestChangesAreInThePolicysWords(t *testing.T) {
 		lines       []string
 	}{
 		{"\ufeff" + `{"allow_origin_string_match": [{"safe_regex": {"regex": "https://[a]\\.example"}}], "max_age": "5"}`, false, []string{
-			`"allow_origin_string_match": [{"regex":"https://[a]\\.example"},"https://b.example"]`}},
+			`"allow_origin_string_match": [{"regex": "https://[a]\\.example"}, "https://b.example"]`}},
 		{
 			`{"rules": [{"policy": {"allowOrigins": ["https://a.example"]}}]}`, false,
 			[]string{`"allowOrigins": ["https://a.example", "https://b.example"]`},
+		},
+		{ // a waiver is given to the entry that needs it, and to no other
+			`{"allow_origins": ["http://a.example"], "allow_credentials": true, "dangerously_tolerate": ["insecure-origin"]}`, true,
+			[]string{`"allow_origins": ["http://a.example", "https://b.example"]`},
+		},
+		{
+			`{"allowOrigins": ["http://a.example"]}`, true, []string{
+				`"allowOrigins": [{"origin": "http://a.example", "dangerously_tolerate": ["insecure-origin"]}, "https://b.example"]`,
+				`"allow_credentials": true`,
+			},
 		},
 		{
 			`{"allow_origins": ["*"], "expose_headers": "*"}`, true,

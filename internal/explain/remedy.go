@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -58,6 +59,7 @@ func (x *explanation) remedy(configuration []byte) (words string, changes []Chan
 		again.policy, again.rule = c.Select(next.Host, next.seen())
 		again.run()
 		if report, rest = again.report, again.policy; report.Allowed {
+			x.report.Waives = e.waived
 			return x.first(e) + strings.Join(e.advised, "; then "), e.changes
 		}
 	}
@@ -159,11 +161,11 @@ func newEditor(configuration []byte, rule *config.Rule) (*editor, error) {
 		if source.SourcePolicy == nil { // a remedy may give one to requests that have none
 			source.SourcePolicy = &config.SourcePolicy{}
 		}
-		return &editor{source: source, policy: source.SourcePolicy, before: source.SourcePolicy.AllowOrigins, object: gjson.Parse(text)}, nil
+		return &editor{source: source, policy: source.SourcePolicy, before: slices.Clone(source.SourcePolicy.AllowOrigins), object: gjson.Parse(text)}, nil
 	}
 	object := gjson.Get(text, fmt.Sprintf("rules.%d.policy", rule.Index))
 	policy := source.Rules[rule.Index].Policy
-	return &editor{source: source, policy: policy, before: policy.AllowOrigins, object: object}, nil
+	return &editor{source: source, policy: policy, before: slices.Clone(policy.AllowOrigins), object: object}, nil
 }
 
 // change makes a change, and notes the settings that are others now, each with the
@@ -195,7 +197,24 @@ func (e *editor) note(setting, advice, value string) {
 		i = len(e.changes)
 		e.changes = append(e.changes, Change{Setting: setting, Advice: advice})
 	}
-	e.changes[i].Line = fmt.Sprintf("%q: %s", e.key(setting), strings.ReplaceAll(value, `","`, `", "`))
+	e.changes[i].Line = fmt.Sprintf("%q: %s", e.key(setting), spaced(value))
+}
+
+// spaced puts a space after each comma and colon of compact JSON.
+func spaced(json string) string {
+	var b strings.Builder
+	quoted, escaped := false, false
+	for _, c := range json {
+		b.WriteRune(c)
+		if !quoted && (c == ',' || c == ':') {
+			b.WriteByte(' ')
+		}
+		if c == '"' && !escaped {
+			quoted = !quoted
+		}
+		escaped = c == '\\' && !escaped
+	}
+	return b.String()
 }
 
 // written is a policy as JSON.
@@ -230,15 +249,49 @@ func (e *editor) compile() (*config.Config, error) {
 		}
 		waived := false
 		for _, p := range problems {
-			if slices.Contains(config.Waivers, p.Code) && !slices.ContainsFunc(e.policy.Tolerate, func(w config.Waiver) bool { return w.Code == p.Code }) {
-				e.change(fmt.Sprintf("add %q to dangerously_tolerate: %s", p.Code, p.Reason), func(s *config.SourcePolicy) {
-					s.Tolerate = append(s.Tolerate, config.Waiver{Code: p.Code})
-				})
-				waived, e.waived = true, true
-			}
+			waived = e.waive(p) || waived
 		}
 		if !waived {
 			return nil, err
 		}
 	}
+}
+
+// waive adds the waiver that a problem asks for: to the entry of allow_origins that
+// needs it, so that nothing else gets in with it, or else to the policy. It reports false
+// if no waiver helps.
+func (e *editor) waive(p config.Problem) bool {
+	if !slices.Contains(config.Waivers, p.Code) {
+		return false
+	}
+	has := func(list []config.Waiver) bool {
+		return slices.ContainsFunc(list, func(w config.Waiver) bool { return w.Code == p.Code })
+	}
+	var edit func(*config.SourcePolicy)
+	advice := fmt.Sprintf("add %q to dangerously_tolerate: %s", p.Code, p.Reason)
+	if i, ok := originAt(p.Path); ok && i < len(e.policy.AllowOrigins) {
+		if has(e.policy.AllowOrigins[i].Tolerate) {
+			return false
+		}
+		advice = fmt.Sprintf("give %s the waiver %q: %s", p.Value, p.Code, p.Reason)
+		edit = func(s *config.SourcePolicy) {
+			o := &s.AllowOrigins[i]
+			o.Tolerate = append(slices.Clip(o.Tolerate), config.Waiver{Code: p.Code})
+		}
+	} else {
+		if has(e.policy.Tolerate) {
+			return false
+		}
+		edit = func(s *config.SourcePolicy) { s.Tolerate = append(s.Tolerate, config.Waiver{Code: p.Code}) }
+	}
+	e.change(advice, edit)
+	e.waived = true
+	return true
+}
+
+// originAt is the index of the entry of allow_origins that a path names.
+func originAt(path string) (index int, ok bool) {
+	setting, rest, found := strings.Cut(path[strings.LastIndexByte(path, '.')+1:], "[")
+	index, err := strconv.Atoi(strings.TrimSuffix(rest, "]"))
+	return index, found && err == nil && config.SettingOf(setting) == "allow_origins"
 }
