@@ -88,22 +88,22 @@ func (d *Decision) Steps(r *Request) (steps []string) {
 	}
 	switch d.Kind {
 	case NotCORS:
-		return []string{"there is no Origin, so this is no CORS request"}
+		return []string{"there is no Origin, so this is not a CORS request"}
 	case Preflight:
 		add("OPTIONS with Origin and Access-Control-Request-Method: a preflight")
 	case CrossOrigin:
 		switch {
 		case r.FetchSite == "same-origin" || d.SameOrigin && IsSameOrigin(r.Origin, r.scheme(), r.Authority):
-			add("it has an Origin, and comes from a page of its own origin")
+			add("it has an Origin, and comes from a page of the same origin")
 		case d.SameOrigin:
-			add("its Origin is its own host over https: a page of its own origin, where TLS ends in front of this proxy")
+			add("its Origin is its own host over https: a page of the same origin, with TLS terminated in front of this proxy")
 		default:
-			add("it has an Origin and is no preflight: a cross-origin request")
+			add("it has an Origin and is not a preflight: a cross-origin request")
 		}
 	}
 	switch {
 	case d.Reason == OriginMalformed:
-		add("the Origin is not one well-formed origin, and matches nothing")
+		add("the Origin is not one well-formed origin, so it matches nothing")
 	case d.Reason == OriginNotAllowed:
 		add("the origin ", r.Origin, " is not in allow_origins")
 	case d.AllowOrigin == "*":
@@ -132,16 +132,16 @@ func (d *Decision) Steps(r *Request) (steps []string) {
 	}
 	switch {
 	case d.Action == Answer:
-		add(answered, strconv.Itoa(int(d.Policy.PreflightStatus)), " and the whole lists, so that the browser can say what is missing")
+		add(answered, strconv.Itoa(int(d.Policy.PreflightStatus)), " and the complete lists, so that the browser can say what is missing")
 	case d.Replies():
 		add(answered, "403")
 	case d.SameOrigin:
-		add("a request of a page of its own origin is never rejected: forwarded to upstream")
+		add("a same-origin request is never rejected: forwarded to upstream")
 	case !shadow:
 		add("forwarded to upstream")
 	}
 	if shadow {
-		add("mode shadow: counted, logged, and forwarded to upstream untouched")
+		add("mode shadow: counted, logged and forwarded to upstream unchanged")
 	}
 	return steps
 }
@@ -153,26 +153,26 @@ func (d *Decision) Outcome(r *Request, status int) string {
 	case d.Action == Ignore || d.Kind == NotCORS:
 		return "The filter had nothing to decide."
 	case d.Policy.Mode == config.Shadow:
-		return "In shadow mode the filter decides and counts, and touches nothing: upstream answered."
+		return "In shadow mode the filter only decides and counts: upstream answered."
 	case d.Action == Deny:
-		return "The preflight was refused: this page's origin is not in the policy."
+		return "The preflight was denied: this page's origin is not in the policy."
 	case d.Action == Reject:
 		return "The request was rejected before upstream: this page's origin is not in the policy."
 	case d.Action == Answer && d.Reason == MethodNotAllowed:
-		return "The preflight was answered, and the answer does not list " + r.RequestMethod + "."
+		return "The preflight was answered, but the answer does not list " + r.RequestMethod + "."
 	case d.Action == Answer && d.Reason == HeaderNotAllowed:
-		return "The preflight was answered, and the answer does not list all of: " + r.RequestHeaders + "."
+		return "The preflight was answered, but the answer does not list all of: " + r.RequestHeaders + "."
 	case d.Action == Answer:
-		return "The preflight was answered: go ahead."
+		return "The preflight was answered: the browser may send the request."
 	case d.Kind == Preflight:
 		return "The preflight was left to upstream."
 	case d.Reason != Allowed && (r.Method == "GET" || r.Method == "HEAD"):
-		return "Upstream answered, and no CORS headers went with it: this page's origin is not in the policy."
+		return "Upstream answered, and its response got no CORS headers: this page's origin is not in the policy."
 	case d.Reason != Allowed:
-		return "Upstream answered, and no CORS headers went with it: this page's origin is not in the policy. " +
-			`Its effect has happened all the same; "disallowed_requests": "reject" would prevent it.`
+		return "Upstream answered, and its response got no CORS headers: this page's origin is not in the policy. " +
+			`The request has still had its effects; "disallowed_requests": "reject" would prevent them.`
 	case status >= 300 && status < 400:
-		return "Upstream answered with a redirect, and the answer says that this page may follow it."
+		return "Upstream answered with a redirect, and this page may follow it."
 	}
-	return "Upstream answered, and the answer says that this page may read it."
+	return "Upstream answered, and this page may read the response."
 }

@@ -40,57 +40,57 @@ func TestWords(t *testing.T) {
 		{"an allowed preflight", strict, preflight, 204, "allowed", "preflight for PUT from https://a.example: allowed",
 			[]string{
 				"the origin https://a.example is in allow_origins", "the method PUT is allowed", "the headers X-A are allowed",
-				"answered here with 204 and the whole lists, so that the browser can say what is missing",
+				"answered here with 204 and the complete lists, so that the browser can say what is missing",
 			},
-			"The preflight was answered: go ahead."},
+			"The preflight was answered: the browser may send the request."},
 		{
 			"an allowed preflight that names no headers", strict, change(preflight, func(r *Request) { r.RequestHeaders = "" }), 204, "allowed",
 			"preflight for PUT from https://a.example: allowed",
 			[]string{
 				"the origin https://a.example is in allow_origins", "the method PUT is allowed",
-				"answered here with 204 and the whole lists, so that the browser can say what is missing",
+				"answered here with 204 and the complete lists, so that the browser can say what is missing",
 			},
-			"The preflight was answered: go ahead.",
+			"The preflight was answered: the browser may send the request.",
 		},
 		{
 			"a method", strict, change(preflight, func(r *Request) { r.RequestMethod = "DELETE" }), 204, "denied; reason=method=DELETE",
 			"preflight for DELETE from https://a.example: denied; reason=method=DELETE",
 			[]string{
 				"the origin https://a.example is in allow_origins", "the method DELETE is not in allow_methods",
-				"answered here with 204 and the whole lists, so that the browser can say what is missing",
+				"answered here with 204 and the complete lists, so that the browser can say what is missing",
 			},
-			"The preflight was answered, and the answer does not list DELETE.",
+			"The preflight was answered, but the answer does not list DELETE.",
 		},
 		{
 			"a header", strict, change(preflight, func(r *Request) { r.RequestHeaders = "x-a, X-B" }), 204, "denied; reason=header=x-b",
 			"preflight for PUT from https://a.example: denied; reason=header=x-b",
 			[]string{
 				"the origin https://a.example is in allow_origins", "the method PUT is allowed", "the header x-b is not in allow_headers",
-				"answered here with 204 and the whole lists, so that the browser can say what is missing",
+				"answered here with 204 and the complete lists, so that the browser can say what is missing",
 			},
-			"The preflight was answered, and the answer does not list all of: x-a, X-B.",
+			"The preflight was answered, but the answer does not list all of: x-a, X-B.",
 		},
 		{
 			"a list that is none", strict, change(preflight, func(r *Request) { r.RequestHeaders = "x a" }), 204, "denied; reason=header",
 			"preflight for PUT from https://a.example: denied; reason=header",
 			[]string{
 				"the origin https://a.example is in allow_origins", "the method PUT is allowed", "the list of headers is malformed or too long",
-				"answered here with 204 and the whole lists, so that the browser can say what is missing",
+				"answered here with 204 and the complete lists, so that the browser can say what is missing",
 			},
-			"The preflight was answered, and the answer does not list all of: x a.",
+			"The preflight was answered, but the answer does not list all of: x a.",
 		},
 		{
 			"an unlisted origin's preflight", strict, change(preflight, func(r *Request) { r.Origin = evil }), 403, "denied; reason=origin",
 			"preflight for PUT from https://evil.example: denied; reason=origin; answered 403",
 			[]string{"the origin https://evil.example is not in allow_origins", "answered here with 403"},
-			"The preflight was refused: this page's origin is not in the policy.",
+			"The preflight was denied: this page's origin is not in the policy.",
 		},
 		{
 			"no origin at all", strict, change(preflight, func(r *Request) { r.Origin, r.RequestMethod = "a\nb", "P\nUT" }), 403,
 			"denied; reason=malformed-origin",
 			"preflight: denied; reason=malformed-origin; answered 403",
-			[]string{"the Origin is not one well-formed origin, and matches nothing", "answered here with 403"},
-			"The preflight was refused: this page's origin is not in the policy.",
+			[]string{"the Origin is not one well-formed origin, so it matches nothing", "answered here with 403"},
+			"The preflight was denied: this page's origin is not in the policy.",
 		},
 		{
 			"left to upstream", lenient, change(preflight, func(r *Request) { r.Origin = evil }), 200, "denied; reason=origin",
@@ -99,43 +99,43 @@ func TestWords(t *testing.T) {
 		},
 		{"an allowed request", strict, Request{Method: "GET", Origin: a}, 200, "allowed", "request from https://a.example: allowed; forwarded",
 			[]string{"the origin https://a.example is in allow_origins", "forwarded to upstream"},
-			"Upstream answered, and the answer says that this page may read it."},
+			"Upstream answered, and this page may read the response."},
 		{"a redirect", public, Request{Method: "GET", Origin: evil}, 302, "allowed", "request from https://evil.example: allowed; forwarded",
 			[]string{"every origin is allowed, without credentials", "forwarded to upstream"},
-			"Upstream answered with a redirect, and the answer says that this page may follow it."},
+			"Upstream answered with a redirect, and this page may follow it."},
 		{
 			"the first status of a redirect", public,
 			Request{Method: "GET", Origin: evil}, 300, "allowed", "request from https://evil.example: allowed; forwarded",
 			[]string{"every origin is allowed, without credentials", "forwarded to upstream"},
-			"Upstream answered with a redirect, and the answer says that this page may follow it.",
+			"Upstream answered with a redirect, and this page may follow it.",
 		},
 		{
 			"the first that is none any more", public,
 			Request{Method: "GET", Origin: evil}, 400, "allowed", "request from https://evil.example: allowed; forwarded",
 			[]string{"every origin is allowed, without credentials", "forwarded to upstream"},
-			"Upstream answered, and the answer says that this page may read it.",
+			"Upstream answered, and this page may read the response.",
 		},
 		{
 			"an unlisted origin's HEAD", strict,
 			Request{Method: "HEAD", Origin: evil}, 200, "denied; reason=origin",
 			"request from https://evil.example: denied; reason=origin; forwarded",
 			[]string{"the origin https://evil.example is not in allow_origins", "forwarded to upstream"},
-			"Upstream answered, and no CORS headers went with it: this page's origin is not in the policy.",
+			"Upstream answered, and its response got no CORS headers: this page's origin is not in the policy.",
 		},
 		{
 			"an unlisted origin's GET", strict,
 			Request{Method: "GET", Origin: evil}, 200, "denied; reason=origin",
 			"request from https://evil.example: denied; reason=origin; forwarded",
 			[]string{"the origin https://evil.example is not in allow_origins", "forwarded to upstream"},
-			"Upstream answered, and no CORS headers went with it: this page's origin is not in the policy.",
+			"Upstream answered, and its response got no CORS headers: this page's origin is not in the policy.",
 		},
 		{
 			"an unlisted origin's POST", strict,
 			Request{Method: "POST", Origin: evil}, 200, "denied; reason=origin",
 			"request from https://evil.example: denied; reason=origin; forwarded",
 			[]string{"the origin https://evil.example is not in allow_origins", "forwarded to upstream"},
-			`Upstream answered, and no CORS headers went with it: this page's origin is not in the policy. Its ` +
-				`effect has happened all the same; "disallowed_requests": "reject" would prevent it.`,
+			`Upstream answered, and its response got no CORS headers: this page's origin is not in the policy. The ` +
+				`request has still had its effects; "disallowed_requests": "reject" would prevent them.`,
 		},
 		{
 			"rejected", closed,
@@ -150,18 +150,18 @@ func TestWords(t *testing.T) {
 			"request from https://evil.example: denied; reason=origin; forwarded",
 			[]string{
 				"the origin https://evil.example is not in allow_origins",
-				"a request of a page of its own origin is never rejected: forwarded to upstream",
+				"a same-origin request is never rejected: forwarded to upstream",
 			},
-			`Upstream answered, and no CORS headers went with it: this page's origin is not in the policy. Its ` +
-				`effect has happened all the same; "disallowed_requests": "reject" would prevent it.`,
+			`Upstream answered, and its response got no CORS headers: this page's origin is not in the policy. The ` +
+				`request has still had its effects; "disallowed_requests": "reject" would prevent them.`,
 		},
 		{
 			"a preflight in shadow", shadow, preflight, 200, "denied; reason=method=PUT",
 			"shadow: preflight for PUT from https://a.example: denied; reason=method=PUT",
 			[]string{"the origin https://a.example is in allow_origins", "the method PUT is not in allow_methods",
-				"in mode enforce, answered here with 204 and the whole lists, so that the browser can say what is missing",
-				"mode shadow: counted, logged, and forwarded to upstream untouched"},
-			"In shadow mode the filter decides and counts, and touches nothing: upstream answered.",
+				"in mode enforce, answered here with 204 and the complete lists, so that the browser can say what is missing",
+				"mode shadow: counted, logged and forwarded to upstream unchanged"},
+			"In shadow mode the filter only decides and counts: upstream answered.",
 		},
 		{
 			"shadow", shadow,
@@ -169,9 +169,9 @@ func TestWords(t *testing.T) {
 			"shadow: request from https://evil.example: denied; reason=origin; answered 403",
 			[]string{
 				"the origin https://evil.example is not in allow_origins", "in mode enforce, answered here with 403",
-				"mode shadow: counted, logged, and forwarded to upstream untouched",
+				"mode shadow: counted, logged and forwarded to upstream unchanged",
 			},
-			"In shadow mode the filter decides and counts, and touches nothing: upstream answered.",
+			"In shadow mode the filter only decides and counts: upstream answered.",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -202,20 +202,20 @@ func TestWords(t *testing.T) {
 func TestTheFirstStepSaysTheKind(t *testing.T) {
 	p := policy(t, closed)
 	for want, r := range map[string]Request{
-		"there is no Origin, so this is no CORS request": {Method: "GET"},
+		"there is no Origin, so this is not a CORS request": {Method: "GET"},
 		"OPTIONS with Origin and Access-Control-Request-Method: a preflight": {
 			Method:        "OPTIONS",
 			Origin:        "https://a.example",
 			RequestMethod: "PUT",
 		},
-		"its Origin is its own host over https: a page of its own origin, where TLS ends in front of this proxy": {
+		"its Origin is its own host over https: a page of the same origin, with TLS terminated in front of this proxy": {
 			Method:    "PUT",
 			Origin:    "https://b.example",
 			Scheme:    "http",
 			Authority: "b.example",
 		},
-		"it has an Origin, and comes from a page of its own origin":    {Method: "PUT", Origin: "https://a.example", FetchSite: "same-origin"},
-		"it has an Origin and is no preflight: a cross-origin request": {Method: "PUT", Origin: "https://a.example"},
+		"it has an Origin, and comes from a page of the same origin":    {Method: "PUT", Origin: "https://a.example", FetchSite: "same-origin"},
+		"it has an Origin and is not a preflight: a cross-origin request": {Method: "PUT", Origin: "https://a.example"},
 	} {
 		var d Decision
 		if Decide(p, &r, &d); d.Steps(&r)[0] != want {

@@ -200,7 +200,7 @@ func entry(s *config.Source, policy string, c diff.Change) string {
 	return path
 }
 
-const theSame = "the same: no request is decided otherwise"
+const theSame = "the same: every request is decided as before"
 
 func diffText(r *diff.Report, migration []string) string {
 	var b strings.Builder

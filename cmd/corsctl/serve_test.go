@@ -77,7 +77,7 @@ func TestTheDemo(t *testing.T) {
 		{
 			"a policy", []string{"-c", policy, "-listen", "127.0.0.1:0", "-module", modulePath(t)},
 			"This is a development and test tool; in production the module runs in Envoy\\.", "by the policy, this origin is not allowed",
-			"Upstream answered, and no CORS headers went with it: this page's origin is not in the policy.",
+			"Upstream answered, and its response got no CORS headers: this page's origin is not in the policy.",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -275,7 +275,7 @@ func detail(r verify.Result) string {
 		}
 	}
 	for _, d := range r.Differences {
-		fmt.Fprintf(&b, "%s: expected %s, and it is %s\n", d.Header, d.Want, d.Got)
+		fmt.Fprintf(&b, "%s: expected %s, got %s\n", d.Header, d.Want, d.Got)
 	}
 	if r.Explained != nil {
 		r.Explained.Text(&b) // which a Builder takes

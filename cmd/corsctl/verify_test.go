@@ -59,7 +59,7 @@ func TestVerify(t *testing.T) {
 		"a policy": {"-c policy.json", exitOK, "URL: 26 of 26 as expected, 0 errors, 0 warnings\n", ""},
 		"another policy": {"-c put.json -max 5", exitError,
 			"error: preflight of PUT from https://shop.example.com: another policy: it differs in " +
-				`access-control-allow-methods; look which configuration the proxy has [another-policy]
+				`access-control-allow-methods; check which configuration the proxy has [another-policy]
     OPTIONS URL/: 204
     access-control-allow-methods: expected PUT, and it is none
 `, "left out: 21 of 26 requests: -max is 5"},

@@ -115,18 +115,18 @@ const (
 	blocks    = "Blocked: the script gets an error and nothing else. The browser's console has the reason."
 	lets      = "This page reads the response: status 200."
 	readable  = "Headers that it may read: content-length, content-type, x-demo-upstream"
-	goAhead   = "OPTIONS 204 cors_preflight The preflight was answered: go ahead. Counted: origin allowed, preflight allowed.\n"
-	mayRead   = " via_upstream Upstream answered, and the answer says that this page may read it. Counted: origin allowed, request allowed."
+	goAhead   = "OPTIONS 204 cors_preflight The preflight was answered: the browser may send the request. Counted: origin allowed, preflight allowed.\n"
+	mayRead   = " via_upstream Upstream answered, and this page may read the response. Counted: origin allowed, request allowed."
 	mayFollow = "GET 302 via_upstream Upstream answered with a redirect, and the answer says that this page may " +
 		"follow it. Counted: origin allowed, request allowed.\n"
-	mayNot    = " via_upstream Upstream answered, and no CORS headers went with it: this page's origin is not in the policy."
-	hasEffect = ` Its effect has happened all the same; "disallowed_requests": "reject" would prevent it.`
+	mayNot    = " via_upstream Upstream answered, and its response got no CORS headers: this page's origin is not in the policy."
+	hasEffect = ` The request has still had its effects; "disallowed_requests": "reject" would prevent them.`
 	noOrigins = " Counted: origin not allowed, request without CORS headers."
-	refused   = "OPTIONS 403 cors_origin_denied The preflight was refused: this page's origin is not in the policy. " +
+	refused   = "OPTIONS 403 cors_origin_denied The preflight was denied: this page's origin is not in the policy. " +
 		"Counted: origin not allowed, preflight denied: origin."
-	noDelete = "OPTIONS 204 cors_preflight The preflight was answered, and the answer does not list DELETE. " +
+	noDelete = "OPTIONS 204 cors_preflight The preflight was answered, but the answer does not list DELETE. " +
 		"Counted: origin allowed, preflight denied: method."
-	noContent = "OPTIONS 204 cors_preflight The preflight was answered, and the answer does not list all of: content-type. " +
+	noContent = "OPTIONS 204 cors_preflight The preflight was answered, but the answer does not list all of: content-type. " +
 		"Counted: origin allowed, preflight denied: headers."
 )
 
@@ -264,7 +264,7 @@ func TestTheDemoFollowsThePolicy(t *testing.T) {
 				"Done: this page could read 7 of 10 responses."},
 			{"shadow", []string{`"allow_methods"`, `"mode": "shadow", "allow_methods"`},
 				"The policy is in mode shadow: the filter leaves this page's requests to upstream.", []string{"left to upstream", "left to upstream"},
-				"A preflight names the method DELETE. The policy leaves it to upstream.", ""},
+				"A preflight names the method DELETE. The policy leaves the decision to upstream.", ""},
 			{
 				"rejecting",
 				[]string{

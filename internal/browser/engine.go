@@ -48,13 +48,13 @@ var Deviations = []Deviation{
 	{
 		Name: "authorization-under-star", Engines: Engines,
 		Standard: `"*" in Access-Control-Allow-Headers does not cover authorization`,
-		Instead:  "it does, where no credentials are included",
+		Instead:  "it does if no credentials are included",
 		covers:   "authorization",
 	},
 	{
 		Name: "client-hints", Engines: []Engine{Chromium},
 		Standard: "client hints that a script sets (" + strings.Join(clientHints, ", ") + ") need the server's consent",
-		Instead:  "they need none, where their values are well-formed",
+		Instead:  "they need none if their values are well-formed",
 		treats: func(_ Engine, name, value string) treatment {
 			if slices.Contains(clientHints, name) && validHint(name, value) {
 				return free
@@ -64,8 +64,8 @@ var Deviations = []Deviation{
 	},
 	{
 		Name: "user-agent", Engines: []Engine{Chromium},
-		Standard: "User-Agent is a header like others: a script may set it, with the server's consent",
-		Instead:  "the browser's own is sent in its place, and needs no consent",
+		Standard: "a script may set User-Agent with the server's consent, like other headers",
+		Instead:  "the browser sends its own value, and asks for no consent",
 		treats: func(_ Engine, name, _ string) treatment {
 			if name == "user-agent" {
 				return dropped
@@ -75,8 +75,8 @@ var Deviations = []Deviation{
 	},
 	{
 		Name: "long-range-numbers", Engines: Engines,
-		Standard: "a Range from any number needs no consent, however long the number is",
-		Instead:  "it does where a number has too many bits for the engine",
+		Standard: "a Range that starts at any number needs no consent, however long the number",
+		Instead:  "it does if the number has too many bits for the engine",
 		treats: func(e Engine, name, value string) treatment {
 			if name == "range" && simpleRange(value) && tooLong(e, value) {
 				return unsafe
@@ -87,22 +87,22 @@ var Deviations = []Deviation{
 	{
 		Name: "fonts-without-cors", Engines: []Engine{WebKit},
 		Standard: "a font of another origin is loaded with CORS",
-		Instead:  "it is loaded without",
+		Instead:  "it is loaded without CORS",
 	},
 	{
 		Name: "origin-after-redirect", Engines: []Engine{Firefox},
-		Standard: "behind a redirect from one foreign origin to another the Origin is null, in the preflight as in the request",
+		Standard: "after a redirect from one cross-origin URL to another origin, the Origin is null, in the preflight and in the request",
 		Instead:  "the preflight has the page's origin",
 	},
 	{
 		Name: "preflight-per-credentials", Engines: []Engine{Firefox},
-		Standard: "what a preflight with credentials allowed holds for requests without as well",
-		Instead:  "a request without credentials has a preflight of its own",
+		Standard: "what a preflight with credentials allowed also holds for requests without",
+		Instead:  "a request without credentials has its own preflight",
 	},
 	{
 		Name: "local-network-access", Engines: []Engine{Chromium, Firefox},
-		Standard: "a page may send a request to any address, and the answer decides",
-		Instead:  "a page on the public web may call a private or loopback address only where its user has agreed; until then nothing reaches the server, and no header of the server's stands in for the user",
+		Standard: "a page may send a request to any address, and the response decides",
+		Instead:  "a page on the public web may call a private or loopback address only if its user has agreed; until then nothing reaches the server, and no response header can replace the user's consent",
 	},
 }
 

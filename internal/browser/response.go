@@ -108,16 +108,16 @@ func (v *Verdict) corsCheck(r Request, resp Response) bool {
 		v.fail(check, OriginMissing, "", "the response has no Access-Control-Allow-Origin header")
 		return false
 	case allowed == "*" && !r.Credentials:
-		v.pass(check, "\"*\" lets every origin in, since no credentials are sent")
+		v.pass(check, "\"*\" allows every origin, because no credentials are sent")
 		return true
 	case allowed == "*":
 		v.fail(check, WildcardCredentials, allowed, "Access-Control-Allow-Origin must not be \"*\" when credentials are included")
 		return false
 	case allowed != r.Origin && strings.Contains(allowed, ","):
-		v.fail(check, OriginMultiple, allowed, fmt.Sprintf("Access-Control-Allow-Origin holds several values, %q, and only one is allowed", allowed))
+		v.fail(check, OriginMultiple, allowed, fmt.Sprintf("Access-Control-Allow-Origin has several values, %q; only one is allowed", allowed))
 		return false
 	case allowed != r.Origin:
-		v.fail(check, OriginMismatch, allowed, fmt.Sprintf("Access-Control-Allow-Origin is %q and not the page's origin %q", allowed, r.Origin))
+		v.fail(check, OriginMismatch, allowed, fmt.Sprintf("Access-Control-Allow-Origin is %q, not the page's origin %q", allowed, r.Origin))
 		return false
 	}
 	v.pass(check, "it is the page's origin")
@@ -142,10 +142,10 @@ func CheckPreflight(r Request, resp Response) (v Verdict) {
 	}
 	const status = "preflight: status"
 	if resp.Status < 200 || resp.Status > 299 {
-		message := fmt.Sprintf("the preflight was answered with %d, and only 200 to 299 will do", resp.Status)
+		message := fmt.Sprintf("the preflight was answered with %d; only 200 to 299 is accepted", resp.Status)
 		switch resp.Status {
 		case 301, 302, 303, 307, 308: // section 2.2.3, redirect status
-			message += "; a preflight is never redirected"
+			message += "; browsers do not follow redirects of preflights"
 		}
 		v.fail(status, PreflightStatus, strconv.Itoa(resp.Status), message)
 		return v
@@ -191,10 +191,10 @@ func (v *Verdict) methodCheck(r Request, methods []string) bool {
 	default:
 		message := "the method " + method + " is not in Access-Control-Allow-Methods"
 		if slices.Contains(methods, "*") {
-			message += ", where \"*\" covers nothing when credentials are included"
+			message += ", and \"*\" covers nothing there when credentials are included"
 		}
 		if i := slices.IndexFunc(methods, func(m string) bool { return equalFold(m, method) }); i >= 0 {
-			message += "; " + methods[i] + " is, and methods compare by case"
+			message += "; " + methods[i] + " is, but methods are case-sensitive"
 		}
 		v.fail(check, MethodNotAllowed, method, message)
 		return false
@@ -220,7 +220,7 @@ func (v *Verdict) headerCheck(r Request, names []string) bool {
 		if !listed(name) && (r.Credentials || !slices.Contains(names, "*")) {
 			message := "the header " + name + " is not in Access-Control-Allow-Headers"
 			if slices.Contains(names, "*") {
-				message += ", where \"*\" covers nothing when credentials are included"
+				message += ", and \"*\" covers nothing there when credentials are included"
 			}
 			v.fail(check, HeaderNotAllowed, name, message)
 			return false
@@ -256,7 +256,7 @@ func PreflightMaxAge(resp Response) int {
 // nothing is checked.
 func CheckResponse(r Request, resp Response) (v Verdict) {
 	if r.SameOrigin {
-		v.pass("same origin", "the page may read what comes from its own origin")
+		v.pass("same origin", "a page may read responses of its own origin")
 		v.Allowed = true
 		return v
 	}

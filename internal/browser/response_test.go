@@ -374,33 +374,33 @@ func TestMessages(t *testing.T) {
 		{Request{Credentials: true}, 204, headers(acao + "*"), `Access-Control-Allow-Origin must not be "*" when credentials are included`},
 		{
 			Request{}, 204, headers(acao + "https://b.example"),
-			`Access-Control-Allow-Origin is "https://b.example" and not the page's origin "https://a.example"`,
+			`Access-Control-Allow-Origin is "https://b.example", not the page's origin "https://a.example"`,
 		},
 		{
 			Request{}, 204, headers(acao+page, acao+page),
-			`Access-Control-Allow-Origin holds several values, "https://a.example, https://a.example", and only one is allowed`,
+			`Access-Control-Allow-Origin has several values, "https://a.example, https://a.example"; only one is allowed`,
 		},
 		{
 			Request{Credentials: true}, 204, headers(acao + page),
 			`credentials are included and Access-Control-Allow-Credentials is "", not "true"`,
 		},
-		{Request{}, 403, and(), "the preflight was answered with 403, and only 200 to 299 will do"},
-		{Request{}, 307, and(), "the preflight was answered with 307, and only 200 to 299 will do; a preflight is never redirected"},
+		{Request{}, 403, and(), "the preflight was answered with 403; only 200 to 299 is accepted"},
+		{Request{}, 307, and(), "the preflight was answered with 307; only 200 to 299 is accepted; browsers do not follow redirects of preflights"},
 		{Request{}, 204, and("access-control-allow-methods: a b"), "Access-Control-Allow-Methods is not a list of methods"},
 		{Request{}, 204, and("access-control-allow-headers: a b"), "Access-Control-Allow-Headers is not a list of header names"},
 		{Request{Method: "PUT"}, 204, and(), "the method PUT is not in Access-Control-Allow-Methods"},
 		{
 			Request{Method: "patch"}, 204, and("access-control-allow-methods: PATCH"),
-			"the method patch is not in Access-Control-Allow-Methods; PATCH is, and methods compare by case",
+			"the method patch is not in Access-Control-Allow-Methods; PATCH is, but methods are case-sensitive",
 		},
 		{
 			Request{Method: "PUT", Credentials: true}, 204, and("access-control-allow-methods: *"),
-			`the method PUT is not in Access-Control-Allow-Methods, where "*" covers nothing when credentials are included`,
+			`the method PUT is not in Access-Control-Allow-Methods, and "*" covers nothing there when credentials are included`,
 		},
 		{Request{Headers: headers("X-A:1")}, 204, and(), "the header x-a is not in Access-Control-Allow-Headers"},
 		{
 			Request{Headers: headers("x-a:1"), Credentials: true}, 204, and("access-control-allow-headers: *"),
-			`the header x-a is not in Access-Control-Allow-Headers, where "*" covers nothing when credentials are included`,
+			`the header x-a is not in Access-Control-Allow-Headers, and "*" covers nothing there when credentials are included`,
 		},
 		{
 			Request{Headers: headers("Authorization:t")}, 204, and("access-control-allow-headers: *"),

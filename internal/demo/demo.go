@@ -46,7 +46,7 @@ func Pages(live *Live) http.Handler {
 		// A page elsewhere can give its own name this machine's address, and would
 		// be of this origin then: it could read the events.
 		if !loopbackHost(r.Host) {
-			http.Error(w, "the demo is at localhost alone", http.StatusMisdirectedRequest)
+			http.Error(w, "the demo answers only as localhost", http.StatusMisdirectedRequest)
 			return
 		}
 		// Whoever changes the page wants to see the change.
@@ -153,7 +153,7 @@ func listenLoopback(ctx context.Context, who string, port int, both bool) ([]net
 
 func portError(who string, port int, err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("port %d: needed by %s, but another process listens there; stop that process and start again", port, who)
+		return fmt.Errorf("port %d, which %s needs, is in use by another process; stop that process and start again", port, who)
 	}
 	return fmt.Errorf("port %d: needed by %s: %w", port, who, err)
 }

@@ -146,7 +146,7 @@ func TestPortInUse(t *testing.T) {
 	upstream := free.Addr().(*net.TCPAddr).Port
 	free.Close()
 	_, err = Start(context.Background(), Ports{Upstream: upstream, Page: port}, nil)
-	want := fmt.Sprintf("port %d: needed by the demo page, but another process listens there; stop that process and start again", port)
+	want := fmt.Sprintf("port %d, which the demo page needs, is in use by another process; stop that process and start again", port)
 	if err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}

@@ -65,7 +65,7 @@ func TestEventsReachWatchersAsTheyCome(t *testing.T) {
 	e.Path = "/after"
 	live.Publish(e)
 	if got, want := next(), fmt.Sprintf(
-		want, "/after", "Upstream answered, and the answer says that this page may read it.", `"cors.origin_valid","cors.request_allowed"`,
+		want, "/after", "Upstream answered, and this page may read the response.", `"cors.origin_valid","cors.request_allowed"`,
 	); got != want {
 		t.Errorf("event %s, want %s", got, want)
 	}

@@ -165,7 +165,7 @@ func (p *Policy) advise(origin string, requests []question) (advice, error) {
 		case report.Allowed:
 			one.Says = "The policy lets this page read the response."
 		case report.UpstreamDecides:
-			one.Says = "The policy leaves it to upstream."
+			one.Says = "The policy leaves the decision to upstream."
 		default:
 			one.Says = "The policy does not let this page read the response: " + stage.Browser.Message + "."
 		}
@@ -207,7 +207,7 @@ func (p *Policy) says(origin, path string) (allowed bool, words string, err erro
 	policy, rule := p.config.Select(p.target.Host, path)
 	which := "The policy"
 	if rule != nil {
-		which = fmt.Sprintf("For %s the rule %q gives the policy, which", path, rule.Name)
+		which = fmt.Sprintf("For %s the rule %q applies, which", path, rule.Name)
 	}
 	switch {
 	case report.UpstreamDecides && policy == nil:

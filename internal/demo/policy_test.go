@@ -59,11 +59,11 @@ func TestAdvise(t *testing.T) {
 	a := got.Answers
 	if len(a) != 3 || !a[0].Allowed || a[0].Says != "The policy lets this page read the response." ||
 		a[1].Allowed || strings.Join(a[1].Lines, " ") != `"allow_methods": ["DELETE"]` || a[2].Allowed ||
-		a[2].Says != "The policy leaves it to upstream." {
+		a[2].Says != "The policy leaves the decision to upstream." {
 		t.Errorf("answers %+v", a)
 	}
 	if got, err := p.advise(page, questions[2:]); err != nil || got.Allowed ||
-		got.Says != `For /open/c the rule "open" gives the policy, which is in mode off: the filter leaves this page's requests to upstream.` {
+		got.Says != `For /open/c the rule "open" applies, which is in mode off: the filter leaves this page's requests to upstream.` {
 		t.Errorf("%+v, %v", got, err)
 	}
 	p = find(
@@ -73,7 +73,7 @@ func TestAdvise(t *testing.T) {
 	)
 	for path, want := range map[string]string{
 		"/":       "No policy applies to /: the filter leaves this page's requests to upstream.",
-		"/open/x": `For /open/x the rule "rules[0]" gives the policy, which does not allow this page's origin: the filter rejects its requests.`,
+		"/open/x": `For /open/x the rule "rules[0]" applies, which does not allow this page's origin: the filter rejects its requests.`,
 	} {
 		if got, err := p.advise(page, []question{{Method: "GET", Path: path}}); err != nil || got.Says != want {
 			t.Errorf("%s: %q, %v", path, got.Says, err)
@@ -120,16 +120,16 @@ func TestDescribe(t *testing.T) {
 	}
 	for configuration, want := range map[string]described{
 		`{"allow_origins":["http://localhost:8000"]}`: {
-			Says:     "The preflight was answered, and the answer does not list PUT.",
+			Says:     "The preflight was answered, but the answer does not list PUT.",
 			Counters: []string{"cors.origin_valid", "cors.preflight_denied_method"},
 		},
 		`{"allow_origins":["http://localhost:8000"],"allow_methods":"PUT"}`: {
-			Says:     "The preflight was answered: go ahead.",
+			Says:     "The preflight was answered: the browser may send the request.",
 			Counters: []string{"cors.origin_valid", "cors.preflight_allowed"},
 			Passed:   true,
 		},
 		`{"allow_origins":["https://a.example"]}`: {
-			Says:     "The preflight was refused: this page's origin is not in the policy.",
+			Says:     "The preflight was denied: this page's origin is not in the policy.",
 			Counters: []string{"cors.origin_invalid", "cors.preflight_denied_origin"},
 		},
 		`{"allow_origins":["https://a.example"],"unmatched_preflights":"forward"}`: {
@@ -138,7 +138,7 @@ func TestDescribe(t *testing.T) {
 			Passed:   true,
 		},
 		`{"allow_origins":["https://a.example"],"mode":"shadow"}`: {
-			Says:     "In shadow mode the filter decides and counts, and touches nothing: upstream answered.",
+			Says:     "In shadow mode the filter only decides and counts: upstream answered.",
 			Counters: []string{"cors.shadow.origin_invalid", "cors.shadow.preflight_denied_origin"},
 			Passed:   true,
 		},

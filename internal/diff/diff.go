@@ -142,7 +142,7 @@ func (c *comparer) beside(old, new *config.Config) {
 	for _, change := range []struct {
 		text       string
 		list, than []string
-	}{{"waiver in use now: ", now, before}, {"waiver no longer in use: ", before, now}} {
+	}{{"waiver now in use: ", now, before}, {"waiver no longer in use: ", before, now}} {
 		for _, w := range change.list {
 			if !slices.Contains(change.than, w) {
 				c.report.Beside = append(c.report.Beside, Change{Effect: Changes, Setting: "dangerously_tolerate", Text: change.text + w})

@@ -77,7 +77,7 @@ opens upstream's own CORS headers, and its answers to preflights (mode: shadow, 
 closes origins: https://a.example (1 registrable domain)
 A page of https://a.example can no longer read responses, unless upstream allows it.`},
 		{`{` + a + `, "mode": "shadow"}`, `{"allow_origins": [], "mode": "shadow"}`, `
-changes origins: https://a.example (1 registrable domain) (mode shadow: counted, and not applied)`},
+changes origins: https://a.example (1 registrable domain) (mode shadow: counted, not applied)`},
 		{`{` + a + `, "mode": "shadow"}`, `{"mode": "off"}`, `
 changes mode: off, was shadow`},
 		{`{"mode": "off"}`, `{"allow_origins": ["*"], "allow_methods": ["*"]}`, `
@@ -96,7 +96,7 @@ A page of https://a.example can now set the request header authorization and rea
 		{`{` + a + `, "allow_methods": ["*"]}`, `{` + a + `, "allow_methods": ["PUT"], "allow_private_network_access": true}`, `
 opens private network access
 closes methods: *, but for PUT
-A page of https://a.example can now reach into a more private network.
+A page of https://a.example can now call addresses in a more private network.
 A page of https://a.example can no longer send every method.`},
 		{`{` + a + `, "allow_credentials": true, "expose_headers": ["*", "x-a"]}`,
 			`{` + a + `, "allow_credentials": true, "expose_headers": ["*"]}`, `
@@ -105,14 +105,14 @@ A page of https://a.example can no longer read the response header x-a.`},
 		{`{"allow_origins": []}`, `{"allow_origins": ["null"], ` + wide + `}`, `
 opens origins: null
 A page in a sandboxed frame, whose origin is null, can now read responses.
-waiver in use now: "null": let in by the waiver "null-origin": any page can make its origin null, in a sandboxed frame`},
+waiver now in use: "null": let in by the waiver "null-origin": any page can make its origin null, in a sandboxed frame`},
 		{`{"allow_origins": []}`,
 			`{"allow_origins": ["https://a.example", "https://b.example", "https://c.example", "http://d", "app://x", "https://b.example:81"]}`, `
 opens origins: app://x, http://d, https://a.example, https://b.example, https://b.example:81 and 1 more; ` +
 				`the shortest is https://a.example (5 registrable domains)
 A page of https://a.example can now read responses.`},
 		{`{` + a + `}`, `{` + a + `, "upstream_headers": "preserve", "debug": true, "preflight_status": 200, "stat_prefix": "x"}`, `
-opens upstream's own CORS headers, where it sends any
+opens CORS headers that upstream sends
 changes preflight_status: 200, was 204
 changes debug: true, was false
 counters begin with x, before with cors`},

@@ -86,7 +86,7 @@ func (c *comparer) compare(old, new view) (changes []Change, now, gone string) {
 	if old.Mode == config.Shadow && new.Mode == config.Shadow {
 		for i := range p.changes {
 			p.changes[i].Effect = Changes
-			p.changes[i].Text += " (mode shadow: counted, and not applied)"
+			p.changes[i].Text += " (mode shadow: counted, not applied)"
 		}
 		return p.changes, "", ""
 	}
@@ -231,7 +231,7 @@ func (p *policies) allowed() {
 			p.changes = append(p.changes, Change{Effect: effect, Setting: l.setting, Text: text, Names: some, can: can})
 		}
 	}
-	p.toggle("allow_private_network_access", p.old.PrivateNetwork, p.new.PrivateNetwork, "private network access", "reach into a more private network")
+	p.toggle("allow_private_network_access", p.old.PrivateNetwork, p.new.PrivateNetwork, "private network access", "call addresses in a more private network")
 	for _, s := range []struct{ setting, old, new string }{
 		{"max_age", p.old.MaxAge, p.new.MaxAge},
 		{"preflight_status", fmt.Sprint(p.old.PreflightStatus), fmt.Sprint(p.new.PreflightStatus)},
@@ -255,9 +255,9 @@ func (p *policies) others() {
 		setting, text string
 		on            func(v view) bool
 	}{
-		{"unmatched_preflights", "preflights of origins that are not allowed: upstream answers them", func(v view) bool { return bool(v.ForwardUnmatched) && !v.Wildcard() }},
-		{"disallowed_requests", "requests of origins that are not allowed: they reach upstream, and have their effect there", func(v view) bool { return !bool(v.Reject) || v.Wildcard() }},
-		{"upstream_headers", "upstream's own CORS headers, where it sends any", func(v view) bool { return bool(v.Preserve) }},
+		{"unmatched_preflights", "preflights from unlisted origins: upstream answers them", func(v view) bool { return bool(v.ForwardUnmatched) && !v.Wildcard() }},
+		{"disallowed_requests", "requests from unlisted origins: they reach upstream and have their effects there", func(v view) bool { return !bool(v.Reject) || v.Wildcard() }},
+		{"upstream_headers", "CORS headers that upstream sends", func(v view) bool { return bool(v.Preserve) }},
 	} {
 		p.toggle(s.setting, s.on(p.old), s.on(p.new), s.text, "")
 	}

@@ -271,7 +271,7 @@ func (c *comparer) walk(sides [2]*side, rules [2][]int, found func(old, new int,
 			}
 			most = most || !others[letter]
 			if c.steps += 1 + len(s.items[0]) + len(s.items[1]); c.steps > maxSteps {
-				c.undecided("the paths of the rules: they take more than 30,000,000 steps to compare")
+				c.undecided("the paths of the rules: comparing them takes more than 30,000,000 steps")
 				return
 			}
 			queue = append(queue, step(s, letter))

@@ -37,7 +37,7 @@ func Configuration(file string, data []byte, name string, plugins ...string) (Fo
 	case len(found) == 0 && name == "" && source.Recognises(policies):
 		return Converted([]convert.File{policies}, convert.Options{})
 	case len(found) == 0:
-		return Found{}, fmt.Errorf("%s: no configuration of this filter is in the file", file)
+		return Found{}, fmt.Errorf("%s: the file has no configuration of this filter", file)
 	}
 	var names []string
 	for _, c := range found {
@@ -54,16 +54,16 @@ func Configuration(file string, data []byte, name string, plugins ...string) (Fo
 		names = append(names, fmt.Sprintf("%q", c.Name()))
 	}
 	if name != "" {
-		return Found{}, fmt.Errorf("%s: no configuration is named %q; write -name %s", file, name, strings.Join(names, ", or -name "))
+		return Found{}, fmt.Errorf("%s: there is no configuration named %q; write -name %s", file, name, strings.Join(names, ", or -name "))
 	}
-	return Found{}, fmt.Errorf("%s: %d configurations are in the file; write -name %s", file, len(found), strings.Join(names, ", or -name "))
+	return Found{}, fmt.Errorf("%s: the file has %d configurations; write -name %s", file, len(found), strings.Join(names, ", or -name "))
 }
 
 // Converted returns the configuration that [source.Convert] makes of files.
 func Converted(files []convert.File, o convert.Options) (Found, error) {
 	result, problems := source.Convert(files, o)
 	if problems != nil {
-		return Found{}, fmt.Errorf("%s cannot be converted as it stands; corsctl convert has the flags that messages name:\n%w", files[0].Name, problems)
+		return Found{}, fmt.Errorf("%s cannot be converted; corsctl convert has the flags that the messages name:\n%w", files[0].Name, problems)
 	}
 	found := Found{JSON: result.JSON, Converted: strings.Join(result.Sources(), ", ")}
 	for _, rule := range result.Rules {

@@ -183,7 +183,7 @@ func FromConsole(message string) (p Pasted, err error) {
 		}
 	}
 	if p.Said == nil {
-		return p, errors.New("that is no message of a browser's console about a request that failed; paste the whole of it, such as: Access to fetch at 'https://api.example.com/' from origin 'https://shop.example.com' has been blocked by CORS policy: …")
+		return p, errors.New("that is not a console message about a failed request; paste the complete message, such as: Access to fetch at 'https://api.example.com/' from origin 'https://shop.example.com' has been blocked by CORS policy: …")
 	}
 	p.Credentials = p.Said.Kind == browser.WildcardCredentials || p.Said.Kind == browser.CredentialsMissing
 	// After a preflight that failed Firefox says as well that the request did not succeed.

@@ -36,7 +36,7 @@ func FromCurl(command string) (p Pasted, err error) {
 		return p, err
 	}
 	if len(words) == 0 || strings.TrimSuffix(words[0], ".exe") != "curl" {
-		return p, errors.New("that is no curl command; in the network panel choose Copy as cURL")
+		return p, errors.New("that is not a curl command; in the network panel choose Copy as cURL")
 	}
 	c := curl{}
 	for rest := words[1:]; len(rest) > 0; {
@@ -174,7 +174,7 @@ func (c *curl) option(words []string) (rest []string, err error) {
 			return
 		}
 		if len(words) < 2 {
-			err = fmt.Errorf("the option %s of curl has no value", name)
+			err = fmt.Errorf("curl's option %s has no value", name)
 			return
 		}
 		value, rest = words[1], words[2:]
@@ -217,7 +217,7 @@ func (c *curl) option(words []string) (rest []string, err error) {
 	case slices.Contains(ignored, name):
 		rest = words[1:]
 	case strings.HasPrefix(name, "-") && name != "-":
-		return nil, fmt.Errorf("the option %s of curl is not known here; leave it out", words[0])
+		return nil, fmt.Errorf("curl's option %s is not supported here; leave it out", words[0])
 	default:
 		c.url, rest = words[0], words[1:]
 	}

@@ -167,17 +167,17 @@ func (x *explanation) describePolicy() {
 	switch {
 	case x.request.beforeTheFilter("OPTIONS") != nil: // whatever the method
 		x.policy, x.rule = nil, nil
-		report.Policy = "none is asked for: Envoy's connection manager answers before any filter"
+		report.Policy = "none applies: Envoy's connection manager answers before any filter"
 		return
 	case x.rule != nil:
 		report.Rule = x.rule.Name
-		report.Policy = fmt.Sprintf("the rule %q gives the policy: it is the first that matches the host and the path", x.rule.Name)
+		report.Policy = fmt.Sprintf("the rule %q applies; it is the first that matches the host and the path", x.rule.Name)
 	case x.policy != nil && x.config.HasRules():
-		report.Policy = "no rule matches, so the settings at the top level hold"
+		report.Policy = "no rule matches, so the settings at the top level apply"
 	case x.policy != nil:
-		report.Policy = "the settings at the top level hold"
+		report.Policy = "the settings at the top level apply"
 	default:
-		report.Policy = "no rule matches and there are no settings at the top level: the filter leaves the request alone"
+		report.Policy = "no rule matches, and there are no settings at the top level: the filter leaves the request alone"
 		return
 	}
 	report.Policy += "; mode " + x.policy.Mode.String()
@@ -198,7 +198,7 @@ func (x *explanation) run() {
 			report.UpstreamDecides = true
 			report.Verdict = "upstream decides: the filter leaves the preflight to it"
 			if x.enforced() && !bool(x.policy.Preserve) {
-				report.Notes = append(report.Notes, `whatever upstream answers the preflight, the filter takes its CORS headers off the response to the request itself; "upstream_headers": "preserve" keeps them`)
+				report.Notes = append(report.Notes, `even if upstream allows the preflight, the filter removes upstream's CORS headers from the response to the request itself; "upstream_headers": "preserve" keeps them`)
 			}
 			return
 		default:
@@ -215,12 +215,12 @@ func (x *explanation) run() {
 	switch v := stage.Browser; {
 	case r.SameOrigin:
 		report.Allowed = true
-		report.Verdict = "allowed: the page calls its own origin, where CORS stands in nobody's way"
+		report.Verdict = "allowed: the page calls its own origin, so CORS does not apply"
 	case r.WebSocket:
 		report.Allowed = v.Allowed
-		report.Verdict = "allowed: the WebSocket is opened; that is not a CORS request, and the browser looks at no CORS header"
+		report.Verdict = "allowed: the WebSocket is opened; that is not a CORS request, and the browser checks no CORS header"
 		if !v.Allowed {
-			report.Verdict = "blocked: the handshake of the WebSocket is rejected"
+			report.Verdict = "blocked: the WebSocket handshake is rejected"
 		}
 		return
 	case v.Allowed:
@@ -309,7 +309,7 @@ func listed(engines []browser.Engine) string {
 func checkHandshake(_ browser.Request, resp browser.Response) (v browser.Verdict) {
 	const check = "WebSocket handshake"
 	if v.Allowed = resp.Status < 400; v.Allowed {
-		v.Steps = []browser.Step{{Check: check, Passed: true, Why: "no CORS header is looked at"}}
+		v.Steps = []browser.Step{{Check: check, Passed: true, Why: "browsers check no CORS header"}}
 		return v
 	}
 	v.Reason, v.Message = browser.OriginMissing, fmt.Sprintf("the handshake was answered with %d", resp.Status)
@@ -323,37 +323,37 @@ func (x *explanation) notes() {
 	if report.PreflightSeconds > 0 {
 		for _, limit := range browser.Caps {
 			if report.PreflightSeconds > limit.Seconds {
-				add("%s keeps the answer to a preflight for %d seconds at most", limit.Browser, limit.Seconds)
+				add("%s caches the answer to a preflight for at most %d seconds", limit.Browser, limit.Seconds)
 			}
 		}
 	}
 	switch o := x.request.Origin; {
 	case strings.HasPrefix(o, "moz-extension://"):
-		add(`Firefox gives an extension another id in each browser that has it: what lets it in everywhere is "moz-extension://*", which lets in all others as well`)
+		add(`Firefox gives an extension a different id in each browser; only "moz-extension://*" allows it everywhere, and that allows all other extensions too`)
 	case o == "null" && !report.Allowed:
 		add("sandboxed frames, files and data: URLs have the origin null; and " + nullByRedirect)
 	case o == "file://":
-		add("WebViews, Electron and Chromium with --allow-file-access-from-files send file:// for pages opened from files, whichever; other browsers send null")
+		add("WebViews, Electron and Chromium with --allow-file-access-from-files send file:// for every page opened from a file; other browsers send null")
 	}
 	if seen := x.request.seen(); seen != x.request.Path {
-		add("the filter and upstream get the path %s: path_with_escaped_slashes_action is %s", seen, x.request.EscapedSlashes)
+		add("the filter and upstream see the path %s, because path_with_escaped_slashes_action is %s", seen, x.request.EscapedSlashes)
 	}
 	switch private, from := private(x.request.Host), x.request.Origin; {
 	case x.localNetwork():
-		add("%s is on the public web, and %s is a private or loopback address: Chromium (since version 142) and Firefox ask their user before anything reaches the server, and a page that did not come over https may not ask at all (Local Network Access); %s", from, x.request.Host, noHeaderHelps)
+		add("%s is on the public web, and %s is a private or loopback address: Chromium (since version 142) and Firefox ask their user before anything reaches the server, and a page that was not loaded over https may not even ask (Local Network Access); %s", from, x.request.Host, noHeaderHelps)
 	case private && from == "null", x.request.PrivateNetwork:
-		add("where the page is on the public web, Chromium (since version 142) and Firefox ask their user before anything reaches a private or loopback address (Local Network Access); %s", noHeaderHelps)
+		add("if the page is on the public web, Chromium (since version 142) and Firefox ask their user before anything reaches a private or loopback address (Local Network Access); %s", noHeaderHelps)
 	}
 	if x.request.Scheme == "http" && strings.HasPrefix(x.request.Origin, "https:") && !private(x.request.Host) && !x.request.SameOrigin {
-		add("a page over https that calls http is mixed content: browsers stop it, or call https in its place, before they ask about CORS")
+		add("a page over https that calls http is mixed content: before CORS applies, browsers block the request or send it over https instead")
 	}
 	if words := x.request.overHTTP1(); words != "" {
 		add("%s", words)
 	}
 	if r := x.request; r.WebSocket && report.Allowed && !r.SameOrigin && x.enforced() && x.policy.Origins.Match(r.Origin) != config.Matches {
-		add(`the origin is not in allow_origins, and nobody but the server can refuse a WebSocket: "disallowed_requests": "reject" answers its handshake with 403`)
+		add(`the origin is not in allow_origins, and browsers leave it to the server to refuse a WebSocket; "disallowed_requests": "reject" answers its handshake with 403`)
 	}
 	if x.policy != nil && x.policy.Mode == config.Shadow {
-		add("the policy is in shadow mode: the filter decides and counts, and what the browser gets is upstream's")
+		add("the policy is in shadow mode: the filter decides and counts, and the browser gets upstream's headers")
 	}
 }

@@ -496,7 +496,7 @@ func TestNearestOriginFirst(t *testing.T) {
 		{`"https://shop.example.com"`, "http://shop.example.com", "the policy has https://shop.example.com; this differs in its " +
 			"scheme: open the page over https", "insecure-origin"},
 		{`"http://shop.test:8080"`, "https://shop.test:8080", "the policy has http://shop.test:8080; this differs in its scheme: " +
-			"write https in the policy, since the page has it", ""},
+			"write https in the policy, because the page uses it", ""},
 		{`"https://shop.example.com"`, "https://shop.example.com:8443", "the policy has https://shop.example.com; this differs in " +
 			"its port: open the page without a port", ""},
 		{`"http://localhost:3000"`, "http://localhost:3001", "the policy has http://localhost:3000; this differs in its port: open " +
@@ -512,16 +512,16 @@ func TestNearestOriginFirst(t *testing.T) {
 			"the policy has https://example.com; this differs in its www: open the page at example.com, and redirect the other name to it", ""},
 		{`"https://*.example.com"`, "http://shop.example.com", "the policy has https://*.example.com; this differs in its scheme: " +
 			"open the page over https", ""},
-		{`"https://*.example.com"`, "https://example.com", `the policy has https://*.example.com; this is the name itself, which ` +
+		{`"https://*.example.com"`, "https://example.com", `the policy has https://*.example.com; this is the domain itself, which ` +
 			`"*." does not cover`, `: add "https://example.com"`},
 		{`"https://example.com"`, "https://shop.example.com", "the policy has https://example.com; this is a subdomain of it, and " +
 			"has an origin of its own", `: add "https://shop`},
 		{`"https://shop.example.com"`, "https://shpo.example.com",
-			"the policy has https://shop.example.com; this differs in its spelling: correct the one that is wrong; a name that looks " +
-				"like yours may be somebody else's", ""},
+			"the policy has https://shop.example.com; this differs in its spelling: correct the wrong one; a lookalike name " +
+				"may belong to somebody else", ""},
 		{`"https://shop.example.com"`, "https://shops.example.com",
-			"the policy has https://shop.example.com; this differs in its spelling: correct the one that is wrong; a name that looks " +
-				"like yours may be somebody else's", ""},
+			"the policy has https://shop.example.com; this differs in its spelling: correct the wrong one; a lookalike name " +
+				"may belong to somebody else", ""},
 		{`"https://a.example.com", "https://shop.example.com"`, "http://shop.example.com",
 			"the policy has https://shop.example.com; this differs in its scheme: open the page over https", ""},
 		{`"https://elsewhere.example"`, "http://shop.example.com",
@@ -611,10 +611,10 @@ func TestEnginesAreSaidToDiffer(t *testing.T) {
 		says    string
 	}{
 		{header("authorization", "Bearer t"), false, `"*" in Access-Control-Allow-Headers does not cover authorization, by the standard; ` +
-			"in Chromium, Firefox and WebKit it does, where no credentials are included: there the script gets the response"},
+			"in Chromium, Firefox and WebKit it does if no credentials are included: there the script gets the response"},
 		{header("dpr", "2"), true, "client hints that a script sets (device-memory, downlink, dpr, ect, rtt, save-data, " +
 			"viewport-width, width) need the server's " +
-			"consent, by the standard; in Chromium they need none, where their values are well-formed"},
+			"consent, by the standard; in Chromium they need none if their values are well-formed"},
 		{header("x-a", "1"), true, ""},
 	} {
 		r := Request{Request: browser.Request{Origin: "https://shop.example.com", Method: "GET", Headers: []browser.Header{c.set}},
@@ -641,14 +641,14 @@ func TestWebSockets(t *testing.T) {
 		note                            bool
 	}{
 		{`{"allow_origins": ["https://a.example"]}`, "https://a.example", "allowed: the WebSocket is opened; that is not a CORS " +
-			"request, and the browser looks at no CORS header", "", false},
+			"request, and the browser checks no CORS header", "", false},
 		{`{"allow_origins": ["https://a.example"]}`, "https://evil.example",
-			"allowed: the WebSocket is opened; that is not a CORS request, and the browser looks at no CORS header", "", true},
+			"allowed: the WebSocket is opened; that is not a CORS request, and the browser checks no CORS header", "", true},
 		{`{"allow_origins": ["https://a.example"], "disallowed_requests": "reject"}`, "https://evil.example",
-			"blocked: the handshake of the WebSocket is rejected", `add "https://evil.example" to allow_origins, if that page may read ` +
+			"blocked: the WebSocket handshake is rejected", `add "https://evil.example" to allow_origins, if that page may read ` +
 				`responses`, false},
 		{`{"allow_origins": ["https://a.example"], "disallowed_requests": "reject"}`, "https://api.example.com",
-			"allowed: the page calls its own origin, where CORS stands in nobody's way", "", false},
+			"allowed: the page calls its own origin, so CORS does not apply", "", false},
 	} {
 		r := Request{Request: browser.Request{Origin: c.origin, Method: "GET", Headers: []browser.Header{header("x-a", "1")}}}
 		if err := r.Target("wss://api.example.com/live"); err != nil {
@@ -678,7 +678,7 @@ func TestMethodsThatEnvoyDoesNotKnow(t *testing.T) {
 	for _, c := range []struct {
 		scheme, method, details, remedy, note string
 	}{
-		{"http", "FOO", "http1.codec_error", "let the script use a method that Envoy knows, or set allow_custom_methods in the " +
+		{"http", "FOO", "http1.codec_error", "use a method in the script that Envoy knows, or set allow_custom_methods in the " +
 			"connection manager's http_protocol_options", ""},
 		{"http", "patch", "http1.codec_error", `write "PATCH" in the script: methods are case-sensitive, and browsers upper-case ` +
 			`only the common ones`, ""},
@@ -713,7 +713,7 @@ func TestARemedyForTheScriptComesWithThePolicys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `add "https://a.example" to allow_origins, if that page may read responses; then let the script use a method that Envoy knows`
+	const want = `add "https://a.example" to allow_origins, if that page may read responses; then use a method in the script that Envoy knows`
 	if !strings.HasPrefix(report.Remedy, want) || report.Changes != nil {
 		t.Errorf("remedy %q, %v", report.Remedy, report.Changes)
 	}

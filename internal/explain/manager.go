@@ -58,7 +58,7 @@ func (r Request) beforeTheFilter(method string) *early {
 	}
 	// Without TLS browsers speak HTTP/1 alone.
 	if r.Scheme == "http" && !slices.Contains(http1Methods, method) {
-		remedy := "let the script use a method that Envoy knows, or set allow_custom_methods in the connection manager's http_protocol_options"
+		remedy := "use a method in the script that Envoy knows, or set allow_custom_methods in the connection manager's http_protocol_options"
 		if upper := strings.ToUpper(method); slices.Contains(http1Methods, upper) {
 			remedy = remedyForCase(upper)
 		}
@@ -100,11 +100,11 @@ func (x *explanation) answered(e Exchange, by *early) (Exchange, []string) {
 		target, _ := x.request.unescaped()
 		e.Response = []browser.Header{{Name: "location", Value: target}}
 	}
-	return e, []string{"sees nothing of it: " + by.says}
+	return e, []string{"does not see the request: " + by.says}
 }
 
 func remedyForCase(method string) string {
 	return fmt.Sprintf("write %q in the script: methods are case-sensitive, and browsers upper-case only the common ones", method)
 }
 
-const remedyForSlashes = "take path_with_escaped_slashes_action out of the connection manager, or write UNESCAPE_AND_FORWARD, which keeps rules by path safe"
+const remedyForSlashes = "remove path_with_escaped_slashes_action from the connection manager, or write UNESCAPE_AND_FORWARD, which keeps rules by path safe"

@@ -35,12 +35,12 @@ func Matcher(w io.Writer, regex string) (refused bool, err error) {
 	var b strings.Builder
 	switch {
 	case found.Any:
-		fmt.Fprintf(&b, "lets in %s; the shortest that nobody wrote down:\n", found.Owners())
+		fmt.Fprintf(&b, "lets in %s; the shortest unintended ones:\n", found.Owners())
 		for _, s := range unintendedOrigins(&explorer, a, meant) {
 			fmt.Fprintf(&b, "  %s\n", s)
 		}
 	case len(found.Domains) == 0:
-		fmt.Fprintln(&b, "lets in no origin that a browser sends: scheme, \"://\", host in lower case, and a port where it is not the scheme's own")
+		fmt.Fprintln(&b, "lets in no origin that a browser sends (scheme, \"://\", host in lower case, and a port if it is not the scheme's default)")
 	default:
 		fmt.Fprintf(&b, "lets in %s, and nothing else\n", found.Owners())
 		slices.SortFunc(found.Domains, func(x, y reach.Domain) int { return strings.Compare(x.Name, y.Name) })
@@ -49,10 +49,10 @@ func Matcher(w io.Writer, regex string) (refused bool, err error) {
 		}
 	}
 	if found.Insecure != "" {
-		fmt.Fprintf(&b, "over plain http, too: %s\n", found.Insecure)
+		fmt.Fprintf(&b, "also over plain http: %s\n", found.Insecure)
 	}
 	if pattern, ok := explorer.Pattern(found); ok {
-		fmt.Fprintf(&b, "says the same as the pattern %q\n", pattern.String())
+		fmt.Fprintf(&b, "is equivalent to the pattern %q\n", pattern.String())
 	}
 	_, _, err = (&config.Source{SourcePolicy: &config.SourcePolicy{
 		AllowOrigins: []config.SourceOrigin{{Kind: config.Regex, Value: regex}}, Settings: config.Settings{Credentials: true},

@@ -75,7 +75,7 @@ func distance(page origin.Origin, p origin.Pattern) (d difference) {
 	case below && p.Subdomains:
 		host = page.Host
 	case page.Host == p.Host:
-		d.cost, d.is = 1, `is the name itself, which "*." does not cover`
+		d.cost, d.is = 1, `is the domain itself, which "*." does not cover`
 	case page.Host == "www."+p.Host || "www."+page.Host == p.Host:
 		add(1, "www", "open the page at "+host+", and redirect the other name to it")
 	case p.Loopback() && (origin.Pattern{Host: page.Host}).Loopback():
@@ -83,14 +83,14 @@ func distance(page origin.Origin, p origin.Pattern) (d difference) {
 	case below:
 		d.cost, d.is = farthest, "is a subdomain of it, and has an origin of its own"
 	case oneLetterOff(page.Host, p.Host):
-		add(farthest, "spelling", "correct the one that is wrong; a name that looks like yours may be somebody else's")
+		add(farthest, "spelling", "correct the wrong one; a lookalike name may belong to somebody else")
 	default:
 		return difference{cost: farthest + 1}
 	}
 	if page.Scheme != p.Scheme {
 		help := "open the page over " + p.Scheme
 		if p.Scheme == "http" {
-			help = "write https in the policy, since the page has it"
+			help = "write https in the policy, because the page uses it"
 		}
 		add(1, "scheme", help)
 	}

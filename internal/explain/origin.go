@@ -22,7 +22,7 @@ func CheckOrigin(value string) error {
 	case instead != "":
 		return fmt.Errorf("%q is not what a browser sends as Origin; write %q", value, instead)
 	}
-	return fmt.Errorf("%q is not what a browser sends as Origin; write scheme, host and, where it is not the scheme's own, port, such as https://shop.example.com", value)
+	return fmt.Errorf("%q is not what a browser sends as Origin; write scheme, host and, if it is not the scheme's default, port, such as https://shop.example.com", value)
 }
 
 // serialized reports whether the value is an origin as browsers write it. They lower
@@ -96,7 +96,7 @@ func (r *Request) Target(target string) error {
 		scheme = u.Scheme
 	}
 	if scheme != "http" && scheme != "https" || u.Host == "" {
-		return fmt.Errorf("%q is not a URL of http, https, ws or wss; write one such as https://api.example.com/v1/orders", target)
+		return fmt.Errorf("%q is not an http, https, ws or wss URL; write one such as https://api.example.com/v1/orders", target)
 	}
 	r.Scheme, r.Host, r.Path, r.WebSocket = scheme, strings.ToLower(u.Host), u.RequestURI(), webSocket
 	return nil

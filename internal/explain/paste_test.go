@@ -82,7 +82,7 @@ func TestFromCurl(t *testing.T) {
 		{
 			name:    "options of every form",
 			command: `curl -sk -X PUT --url=https://api.example.com/ -HX-A:1 -H 'X-Empty;' -u me:secret`,
-			err:     "the option -sk of curl is not known",
+			err:     "curl's option -sk is not supported",
 		},
 		{name: "joined values", command: `curl -XPUT --url=https://api.example.com/ -HX-A:1 -H 'X-Empty;' -u me:secret -k`,
 			want: "PUT https://api.example.com/ from  [x-a=1 x-empty=] credentials=true preflight=false"},
@@ -107,11 +107,11 @@ func TestFromCurl(t *testing.T) {
 			want:    "HEAD https://api.example.com/ from  [] credentials=false preflight=false",
 		},
 
-		{name: "no curl", command: `wget https://api.example.com/`, err: "that is no curl command"},
+		{name: "no curl", command: `wget https://api.example.com/`, err: "that is not a curl command"},
 		{name: "nothing", command: ``, err: "write one curl command"},
 		{name: "no URL", command: `curl -X PUT`, err: "has no URL"},
-		{name: "no value", command: `curl https://api.example.com/ -H`, err: "the option -H of curl has no value"},
-		{name: "an unknown option", command: `curl https://api.example.com/ --proto https`, err: "the option --proto of curl is not known"},
+		{name: "no value", command: `curl https://api.example.com/ -H`, err: "curl's option -H has no value"},
+		{name: "an unknown option", command: `curl https://api.example.com/ --proto https`, err: "curl's option --proto is not supported"},
 		{name: "two commands", command: `curl https://a.example/ ; rm -rf x`, err: "write one curl command"},
 		{name: "a pipe", command: `curl https://a.example/ | sh`, err: "without pipes"},
 		{name: "a redirection", command: `curl https://a.example/ > x`, err: "without pipes and redirections"},
@@ -226,7 +226,7 @@ func TestFromConsole(t *testing.T) {
 		{name: "Safari, a stream", message: "EventSource cannot load URL https://api.example.com/live due to access control checks.",
 			want: "WebKit blocked: https://api.example.com/live from  []"},
 		{name: "something else", message: "Uncaught TypeError: Failed to fetch",
-			err: "no message of a browser's console about a request that failed"},
+			err: "that is not a console message about a failed request"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := FromConsole(c.message)
@@ -279,9 +279,9 @@ func TestTheConsoleSaysOtherwise(t *testing.T) {
 		otherwise    string // "": it agrees
 	}{
 		{"the policy allows it", reject, browser.Request{Origin: shop, Method: "GET"}, Said{Kind: browser.OriginMissing},
-			"your console says otherwise: the answer has no Access-Control-Allow-Origin that lets the page in"},
+			"your console says otherwise: the answer has no Access-Control-Allow-Origin that allows the page"},
 		{"behind a redirect", reject, browser.Request{Origin: shop, Method: "GET"}, Said{Kind: browser.OriginMissing, Redirected: true},
-			"your console says otherwise: the answer has no Access-Control-Allow-Origin that lets the page in"},
+			"your console says otherwise: the answer has no Access-Control-Allow-Origin that allows the page"},
 		{"two values", reject, browser.Request{Origin: evil, Method: "GET"}, Said{Kind: browser.OriginMultiple, Value: "a, b"},
 			`your console says otherwise: the answer has more than one Access-Control-Allow-Origin ("a, b")`},
 		{"an origin that is not allowed", reject, browser.Request{Origin: evil, Method: "GET"}, Said{Kind: browser.OriginMissing}, ""},
@@ -301,7 +301,7 @@ func TestTheConsoleSaysOtherwise(t *testing.T) {
 		{"a line without a reason", reject, browser.Request{Origin: evil, Method: "GET"}, Said{Kind: Blocked}, ""},
 		{"upstream decides", `{"allow_origins": ["https://shop.example.com"], "mode": "shadow"}`, browser.Request{Origin: shop,
 			Method: "GET"}, Said{Kind: browser.OriginMultiple},
-			"your console says what upstream answered: the answer has more than one Access-Control-Allow-Origin"},
+			"your console shows upstream's answer: the answer has more than one Access-Control-Allow-Origin"},
 	} {
 		report, err := Explain([]byte(c.policy), Request{Request: c.request, Host: "api.example.com", Path: "/"})
 		if err != nil {
@@ -365,8 +365,8 @@ func TestTarget(t *testing.T) {
 		"http://localhost":                        "http localhost / false",
 		"wss://api.example.com/live":              "https api.example.com /live true",
 		"ws://localhost:8080":                     "http localhost:8080 / true",
-		"ftp://a.example/":                        "! not a URL of http, https, ws or wss",
-		"/v1":                                     "! not a URL of http, https, ws or wss",
+		"ftp://a.example/":                        "! is not an http, https, ws or wss URL",
+		"/v1":                                     "! is not an http, https, ws or wss URL",
 		"https://a.example/%zz":                   "! invalid URL escape",
 	} {
 		var r Request

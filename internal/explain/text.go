@@ -42,9 +42,9 @@ func (report *Report) Text(w io.Writer) error {
 	}
 	switch {
 	case report.ReadsAll:
-		b.WriteString("the script may read: every header but set-cookie\n")
+		b.WriteString("the script may read: every header except set-cookie\n")
 	case len(report.Readable) > 0:
-		fmt.Fprintf(&b, "the script may read, where the response has them: %s\n", strings.Join(report.Readable, ", "))
+		fmt.Fprintf(&b, "the script may read, if the response has them: %s\n", strings.Join(report.Readable, ", "))
 	}
 	for _, note := range report.Notes {
 		fmt.Fprintf(&b, "note: %s\n", note)
@@ -60,7 +60,7 @@ func (report *Report) exchanges(b *strings.Builder) {
 		fmt.Fprintf(b, "\nthe browser sends a preflight, since %s\n", strings.Join(report.WhyPreflight, ", and "))
 		report.Preflight.text(b)
 	case report.WebSocket:
-		b.WriteString("\nthe browser sends the handshake of a WebSocket, without a preflight\n")
+		b.WriteString("\nthe browser sends a WebSocket handshake, without a preflight\n")
 	case report.SameOrigin:
 		b.WriteString("\nthe page calls its own origin: the browser sends the request without a preflight\n")
 	default:
@@ -68,7 +68,7 @@ func (report *Report) exchanges(b *strings.Builder) {
 	}
 	if report.Request != nil {
 		if report.Preflight != nil {
-			fmt.Fprintf(b, "\nthe browser sends the request, and no other preflight for %d seconds\n", report.PreflightSeconds)
+			fmt.Fprintf(b, "\nthe browser sends the request, and no further preflight for %d seconds\n", report.PreflightSeconds)
 		}
 		report.Request.text(b)
 	}

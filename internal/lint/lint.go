@@ -87,7 +87,7 @@ func Check(name string, data []byte, required bool, plugins ...string) (findings
 	case len(found) == 0 && required && source.Recognises(convert.File{Name: name, Data: data}):
 		return CheckSources([]convert.File{{Name: name, Data: data}})
 	case len(found) == 0:
-		f := Finding{File: name, Line: 1, Column: 1, Document: 1, Code: NoneFound, Severity: missing, Reason: "no configuration of this filter is in the file"}
+		f := Finding{File: name, Line: 1, Column: 1, Document: 1, Code: NoneFound, Severity: missing, Reason: "the file has no configuration of this filter"}
 		if required {
 			f.Remedy = "name a file with a plugin configuration, a wasm filter of Envoy, a WasmPlugin, a TrafficExtension, an EnvoyFilter or an EnvoyExtensionPolicy, or one that corsctl convert reads; with -plugin NAME a plugin of that name is checked whatever it holds"
 		} else {

@@ -58,14 +58,14 @@ func ReadCases(file string, data []byte) (cases []Case, err error) {
 	err = document.Read(data, func(_ int, root *yaml.Node) error {
 		list := document.Child(root, "cases")
 		if list == nil || list.Kind != yaml.SequenceNode || len(list.Content) == 0 {
-			fail(cmp.Or(root, &yaml.Node{Line: 1}), "no list of cases; write cases: and a list of origin, url, method and expect")
+			fail(cmp.Or(root, &yaml.Node{Line: 1}), "there is no list of cases; write cases: and a list with origin, url, method and expect")
 			return nil
 		}
 		keys(root, "", "cases")
 		for i, node := range list.Content {
 			path := fmt.Sprintf("cases[%d]", i)
 			if node = document.Resolve(node); node.Kind != yaml.MappingNode {
-				fail(node, "%s: no case; write its keys: origin, url, method, expect", path)
+				fail(node, "%s: not a case; write its keys: origin, url, method, expect", path)
 				continue
 			}
 			keys(node, path+".", caseKeys...)
@@ -104,7 +104,7 @@ func (c *Case) complete() error {
 	c.Name = cmp.Or(c.Name, fmt.Sprintf("%s of the page %s to %s", c.request.NormalizedMethod(), c.Origin, cmp.Or(c.URL, "/")))
 	switch {
 	case c.Origin == "":
-		return errors.New("origin is missing; write that of the page, such as https://shop.example.com")
+		return errors.New("origin is missing; write the page's, such as https://shop.example.com")
 	case c.Expect != "allow" && c.Expect != "deny":
 		return fmt.Errorf("expect: %q; write allow or deny", c.Expect)
 	case !slices.Contains([]string{"", "omit", "include"}, c.Credentials):
@@ -145,7 +145,7 @@ func (c *Case) Test(configuration explain.Found) (Result, error) {
 	}
 	r := c.result()
 	if report.UpstreamDecides {
-		r.fail(OtherOutcome, "expected "+c.Expect+": "+report.Verdict, "write a policy that settles it, or hold a live server to the case: corsctl verify -cases")
+		r.fail(OtherOutcome, "expected "+c.Expect+": "+report.Verdict, "write a policy that decides it, or test a live server with the case: corsctl verify -cases")
 	} else {
 		stage := report.Preflight
 		if stage == nil {
@@ -177,12 +177,12 @@ func (c *Case) judge(r *Result, allowed bool, verdict string, response []browser
 	slices.SortFunc(r.Differences, func(a, b Difference) int { return strings.Compare(a.Header, b.Header) })
 	switch {
 	case allowed && c.Expect == "deny":
-		r.fail(OtherOutcome, "expected deny: "+verdict, "take out of the policy what lets the page in, or expect allow")
+		r.fail(OtherOutcome, "expected deny: "+verdict, "remove what allows the page from the policy, or expect allow")
 	case !allowed && c.Expect == "allow":
 		r.fail(OtherOutcome, "expected allow: "+verdict, "")
 	case len(r.Differences) > 0:
 		d := r.Differences[0]
-		r.fail(OtherHeader, fmt.Sprintf("%s: expected %s, and it is %s", d.Header, d.Want, d.Got), "")
+		r.fail(OtherHeader, fmt.Sprintf("%s: expected %s, got %s", d.Header, d.Want, d.Got), "")
 	}
 }
 
@@ -212,7 +212,7 @@ func (c *Client) Cases(ctx context.Context, cases []Case) (results []Result, lef
 		results = append(results, r)
 	}
 	if elsewhere > 0 {
-		leftOut = append(leftOut, fmt.Sprintf("%d of %d cases: they are for other hosts than %s", elsewhere, len(cases), c.base.Host))
+		leftOut = append(leftOut, fmt.Sprintf("%d of %d cases: they are for hosts other than %s", elsewhere, len(cases), c.base.Host))
 	}
 	return results, leftOut
 }
@@ -266,7 +266,7 @@ func Init(configuration explain.Found, t Target) ([]byte, error) {
 		}
 	}
 	if len(cases) == 0 {
-		return nil, fmt.Errorf("no case can be made of the policy: %s", strings.Join(leftOut, "; "))
+		return nil, fmt.Errorf("the policy allows no case to be made: %s", strings.Join(leftOut, "; "))
 	}
 	var b bytes.Buffer
 	for _, why := range leftOut {

@@ -64,12 +64,12 @@ func TestCasesThatDoNotHoldSayWhy(t *testing.T) {
 			"expected allow: the preflight fails, and the request is not sent: the method PATCH is not in Access-Control-Allow-Methods"},
 		"allowed": {"expect: allow", "expect: deny", "expected deny: allowed: the script gets the response",
 			"expected deny: the page gets the response"},
-		"another value": {`"600"`, `5`, "access-control-max-age: expected 5, and it is 600", "access-control-max-age: expected 5, and it is 600"},
+		"another value": {`"600"`, `5`, "access-control-max-age: expected 5, got 600", "access-control-max-age: expected 5, got 600"},
 		"a value where none is": {`Private-Network: null`, `Private-Network: true`,
-			"access-control-allow-private-network: expected true, and it is none",
-			"access-control-allow-private-network: expected true, and it is none"},
-		"none where a value is": {`"600"`, `null`, "access-control-max-age: expected none, and it is 600",
-			"access-control-max-age: expected none, and it is 600"},
+			"access-control-allow-private-network: expected true, got none",
+			"access-control-allow-private-network: expected true, got none"},
+		"none where a value is": {`"600"`, `null`, "access-control-max-age: expected none, got 600",
+			"access-control-max-age: expected none, got 600"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			all := readCases(t, strings.Replace(cases, c.replace, c.with, 1))
@@ -95,7 +95,7 @@ func TestCasesOfOtherHostsAreLeftOut(t *testing.T) {
 	c := client(t, filtered(t, policy), "", Options{})
 	c.AnyHost = false
 	results, leftOut := c.Cases(t.Context(), all)
-	if len(results) != 3 || len(leftOut) != 1 || !strings.HasPrefix(leftOut[0], "2 of 5 cases: they are for other hosts") {
+	if len(results) != 3 || len(leftOut) != 1 || !strings.HasPrefix(leftOut[0], "2 of 5 cases: they are for hosts other than 127") {
 		t.Errorf("%d, left out %q", len(results), leftOut)
 	}
 }
@@ -144,17 +144,17 @@ func TestMistakesInCasesAreNamedWithTheirLines(t *testing.T) {
 		text, want string
 		byNature   bool // no schema can say it
 	}{
-		{"cases: 1", `cases.yaml:1: no list of cases; write cases: and a list of origin, url, method and expect`, false},
-		{"case: []", `cases.yaml:1: no list of cases`, false},
+		{"cases: 1", `cases.yaml:1: there is no list of cases; write cases: and a list with origin, url, method and expect`, false},
+		{"case: []", `cases.yaml:1: there is no list of cases`, false},
 		{"cases: [{origin: null, expect: deny}]\nmore: 1", `cases.yaml:2: more: unknown key; known here: cases`, false},
-		{"cases:\n- 1", `cases.yaml:2: cases[0]: no case; write its keys: origin, url, method, expect`, false},
+		{"cases:\n- 1", `cases.yaml:2: cases[0]: not a case; write its keys: origin, url, method, expect`, false},
 		{"cases:\n- origin: https://a.example\n  expct: allow", `cases.yaml:3: cases[0].expct: unknown key; did you mean "expect"?`, false},
-		{"cases:\n- expect: allow", `cases.yaml:2: cases[0]: origin is missing; write that of the page, such as https://shop.example.com`, false},
+		{"cases:\n- expect: allow", `cases.yaml:2: cases[0]: origin is missing; write the page's, such as https://shop.example.com`, false},
 		{"cases:\n- origin: https://a.example", `cases.yaml:2: cases[0]: expect: ""; write allow or deny`, false},
 		{"cases:\n- {origin: https://a.example, expect: yes}", `cases.yaml:2: cases[0]: expect: "yes"; write allow or deny`, false},
 		{"cases:\n- {origin: https://a.example/, expect: deny}",
 			`cases[0]: origin: "https://a.example/" is not what a browser sends as Origin; write "https://a.example"`, false},
-		{"cases: []", `cases.yaml:1: no list of cases`, false},
+		{"cases: []", `cases.yaml:1: there is no list of cases`, false},
 		{"cases:\n- {origin: '', expect: deny}", `cases.yaml:2: cases[0]: origin is missing`, false},
 		{"cases:\n- {origin: https://a.example, expect: deny, url: api.example.com}",
 			`cases[0]: url: "api.example.com"; write one such as https://api.example.com/v1/orders`, false},
@@ -203,11 +203,11 @@ func TestCasesMadeOfAPolicyHold(t *testing.T) {
 		})
 	}
 	if text, err := Init(explain.Found{JSON: []byte(`{"mode": "off"}`)}, Target{Host: "api.example.com"}); err == nil ||
-		err.Error() != "no case can be made of the policy: the top level: the mode is off, and upstream decides" {
+		err.Error() != "the policy allows no case to be made: the top level: the mode is off, so upstream decides" {
 		t.Errorf("%s, %v", text, err)
 	}
 	text, err := Init(explain.Found{JSON: []byte(byHost)}, Target{Scheme: "https", Host: "api.example.com", AnyHost: true})
-	const leftOut = "# left out: rule shadow: the mode is shadow, and upstream decides\n"
+	const leftOut = "# left out: rule shadow: the mode is shadow, so upstream decides\n"
 	if err != nil || !strings.HasPrefix(string(text), leftOut) || !strings.Contains(string(text), "https://www.example.org/") {
 		t.Errorf("%s, %v", text, err)
 	}

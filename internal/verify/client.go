@@ -64,7 +64,7 @@ func NewClient(text string, o Options) (*Client, error) {
 	case base.Scheme != "http" && base.Scheme != "https" || base.Hostname() == "":
 		return nil, fmt.Errorf("%q is not the URL of a server; write one such as https://api.example.com", text)
 	case base.User != nil || base.Fragment != "":
-		return nil, fmt.Errorf("%q: leave out what stands before @ and behind #; -header has room for credentials", text)
+		return nil, fmt.Errorf("%q: leave out what comes before @ and after #; send credentials with -header", text)
 	}
 	base.Host = strings.TrimSuffix(strings.ToLower(base.Host), map[string]string{"http": ":80", "https": ":443"}[base.Scheme])
 	c := &Client{Options: o, base: base}
@@ -116,7 +116,7 @@ type Exchange struct {
 func (c *Client) ask(ctx context.Context, method, host, path string, headers []browser.Header) Exchange {
 	x := Exchange{Method: method, URL: c.base.Scheme + "://" + host + path, Request: headers}
 	if c.gone() {
-		x.Err = "not asked, since the requests before got no answer"
+		x.Err = "not sent, because the requests before it got no answer"
 		return x
 	}
 	c.lost++

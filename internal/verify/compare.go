@@ -209,9 +209,9 @@ func intercepted(x *Exchange) (code Code, message, remedy string) {
 	switch {
 	case x.Status >= 300 && x.Status < 400:
 		to := joined(x.Response, "location")
-		return Redirected, fmt.Sprintf("the preflight is redirected (%d to %s), and browsers follow none", x.Status, to), "let pages ask for that URL, or answer preflights before what redirects"
+		return Redirected, fmt.Sprintf("the preflight is redirected (%d to %s), and browsers do not follow redirects of preflights", x.Status, to), "use that URL in the page, or answer preflights before the redirect"
 	case x.Status == http.StatusUnauthorized, x.Status == http.StatusProxyAuthRequired:
-		return AskedToLogIn, fmt.Sprintf("the preflight is asked for credentials (%d), and it never carries any", x.Status), "put the CORS filter in front of authentication, or let OPTIONS through there"
+		return AskedToLogIn, fmt.Sprintf("the preflight is asked for credentials (%d), and preflights never carry any", x.Status), "put the CORS filter before authentication, or let OPTIONS through there"
 	}
 	return "", "", ""
 }
@@ -219,7 +219,7 @@ func intercepted(x *Exchange) (code Code, message, remedy string) {
 // secondOrigin says that there are several values of Access-Control-Allow-Origin.
 func secondOrigin(x *Exchange) (message, remedy string) {
 	if got := values(x.Response, acao); len(got) > 1 || strings.Contains(strings.Join(got, ""), ",") {
-		return fmt.Sprintf("a second Access-Control-Allow-Origin (%s), which browsers refuse", strings.Join(got, ", ")), "have one place alone add CORS headers: look for another filter, a response_headers_to_add, or a CDN in front"
+		return fmt.Sprintf("a second Access-Control-Allow-Origin (%s), which browsers refuse", strings.Join(got, ", ")), "add CORS headers in one place only: look for another filter, a response_headers_to_add, or a CDN in front"
 	}
 	return "", ""
 }
@@ -240,21 +240,21 @@ func (e *expectation) blame(r *Result, x *Exchange, seen bool) {
 	case second != "":
 		r.fail(SecondOrigin, second, remedySecond)
 	case differs("status") && e.status/100 == 2 && x.Status/100 == 2:
-		r.fail(OtherStatus, "another status, which browsers take as well", "preflight_status sets it")
+		r.fail(OtherStatus, "a different status, which browsers also accept", "preflight_status sets it")
 		r.Severity = lint.Warning
 	case differs(vary) && (seen || e.want[acao] != ""):
-		r.fail(VaryLost, "Vary does not name "+r.Differences[0].Want+", so that a cache may give one page's answer to another", "look for what sets Vary between the filter and here")
+		r.fail(VaryLost, "Vary does not name "+r.Differences[0].Want+", so a cache may serve one page's response to another", "find out what changes Vary between the filter and here")
 	case !slices.Contains(elements(x.Response, vary), "origin") && (!other || !seen && slices.Contains(e.vary, "origin")):
-		r.fail(Bypassed, "the response bypassed the filter: it has no header of the filter", "look whether the route, the listener or the host has the filter, and what answers in front of it")
+		r.fail(Bypassed, "the response bypassed the filter: it has no header of the filter", "check that the route, the listener and the host have the filter, and what answers in front of it")
 	case got != "" && e.want[acao] == "":
-		r.fail(AnotherPolicy, "another policy: it lets the origin in", "look which configuration the proxy has, and whether upstream's own headers come through beside the filter")
+		r.fail(AnotherPolicy, "another policy: it allows the origin", "check which configuration the proxy has, and whether upstream's own headers bypass the filter")
 	case got == "" && e.want[acao] != "":
-		r.fail(AnotherPolicy, "another policy: it does not let the origin in", "look which configuration the proxy has")
+		r.fail(AnotherPolicy, "another policy: it does not allow the origin", "check which configuration the proxy has")
 	default:
 		var names []string
 		for _, d := range r.Differences {
 			names = append(names, d.Header)
 		}
-		r.fail(AnotherPolicy, "another policy: it differs in "+strings.Join(names, ", "), "look which configuration the proxy has")
+		r.fail(AnotherPolicy, "another policy: it differs in "+strings.Join(names, ", "), "check which configuration the proxy has")
 	}
 }

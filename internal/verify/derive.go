@@ -43,12 +43,12 @@ func Neighbours(value string) (all []Neighbour) {
 		add("another scheme", map[string]string{"https": "http", "http": "https"}[scheme], host, port)
 		add("another port", scheme, host, otherPort)
 		if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err != nil {
-			add("a name below", scheme, "below."+host, port)
+			add("a subdomain", scheme, "below."+host, port)
 			if _, above, _ := strings.Cut(host, "."); strings.Contains(above, ".") {
-				add("the name above", scheme, above, port)
+				add("the parent domain", scheme, above, port)
 			}
-			add("a name that ends alike", scheme, "not"+host, port)
-			add("a name that begins alike", scheme, host+".unlisted.example", port)
+			add("a name that ends the same", scheme, "not"+host, port)
+			add("a name that starts the same", scheme, host+".unlisted.example", port)
 			if strings.Contains(host, ".") {
 				add("a letter in place of the dot", scheme, strings.Replace(host, ".", "x", 1), port)
 			}
@@ -192,7 +192,7 @@ func places(configuration []byte, t Target) (all []*Place, leftOut []string, err
 		case p == nil:
 			elsewhere = append(elsewhere, name)
 		case p.policy.Mode != config.Enforce:
-			leftOut = append(leftOut, fmt.Sprintf("%s: the mode is %s, and upstream decides", name, p.policy.Mode))
+			leftOut = append(leftOut, fmt.Sprintf("%s: the mode is %s, so upstream decides", name, p.policy.Mode))
 		default:
 			all = append(all, p)
 		}
@@ -211,7 +211,7 @@ func places(configuration []byte, t Target) (all []*Place, leftOut []string, err
 		elsewhere = append(elsewhere[:maxNamed], fmt.Sprintf("%d more", more))
 	}
 	if len(elsewhere) > 0 {
-		leftOut = append(leftOut, fmt.Sprintf("%s: no request to %s%s gets there", strings.Join(elsewhere, ", "), t.Host, t.Path))
+		leftOut = append(leftOut, fmt.Sprintf("%s: no request to %s%s reaches it", strings.Join(elsewhere, ", "), t.Host, t.Path))
 	}
 	return all, leftOut, nil
 }
@@ -312,7 +312,7 @@ func Derive(configuration []byte, t Target, max int) (*Plan, error) {
 	for _, p := range all {
 		p.derive(&levels)
 		if more := len(p.source.AllowOrigins) - maxEntries; more > 0 {
-			leftOut = append(leftOut, fmt.Sprintf("%s%d entries of allow_origins behind the first %d", p.name(), more, maxEntries))
+			leftOut = append(leftOut, fmt.Sprintf("%s%d entries of allow_origins after the first %d", p.name(), more, maxEntries))
 		}
 	}
 	plan := &Plan{Requests: slices.Concat(levels[:]...), LeftOut: leftOut}

@@ -75,7 +75,7 @@ func (c *Client) Page(ctx context.Context, r browser.Request) Result {
 			result.Message += fmt.Sprintf(" (of a GET: -unsafe-methods sends %s)", m)
 		}
 		if to := joined(last.Response, "location"); last.Status/100 == 3 && to != "" {
-			result.Message = fmt.Sprintf("the browser follows the redirect (%d) to %s, and asks again there", last.Status, to)
+			result.Message = fmt.Sprintf("the browser follows the redirect (%d) to %s, and checks again there", last.Status, to)
 		}
 	}
 	return result
@@ -91,12 +91,12 @@ type danger struct {
 
 // dangers are by the origin's name in Neighbours.
 var dangers = map[string]danger{
-	anyone:                         {EchoesAny, "any origin is let in", lint.Warning},
-	"the opaque origin":            {EchoesNull, "the origin null is let in, which any page can have in a sandboxed frame", lint.Warning},
-	"a name that ends alike":       {EndsAlike, "names are let in that only end alike, and anybody can have one", lint.Warning},
-	"a name that begins alike":     {BeginsAlike, "names are let in that only begin alike, and anybody can have one", lint.Warning},
-	"a letter in place of the dot": {AnyLetter, "a name is let in that has a letter in place of a dot, and anybody can have it", lint.Warning},
-	"another scheme":               {PlainHTTP, "plain http is let in, and whoever is on the network path can write such a page", ""},
+	anyone:                         {EchoesAny, "any origin is allowed", lint.Warning},
+	"the opaque origin":            {EchoesNull, "the origin null is allowed, which any page can get with a sandboxed frame", lint.Warning},
+	"a name that ends the same":       {EndsAlike, "names are allowed that only end like it, and anyone can register one", lint.Warning},
+	"a name that starts the same":     {BeginsAlike, "names are allowed that only start like it, and anyone can register one", lint.Warning},
+	"a letter in place of the dot": {AnyLetter, "a name is allowed that has a letter in place of a dot, and anyone can register it", lint.Warning},
+	"another scheme":               {PlainHTTP, "plain http is allowed, and anyone on the network path can forge such a page", ""},
 }
 
 const anyone = "an unlisted origin"
@@ -150,13 +150,13 @@ func (d *danger) judge(n Neighbour, all ...Exchange) Result {
 		credentials := joined(x.Response, acac) == "true"
 		switch got := joined(x.Response, acao); {
 		case got == n.Origin && credentials:
-			r.fail(d.code, d.what+", with credentials: such a page reads what the visitor may", "list the origins that are meant, compared as a whole")
+			r.fail(d.code, d.what+", with credentials: such a page can read whatever the visitor can", "list the intended origins, and compare them as a whole")
 			return r
 		case got == n.Origin && d.severity != "":
-			r.fail(d.code, d.what+", without credentials", `where everybody is meant, "*" says so; else list the origins`)
+			r.fail(d.code, d.what+", without credentials", `if everyone is meant, send "*"; otherwise list the origins`)
 			r.Severity = d.severity
 		case got == "*" && credentials && d.code == EchoesAny:
-			r.fail(Contradiction, `"*" with Access-Control-Allow-Credentials, which browsers refuse where credentials are sent`, "list the origins, or send no credentials")
+			r.fail(Contradiction, `"*" with Access-Control-Allow-Credentials, which browsers refuse if credentials are sent`, "list the origins, or send no credentials")
 			r.Severity = lint.Warning
 		}
 	}
@@ -185,7 +185,7 @@ func cached(gets []Exchange) Result {
 	for _, x := range gets {
 		names := elements(x.Response, vary)
 		if depends && !slices.Contains(names, "origin") && !slices.Contains(names, "*") && !strings.Contains(joined(x.Response, "cache-control"), "no-store") {
-			r.fail(VaryLost, "the answer depends on Origin, and Vary does not name it: a cache may give one page's answer to another", "add Vary: Origin to every response, those without CORS headers included")
+			r.fail(VaryLost, "the answer depends on Origin, and Vary does not name it: a cache may serve one page's response to another", "add Vary: Origin to every response, including those without CORS headers")
 			r.Exchanges = append(r.Exchanges, x)
 		}
 	}

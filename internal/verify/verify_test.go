@@ -355,11 +355,11 @@ func TestThePageIsToldWhatItGets(t *testing.T) {
 		"no origin": {filtered(t, policy), browser.Request{Origin: unlistedOrigin, Method: "GET"}, OtherOutcome,
 			"the request is sent, and the page does not get the response: the response has no Access-Control-Allow-Origin header"},
 		"redirected": {http.RedirectHandler("/b", http.StatusPermanentRedirect).ServeHTTP, browser.Request{Origin: shop, Method: "PUT"},
-			Redirected, "the preflight is redirected (308 to /b), and browsers follow none"},
+			Redirected, "the preflight is redirected (308 to /b), and browsers do not follow redirects of preflights"},
 		"a redirect that is allowed": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set(acao, "*")
 			http.Redirect(w, r, "/b", http.StatusFound)
-		}, browser.Request{Origin: shop, Method: "GET"}, "", "the browser follows the redirect (302) to /b, and asks again there"},
+		}, browser.Request{Origin: shop, Method: "GET"}, "", "the browser follows the redirect (302) to /b, and checks again there"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := client(t, c.handler, "/a", Options{}).Page(t.Context(), c.request)
@@ -416,17 +416,17 @@ func TestRulesAreAskedWhereTheyDecide(t *testing.T) {
 	}{
 		"a host": {Target{"https", "api.example.com", "", false},
 			map[string]string{"public": "api.example.com/public/", "orders": "api.example.com/v0/orders", "": "api.example.com/"},
-			[]string{"rule shadow: the mode is shadow, and upstream decides", "rule others: no request to api.example.com gets there"}},
+			[]string{"rule shadow: the mode is shadow, so upstream decides", "rule others: no request to api.example.com reaches it"}},
 		"a host that no rule names": {Target{"https", "localhost:8080", "", false},
 			map[string]string{"public": "localhost:8080/public/", "": "localhost:8080/"},
-			[]string{"rule shadow: the mode is shadow, and upstream decides", "rule orders, rule others: no request to localhost:8080 gets there"}},
+			[]string{"rule shadow: the mode is shadow, so upstream decides", "rule orders, rule others: no request to localhost:8080 reaches it"}},
 		"any host": {Target{"http", "localhost:8080", "", true},
 			map[string]string{"public": "localhost:8080/public/", "orders": "api.example.com/v0/orders", "others": "www.example.org/",
 				"": "localhost:8080/"},
-			[]string{"rule shadow: the mode is shadow, and upstream decides"}},
+			[]string{"rule shadow: the mode is shadow, so upstream decides"}},
 		"a path": {Target{"https", "api.example.com", "/orders/7?x=1", false},
 			map[string]string{"orders": "api.example.com/orders/7?x=1"},
-			[]string{"rule public, rule others, rule shadow, the top level: no request to api.example.com/orders/7?x=1 gets there"}},
+			[]string{"rule public, rule others, rule shadow, the top level: no request to api.example.com/orders/7?x=1 reaches it"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			plan, err := Derive([]byte(byHost), c.target, 1000)

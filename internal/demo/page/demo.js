@@ -12,10 +12,10 @@ const requests = [
   { name: "PUT", path: "/api/orders/1", options: { method: "PUT", body: "x" }, about: "A preflight names the method PUT." },
   { name: "Custom header", path: "/api/hello", options: { headers: { "x-demo": "1" } }, about: "A preflight names the header x-demo." },
   { name: "With credentials", path: "/api/account", options: { credentials: "include" },
-    about: "The response has to say that pages with cookies may read it." },
+    about: "The response must say that pages may read it with cookies." },
   { name: "DELETE", path: "/api/orders/1", options: { method: "DELETE" }, about: "A preflight names the method DELETE." },
-  { name: "Redirect", path: "/api/redirect", about: "Both responses need CORS headers, the redirect and the one behind it." },
-  { name: "401 from upstream", path: "/api/status/401", about: "An error has to carry the headers as well, or the page could not tell why it failed." },
+  { name: "Redirect", path: "/api/redirect", about: "Both responses need CORS headers: the redirect's and its target's." },
+  { name: "401 from upstream", path: "/api/status/401", about: "Errors need the headers too, or the page cannot tell why a request failed." },
   { name: "Preflight cached", path: "/api/orders/2", options: { method: "PUT", body: "x" }, times: 2,
     about: "The same PUT twice. The browser keeps the answer to the first preflight for as long as the policy says." },
 ];
@@ -173,7 +173,7 @@ function show(row, waiting) {
   step(row, "read", waiting ? "" : row.read ? "yes" : "no", waiting ?? (row.read ? "yes" : "no"));
 
   cell("filter").replaceChildren(...row.events.map(decision));
-  if (!row.events.length) cell("filter").append(node("li", "", waiting ?? "saw nothing of it"));
+  if (!row.events.length) cell("filter").append(node("li", "", waiting ?? "did not see it"));
   cell("headers").hidden = row.events.length === 0;
   cell("wire").replaceChildren(...row.events.map(wire));
 }
@@ -232,7 +232,7 @@ function watch() {
   const source = new EventSource("/events");
   const connection = $("#connection");
   source.onopen = () => { connection.textContent = "The filter's decisions arrive live from the gateway."; };
-  source.onerror = () => { connection.textContent = "The gateway's events are not reachable; the browser's side works all the same."; };
+  source.onerror = () => { connection.textContent = "The gateway's events cannot be reached; the browser's part still works."; };
   source.onmessage = ({ data }) => {
     const event = JSON.parse(data);
     const row = attempts.get(/[?&]attempt=([0-9a-f-]+)/.exec(event.path)?.[1]);
