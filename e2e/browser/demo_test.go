@@ -117,7 +117,7 @@ const (
 	readable  = "Headers that it may read: content-length, content-type, x-demo-upstream"
 	goAhead   = "OPTIONS 204 cors_preflight The preflight was answered: the browser may send the request. Counted: origin allowed, preflight allowed.\n"
 	mayRead   = " via_upstream Upstream answered, and this page may read the response. Counted: origin allowed, request allowed."
-	mayFollow = "GET 302 via_upstream Upstream answered with a redirect, and the answer says that this page may " +
+	mayFollow = "GET 302 via_upstream Upstream answered with a redirect, and this page may " +
 		"follow it. Counted: origin allowed, request allowed.\n"
 	mayNot    = " via_upstream Upstream answered, and its response got no CORS headers: this page's origin is not in the policy."
 	hasEffect = ` The request has still had its effects; "disallowed_requests": "reject" would prevent them.`
