@@ -33,7 +33,7 @@ func (p *parser) maxAge(v value) Age {
 }
 
 const (
-	notSeconds = "is no whole number of seconds"
+	notSeconds = "is not a whole number of seconds"
 	ageRemedy  = `write seconds, such as 600, or a duration, such as "10m"`
 )
 

@@ -9,7 +9,7 @@ import "corsfilter/internal/route"
 
 // Config is the compiled configuration of one plugin. It must not be changed.
 type Config struct {
-	// StatPrefix is the first part of the names of the counters.
+	// StatPrefix is the prefix of the counters' names.
 	StatPrefix string
 	// Default is the policy at the top level, or nil where there is none.
 	Default *Policy
@@ -113,7 +113,7 @@ func (p *parser) compileStatus(s *SourcePolicy, policy *Policy) {
 	case status == 0:
 		policy.PreflightStatus = defaultStatus
 	case status < 200 || status > 299:
-		p.fail(s.at(setting), s.written(setting), OutOfRange, "browsers take only a status of 200 to 299 for an answered preflight", "write 204, or 200 for very old clients")
+		p.fail(s.at(setting), s.written(setting), OutOfRange, "browsers accept only a status of 200 to 299 for a preflight", "write 204, or 200 for very old clients")
 	}
 }
 

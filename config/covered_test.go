@@ -24,7 +24,7 @@ func TestWhatIsSaidOfRedundantEntries(t *testing.T) {
 		{`"*", "*", {"exact": "*"}`, []string{
 			`allow_origins[1]: "*": stands twice; keep one`,
 			`allow_origins[2]: {"exact": "*"}: allows every origin, as allow_origins[0] does; keep one`,
-			`allow_origins[2]: {"exact": "*"}: matches the text "*", and so stands for any origin, as in ` +
+			`allow_origins[2]: {"exact": "*"}: matches the text "*", so it means any origin, as in ` +
 				`Envoy; write "*" if that is meant, or the origins`}},
 	} {
 		_, warnings, err := Parse(fmt.Appendf(nil, `{"allow_origins": [%s]}`, c.origins))

@@ -37,7 +37,7 @@ var Dialects = []Field{
 		read: func(p *parser, s *SourcePolicy, v value) { s.enabled = p.fraction(v) }},
 	{Name: shadowEnabled, Dialect: envoy, Setting: shadowEnabled, Type: fractionType, Meaning: "Envoy's switch for mode shadow: 0 % or 100 %",
 		read: func(p *parser, s *SourcePolicy, v value) { s.shadow = p.fraction(v) }},
-	{Name: "@type", Dialect: envoy, Setting: "@type", Type: typeURLType, Meaning: "names the message where a typed_config was pasted",
+	{Name: "@type", Dialect: envoy, Setting: "@type", Type: typeURLType, Meaning: "names the message in a pasted typed_config",
 		read: func(p *parser, s *SourcePolicy, v value) { p.choice(v, corsPolicyTypes...) }},
 }
 
@@ -91,8 +91,8 @@ func (p *parser) noteUnmatched(s *SourcePolicy, policy *Policy) {
 	if from != envoy && from != istio || s.has(unmatchedPreflights) || s.Mode == Off || policy.Origins.Any {
 		return
 	}
-	p.notes.add(s.dialect.place, "", Unmatched, from+" forwards a preflight from an origin that is not allowed; this filter answers it with 403",
-		`add "unmatched_preflights": "forward" to keep that, or "deny" to say that 403 is meant`)
+	p.notes.add(s.dialect.place, "", Unmatched, from+" forwards a preflight from an unlisted origin; this filter answers it with 403",
+		`add "unmatched_preflights": "forward" to keep that, or "deny" to confirm the 403`)
 }
 
 // unmatchedInIstio are Istio's words for unmatched_preflights; unspecified is
@@ -141,7 +141,7 @@ func (p *parser) fraction(v value) (on bool) {
 	p.members(v, fractionKeys, func(k key, v value) {
 		if k.name == "runtime_key" {
 			if s, ok := p.text(v); ok && s != "" {
-				p.warn(v.place, v.Raw, RuntimeKey, "the module cannot read Envoy's runtime, so the default value holds", "leave it out")
+				p.warn(v.place, v.Raw, RuntimeKey, "the module cannot read Envoy's runtime, so the default value applies", "leave it out")
 			}
 			return
 		}
@@ -174,7 +174,7 @@ func (p *parser) percent(v value) (all bool) {
 		}
 	})
 	if p.mistakes.count == before && numerator != 0 && numerator < denominator {
-		p.fail(v.place, v.Raw, OutOfRange, "the module decides the same for every request and cannot take a share of them", `write a numerator of 0 or 100, or "mode": "shadow" to try a policy out`)
+		p.fail(v.place, v.Raw, OutOfRange, "the module treats every request alike and cannot pick a share of them", `write a numerator of 0 or 100, or "mode": "shadow" to try out a policy`)
 	}
 	return numerator >= denominator
 }

@@ -389,8 +389,8 @@ func TestNotes(t *testing.T) {
 	const origins = `"allow_origin_string_match":[{"exact":"https://a.example"}]`
 	for key, project := range map[string]string{"allow_origin_string_match": "Envoy", "allow_origin": "Istio"} {
 		got := mustParse(t, `{"`+key+`":["https://a.example"]}`).Notes.Error()
-		if want := key + ": " + project + ` forwards a preflight from an origin that is not allowed; this filter answers it with 403; add ` +
-			`"unmatched_preflights": "forward" to keep that, or "deny" to say that 403 is meant`; got != want {
+		if want := key + ": " + project + ` forwards a preflight from an unlisted origin; this filter answers it with 403; add ` +
+			`"unmatched_preflights": "forward" to keep that, or "deny" to confirm the 403`; got != want {
 			t.Errorf("%s\nwant %s", got, want)
 		}
 	}

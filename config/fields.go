@@ -61,21 +61,21 @@ var Fields = []Field{
 		read: func(p *parser, s *SourcePolicy, v value) {
 			s.Reject = p.choice(v, "forward", "reject") == "reject"
 		}},
-	{Name: "upstream_headers", Type: "`override` or `preserve`", Default: "`override`", Meaning: "what becomes of CORS headers that upstream sent itself",
+	{Name: "upstream_headers", Type: "`override` or `preserve`", Default: "`override`", Meaning: "what happens to CORS headers that upstream sends",
 		read: func(p *parser, s *SourcePolicy, v value) {
 			s.Preserve = p.choice(v, "override", "preserve") == "preserve"
 		}},
-	{Name: "mode", Type: "`enforce`, `shadow` or `off`", Default: "`enforce`", Meaning: "shadow decides, counts and logs, and touches nothing",
+	{Name: "mode", Type: "`enforce`, `shadow` or `off`", Default: "`enforce`", Meaning: "shadow decides, counts and logs, but changes nothing",
 		read: func(p *parser, s *SourcePolicy, v value) { s.Mode = p.mode(v) }},
 	{Name: "debug", Type: flagType, Default: "`false`", Meaning: "adds the decision as the response header x-cors-decision",
 		read: func(p *parser, s *SourcePolicy, v value) { s.Debug = p.boolean(v) }},
 	{Name: "timing_allow_origins", Type: "as `allow_origins`", Default: "none", Meaning: "sets Timing-Allow-Origin for those origins",
 		read: func(p *parser, s *SourcePolicy, v value) { s.TimingAllowOrigins = p.origins(s.TimingAllowOrigins, v) }},
-	{Name: tolerate, Type: "list of waivers", Default: "none", Meaning: "lets through a setting that is refused otherwise; the refusal names the waiver; an entry of allow_origins can have its own",
+	{Name: tolerate, Type: "list of waivers", Default: "none", Meaning: "allows a setting that would be refused; the refusal names the waiver; an entry of allow_origins can have its own",
 		read: func(p *parser, s *SourcePolicy, v value) { s.Tolerate = p.waivers(s.Tolerate, v) }},
-	{Name: "rules", Type: "list of rules", Default: "none", Meaning: "policies by host and path; the first that matches wins, else the settings above", Top: true,
+	{Name: "rules", Type: "list of rules", Default: "none", Meaning: "policies by host and path; the first that matches wins; if none does, the settings above apply", Top: true,
 		read: func(p *parser, s *SourcePolicy, v value) { p.source.Rules = p.rules(p.source.Rules, v) }},
-	{Name: "stat_prefix", Type: "1 to 64 letters, digits, `_`, `-` and inner dots", Default: "`cors`", Meaning: "first part of the names of the counters", Top: true,
+	{Name: "stat_prefix", Type: "1 to 64 letters, digits, `_`, `-` and inner dots", Default: "`cors`", Meaning: "prefix of the counters' names", Top: true,
 		read: func(p *parser, s *SourcePolicy, v value) { p.source.StatPrefix = p.statPrefix(v) }},
 }
 

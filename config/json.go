@@ -38,7 +38,7 @@ func (p *parser) parseJSON(data []byte) (value, bool) {
 		}
 	}
 	if at := tooDeep(text); at >= 0 {
-		return broken(at, "nested deeper than "+strconv.Itoa(maxDepth)+" levels at ", "no setting needs that; look for a bracket too many")
+		return broken(at, "nested deeper than "+strconv.Itoa(maxDepth)+" levels at ", "no setting needs that; look for an extra bracket")
 	}
 	if gjson.Valid(text) {
 		root := gjson.Parse(text)
@@ -47,7 +47,7 @@ func (p *parser) parseJSON(data []byte) (value, bool) {
 	}
 	at, where := malformed(text)
 	if where == "" {
-		return broken(at, "the JSON ends in the middle, at ", "look for a missing bracket or quote, or for a template that cut it")
+		return broken(at, "the JSON ends in the middle, at ", "look for a missing bracket or quote, or for a template that cut it off")
 	}
 	remedy := "write one JSON object and nothing after it"
 	if c := text[at]; (c == ']' || c == '}') && strings.HasSuffix(strings.TrimRight(text[:at], space), ",") {

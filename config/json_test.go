@@ -185,10 +185,10 @@ func TestMalformedJSONIsPlaced(t *testing.T) {
 		"{\n  \"debug\": true\n  \"mode\": \"off\"\n}": "invalid character '\"' after object key:value pair at line 3, column 3; " +
 			"write one JSON object and nothing after it",
 		"{\"mode\":\n\"of": "the JSON ends in the middle, at line 2, column 4; look for a missing bracket " +
-			"or quote, or for a template that cut it",
+			"or quote, or for a template that cut it off",
 		"{\"mode\": \"é\xff\"}": "invalid UTF-8 at line 1, column 12; save the configuration as UTF-8",
 		"{} {}":                 "invalid character '{' after top-level value at line 1, column 4; write one JSON object and nothing after it",
-		strings.Repeat("[", 65): "nested deeper than 64 levels at line 1, column 65; no setting needs that; look for a bracket too many",
+		strings.Repeat("[", 65): "nested deeper than 64 levels at line 1, column 65; no setting needs that; look for an extra bracket",
 	} {
 		if _, _, err := Parse([]byte(json)); err == nil || err.Error() != want {
 			t.Errorf("%q: %v\nwant %v", json, err, want)

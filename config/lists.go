@@ -59,7 +59,7 @@ func (p *parser) compileHeaders(s *SourcePolicy, policy *Policy) {
 		case header.ForbiddenRequestHeader(name):
 			p.warn(e.place, quote(e.Value), NoEffect, "no script can set this header", "leave it out")
 		case header.ResponseOnly(name):
-			p.warn(e.place, quote(e.Value), OtherDirection, "is a header of responses, and this list is of headers that requests may carry", "leave it out, or list it in expose_headers where scripts are to read it")
+			p.warn(e.place, quote(e.Value), OtherDirection, "is a response header, but this list is of request headers", "leave it out, or list it in expose_headers if scripts should read it")
 		}
 	})
 	policy.AllowHeaders = strings.Join(list, ", ")
@@ -91,7 +91,7 @@ func (p *parser) compileExpose(s *SourcePolicy, policy *Policy) {
 		case header.SafelistedResponseHeader(name):
 			p.warn(e.place, quote(e.Value), NoEffect, "scripts may read this header anyway", "leave it out")
 		case header.RequestOnly(name):
-			p.warn(e.place, quote(e.Value), OtherDirection, "is a header of requests, and this list is of headers that scripts may read in responses", "leave it out, or list it in allow_headers where scripts are to send it")
+			p.warn(e.place, quote(e.Value), OtherDirection, "is a request header, but this list is of response headers that scripts may read", "leave it out, or list it in allow_headers if scripts should send it")
 		}
 	})
 	policy.ExposeHeaders = strings.Join(list, ", ")
@@ -100,7 +100,7 @@ func (p *parser) compileExpose(s *SourcePolicy, policy *Policy) {
 	case policy.Credentials:
 		// The request's credentials mode decides whether it is a wildcard (Fetch, section
 		// 3.3.3), and a server does not learn it.
-		p.warn(all.place, `"*"`, ExposeAny, "scripts whose request has credentials see none but the headers listed beside \"*\"", "list the headers that they need as well")
+		p.warn(all.place, `"*"`, ExposeAny, "if a request has credentials, scripts see only the headers listed beside \"*\"", "also list the headers that they need")
 		policy.ExposeHeaders = strings.TrimSuffix("*, "+policy.ExposeHeaders, ", ")
 	default:
 		// The standard's "*" covers authorization in responses, unlike in requests.
@@ -140,7 +140,7 @@ func splitHint(name string) string {
 	case name == "":
 		return ", or leave the empty entry out"
 	case strings.Contains(name, ","):
-		return ", each as an entry of its own"
+		return ", each as a separate entry"
 	}
 	return ""
 }
@@ -177,4 +177,4 @@ func (p *parser) warnPrivateNetwork(s *SourcePolicy, policy *Policy, patterns []
 
 const anyPageInside = "any page on the web may reach into the private network through its visitors' browsers"
 
-const insecurePage = "browsers ask for access to a private network for pages of secure origins alone, and anyone on the path can forge a page of a plain http one"
+const insecurePage = "browsers ask for access to a private network only for pages of secure origins, and anyone on the path can forge a page of a plain http one"

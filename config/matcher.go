@@ -28,7 +28,7 @@ const (
 	matcherSteps = 2000
 )
 
-const patternRemedy = "list the origins as patterns such as \"https://*.example.com\": a look-up costs the same however many there are"
+const patternRemedy = "list the origins as patterns such as \"https://*.example.com\": lookups cost the same however many there are"
 
 // matcherTexts are what is said of matchers of one kind that cannot be compiled.
 type matcherTexts struct{ noun, empty, emptyRemedy, remedy, syntax string }
@@ -75,7 +75,7 @@ func (p *parser) compileMatcher(e *SourceOrigin, texts *matcherTexts) *automaton
 	return a
 }
 
-const tooManySteps = "takes more than 4,000,000 steps to decide, together with the other matchers"
+const tooManySteps = "takes more than 4,000,000 steps to decide together with the other matchers"
 
 // mayBeLoose refuses a matcher of a part of an origin, unless that is waived.
 func (p *parser) mayBeLoose(e *SourceOrigin, s *SourcePolicy) bool {
@@ -119,14 +119,14 @@ func (p *parser) checkMatchers(s *SourcePolicy, policy *Policy, list *entries) {
 func (p *parser) checkReach(s *SourcePolicy, policy *Policy, m *matcher, found reach.Reach) {
 	e := m.raw
 	if found.File && !found.Any { // what lets in anyone is no worse for files
-		p.refuse(s, e, NullOrigin, "matches file:// as well: "+anyFile, "write it so that it matches none but origins of yours")
+		p.refuse(s, e, NullOrigin, "matches file:// as well: "+anyFile, "write it so that it matches only your origins")
 	}
 	const remedy = "write a pattern such as \"https://*.example.com\", which matches by component"
 	if len(found.Domains) == 0 && !found.Any {
 		if m.null {
 			return
 		}
-		p.warn(e.place, e.written, NoEffect, "no origin matches it: browsers send a scheme, \"://\", a host in lower case, and a port where it is not the scheme's own", "write it for the whole origin, such as \"https://([a-z]+\\\\.)?example\\\\.com\"")
+		p.warn(e.place, e.written, NoEffect, "no origin matches it: browsers send a scheme, \"://\", a host in lower case, and a port if it is not the scheme's default", "write it for the whole origin, such as \"https://([a-z]+\\\\.)?example\\\\.com\"")
 		return
 	}
 	refused := false
@@ -166,7 +166,7 @@ func (p *parser) warnPattern(m *matcher, found reach.Reach) {
 		return
 	}
 	if pattern, ok := p.reach.Pattern(found); ok {
-		p.warn(e.place, e.written, BetterAsPattern, "a pattern says the same by component", "write "+quote(pattern.String()))
+		p.warn(e.place, e.written, BetterAsPattern, "an equivalent pattern matches by component", "write "+quote(pattern.String()))
 	}
 }
 

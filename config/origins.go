@@ -66,7 +66,7 @@ func (p *parser) matcher(o *SourceOrigin, v value) bool {
 			o.Tolerate = p.waivers(nil, v)
 			return
 		case given != "":
-			p.fail(v.place, v.Raw, BadValue, "a matcher has one way to match, and "+quote(given)+" stands here too", "write two entries")
+			p.fail(v.place, v.Raw, BadValue, "a matcher has only one kind, and "+quote(given)+" is here too", "write two entries")
 			return
 		case k.name == "safe_regex":
 			o.Value = p.safeRegex(v)
@@ -150,7 +150,7 @@ func (p *parser) compileOrigins(o *Origins, to *entries, list []SourceOrigin, s 
 				m := matcher{raw: e, Automaton: a, null: null}
 				if m.null {
 					o.Null = true
-					p.refuse(s, e, NullOrigin, `matches the text "null" as well: `+anyPageIsNull, "write it so that it matches none but origins of yours")
+					p.refuse(s, e, NullOrigin, `matches the text "null" as well: `+anyPageIsNull, "write it so that it matches only your origins")
 				}
 				matchers = append(matchers, m)
 			}
@@ -175,7 +175,7 @@ func (p *parser) compileOrigins(o *Origins, to *entries, list []SourceOrigin, s 
 
 const (
 	anyPageIsNull = "any page can make its origin null, in a sandboxed frame"
-	anyFile       = "any file has this origin, whoever made it, where a browser or an app gives files one"
+	anyFile       = "every file has this origin, whoever made it, in browsers and apps that give files one"
 )
 
 // placedPattern is a pattern and the entry it comes from.
@@ -207,7 +207,7 @@ func (p *parser) warnOrigins(list []SourceOrigin, o *Origins, patterns []placedP
 	for _, e := range list {
 		switch {
 		case e.any && e.Kind != Pattern:
-			p.warn(e.place, e.written, MatchesAnything, "matches the text \"*\", and so stands for any origin, as in Envoy", "write \"*\" if that is meant, or the origins")
+			p.warn(e.place, e.written, MatchesAnything, "matches the text \"*\", so it means any origin, as in Envoy", "write \"*\" if that is meant, or the origins")
 		case o.Any && e.isNull():
 			p.warn(e.place, e.written, Covered, `"*" covers it`, "leave it out")
 		}
@@ -270,7 +270,7 @@ func (p *parser) checkOrigins(s *SourcePolicy, policy *Policy, patterns []placed
 		case e.pattern.Insecure():
 			p.refuse(s, e.SourceOrigin, InsecureOrigin, "anyone on the network path can forge a page of a plain http origin and read with its visitors' credentials", "write https")
 		case e.pattern.AnyPort && e.pattern.Loopback():
-			p.notes.add(e.place, e.written, LocalPrograms, "any program on a visitor's machine that serves pages can read with the visitor's credentials", "write the port of the development server, and leave it out where the policy is for production")
+			p.notes.add(e.place, e.written, LocalPrograms, "any program on a visitor's machine that serves pages can read with the visitor's credentials", "write the port of the development server, or leave it out if the policy is for production")
 		}
 		p.checkSuffix(e.SourceOrigin, e.pattern, s, policy)
 	}
@@ -282,7 +282,7 @@ func (p *parser) checkOrigins(s *SourcePolicy, policy *Policy, patterns []placed
 func (p *parser) checkAnyHost(e *placedPattern, s *SourcePolicy, policy *Policy) {
 	if !policy.Credentials {
 		if e.pattern.Web() {
-			p.warn(e.place, e.written, MatchesAnything, "lets in every host, and so any page on the web", `write "*" if that is meant, or the origins`)
+			p.warn(e.place, e.written, MatchesAnything, "allows every host, and so any page on the web", `write "*" if that is meant, or the origins`)
 		}
 		return
 	}
@@ -314,6 +314,6 @@ func (p *parser) checkSuffix(e *SourceOrigin, pattern origin.Pattern, s *SourceP
 			p.warn(e.place, e.written, PublicSuffix, reason, remedy)
 		}
 	} else if domain, found := suffix.HandsOut(name); found {
-		p.warn(e.place, e.written, HandsOut, "anyone can get a name below "+quote(domain)+", though the public suffix list does not have it", "write the names that are yours, such as "+quote(pattern.Scheme+"://example."+domain))
+		p.warn(e.place, e.written, HandsOut, "anyone can get a name below "+quote(domain)+", although the public suffix list does not have it", "write the names that are yours, such as "+quote(pattern.Scheme+"://example."+domain))
 	}
 }

@@ -231,5 +231,5 @@ func (p *parser) noteLeftAlone(s *Source) {
 	if p.reached.cover.AnyPath() != route.Open {
 		return
 	}
-	p.notes.add(s.rules, "", LeftAlone, "requests that no rule takes are left alone, with the CORS headers that upstream sends", `add "allow_origins": [] at the top level to close them`)
+	p.notes.add(s.rules, "", LeftAlone, "requests that no rule takes are left alone, including the CORS headers that upstream sends", `add "allow_origins": [] at the top level to close them`)
 }

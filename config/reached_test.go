@@ -66,7 +66,7 @@ func TestRulesThatNothingReaches(t *testing.T) {
 				`{"paths":[{"regex":"/v[1-4]/[a-z]+"},{"regex":"/v1x"}]}`,
 			[]string{
 				`rules[2]: no request reaches it: rules[0] before it takes all of its hosts and paths; move rules[2] before rules[0], or leave it out`,
-				`rules[3].paths[1]: {"regex":"/v1x"}: a path says the same; write "/v1x"`,
+				`rules[3].paths[1]: {"regex":"/v1x"}: an equivalent path needs no regex; write "/v1x"`,
 				`rules[3].paths[0]: {"regex":"/v[1-4]/[a-z]+"}: rules[0] and rules[1] before it take all requests for ` +
 					`it; move rules[3] before rules[0], or leave this out`},
 		},
@@ -148,8 +148,8 @@ func ruled(rules string) string {
 func TestWhatIsSaidOfPaths(t *testing.T) {
 	for path, want := range map[string]string{
 		`"*"`:      `"*": a path starts with a slash; write "/*"`,
-		`"/v1/**"`: `"/v1/**": one "*" at the end stands for all that comes; write "/v1/*"`,
-		`"/v1***"`: `"/v1***": one "*" at the end stands for all that comes; write "/v1*"`,
+		`"/v1/**"`: `"/v1/**": one "*" at the end matches everything that follows; write "/v1/*"`,
+		`"/v1***"`: `"/v1***": one "*" at the end matches everything that follows; write "/v1*"`,
 		`"/v*/x"`: `"/v*/x": "*" stands at the end only; write one such as "/v1/*", "/v1*" or "/status", or ` +
 			`a regex such as {"regex": "/v[0-9]+/orders"}`,
 		`"/*/x/**"`: `"/*/x/**": "*" stands at the end only; write one such as "/v1/*", "/v1*" or "/status", or ` +
@@ -157,7 +157,7 @@ func TestWhatIsSaidOfPaths(t *testing.T) {
 		`1`:                     `1: is a number, not a string or {"regex": "…"}; write a string or {"regex": "…"}`,
 		`{}`:                    `{}: the object does not say which paths; write one such as {"regex": "/v[0-9]+/orders"}`,
 		`{"regex": ""}`:         `{"regex": ""}: empty, so it would match no path; write "/*" for every path, or the paths themselves`,
-		`{"regex": "/v1.*"}`:    `{"regex": "/v1.*"}: a path says the same; write "/v1*"`,
+		`{"regex": "/v1.*"}`:    `{"regex": "/v1.*"}: an equivalent path needs no regex; write "/v1*"`,
 		`{"regex": "/(a|b)+$"}`: ``,
 	} {
 		_, warnings, err := Parse([]byte(`{"rules":[{"paths":[` + path + `],"policy":{"mode":"off"}}]}`))

@@ -139,7 +139,7 @@ func (p *parser) compileRules(rules []SourceRule) {
 	for i := range rules {
 		e := &rules[i]
 		if first, again := names[e.Name.Value]; again {
-			p.warn(e.Name.place, quote(e.Name.Value), Duplicate, "has the name of "+rules[first].path(), "give each rule its own, so that messages tell them apart")
+			p.warn(e.Name.place, quote(e.Name.Value), Duplicate, "has the name of "+rules[first].path(), "give each rule its own, so that messages can tell them apart")
 		}
 		if e.Name.Value != "" {
 			names[e.Name.Value] = i
@@ -234,7 +234,7 @@ func (p *parser) hostPattern(e Name) (host string, below, ok bool) {
 
 const (
 	examplePath = `write one such as "/v1/*", "/v1*" or "/status"`
-	pathsRemedy = `list the paths, such as "/v1/*" or "/v1*": a look-up costs the same however many there are`
+	pathsRemedy = `list the paths, such as "/v1/*" or "/v1*": lookups cost the same however many there are`
 )
 
 // checkPath refuses a string that is no path.
@@ -252,7 +252,7 @@ func (p *parser) checkPath(e *SourcePath) bool {
 	case strings.ContainsFunc(e.Value, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
 		return fail("a path on the wire has no spaces, control characters or letters beyond ASCII", "write them percent-encoded")
 	case strings.HasSuffix(text, "*") && !strings.Contains(strings.TrimRight(text, "*"), "*"):
-		return fail("one \"*\" at the end stands for all that comes", "write "+quote(strings.TrimRight(text, "*")+"*"))
+		return fail("one \"*\" at the end matches everything that follows", "write "+quote(strings.TrimRight(text, "*")+"*"))
 	case strings.Contains(text, "*"):
 		return fail("\"*\" stands at the end only", examplePath+`, or a regex such as {"regex": "/v[0-9]+/orders"}`)
 	}
@@ -284,7 +284,7 @@ func (p *parser) compileRegex(e *SourcePath) *automaton.Automaton {
 	if !route.Any(a) {
 		p.warn(e.place, e.written, NoEffect, "no path matches it: paths begin with a slash, and are compared up to the query", `write it for the whole path, such as "/v[0-9]+/orders"`)
 	} else if kind, text, ok := route.Pattern(a); ok {
-		p.warn(e.place, e.written, BetterAsPattern, "a path says the same", "write "+quote(text+[...]string{route.Exact: "", route.Below: "/*", route.Letters: "*"}[kind]))
+		p.warn(e.place, e.written, BetterAsPattern, "an equivalent path needs no regex", "write "+quote(text+[...]string{route.Exact: "", route.Below: "/*", route.Letters: "*"}[kind]))
 	}
 	return a
 }

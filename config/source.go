@@ -10,7 +10,7 @@ type Source struct {
 	// The policy at the top level is for requests that no rule takes; nil: there is
 	// none, and the filter leaves them alone.
 	*SourcePolicy
-	// StatPrefix is the first part of the names of the counters; "" is the default.
+	// StatPrefix is the prefix of the counters' names; "" is the default.
 	StatPrefix string `json:"stat_prefix,omitempty"`
 
 	rules place // of their list

@@ -30,7 +30,7 @@ func (p *parser) checkWaivers(list []Waiver) {
 				for i, waiver := range Waivers {
 					known[i] = string(waiver)
 				}
-				p.fail(w.place, quote(string(w.Code)), BadValue, "no waiver of this name", Nearest(string(w.Code), known))
+				p.fail(w.place, quote(string(w.Code)), BadValue, "there is no waiver of this name", Nearest(string(w.Code), known))
 			}
 		case waiver(list, w.Code) != w:
 			p.warn(w.place, quote(string(w.Code)), Duplicate, "stands twice", "keep one")

@@ -102,7 +102,7 @@ func TestARefusedConfigurationTakesNoEffect(t *testing.T) {
 		`error: configuration: allow_origins[0]: "https://a.example/": an origin has no trailing slash; write "https://a.example"`,
 		`error: configuration: allow_origins[1]: "*": with allow_credentials any page on the web could read its ` +
 			`visitors' data here; list the origins, or add "any-origin-with-credentials" to dangerously_tolerate`,
-		"error: configuration refused: 3 to fix; nothing of it takes effect",
+		"error: configuration refused: 3 to fix; no part of it takes effect",
 	}
 	if !slices.Equal(lines, want) {
 		t.Errorf("logged\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))

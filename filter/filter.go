@@ -94,12 +94,12 @@ func (c *Plugin) OnPluginStart(int) (status types.OnPluginStartStatus) {
 		for _, p := range problems {
 			c.host.Log(LogError, "configuration: "+p.Error())
 		}
-		refused := "configuration refused: " + strconv.Itoa(problems.Count()) + " to fix; nothing of it takes effect"
+		refused := "configuration refused: " + strconv.Itoa(problems.Count()) + " to fix; no part of it takes effect"
 		if parsed = c.closed(); parsed == nil {
 			c.host.Log(LogError, refused)
 			return types.OnPluginStartStatusFailed
 		}
-		c.host.Log(LogError, refused+", and since "+refusedVariable+"="+refusedCloses+" no origin is allowed until it is right")
+		c.host.Log(LogError, refused+", and since "+refusedVariable+"="+refusedCloses+" no origin is allowed until it is fixed")
 	}
 	c.handOver() // under the names of the configuration before, if there was one
 	if err := c.defineCounters(parsed); err != nil {

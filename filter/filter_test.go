@@ -47,7 +47,7 @@ func TestStart(t *testing.T) {
 			[]string{
 				"4 configuration: debug: 1: is a number, not true or false; write true or false",
 				`4 configuration: allow_origins[0]: "https://a.example/": an origin has no trailing slash; write "https://a.example"`,
-				"4 configuration refused: 2 to fix; nothing of it takes effect",
+				"4 configuration refused: 2 to fix; no part of it takes effect",
 			},
 		},
 		{
@@ -60,7 +60,7 @@ func TestStart(t *testing.T) {
 			types.OnPluginStartStatusFailed,
 			append(slices.Clone(hundred),
 				"4 configuration: allow_headers[100]: 499900 more mistakes, the first of them here; fix those above, then look again",
-				"4 configuration refused: 500000 to fix; nothing of it takes effect"),
+				"4 configuration refused: 500000 to fix; no part of it takes effect"),
 		},
 		{
 			"no text of the configuration ends a line",
@@ -70,14 +70,14 @@ func TestStart(t *testing.T) {
 					`; write a regex in RE2 syntax, or a pattern such as "https://*.example.com"`,
 				`4 configuration: allow_origins[1]: {"regex":"(x\u2028\u202e"}: parsing regexp: missing closing ): ` + "`(x\\u2028\\u202e`" +
 					`; write a regex in RE2 syntax, or a pattern such as "https://*.example.com"`,
-				"4 configuration refused: 2 to fix; nothing of it takes effect",
+				"4 configuration refused: 2 to fix; no part of it takes effect",
 			},
 		},
 		{
 			"an empty configuration", Host{}, types.OnPluginStartStatusFailed,
 			[]string{
 				`4 configuration: the plugin configuration is empty; write at least {"allow_origins": ["https://example.com"]}`,
-				"4 configuration refused: 1 to fix; nothing of it takes effect",
+				"4 configuration refused: 1 to fix; no part of it takes effect",
 			},
 		},
 		{
@@ -436,7 +436,7 @@ func TestNothingIsAllocated(t *testing.T) {
 
 // TestAPanicSaysWhatItWas, whatever the value that it has.
 func TestAPanicSaysWhatItWas(t *testing.T) {
-	for what, value := range map[string]any{"broken": "broken", "no reply": errors.New("no reply"), "a value that is no error": 7} {
+	for what, value := range map[string]any{"broken": "broken", "no reply": errors.New("no reply"), "a value that is not an error": 7} {
 		h := &Host{}
 		func() {
 			defer filter.Rescue(h, "a_callback")
@@ -466,8 +466,8 @@ func TestARefusedConfigurationCloses(t *testing.T) {
 	if status := plugin.OnPluginStart(0); status != types.OnPluginStartStatusOK {
 		t.Fatalf("status %v, logged %q", status, h.Logs)
 	}
-	if want := "4 configuration refused: 2 to fix; nothing of it takes effect, and since " +
-		"CORSFILTER_REFUSED=closed no origin is allowed until it is right"; !slices.Contains(h.Logs, want) {
+	if want := "4 configuration refused: 2 to fix; no part of it takes effect, and since " +
+		"CORSFILTER_REFUSED=closed no origin is allowed until it is fixed"; !slices.Contains(h.Logs, want) {
 		t.Errorf("logged %q", h.Logs)
 	}
 	if n := h.Counted()["cors.config_refused"]; n != 1 {

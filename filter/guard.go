@@ -61,7 +61,7 @@ func (c *Plugin) shut() {
 
 func logPanic(host Host, callback string, p any) {
 	defer silence() // the panic may have come from Log
-	what := "a value that is no error"
+	what := "a value that is not an error"
 	switch p := p.(type) {
 	case error:
 		what = p.Error()

@@ -109,7 +109,7 @@ func (s *Stream) answer(cached *cachedAnswer, known bool) types.Action {
 // notAnswered goes on where the proxy took no reply.
 func (s *Stream) notAnswered(err error) types.Action {
 	s.decision.Action = Forward
-	s.plugin.host.Log(LogError, "the proxy took no reply: "+err.Error())
+	s.plugin.host.Log(LogError, "the proxy refused the reply: "+err.Error())
 	return types.ActionContinue
 }
 

@@ -677,7 +677,7 @@ func TestARefusedReplyLetsTheRequestPass(t *testing.T) {
 			h := &Host{Apart: true, ReplyErr: errors.New("no")}
 			got := Serve(Start(t, debugging, h), h, c.request, opened...)
 			if got != (Exchange{Action: types.ActionContinue, Response: c.want}) ||
-				!slices.Equal(h.Logs, []string{"4 the proxy took no reply: no"}) {
+				!slices.Equal(h.Logs, []string{"4 the proxy refused the reply: no"}) {
 				t.Errorf("%+v, logs %q; want\n%s", got, h.Logs, c.want)
 			}
 		})

@@ -61,7 +61,7 @@ func TestVerify(t *testing.T) {
 			"error: preflight of PUT from https://shop.example.com: another policy: it differs in " +
 				`access-control-allow-methods; check which configuration the proxy has [another-policy]
     OPTIONS URL/: 204
-    access-control-allow-methods: expected PUT, and it is none
+    access-control-allow-methods: expected PUT, got none
 `, "left out: 21 of 26 requests: -max is 5"},
 		"rules of another host, at this address": {"-c rules.json", exitError, "error: rule a: GET from https://unlisted.example", ""},
 		"cases": {"-cases cases.yaml", exitError,
@@ -94,7 +94,7 @@ URL: 1 of 2`, ""},
 	}
 	var errs bytes.Buffer
 	for url, want := range map[string]string{
-		"": "no URL", "ftp://a.example": "no URL of a server", "https://user@a.example": "-header has room for credentials",
+		"": "no URL", "ftp://a.example": "not the URL of a server", "https://user@a.example": "send credentials with -header",
 	} {
 		args := []string{"verify", url}
 		if url == "" {
@@ -132,7 +132,7 @@ func TestResultsForOtherPrograms(t *testing.T) {
 		} `xml:"testcase"`
 	}
 	if err := xml.Unmarshal([]byte(stdout), &suite); err != nil || suite.Tests != 3 || suite.Failures != 1 || suite.Cases[0].Failure != nil ||
-		suite.Cases[1].Failure.Text != "OPTIONS URL/: 204\naccess-control-allow-methods: expected PUT, and it is none\n" {
+		suite.Cases[1].Failure.Text != "OPTIONS URL/: 204\naccess-control-allow-methods: expected PUT, got none\n" {
 		t.Errorf("%v\n%s", err, stdout)
 	}
 	stdout, _, _ = verifying(t, server, "-c", "put.json", "-max", "3", "-o", "github")

@@ -71,7 +71,7 @@ func Bounded(data []byte) error {
 		return fmt.Errorf("line 1: the file has %d bytes, and more than %d are not read", len(data), MaxFile)
 	}
 	if line := tooDeep(data); line > 0 {
-		return fmt.Errorf("line %d: nested deeper than %d levels; look for a bracket too many", line, maxDepth)
+		return fmt.Errorf("line %d: nested deeper than %d levels; look for an extra bracket", line, maxDepth)
 	}
 	return nil
 }

@@ -31,9 +31,9 @@ func (c Configuration) checkMessage() []Finding {
 	case kind == nil:
 		at, f.Reason = c.message, "the configuration has no \"@type\": Envoy refuses it"
 	case name != "google.protobuf.StringValue" && name != "google.protobuf.BytesValue":
-		f.Value, f.Reason = strconv.Quote(document.Scalar(kind)), "Envoy hands the message over as raw protobuf, and the module refuses it"
+		f.Value, f.Reason = strconv.Quote(document.Scalar(kind)), "Envoy passes the message on as raw protobuf, which the module refuses"
 	case value != nil && value.Kind != yaml.ScalarNode:
-		at, f.Reason = value, "the value of a "+name+" is text, and this is none: Envoy refuses it"
+		at, f.Reason = value, "the value of a "+name+" must be text: Envoy refuses it"
 		f.Remedy = `write the JSON as text, behind "value: |"`
 	default:
 		return nil
@@ -61,7 +61,7 @@ func (c Configuration) checkPaths() (findings []Finding) {
 			severity = Note
 		}
 		tell(document.Field(c.around, setting), severity, "with "+action+" a preflight of a path with an escaped slash gets "+status+" before any filter, and the page fails",
-			"write UNESCAPE_AND_FORWARD, or leave the setting out where no rule asks for a path")
+			"write UNESCAPE_AND_FORWARD, or leave the setting out if no rule has a path")
 	}
 	var policy struct{ Rules []struct{ Paths any } }
 	if json.Unmarshal(c.JSON, &policy) != nil || !slices.ContainsFunc(policy.Rules, func(r struct{ Paths any }) bool { return r.Paths != nil }) {
@@ -77,7 +77,7 @@ func (c Configuration) checkPaths() (findings []Finding) {
 		missing = append(missing, setting+": UNESCAPE_AND_FORWARD")
 	}
 	if len(missing) > 0 {
-		tell(c.around, Warning, "rules ask for paths, and the connection manager lets spellings pass that upstream reads as another path",
+		tell(c.around, Warning, "rules depend on paths, but the connection manager accepts spellings that upstream reads as another path",
 			"give it "+strings.Join(missing, ", "))
 	}
 	return findings
@@ -102,8 +102,8 @@ func (all contents) beside() (findings []Finding) {
 		told[h.Node] = true
 		findings = append(findings, Finding{
 			Line: h.Node.Line, Column: h.Node.Column, Document: in, Path: path, Value: strconv.Quote(h.Value), Code: AddedBeside, Severity: Warning,
-			Reason: h.Name + ` is added beside the filter, whose own answer is what leaves: this one counts where "upstream_headers" is "preserve" or no policy applies, and nowhere else`,
-			Remedy: "take it out; what the filter sends stands in its policy",
+			Reason: h.Name + ` is added here, but the filter decides what leaves: this one takes effect only if "upstream_headers" is "preserve" or no policy applies`,
+			Remedy: "remove it; the policy says what the filter sends",
 		})
 	}
 	for _, c := range all.found {

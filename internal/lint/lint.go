@@ -81,7 +81,7 @@ func Check(name string, data []byte, required bool, plugins ...string) (findings
 	switch {
 	case err != nil && len(found) == 0 && !required && !mentionsOurs(string(data)):
 		findings = append(findings, Finding{File: name, Line: lineOf(err), Column: 1, Document: 1, Code: NoneFound, Severity: Note,
-			Reason: "skipped: it cannot be read, and does not mention a configuration of this filter: " + err.Error()})
+			Reason: "skipped: it cannot be parsed, and does not seem to have a configuration of this filter: " + err.Error()})
 	case err != nil:
 		findings = append(findings, Finding{File: name, Line: lineOf(err), Column: 1, Document: len(found) + 1, Code: NotReadable, Severity: Error, Reason: err.Error(), Remedy: "fix that first"})
 	case len(found) == 0 && required && source.Recognises(convert.File{Name: name, Data: data}):
@@ -89,7 +89,7 @@ func Check(name string, data []byte, required bool, plugins ...string) (findings
 	case len(found) == 0:
 		f := Finding{File: name, Line: 1, Column: 1, Document: 1, Code: NoneFound, Severity: missing, Reason: "the file has no configuration of this filter"}
 		if required {
-			f.Remedy = "name a file with a plugin configuration, a wasm filter of Envoy, a WasmPlugin, a TrafficExtension, an EnvoyFilter or an EnvoyExtensionPolicy, or one that corsctl convert reads; with -plugin NAME a plugin of that name is checked whatever it holds"
+			f.Remedy = "name a file with a plugin configuration, a wasm filter of Envoy, a WasmPlugin, a TrafficExtension, an EnvoyFilter or an EnvoyExtensionPolicy, or one that corsctl convert reads; -plugin NAME checks a plugin of that name whatever its configuration"
 		} else {
 			f.Reason = "skipped: " + f.Reason
 		}
@@ -119,8 +119,8 @@ func ListAge(now time.Time) (note Finding, old bool) {
 		return Finding{}, false
 	}
 	return Finding{Code: OldList, Severity: Note,
-		Reason: "the public suffix list of this release is of " + suffix.Date + ", more than a year ago: a wildcard below a name that hands out subdomains since then is not refused",
-		Remedy: "take a newer release of the filter and of corsctl"}, true
+		Reason: "the public suffix list of this release is from " + suffix.Date + ", more than a year ago: a wildcard below a newer public suffix is not refused",
+		Remedy: "use a newer release of the filter and of corsctl"}, true
 }
 
 // Hash is that of the configuration in a file, as the module's start line has it; "" for

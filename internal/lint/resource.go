@@ -41,7 +41,7 @@ func (c Configuration) checkResource() (findings []Finding) {
 		}
 		findings = append(findings, Finding{
 			Line: at.Line, Column: at.Column, Document: c.Document, Path: path, Code: BadResource, Severity: Error,
-			Reason: "the " + kind + " is not what its API knows: " + reason, Remedy: "look for a typing mistake; the API server would drop or refuse it",
+			Reason: "the " + kind + " does not fit its API: " + reason, Remedy: "check the spelling; the API server would drop or refuse it",
 		})
 	}
 	// The configuration itself is the module's parser's to judge.

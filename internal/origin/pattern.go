@@ -153,7 +153,7 @@ func checkCharacters(s string) *PatternError {
 		return &PatternError{Reason: "empty", Remedy: "write an origin such as \"https://example.com\", or leave the entry out"}
 	case strings.Contains(s, ","):
 		if list := s[strings.IndexByte(s, ',')+1:]; strings.Contains(list, "://") {
-			return &PatternError{Reason: "several origins in one string", Remedy: "write each as an entry of its own"}
+			return &PatternError{Reason: "several origins in one string", Remedy: "write each as a separate entry"}
 		}
 	}
 	for i := 0; i < len(s); i++ {
@@ -213,7 +213,7 @@ func checkShape(scheme, rest string) *PatternError {
 
 func (p *Pattern) setHost(host string) *PatternError {
 	if p.Scheme == fileScheme && host != "" {
-		return writeInstead("all files have one origin, without a host", "file://")
+		return writeInstead("all files share one origin, which has no host", "file://")
 	}
 	if host == anyHost {
 		p.Host = host
@@ -225,7 +225,7 @@ func (p *Pattern) setHost(host string) *PatternError {
 	}
 	switch {
 	case below && (host == "" || host[0] == '.'):
-		return &PatternError{Reason: "\"*.\" stands in front of a name", Remedy: p.examples()}
+		return &PatternError{Reason: "\"*.\" must be followed by a name", Remedy: p.examples()}
 	case host == "" && (p.Web() || p.Extension()):
 		return &PatternError{Reason: "an origin of this scheme has a host", Remedy: p.examples()}
 	case strings.Contains(host, "*"):

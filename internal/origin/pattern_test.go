@@ -105,7 +105,7 @@ func TestPatternErrors(t *testing.T) {
 		noUser     = "an origin has no user info"
 		noSpaces   = "an origin has no spaces or control characters"
 		noHost     = "an origin of this scheme has a host"
-		noName     = `"*." stands in front of a name`
+		noName     = `"*." must be followed by a name`
 		ascii      = "browsers send hosts in ASCII"
 		several    = "several origins in one string"
 		star       = `"*" may stand for the whole host, or for whole labels at its front`
@@ -114,7 +114,7 @@ func TestPatternErrors(t *testing.T) {
 		ipv6       = "not an IPv6 address in brackets"
 		shortest   = "browsers write this IPv6 address in its shortest form"
 		brackets   = "an IPv6 address stands in brackets"
-		files      = "all files have one origin, without a host"
+		files      = "all files share one origin, which has no host"
 		opaque     = `the host is not made of letters, digits and "-._~!$&'()+;=%"`
 		labels     = `the host is not made of labels of letters, digits, "-" and "_"`
 		colons     = "one colon and one port follow the host, and an IPv6 address stands in brackets"
@@ -132,7 +132,7 @@ func TestPatternErrors(t *testing.T) {
 		encoded    = `write the host as it is sent, percent-encoded ("%C3%BC") or in its punycode form ("xn--…")`
 		portList   = `write one such as ":[8080,8443]"`
 		punycode   = `write the host in its punycode form ("xn--…")`
-		entries    = "write each as an entry of its own"
+		entries    = "write each as a separate entry"
 		apart      = "write each origin as an entry of its own"
 		anyPort    = `write one, or "https://example.com:*" for any port`
 		example    = `write "https://example.com"`
