@@ -71,7 +71,7 @@ func TestEnvoyTakesTheBootstrapsAsTheyStand(t *testing.T) {
 	}
 }
 
-// TestEnvoyYAMLAnswers runs envoy.yaml as it stands, but for its ports.
+// TestEnvoyYAMLAnswers runs envoy.yaml unchanged except for its ports.
 func TestEnvoyYAMLAnswers(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(wasmtest.Root(), "envoy.yaml"))
 	if err != nil {

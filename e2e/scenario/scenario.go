@@ -161,9 +161,9 @@ var (
 	requestRejected  = []string{"origin_invalid", "request_rejected"}
 )
 
-// stamped are the headers of a response that the standard policy lets a page of
-// the origin read.
-func stamped(origin string) H {
+// corsHeaders are the headers that the standard policy adds to a response for the
+// origin.
+func corsHeaders(origin string) H {
 	return H{acao: origin, acac: "true", aceh: "x-total, etag", vary: "origin"}
 }
 
