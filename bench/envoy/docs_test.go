@@ -25,8 +25,8 @@ const (
 	begins, endings = "<!-- numbers: made by make bench -->\n", "<!-- end of numbers -->\n"
 )
 
-// figures are what a run has written: what it says of itself, and the samples by the
-// benchmark's name and unit.
+// figures are the output of a run: its description, and the samples by the benchmark's
+// name and unit.
 type figures struct {
 	about   map[string]string
 	samples map[string][]float64

@@ -147,7 +147,7 @@ var malformed = []difference{
 		func(o string) bool {
 			return strings.HasPrefix(o, "https:") && strings.HasSuffix(o, ":443") || o == "http://localhost:80"
 		}),
-	origin("a port that is none", "`:*` of rs/cors is any text, the rest of an unlisted origin's host included",
+	origin("an invalid port", "`:*` of rs/cors is any text, including the rest of an unlisted origin's host",
 		"URL, 4.4, port state",
 		func(o string) bool {
 			_, port, has := hostAndPort(o)
