@@ -35,6 +35,13 @@ func read(t *testing.T, path string) string {
 	return string(data)
 }
 
+// TestTheREADMEIsShort keeps reference and theory on the pages below docs.
+func TestTheREADMEIsShort(t *testing.T) {
+	if lines := strings.Count(read(t, readme), "\n"); lines > 250 {
+		t.Errorf("the README has %d lines; move what most readers do not need to docs", lines)
+	}
+}
+
 // TestTheReferenceListsEverySetting compares the page's table with the fields that the
 // parser knows.
 func TestTheReferenceListsEverySetting(t *testing.T) {
