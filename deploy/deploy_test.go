@@ -1,4 +1,4 @@
-// Package deploy holds the manifests for other hosts; these are their tests.
+// Package deploy tests the manifests for other hosts.
 package deploy
 
 import (

@@ -1,4 +1,4 @@
-// Package scripts holds what the Makefile calls; these are its tests.
+// Package scripts tests the scripts that the Makefile calls.
 package scripts
 
 import (

@@ -1,8 +1,9 @@
-// Package envoy measures the built module in Envoy, beside Envoy without a filter and
-// other ways to do the same: what a start costs, what a request, and what a push of
-// another policy. make bench runs it and fills docs/benchmarks.md and the README from
-// what it writes, which is in the format of Go's benchmarks, for benchstat; make test
-// runs the shortest form, for the outcomes that are asserted before each timing.
+// Package envoy measures the built module in Envoy, compared with Envoy without a
+// filter and with other ways to do the same: the cost of a start, of a request and of a
+// push of another policy. make bench runs it and fills docs/benchmarks.md and the
+// README from its output, which is in the format of Go's benchmarks, for benchstat.
+// make test runs the shortest form, for the outcomes that are asserted before each
+// timing.
 package envoy
 
 import (

@@ -1,8 +1,7 @@
-// Package scenario is the table that says what the filter does, request by
-// request: configuration, request, upstream's response, and the exact outcome.
-// The tests of package filter run it natively, those of e2e in the built module and
-// in Envoy, those of e2e/browser in Chromium. It is data: it imports the standard
-// library alone.
+// Package scenario is a table of what the filter does, request by request:
+// configuration, request, upstream's response, and the exact outcome. The tests of
+// package filter run it natively, those of e2e in the built module and in Envoy, those
+// of e2e/browser in browsers. It is data, and imports only the standard library.
 package scenario
 
 import (

@@ -1,4 +1,4 @@
-// Package workflows holds the workflows of continuous integration to actionlint.
+// Package workflows checks the workflows of continuous integration with actionlint.
 package workflows
 
 import (
