@@ -1,5 +1,5 @@
-// Package bench measures the built module in a VM of our own: how long a configuration
-// takes, and what linear memory. What users meet is measured in Envoy, by bench/envoy.
+// Package bench measures the built module on internal/host: the time and linear memory
+// that a configuration takes. bench/envoy measures in Envoy what users meet.
 package bench
 
 import (

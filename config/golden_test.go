@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-var updateMistakes = flag.Bool("update-mistakes", false, "write testdata/mistakes.txt anew")
+var updateMistakes = flag.Bool("update-mistakes", false, "rewrite testdata/mistakes.txt")
 
 // TestTextOfManyMistakes pins what a user reads. The other tests compare places
 // and codes, so that a better wording changes this file alone.

@@ -13,7 +13,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-var updateSchema = flag.Bool("update-schema", false, "write schema.json anew")
+var updateSchema = flag.Bool("update-schema", false, "rewrite schema.json")
 
 const schemaFile = "schema.json"
 

@@ -1,4 +1,4 @@
-// Package deploy holds the manifests for other hosts; these are their tests.
+// Package deploy tests the manifests for other hosts.
 package deploy
 
 import (
@@ -226,7 +226,7 @@ func TestThePageNamesEveryFile(t *testing.T) {
 	}
 }
 
-// What is applied as it stands must be what the module takes.
+// The module must accept manifests that are applied unchanged.
 func TestCorsctlChecksThemAll(t *testing.T) {
 	files, err := filepath.Glob("*.yaml")
 	if err != nil || len(files) == 0 {

@@ -20,10 +20,9 @@ import (
 	"corsfilter/internal/wasmtest"
 )
 
-// The pages' commands are run as far as they can be. kubectl needs a cluster, envoy
-// is run by make envoy, and the curl lines of the README by the transcript's test:
-// of those it is looked at that the files they name are there, and the ports those
-// of envoy.yaml.
+// The tests run the pages' commands where they can. kubectl needs a cluster, make envoy
+// runs envoy, and the transcript's test runs the README's curl lines. For those the
+// tests check that the files they name exist, and that the ports are those of envoy.yaml.
 
 // line is a command on a page.
 type line struct{ page, command string }
@@ -67,7 +66,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// corsctl returns the path of corsctl as it stands in the tree.
+// corsctl returns the path of corsctl, built from the tree.
 func corsctl(t *testing.T) string {
 	t.Helper()
 	path, err := buildCorsctl()
@@ -77,8 +76,8 @@ func corsctl(t *testing.T) string {
 	return path
 }
 
-// folder is a working copy's folder as a reader of the pages has it: the manifests,
-// and policies of the reader's own.
+// folder is a working copy as a reader of the pages has it: the manifests, and some
+// policies of the reader.
 func folder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -128,7 +127,7 @@ func TestEveryCommandOnThePagesWorks(t *testing.T) {
 	defer server.Close()
 	asked := regexp.MustCompile(`(corsctl verify .*)https?://\S+`)
 	for _, l := range commands(t) {
-		// The one of the tree, which need not be built in dist.
+		// Use the one built from the tree; dist may have none.
 		l.command = strings.TrimPrefix(l.command, "dist/")
 		words := strings.Fields(l.command)
 		kinds[words[0]]++
@@ -136,7 +135,7 @@ func TestEveryCommandOnThePagesWorks(t *testing.T) {
 		case "corsctl", "source":
 			t.Run(l.command, func(t *testing.T) {
 				command := l.command
-				if words[1] == "serve" { // it would go on; its flags are read
+				if words[1] == "serve" { // it would not end; only its flags are parsed
 					command += " -h"
 				}
 				if strings.Contains(command, "completion") { // for whichever shell
@@ -161,20 +160,20 @@ func TestEveryCommandOnThePagesWorks(t *testing.T) {
 			}
 		case "curl":
 			if !regexp.MustCompile(`localhost:(10000|9901)/|"\$RELEASE/`).MatchString(l.command) {
-				t.Errorf("%s: %s asks for neither listener of envoy.yaml", l.page, l.command)
+				t.Errorf("%s: %s requests neither listener of envoy.yaml", l.page, l.command)
 			}
 		case "go":
 			t.Run(l.command, func(t *testing.T) { goCommand(t, l.page, words[1:]) })
 		default:
-			t.Errorf("%s: %s: how is that tested?", l.page, l.command)
+			t.Errorf("%s: %s: no test knows this command", l.page, l.command)
 		}
 	}
 	if kinds["corsctl"] < 15 || kinds["make"] < 4 || kinds["kubectl"] < 4 {
-		t.Errorf("commands found: %v; some are lost", kinds)
+		t.Errorf("commands found: %v; some are missing", kinds)
 	}
 }
 
-// goCommand looks at the packages and files that a command of go names.
+// goCommand checks that the packages that a go command names exist.
 func goCommand(t *testing.T, page string, words []string) {
 	t.Helper()
 	for _, word := range words {
@@ -186,8 +185,8 @@ func goCommand(t *testing.T, page string, words []string) {
 	}
 }
 
-// TestEveryCommandInTheTextIsThere looks at what stands in the running text.
-func TestEveryCommandInTheTextIsThere(t *testing.T) {
+// TestEveryCommandInTheTextExists checks the commands in running text.
+func TestEveryCommandInTheTextExists(t *testing.T) {
 	makefile := read(t, "../Makefile")
 	help, _, _ := bash(t, t.TempDir(), "corsctl -h")
 	found := 0
@@ -215,13 +214,13 @@ func TestEveryCommandInTheTextIsThere(t *testing.T) {
 		}
 	}
 	if found < 30 {
-		t.Errorf("%d commands; some are lost", found)
+		t.Errorf("%d commands; some are missing", found)
 	}
 }
 
-// TestEveryDialogueOnThePagesIsWhatHappens runs the console blocks: of "cat" what
-// is shown is written to the file, of corsctl it is compared; at localhost:10000 is
-// Envoy with envoy.yaml. The transcript has a test of its own.
+// TestEveryDialogueOnThePagesIsWhatHappens runs the console blocks. It writes what "cat"
+// shows to the file, and compares what corsctl prints. At localhost:10000 Envoy serves
+// envoy.yaml. The transcript has its own test.
 func TestEveryDialogueOnThePagesIsWhatHappens(t *testing.T) {
 	const shownAs = "localhost:10000"
 	served := sync.OnceValue(func() string { return serveEnvoy(t) })
@@ -265,12 +264,12 @@ func TestEveryDialogueOnThePagesIsWhatHappens(t *testing.T) {
 		}
 	}
 	if ran < 5 {
-		t.Errorf("%d steps; some are lost", ran)
+		t.Errorf("%d steps; some are missing", ran)
 	}
 }
 
-// TestTheOneLinerForPipelines runs it against a release on this machine: with the
-// checksum of corsctl, and with another's.
+// TestTheOneLinerForPipelines runs it against a local release, with the checksum of
+// corsctl and with a wrong one.
 func TestTheOneLinerForPipelines(t *testing.T) {
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 		t.Skip("the line is for linux on amd64")
@@ -281,7 +280,7 @@ func TestTheOneLinerForPipelines(t *testing.T) {
 	_, rest, _ := strings.Cut(read(t, "ci.md"), "<!-- one-liner: run by the tests -->\n```sh\n")
 	command, _, found := strings.Cut(rest, "\n```")
 	if !found {
-		t.Fatal("the page has lost its one-liner")
+		t.Fatal("the page lacks its one-liner")
 	}
 	program, err := os.ReadFile(corsctl(t))
 	if err != nil {
@@ -293,9 +292,9 @@ func TestTheOneLinerForPipelines(t *testing.T) {
 		sum, policy string
 		code        int
 	}{
-		"good policies":     {sum, "", 0},
-		"a mistake":         {sum, `{"allow_origins": ["https://a.example/"]}`, 1},
-		"another's corsctl": {other, "", 1},
+		"good policies":    {sum, "", 0},
+		"a mistake":        {sum, `{"allow_origins": ["https://a.example/"]}`, 1},
+		"a wrong checksum": {other, "", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			release := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -321,8 +320,8 @@ func TestTheOneLinerForPipelines(t *testing.T) {
 	}
 }
 
-// TestThePagesNameNoHostOfOurs keeps to names that are reserved for documentation.
-func TestThePagesNameNoHostOfOurs(t *testing.T) {
+// TestThePagesUseReservedHosts allows only names that are reserved for documentation.
+func TestThePagesUseReservedHosts(t *testing.T) {
 	for _, l := range commands(t) {
 		for _, host := range regexp.MustCompile(`https?://([\w.-]+)|IMAGE=([\w.-]+)/`).FindAllStringSubmatch(l.command, -1) {
 			name := host[1] + host[2]

@@ -10,20 +10,20 @@ import (
 	"corsfilter/internal/explain"
 )
 
-// TestTheCookbook checks each policy of the page, and asks it what the table below it
-// says.
+// TestTheCookbook checks each policy of the page, and sends it the requests of the table
+// below it.
 func TestTheCookbook(t *testing.T) {
 	row := regexp.MustCompile("(?m)^\\| `([^`]+)` \\| `([A-Z]+) (https://[^`]+)`(?: with (.*))? \\| (yes|no|upstream decides) \\|$")
 	recipes := strings.Split(read(t, "cookbook.md"), "\n## ")[1:]
 	if len(recipes) < 13 {
-		t.Fatalf("%d recipes; some are lost", len(recipes))
+		t.Fatalf("%d recipes; some are missing", len(recipes))
 	}
 	for _, recipe := range recipes {
 		name, _, _ := strings.Cut(recipe, "\n")
 		t.Run(name, func(t *testing.T) {
 			policies, rows := blocks(recipe, "json"), row.FindAllStringSubmatch(recipe, -1)
 			if len(policies) != 1 || len(rows) < 2 || len(rows) != strings.Count(recipe, "\n|")-2 {
-				t.Fatalf("%d policies and %d requests; a line of the table is not read", len(policies), len(rows))
+				t.Fatalf("%d policies and %d requests; the test does not understand a line of the table", len(policies), len(rows))
 			}
 			if _, warnings, err := config.Parse([]byte(policies[0])); err != nil || len(warnings) > 0 {
 				t.Errorf("%v, %v", err, warnings)

@@ -1,5 +1,5 @@
-// Package docs holds the documentation to the code: its configurations are
-// accepted, and its tables say what the code says.
+// Package docs compares the documentation with the code: its configurations are
+// accepted, its commands run, and its tables match the code.
 package docs
 
 import (
@@ -19,7 +19,7 @@ import (
 	"corsfilter/internal/explain"
 )
 
-var update = flag.Bool("update", false, "write the generated parts of the pages anew")
+var update = flag.Bool("update", false, "rewrite the generated parts of the pages")
 
 const (
 	readme    = "../README.md"
@@ -35,6 +35,13 @@ func read(t *testing.T, path string) string {
 	return string(data)
 }
 
+// TestTheREADMEIsShort keeps reference and theory on the pages below docs.
+func TestTheREADMEIsShort(t *testing.T) {
+	if lines := strings.Count(read(t, readme), "\n"); lines > 250 {
+		t.Errorf("the README has %d lines; move what most readers do not need to docs", lines)
+	}
+}
+
 // TestTheReferenceListsEverySetting compares the page's table with the fields that the
 // parser knows.
 func TestTheReferenceListsEverySetting(t *testing.T) {
@@ -43,7 +50,7 @@ func TestTheReferenceListsEverySetting(t *testing.T) {
 	before, rest, ok1 := strings.Cut(text, begin)
 	got, after, ok2 := strings.Cut(rest, end)
 	if !ok1 || !ok2 {
-		t.Fatal("the page has lost the marks around its reference")
+		t.Fatal("the page lacks the marks around its reference")
 	}
 	var want strings.Builder
 	want.WriteString("\n| field | type | default | meaning |\n|---|---|---|---|\n")
@@ -58,7 +65,7 @@ func TestTheReferenceListsEverySetting(t *testing.T) {
 		return
 	}
 	if !*update {
-		t.Fatalf("the reference is not what config.Fields says; run go test ./docs -update\n--- got\n%s\n--- want\n%s", got, want.String())
+		t.Fatalf("the reference differs from config.Fields; run go test ./docs -update\n--- got\n%s\n--- want\n%s", got, want.String())
 	}
 	if err := os.WriteFile(reference, []byte(before+begin+want.String()+end+after), 0o644); err != nil {
 		t.Fatal(err)
@@ -193,9 +200,9 @@ func TestEveryCounterIsShownAndExplained(t *testing.T) {
 	}
 }
 
-// TestTheHousePlanIsTrue compares the folders in CONTRIBUTING.md with those that
-// hold code, and looks for every file that it names.
-func TestTheHousePlanIsTrue(t *testing.T) {
+// TestTheLayoutIsTrue compares the folders in CONTRIBUTING.md with those that
+// contain code, and looks for every file that it names.
+func TestTheLayoutIsTrue(t *testing.T) {
 	text := read(t, "../CONTRIBUTING.md")
 	_, plan, _ := strings.Cut(text, "| folder |")
 	plan, _, _ = strings.Cut(plan, "\n\n")
@@ -206,7 +213,7 @@ func TestTheHousePlanIsTrue(t *testing.T) {
 			named[m[1]] = true
 			found, err := filepath.Glob(filepath.Join("..", m[1]))
 			if err != nil || len(found) == 0 {
-				t.Errorf("the house plan has %s, which is not there", m[1])
+				t.Errorf("CONTRIBUTING.md lists %s, which does not exist", m[1])
 			}
 			for _, folder := range found {
 				named[strings.TrimPrefix(folder, "../")] = true
@@ -221,7 +228,7 @@ func TestTheHousePlanIsTrue(t *testing.T) {
 		case d.IsDir() && (d.Name() == "testdata" || d.Name() == ".git" || d.Name() == "dist"):
 			return filepath.SkipDir
 		case strings.HasSuffix(path, ".go") && !named[folder] && folder != "internal/suffix/gen":
-			t.Errorf("the house plan lacks %s", folder)
+			t.Errorf("CONTRIBUTING.md lacks %s", folder)
 			named[folder] = true
 		}
 		return nil
@@ -236,7 +243,7 @@ func TestTheHousePlanIsTrue(t *testing.T) {
 			found = found || err == nil
 		}
 		if !found {
-			t.Errorf("CONTRIBUTING.md speaks of %s, which is nowhere", file)
+			t.Errorf("CONTRIBUTING.md names %s, which does not exist", file)
 		}
 	}
 	for _, m := range regexp.MustCompile(`(\w+/[\w/]+\.go)[^|.]*?`+"`(\\w+)`").FindAllStringSubmatch(text, -1) {

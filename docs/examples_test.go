@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// TestTheExamplesStandAsTheyAre checks each policy in examples by corsctl, and asks of
-// each what it is for.
-func TestTheExamplesStandAsTheyAre(t *testing.T) {
+// TestTheExamplesDoWhatTheyAreFor checks each policy in examples with corsctl, and
+// explains the requests that it exists for.
+func TestTheExamplesDoWhatTheyAreFor(t *testing.T) {
 	const allowed, blocked = 0, 1
 	requests := map[string]map[string]int{
 		"shop.json": {
@@ -33,7 +33,7 @@ func TestTheExamplesStandAsTheyAre(t *testing.T) {
 	}
 	files, err := filepath.Glob("../examples/*")
 	if err != nil || len(files) != len(requests) {
-		t.Fatalf("%v, %v: there are requests for %d of them", files, err, len(requests))
+		t.Fatalf("%v, %v: the test has requests for %d of them", files, err, len(requests))
 	}
 	for _, file := range files {
 		name := filepath.Base(file)

@@ -46,8 +46,8 @@ func TestTheExamplesFromCode(t *testing.T) {
 	}
 }
 
-// TestTheMigrationPagesHaveTheTables compares the settings on the pages with the table
-// that each source is read by.
+// TestTheMigrationPagesHaveTheTables compares the settings on the pages with the tables
+// of the sources.
 func TestTheMigrationPagesHaveTheTables(t *testing.T) {
 	code := func(text string) string {
 		if text == "" {
@@ -86,7 +86,7 @@ func TestTheMigrationPagesHaveTheTables(t *testing.T) {
 				switch {
 				case got == want:
 				case !*update:
-					t.Errorf("%s: the settings of %s are not those of its table; run go test ./docs -update", page, table.Of)
+					t.Errorf("%s: the settings of %s differ from its table; run go test ./docs -update", page, table.Of)
 				default:
 					texts[page] = before + begin + want + end + after
 					if err := os.WriteFile(page, []byte(texts[page]), 0o644); err != nil {
@@ -101,9 +101,9 @@ func TestTheMigrationPagesHaveTheTables(t *testing.T) {
 	}
 }
 
-// TestTheMigrationPagesSayWhatTheyWereReadIn looks for the commit or release that
-// a page is true for.
-func TestTheMigrationPagesSayWhatTheyWereReadIn(t *testing.T) {
+// TestTheMigrationPagesNameTheirRelease looks for the commit or release that a page
+// describes.
+func TestTheMigrationPagesNameTheirRelease(t *testing.T) {
 	all, err := filepath.Glob("migrate/*.md")
 	if err != nil || len(all) < 4 {
 		t.Fatalf("%v, %v", all, err)
@@ -112,14 +112,14 @@ func TestTheMigrationPagesSayWhatTheyWereReadIn(t *testing.T) {
 		if !regexp.MustCompile(`\b(commit [0-9a-f]{8}|release [0-9.]+|documented in [A-Z][a-z]+ [0-9]{4})\b`).MatchString(
 			strings.ReplaceAll(read(t, page), "\n", " "),
 		) {
-			t.Errorf("%s does not say what it was read in", page)
+			t.Errorf("%s does not name the commit or release that it describes", page)
 		}
 	}
 }
 
-// TestWhatTheMigrationPagesSayOfThisFilter tries what their tables say is refused
-// or accepted here.
-func TestWhatTheMigrationPagesSayOfThisFilter(t *testing.T) {
+// TestTheMigrationPagesDescribeThisFilter tries what their tables say is refused or
+// accepted here.
+func TestTheMigrationPagesDescribeThisFilter(t *testing.T) {
 	for _, c := range []struct {
 		policy string
 		want   config.Code // "" is accepted

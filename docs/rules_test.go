@@ -8,9 +8,9 @@ import (
 	"corsfilter/config"
 )
 
-// TestTheRulesOnThePageTakeWhatItSays asks the first configuration of rules.md for each
-// request of the table below it, and provokes the message.
-func TestTheRulesOnThePageTakeWhatItSays(t *testing.T) {
+// TestTheRulesMatchAsThePageSays looks up each request of the table in rules.md in the
+// configuration above it, and provokes the message.
+func TestTheRulesMatchAsThePageSays(t *testing.T) {
 	page := read(t, "rules.md")
 	c, warnings, err := config.Parse([]byte(blocks(page, "json")[0]))
 	if err != nil || len(warnings) > 0 || len(c.Notes) > 0 {
@@ -25,10 +25,10 @@ func TestTheRulesOnThePageTakeWhatItSays(t *testing.T) {
 		if policy, rule := c.Select(row[1], row[2]); rule != nil {
 			got = "`" + rule.Name + "`"
 		} else if policy != c.Default {
-			got = "nothing's"
+			got = "none"
 		}
 		if got != row[3] {
-			t.Errorf("%s%s is of %s, the page says %s", row[1], row[2], got, row[3])
+			t.Errorf("%s%s is decided by %s, the page says %s", row[1], row[2], got, row[3])
 		}
 	}
 	_, _, err = config.Parse(

@@ -27,7 +27,7 @@ func TestTheTranscriptInTheREADMEIsWhatHappens(t *testing.T) {
 	before, rest, ok1 := strings.Cut(text, begin)
 	got, after, ok2 := strings.Cut(rest, end)
 	if !ok1 || !ok2 {
-		t.Fatal("the README has lost its transcript")
+		t.Fatal("the README lacks its transcript")
 	}
 	address := serveEnvoy(t)
 	var want strings.Builder
@@ -46,7 +46,7 @@ func TestTheTranscriptInTheREADMEIsWhatHappens(t *testing.T) {
 		return
 	}
 	if !*update {
-		t.Fatalf("the transcript is not what happens; run go test ./docs -update\n--- README\n%s--- now\n%s", got, want.String())
+		t.Fatalf("the transcript differs from what happens; run go test ./docs -update\n--- README\n%s--- now\n%s", got, want.String())
 	}
 	if err := os.WriteFile(readme, []byte(before+begin+want.String()+end+after), 0o644); err != nil {
 		t.Fatal(err)
@@ -84,7 +84,7 @@ func serveEnvoy(t *testing.T) string {
 // changing are the headers that differ from run to run.
 var changing = []string{"date", "content-length", "x-envoy-upstream-service-time"}
 
-// curl does what the words after "curl" say, of which it knows -i, -X and -H.
+// curl sends the request of a curl command; it knows -i, -X and -H.
 func curl(t *testing.T, address, command string) string {
 	t.Helper()
 	method, target := "GET", ""
@@ -106,7 +106,7 @@ func curl(t *testing.T, address, command string) string {
 	}
 	path, ok := strings.CutPrefix(target, "localhost:10000")
 	if !ok {
-		t.Fatalf("the transcript asks for %q and not for the listener of envoy.yaml", target)
+		t.Fatalf("the transcript requests %q, not the listener of envoy.yaml", target)
 	}
 	request, err := http.NewRequestWithContext(t.Context(), method, "http://"+address+path, nil)
 	if err != nil {

@@ -47,11 +47,11 @@ const (
 )
 
 // TestHostCallsPerRequest pins how often a request calls the proxy; counters are
-// handed over by ticks and cost none. The budgets are 3 without an origin, 7 for a
+// passed on in ticks and cost none. The budgets are 3 without an origin, 7 for a
 // cross-origin request, 4 for a denied one, 6 for a preflight answered here, rules or
-// not. What upstream should not have sent costs a removal each, and so does what
-// others add to a reply. The debug header and timing are stamps of their own and cost
-// one call each where they are on.
+// not. Each header that upstream should not have sent costs a removal, and so
+// does each that others add to a reply. The debug header and Timing-Allow-Origin
+// cost one call each if they are on.
 func TestHostCallsPerRequest(t *testing.T) {
 	module := compile(t)
 	for _, c := range []struct {
@@ -64,14 +64,14 @@ func TestHostCallsPerRequest(t *testing.T) {
 	}{
 		{"no origin", everything, noOrigin, plain, 3, 3},                             // origin; all headers, vary
 		{"no origin, upstream careless", everything, noOrigin, open, 6, 3 + 3},       // and three removals
-		{"cross-origin", everything, crossOrigin, plain, 7, 7},                       // origin, requested method; all headers, three stamps, vary
+		{"cross-origin", everything, crossOrigin, plain, 7, 7},                       // origin, requested method; all headers, three sets, vary
 		{"cross-origin, upstream careless", everything, crossOrigin, open, 6, 7},     // upstream's credentials are right already
 		{"unlisted", everything, unlisted, plain, 4, 4},                              // origin, requested method; all headers, vary
 		{"unlisted, upstream careless", everything, unlisted, open, 7, 4 + 3},        // and three removals
 		{"preflight", everything, asking, plain, 5, 6},                               // origin, requested method, all headers, reply; all headers
 		{"preflight of an unlisted origin", everything, unlistedAsking, plain, 5, 6}, // the same
 		{"rules, no origin", ruled, noOrigin, open, 6, 3 + 3},                        // all headers; all headers, three removals, vary
-		{"rules, cross-origin", ruled, crossOrigin, plain, 6, 7},                     // all headers; all headers, three stamps, vary
+		{"rules, cross-origin", ruled, crossOrigin, plain, 6, 7},                     // all headers; all headers, three sets, vary
 		{"rules, preflight", ruled, asking, plain, 3, 6},                             // all headers, reply; all headers
 		{"options, no origin", options, noOrigin, open, 6, 3 + 3},
 		{"options, cross-origin", options, crossOrigin, plain, 9, 7 + 2},

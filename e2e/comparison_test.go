@@ -15,17 +15,20 @@ import (
 	"corsfilter/internal/wasmtest"
 )
 
-// TestWhatTheComparisonSaysOfEnvoy runs each cell of docs/comparison.md about Envoy's own
-// filter, and finds the cell on the page.
-func TestWhatTheComparisonSaysOfEnvoy(t *testing.T) {
+// TestTheComparisonWithEnvoysOwnFilter runs the cells of docs/comparison.md about what
+// Envoy's own filter accepts and answers, and looks for each cell on the page.
+func TestTheComparisonWithEnvoysOwnFilter(t *testing.T) {
 	page, err := os.ReadFile(wasmtest.Root() + "/docs/comparison.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Forwarded", r.Method)
-		if r.URL.Path == "/own" {
+		switch r.URL.Path {
+		case "/own":
 			w.Header().Set("Access-Control-Allow-Origin", "*")
+		case "/vary":
+			w.Header().Set("Vary", "Origin")
 		}
 	}))
 	defer upstream.Close()
@@ -39,6 +42,7 @@ func TestWhatTheComparisonSaysOfEnvoy(t *testing.T) {
 	s := envoytest.Start(t, envoytest.Bootstrap{Upstream: upstream.Listener.Addr().String(), Listeners: []envoytest.Listener{
 		listener("any", `allow_origin_string_match: [{prefix: "*"}], allow_credentials: true`),
 		listener("regex", `allow_origin_string_match: [{safe_regex: {regex: 'https://.*example\.com'}}], allow_credentials: true`),
+		listener("open", `allow_origin_string_match: [{exact: "http://shop.example.com"}, {suffix: ".github.io"}], allow_credentials: true`),
 		listener("shop", `allow_origin_string_match: [{exact: "https://shop.example.com"}]`),
 		listener("answers", `allow_origin_string_match: [{exact: "https://shop.example.com"}], forward_not_matching_preflights: false`),
 	}}, envoy.Options{})
@@ -73,6 +77,11 @@ func TestWhatTheComparisonSaysOfEnvoy(t *testing.T) {
 			ask("regex", "GET /", "https://evilexample.com").Get(acao) == "https://evilexample.com",
 		},
 		{
+			"plain http, or a wildcard below a public suffix, with credentials", "accepted",
+			ask("open", "GET /", "http://shop.example.com").Get(acao) == "http://shop.example.com" &&
+				ask("open", "GET /", "https://evil.github.io").Get(acao) == "https://evil.github.io",
+		},
+		{
 			"preflight of an unlisted origin", "forwarded, or 200 with everything but the origin",
 			ask("shop", "OPTIONS /", evil).Get("X-Forwarded") == "OPTIONS" && ask("answers", "OPTIONS /", evil).Get("Status") == "200" &&
 				ask("answers", "OPTIONS /", evil).Get("Access-Control-Allow-Methods") == "PUT" && ask("answers", "OPTIONS /", evil).Get(acao) == "",
@@ -82,6 +91,7 @@ func TestWhatTheComparisonSaysOfEnvoy(t *testing.T) {
 			ask("shop", "GET /own", evil).Get(acao) == "*",
 		},
 		{"`Vary`", "never", ask("shop", "GET /", shop).Get("Vary") == "" && ask("shop", "OPTIONS /", shop).Get("Vary") == ""},
+		{"`Vary: Origin` that is there already", "stays", ask("shop", "GET /vary", shop).Get("Vary") == "Origin"},
 		{
 			"the proxy's own redirects and direct responses", "without CORS headers",
 			ask("shop", "GET /direct", shop).Get(acao) == "" && ask("shop", "GET /redirect", shop).Get(acao) == "" &&
@@ -93,10 +103,10 @@ func TestWhatTheComparisonSaysOfEnvoy(t *testing.T) {
 		}()},
 	} {
 		if !c.holds {
-			t.Errorf("%s: it is not so that Envoy's filter does this: %s", c.row, c.cell)
+			t.Errorf("%s: Envoy's filter does not do this: %s", c.row, c.cell)
 		}
 		if !strings.Contains(string(page), "\n| "+c.row+" | "+c.cell+" |") {
-			t.Errorf("docs/comparison.md has not %q for %q", c.cell, c.row)
+			t.Errorf("docs/comparison.md does not have %q for %q", c.cell, c.row)
 		}
 	}
 }

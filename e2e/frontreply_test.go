@@ -42,7 +42,7 @@ func TestRepliesOfFiltersInFrontInEnvoy(t *testing.T) {
 		response.Body.Close()
 		return response.StatusCode, scenario.Collect(entries(response.Header))
 	}
-	stamped := map[string]string{
+	allowed := map[string]string{
 		"access-control-allow-origin": shop, "access-control-expose-headers": "x-total",
 		"vary":            "origin",
 		"x-cors-decision": "allowed",
@@ -58,8 +58,8 @@ func TestRepliesOfFiltersInFrontInEnvoy(t *testing.T) {
 				len(got) > 0 {
 				t.Errorf("%s in front: a preflight gets status %d, %v; want %d without CORS headers", listener, status, got, want)
 			}
-			if status, got := ask(listener, http.MethodGet, "Origin", shop); status != 200 || !maps.Equal(got, stamped) {
-				t.Errorf("behind %s: status %d, %v; want 200 and %v", listener, status, got, stamped)
+			if status, got := ask(listener, http.MethodGet, "Origin", shop); status != 200 || !maps.Equal(got, allowed) {
+				t.Errorf("behind %s: status %d, %v; want 200 and %v", listener, status, got, allowed)
 			}
 		}
 	}

@@ -53,7 +53,7 @@ func servesAsNew(t *testing.T, module *host.Module, plugin *host.Plugin, configu
 		t.Fatal(err)
 	}
 	if got, want := answers(plugin), answers(start(t, module, configuration, nil)); got != want {
-		t.Errorf("serves otherwise than before:\n%s\nwant\n%s", got, want)
+		t.Errorf("serves differently from before:\n%s\nwant\n%s", got, want)
 	}
 }
 
@@ -90,18 +90,18 @@ func controls(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r >= 0x7f })
 }
 
-// stamped are the fields that the filter writes.
-var stamped = []string{
+// ownHeaders are the headers that the filter sets.
+var ownHeaders = []string{
 	"access-control-allow-origin", "access-control-allow-credentials", "access-control-allow-methods", "access-control-allow-headers",
 	"access-control-expose-headers", "access-control-max-age", "access-control-allow-private-network", "timing-allow-origin",
 	"x-cors-decision",
 }
 
-// clean fails the test where a field that the filter writes holds what no field
-// should.
+// clean fails the test if a header that the filter sets has a value that no header
+// should have.
 func clean(t *testing.T, what string, r host.Response) {
 	t.Helper()
-	for _, name := range stamped {
+	for _, name := range ownHeaders {
 		for _, value := range r.Headers.Values(name) {
 			if controls(value) || len(value) > 6144 {
 				t.Errorf("%s: %s is %.300q", what, name, value)
@@ -550,7 +550,7 @@ func TestTwoThousandPushes(t *testing.T) {
 		}
 		if i%100 == 0 {
 			if got := answers(first); got != want {
-				t.Fatalf("push %d: serves otherwise than before:\n%s\nwant\n%s", i, got, want)
+				t.Fatalf("push %d: serves differently from before:\n%s\nwant\n%s", i, got, want)
 			}
 		}
 		if size := vm.MemorySize(); size > bound {

@@ -31,9 +31,8 @@ func logged(t *testing.T, module *host.Module, level host.LogLevel, configuratio
 	return lines, err
 }
 
-// stamp is what the module's build says of it: the version, the commit, and the
-// compiler.
-var stamp = map[bool]*regexp.Regexp{
+// buildVersion matches the module's version, commit and compiler.
+var buildVersion = map[bool]*regexp.Regexp{
 	false: regexp.MustCompile(`version \S+ \(commit [0-9a-f]{12}(-dirty)?, go1\.\d+(\.\d+)?\),`),
 	true:  regexp.MustCompile(`version \S+ \(commit [0-9a-f]{12}(-dirty)?, TinyGo 0\.\d+\.\d+(-dev)?\),`),
 }
@@ -63,7 +62,7 @@ func TestLogLines(t *testing.T) {
 		t.Run(c.level.String(), func(t *testing.T) {
 			got, err := logged(t, module, c.level, policy, requests...)
 			for i := range got {
-				got[i] = stamp[wasmtest.ByTinyGo()].ReplaceAllString(got[i], "version VERSION,")
+				got[i] = buildVersion[wasmtest.ByTinyGo()].ReplaceAllString(got[i], "version VERSION,")
 			}
 			if err != nil || !slices.Equal(got, c.want) {
 				t.Errorf("%v\n%s\nwant\n%s", err, strings.Join(got, "\n"), strings.Join(c.want, "\n"))

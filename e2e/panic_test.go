@@ -143,7 +143,7 @@ func harmless(f *ast.FuncDecl) bool {
 	return slices.Contains(unguarded, f.Name.Name)
 }
 
-func TestWhatIsUnguardedCanNotPanic(t *testing.T) {
+func TestUnguardedCallbacksCannotPanic(t *testing.T) {
 	paths, err := filepath.Glob(filepath.Join(wasmtest.Root(), "filter", "*.go"))
 	if err != nil {
 		t.Fatal(err)

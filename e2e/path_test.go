@@ -206,9 +206,9 @@ func TestAPreflightOfAPathWithAnEscapedSlashInEnvoy(t *testing.T) {
 	}
 }
 
-// TestRepliesThatNoFilterSeesInEnvoy sends what the connection manager answers itself; the
+// TestRepliesBeforeAnyFilterInEnvoy sends what the connection manager answers itself; the
 // README's limits name these replies.
-func TestRepliesThatNoFilterSeesInEnvoy(t *testing.T) {
+func TestRepliesBeforeAnyFilterInEnvoy(t *testing.T) {
 	s := envoytest.Start(
 		t, envoytest.Bootstrap{Listeners: []envoytest.Listener{{Policy: `{"allow_origins": ["*"]}`, Routes: direct}}}, envoy.Options{},
 	)
@@ -223,7 +223,7 @@ func TestRepliesThatNoFilterSeesInEnvoy(t *testing.T) {
 			"headers that are too large",
 			"GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://a.example\r\nX-Large: " + strings.Repeat("a", 61<<10) + "\r\n\r\n", 431, "",
 		},
-		{"a request that is none", "GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://a.example\r\nContent-Length: none\r\n\r\n", 400, ""},
+		{"a malformed request", "GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://a.example\r\nContent-Length: none\r\n\r\n", 400, ""},
 	} {
 		conn, err := net.Dial("tcp", s.Address(""))
 		if err != nil {

@@ -17,7 +17,7 @@ import (
 	"corsfilter/internal/wasmtest"
 )
 
-// What docs/install.md and docs/operations.md say of Envoy is tried here.
+// These tests try what docs/install.md and docs/operations.md say about Envoy.
 
 const (
 	refusedPolicy = `{"allow_origins": ["https://shop.example.com/"]}`
@@ -51,7 +51,7 @@ func validate(t *testing.T, file, folder string) (said string, code int) {
 	return string(out), command.ProcessState.ExitCode()
 }
 
-func TestEnvoyTakesTheBootstrapsAsTheyStand(t *testing.T) {
+func TestEnvoyAcceptsTheBootstrapsUnchanged(t *testing.T) {
 	folder := withDist(t)
 	files, err := filepath.Glob(filepath.Join(wasmtest.Root(), "deploy", "*.yaml"))
 	if err != nil {
@@ -71,7 +71,7 @@ func TestEnvoyTakesTheBootstrapsAsTheyStand(t *testing.T) {
 	}
 }
 
-// TestEnvoyYAMLAnswers runs envoy.yaml as it stands, but for its ports.
+// TestEnvoyYAMLAnswers runs envoy.yaml unchanged except for its ports.
 func TestEnvoyYAMLAnswers(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(wasmtest.Root(), "envoy.yaml"))
 	if err != nil {

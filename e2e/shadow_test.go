@@ -18,7 +18,7 @@ import (
 // changing are the parts of a response that differ from one to the next.
 var changing = regexp.MustCompile(`(?mi)^(date|x-envoy-upstream-service-time): .*$`)
 
-// raw sends a request as it stands and returns the response's bytes.
+// raw sends a request unchanged and returns the response's bytes.
 func raw(t *testing.T, address, request string) string {
 	t.Helper()
 	connection, err := net.Dial("tcp", address)

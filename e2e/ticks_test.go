@@ -23,9 +23,9 @@ func expectCounted(t *testing.T, when string, m *host.Metrics, want map[string]u
 	}
 }
 
-// TestCountersAreToldByTicks pushes a configuration, as a control plane does, and
-// looks at what the proxy has been told at each step.
-func TestCountersAreToldByTicks(t *testing.T) {
+// TestCountersReachTheProxyByTicks pushes a configuration, as a control plane does, and
+// checks the proxy's counters at each step.
+func TestCountersReachTheProxyByTicks(t *testing.T) {
 	metrics := host.NewMetrics()
 	var periods []time.Duration
 	vm, err := compile(t).NewVM(t.Context(), host.VMConfig{

@@ -31,7 +31,7 @@ const (
 	both = "cors.origin_valid=1 cors.request_allowed=1 cors.shadow.origin_invalid=2 cors.shadow.request_denied=2"
 )
 
-func TestCountersAreHandedOverByTicks(t *testing.T) {
+func TestCountersReachTheProxyByTicks(t *testing.T) {
 	h := &Host{}
 	plugin := Start(t, trial, h)
 	Serve(plugin, h, mine)

@@ -56,8 +56,8 @@ const (
 	Failed
 )
 
-// Decision is what a policy makes of a request: all that is answered and stamped
-// follows from it. Its strings are those of the policy or of the request.
+// Decision is the result of a policy for a request. All replies and response headers
+// follow from it. Its strings are those of the policy or of the request.
 type Decision struct {
 	// Policy is the one that decided; nil where there is none.
 	Policy *config.Policy

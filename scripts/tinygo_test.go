@@ -11,7 +11,7 @@ import (
 )
 
 // tinygo stands in for TinyGo: it says which version it is, and of a build what
-// it was told, where the output should be.
+// it was arguments, where the output should be.
 const tinygo = `if [[ $1 == version ]];
 		  then echo "tinygo version $STAND_IN linux/amd64 (using go version go1.23.12 and LLVM version 18)"; exit; fi
 while (($#)); do
@@ -56,23 +56,23 @@ func TestMakeBuildWithTinyGo(t *testing.T) {
 
 	t.Run("the pinned Go, its own module file and target, and the version", func(t *testing.T) {
 		out, built, err := build(t, "0.33.0", "tinygo")
-		told, target, _ := strings.Cut(built, "\n")
-		if err != nil || !strings.HasPrefix(told, "go1.23.12 -modfile=go.tinygo.mod build ") {
-			t.Fatalf("%v: %s\ntold: %s", err, out, told)
+		arguments, target, _ := strings.Cut(built, "\n")
+		if err != nil || !strings.HasPrefix(arguments, "go1.23.12 -modfile=go.tinygo.mod build ") {
+			t.Fatalf("%v: %s\narguments: %s", err, out, arguments)
 		}
-		if !strings.Contains(out, "cors.wasm; the first time, with what it is made of, that takes a minute") {
+		if !strings.Contains(out, "cors.wasm; the first build includes its dependencies and takes a minute") {
 			t.Errorf("the first build does not say what it is doing: %s", out)
 		}
 		for _, want := range []string{
 			" -target=tinygo.json ", " -tags=command ", " -scheduler=none ", " -opt=s ",
 			"-ldflags=-X corsfilter/internal/version.release=1.2.3 -X corsfilter/internal/version.commit=",
 		} {
-			if !strings.Contains(told, want) {
-				t.Errorf("%q is not in: %s", want, told)
+			if !strings.Contains(arguments, want) {
+				t.Errorf("%q is not in: %s", want, arguments)
 			}
 		}
-		if !strings.HasSuffix(told, " .") {
-			t.Errorf("told: %s\nsaid: %s", told, out)
+		if !strings.HasSuffix(arguments, " .") {
+			t.Errorf("arguments: %s\noutput: %s", arguments, out)
 		}
 		var spec struct {
 			Inherits, Ldflags []string
@@ -91,29 +91,29 @@ func TestMakeBuildWithTinyGo(t *testing.T) {
 		defer func() { target = []string{"COMPILER=tinygo", "build"} }()
 		out, got, err := build(t, "0.33.0", "tinygo")
 		if err != nil || got == "" || len(got) != len(want) { // the names of the files differ
-			t.Errorf("%v: %s\ntold: %s\nwant: %s", err, out, got, want)
+			t.Errorf("%v: %s\narguments: %s\nwant: %s", err, out, got, want)
 		}
 	})
-	t.Run("a later one makes reactors by itself", func(t *testing.T) {
+	t.Run("a later one builds reactors directly", func(t *testing.T) {
 		for _, version := range []string{"0.34.0", "0.34.0-dev"} {
 			out, built, err := build(t, version, "tinygo")
 			if err != nil || !strings.Contains(built, " -buildmode=c-shared ") || strings.Contains(built, "-tags=command") {
-				t.Errorf("%s: %v: %s\ntold: %s", version, err, out, built)
+				t.Errorf("%s: %v: %s\narguments: %s", version, err, out, built)
 			}
 		}
 	})
-	t.Run("one that was not tried is refused, unless it is asked for", func(t *testing.T) {
+	t.Run("an untested version is refused, unless it is requested", func(t *testing.T) {
 		out, built, err := build(t, "0.40.1", "tinygo")
 		if err == nil || built != "" || !strings.Contains(
 			out,
-			"make build: this is TinyGo 0.40.1, which the module was not tried with: take 0.33, 0.34, or say "+
-				"TINYGO_TRIED=0.40 to build all the same, and run make test with it before it serves\n",
+			"make build: this is TinyGo 0.40.1, which the module was not tested with; use 0.33, 0.34, or set "+
+				"TINYGO_TRIED=0.40 to build anyway, and run make test with it before you deploy it\n",
 		) {
 			t.Errorf("%v: %s", err, out)
 		}
 		t.Setenv("TINYGO_TRIED", "0.40")
 		if out, built, err = build(t, "0.40.1", "tinygo"); err != nil || !strings.Contains(built, " -buildmode=c-shared ") {
-			t.Errorf("%v: %s\ntold: %s", err, out, built)
+			t.Errorf("%v: %s\narguments: %s", err, out, built)
 		}
 	})
 	t.Run("none", func(t *testing.T) {

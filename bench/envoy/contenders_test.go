@@ -197,7 +197,7 @@ end
 
 // listen is a listener with a contender's filter, and nothing is logged. A filter
 // behind answers everything: Envoy's own CORS filter does nothing where a route
-// answers by itself, and an upstream would cost more than what is measured.
+// answers without an upstream, which would cost more than what is measured.
 func (c contender) listen(t testing.TB, origins int) envoytest.Listener {
 	l := envoytest.Listener{
 		Name:   c.listenerName(origins),

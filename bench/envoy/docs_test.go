@@ -1,8 +1,9 @@
-// Package envoy measures the built module in Envoy, beside Envoy without a filter and
-// other ways to do the same: what a start costs, what a request, and what a push of
-// another policy. make bench runs it and fills docs/benchmarks.md and the README from
-// what it writes, which is in the format of Go's benchmarks, for benchstat; make test
-// runs the shortest form, for the outcomes that are asserted before each timing.
+// Package envoy measures the built module in Envoy, compared with Envoy without a
+// filter and with other ways to do the same: the cost of a start, of a request and of a
+// push of another policy. make bench runs it and fills docs/benchmarks.md and the
+// README from its output, which is in the format of Go's benchmarks, for benchstat.
+// make test runs the shortest form, for the outcomes that are asserted before each
+// timing.
 package envoy
 
 import (
@@ -25,8 +26,8 @@ const (
 	begins, endings = "<!-- numbers: made by make bench -->\n", "<!-- end of numbers -->\n"
 )
 
-// figures are what a run has written: what it says of itself, and the samples by the
-// benchmark's name and unit.
+// figures are the output of a run: its description, and the samples by the benchmark's
+// name and unit.
 type figures struct {
 	about   map[string]string
 	samples map[string][]float64
@@ -64,7 +65,7 @@ type row struct {
 	unit, beyond string
 	scale        float64
 	format       string
-	readme       bool // it stands in the README as well
+	readme       bool // the README shows it too
 }
 
 func rows() (all []row) {
@@ -85,7 +86,7 @@ func rows() (all []row) {
 	}
 	for _, policy := range []struct{ origins, what string }{{"1", ""}, {"10000", ", 10,000 origins"}} {
 		for _, c := range []struct{ name, what string }{
-			{"no-origin", "request without Origin"}, {"actual", "cross-origin request"}, {"denied", "request of an unlisted origin"},
+			{"no-origin", "request without Origin"}, {"actual", "cross-origin request"}, {"denied", "request from an unlisted origin"},
 			{"preflight", "preflight"},
 		} {
 			all = append(
@@ -97,21 +98,21 @@ func rows() (all []row) {
 			)
 		}
 	}
-	for _, p := range []struct{ origins, what string }{{"1", "push of another policy"}, {"10000", "push of other 10,000 origins"}} {
+	for _, p := range []struct{ origins, what string }{{"1", "push of a new policy"}, {"10000", "push of 10,000 new origins"}} {
 		all = append(all,
-			row{p.what + ": until it is in effect", "Push/origins=" + p.origins, "in-force-ns/op", "", ms, "%.0f ms", p.origins == "1"},
-			row{p.what + ": longest wait of a request", "Push/origins=" + p.origins, "longest-wait-ns/op", "", ms, "%.0f ms", false})
+			row{p.what + ": time until in effect", "Push/origins=" + p.origins, "in-effect-ns/op", "", ms, "%.0f ms", p.origins == "1"},
+			row{p.what + ": longest wait for a response", "Push/origins=" + p.origins, "longest-wait-ns/op", "", ms, "%.0f ms", false})
 	}
 	return all
 }
 
-// The names of contenders that others are compared with, or told of.
+// The contenders that the code names.
 const none, ours = "none", "module"
 
 type column struct{ filter, what string }
 
 var columns = []column{
-	{none, "no filter"}, {"native", "Envoy's own filter"}, {"lua", "the same in Lua"}, {"floor", "C that decides nothing"},
+	{none, "no filter"}, {"native", "Envoy's own filter"}, {"lua", "the same policy in Lua"}, {"floor", "C with fixed answers"},
 	{ours, "this module"},
 }
 
@@ -175,7 +176,7 @@ func rounded(format string, value float64) string {
 	return text
 }
 
-// page is what docs/benchmarks.md has between its marks.
+// page is the text between the marks of docs/benchmarks.md.
 func (f figures) page() string {
 	all := append(columns[:4:4], column{"emptygo", "an empty Go program"}, columns[4])
 	for _, build := range otherBuilds() {
@@ -188,7 +189,7 @@ func (f figures) page() string {
 		f.table(all, true)
 }
 
-// readme is what the README has between its marks.
+// readme is the text between the README's marks.
 func (f figures) readme(t testing.TB) string {
 	ours := func(what string) float64 {
 		for _, r := range rows() {
@@ -203,20 +204,20 @@ func (f figures) readme(t testing.TB) string {
 	}
 	start, one, four := ours("start: processor time"), ours("resident memory with 1 worker"), ours("resident memory with 4 workers")
 	var b strings.Builder
-	fmt.Fprintf(&b, `Measured by %s in Envoy %s on %s (%s). Each figure is a median, and %s what Envoy
-takes more than without a filter; [docs/benchmarks.md](docs/benchmarks.md) says what is compared, and how, and has the
-rest.
+	fmt.Fprintf(&b, `%s measured these figures in Envoy %s on %s
+(%s). Each figure is a median. %s marks the increase over Envoy
+without a filter. [docs/benchmarks.md](docs/benchmarks.md) describes the method and has more figures.
 
 `, "`make bench`", f.about["envoy"], f.about["date"], f.about["machine"], "`+`")
 	b.WriteString(f.table(columns, false))
 	fmt.Fprintf(&b, `
-**Plan for the start.** V8 compiles the whole module before Envoy listens, once per process: %.1f s of processor time,
-which under a CPU limit of %s are %.0f s, and under %s %.0f s. Give such a container a %s that waits
-several times as long, or a liveness probe ends it before it listens. Loaded into an Envoy that runs, the module keeps
-the main thread busy for as long: requests are served, but the admin listener waits. Allow %.0f MiB more memory, and
-%.0f MiB more per worker (%s; in Istio %s). [The small build](docs/install.md#which-build) starts in a
-fraction of that.
-`, start, "`500m`", 2*start, "`100m`", 10*start, "`startupProbe`", one, (four-one)/3, "`--concurrency 2`", "`concurrency: 2`")
+**Plan for the start.** V8 compiles the whole module before Envoy listens, once per process. That takes %.1f s of
+processor time, so %.0f s under a CPU limit of %s, and %.0f s under %s. Give such a container a %s
+that waits several times as long, or the liveness probe kills it before it listens. If a running Envoy loads the module,
+its main thread is busy for as long: requests are still served, but the admin listener waits. Allow %.0f MiB more memory,
+and %.0f MiB more per worker (%s; in Istio %s). [The small build](docs/install.md#which-build) starts
+in a fraction of that time.
+`, start, 2*start, "`500m`", 10*start, "`100m`", "`startupProbe`", one, (four-one)/3, "`--concurrency 2`", "`concurrency: 2`")
 	return b.String()
 }
 

@@ -75,7 +75,7 @@ func (b *bench) pushesOf(c contender, origins int) {
 		}
 		took := time.Since(began)
 		b.result(
-			"Push", origins, c.name, 1, float64(took), "in-force-ns/op", float64(scheduled(b, main)-before), "main-ns/op", float64(longest),
+			"Push", origins, c.name, 1, float64(took), "in-effect-ns/op", float64(scheduled(b, main)-before), "main-ns/op", float64(longest),
 			"longest-wait-ns/op",
 		)
 	}

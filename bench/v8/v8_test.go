@@ -43,7 +43,7 @@ func TestEveryModuleDoesTheSame(t *testing.T) {
 	if n := len(line.FindAllString(out.String(), -1)); n != len(all) {
 		t.Errorf("%d lines about the module, want %d:\n%s", n, len(all), out.String())
 	}
-	// What comes out wrong is told.
+	// Wrong outcomes are reported.
 	for _, wrong := range []func(*workload.Want){
 		func(w *workload.Want) { w.Headers = w.Headers[1:] },
 		func(w *workload.Want) { w.Status = 200 - w.Status },

@@ -1,6 +1,6 @@
-// Package workload is what the benchmarks send: requests as browsers make them,
-// a response as an API gives it, policies of any size, and what must come of each.
-// It imports the standard library alone.
+// Package workload has the requests, responses and policies of the benchmarks, and the
+// expected outcomes: requests as browsers send them, a response as an API sends it,
+// policies of any size. It imports only the standard library.
 package workload
 
 import (

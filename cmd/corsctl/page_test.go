@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-var update = flag.Bool("update", false, "write docs/corsctl.md anew")
+var update = flag.Bool("update", false, "rewrite docs/corsctl.md")
 
 // page is docs/corsctl.md, made of what the commands say of themselves.
 func page() string {

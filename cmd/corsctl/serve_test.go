@@ -190,8 +190,8 @@ func firstLine(t *testing.T, url string) string {
 	return ""
 }
 
-// TestEveryPortInUseIsTold takes three ports away.
-func TestEveryPortInUseIsTold(t *testing.T) {
+// TestEveryPortInUseIsReported takes three ports away.
+func TestEveryPortInUseIsReported(t *testing.T) {
 	var ports []int
 	for range 3 {
 		taken, err := net.Listen("tcp", "127.0.0.1:0")

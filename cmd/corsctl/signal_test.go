@@ -92,7 +92,7 @@ type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, errors.New("no room") }
 
-func TestWhatCanNotBePrintedFails(t *testing.T) {
+func TestUnprintableOutputFails(t *testing.T) {
 	var stderr bytes.Buffer
 	if code := run(
 		context.Background(), []string{"check"}, stdio{strings.NewReader(`{"mode": "off"}`), broken{}, &stderr},

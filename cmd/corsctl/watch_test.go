@@ -60,9 +60,9 @@ func (s *serving) expect(t *testing.T, want string) {
 	}
 }
 
-// TestAPolicyIsServedAndTakenAnew puts a policy in front of a server, and changes
+// TestAPolicyIsServedAndReloaded puts a policy in front of a server, and changes
 // it: to one with a mistake, and to another.
-func TestAPolicyIsServedAndTakenAnew(t *testing.T) {
+func TestAPolicyIsServedAndReloaded(t *testing.T) {
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		fmt.Fprint(w, "upstream has ", r.URL.Path)
@@ -142,8 +142,8 @@ func TestAPolicyIsServedAndTakenAnew(t *testing.T) {
 	expect(true, false)
 }
 
-// TestAnEnvoyFileIsTakenAnew changes the file that Envoy serves.
-func TestAnEnvoyFileIsTakenAnew(t *testing.T) {
+// TestAnEnvoyFileIsReloaded changes the file that Envoy serves.
+func TestAnEnvoyFileIsReloaded(t *testing.T) {
 	file := write(t, plain)
 	s := startServing(t, "-c", file, "-envoy", envoytest.Program(t), "-watch")
 	s.expect(t, "watching "+file+"\n")

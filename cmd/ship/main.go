@@ -1,5 +1,5 @@
-// Command ship packs the built module for those who install it, and lists what is
-// linked into it: make image, make push and make release call it.
+// Command ship packages the built module for installation, and lists what is linked
+// into it. make image, make push and make release call it.
 package main
 
 import (

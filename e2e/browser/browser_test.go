@@ -1,5 +1,5 @@
-// Package browser asks Chromium, Firefox and WebKit: about the demo page, about the
-// scenario table, and whether each agrees with the textbook browser that explains
+// Package browser runs the demo page and the scenario table in Chromium, Firefox and
+// WebKit, and checks that each agrees with the textbook browser that explains
 // decisions.
 package browser
 

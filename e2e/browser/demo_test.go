@@ -130,7 +130,7 @@ const (
 		"Counted: origin allowed, preflight denied: headers."
 )
 
-func TestTheDemoTellsWhatTheBrowserDoesAndWhy(t *testing.T) {
+func TestTheDemoExplainsWhatTheBrowserDoes(t *testing.T) {
 	inEach(t, func(t *testing.T, b *tab) {
 		d := serveDemo(t)
 		allowed, disallowed := d.allowed, d.disallowed
@@ -302,7 +302,7 @@ func TestTheDemoFollowsThePolicy(t *testing.T) {
 }
 
 // A request's headers are an unlisted origin's data, and the page shows them.
-func TestTheDemoShowsAStrangersDataAsText(t *testing.T) {
+func TestTheDemoShowsUntrustedDataAsText(t *testing.T) {
 	inEach(t, func(t *testing.T, b *tab) {
 		allowed := serveDemo(t).allowed
 		openDemo(t, b, allowed)

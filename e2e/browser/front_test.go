@@ -34,7 +34,7 @@ type front struct {
 }
 
 func newFront() *front {
-	// Any certificate will do: the browser is told not to look at it.
+	// Any certificate will do: the browser does not check it.
 	secure := httptest.NewTLSServer(nil)
 	config := &tls.Config{Certificates: secure.TLS.Certificates, NextProtos: []string{"http/1.1"}}
 	secure.Close()

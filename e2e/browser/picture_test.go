@@ -16,9 +16,9 @@ import (
 	"corsfilter/internal/wasmtest"
 )
 
-var update = flag.Bool("update", false, "take the README's picture of the demo anew")
+var update = flag.Bool("update", false, "retake the README's picture of the demo")
 
-// picturePlace is where the README says of which page it has a picture.
+// picturePlace is the README's comment that names the pictured page.
 var picturePlace = regexp.MustCompile(`<!-- docs/demo\.png shows page ([0-9a-f]*); go test \./e2e/browser -run Picture -update -->`)
 
 // TestThePictureInTheREADMEIsOfThisPage finds a picture of the demo that is older
@@ -70,7 +70,7 @@ func pageSum(t *testing.T, folder string) string {
 	return fmt.Sprintf("%x", sum.Sum(nil)[:6])
 }
 
-// takePicture shows what an allowed page is told.
+// takePicture shows what an allowed page sees.
 func takePicture(t *testing.T, path string) {
 	t.Helper()
 	b, err := tabs[browser.Chromium]()

@@ -175,7 +175,7 @@ func compare(t *testing.T, e browser.Engine, origin, base string, got []seen) {
 	}
 }
 
-// ask sends a request to Envoy as it is told.
+// ask sends a request to Envoy unchanged.
 func ask(t *testing.T, base, method string, headers []browser.Header) browser.Response {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, base, nil)

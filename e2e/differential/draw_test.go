@@ -1,7 +1,7 @@
-// Package differential has Envoy itself as the judge of what corsctl convert makes of
-// Envoy's policies: the same routes and the same upstream behind Envoy's own filter and
-// behind the module with the converted policy, in one process. It imports convert and
-// what runs Envoy, and knows of neither filter how it decides.
+// Package differential lets Envoy itself judge how corsctl convert converts Envoy's
+// policies. One process serves the same routes and upstream behind Envoy's own filter,
+// and behind the module with the converted policy. The package imports convert and what
+// runs Envoy, and does not know how either filter decides.
 package differential
 
 import (

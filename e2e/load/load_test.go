@@ -1,7 +1,7 @@
-// Package load puts Envoy under load: how many requests it serves, how fast, with
-// the filter and without, with an upstream that is slow or fails, with thousands of
-// connections, and while its configuration changes. No request may fail that upstream
-// does not fail.
+// Package load puts Envoy under load. It measures how many requests Envoy serves and
+// how fast, with and without the filter, with a slow or failing upstream, with
+// thousands of connections, and during configuration changes. Only requests that
+// upstream fails may fail.
 package load
 
 import (

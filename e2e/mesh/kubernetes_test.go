@@ -267,7 +267,7 @@ func remove(o object) error {
 	return err
 }
 
-// again applies a resource anew within a test.
+// again re-applies a resource within a test.
 func again(t *testing.T, o object) {
 	t.Helper()
 	if err := apply(o); err != nil {

@@ -180,7 +180,7 @@ func start(name, program string, env []string, args ...string) (*process, error)
 
 func folder(name string) string { return filepath.Join(run, name) }
 
-// stop ends a process, and kills it if it does not end by itself.
+// stop ends a process, and kills it if it does not exit.
 func (p *process) stop() {
 	_ = p.command.Process.Signal(syscall.SIGTERM)
 	select {

@@ -126,9 +126,9 @@ func never(t *testing.T, unwanted string, ask func() (answer, error)) {
 	}
 }
 
-// TestModuleThatCanNotBeHad names a registry that is not there, and a digest that is
+// TestModuleThatCannotBeFetched names a registry that is not there, and a digest that is
 // another's, while a gateway serves.
-func TestModuleThatCanNotBeHad(t *testing.T) {
+func TestModuleThatCannotBeFetched(t *testing.T) {
 	agent := gateway(t, newGateway())
 	for name, miss := range map[string]func(object) object{
 		"another digest": func(o object) object {

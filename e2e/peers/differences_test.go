@@ -74,7 +74,7 @@ var differences = append(malformed, []difference{
 	},
 	{
 		"methods of the policy are normalized",
-		"a browser sends PUT where a script says put, and rs/cors compares that with its list as it stands",
+		"a browser sends PUT where a script says put, and rs/cors compares that with its unchanged list",
 		"Fetch, 2.2.1, normalize a method",
 		func(p policy, _ browser.Request) bool { return slices.Contains(p.methods, "put") },
 		func(p *policy, _ browser.Request) { p.theirs.AllowedMethods = append(p.theirs.AllowedMethods, "PUT") },
@@ -110,7 +110,7 @@ var differences = append(malformed, []difference{
 	},
 	{
 		"any origin with credentials",
-		"rs/cors sends `*` beside Access-Control-Allow-Credentials, which no browser takes; the filter refuses the " +
+		"rs/cors sends `*` beside Access-Control-Allow-Credentials, which no browser accepts; the filter refuses the " +
 			"policy unless it is waived, and then names the origin",
 		"Fetch, 4.10, CORS check, steps 3 and 4",
 		func(p policy, _ browser.Request) bool { return p.ours.Credentials && slices.Contains(p.origins, "*") },
@@ -140,14 +140,14 @@ var differences = append(malformed, []difference{
 	},
 }...)
 
-// malformed are those over what is no origin to the filter.
+// malformed are differences over values that the filter does not accept as an origin.
 var malformed = []difference{
-	origin("a default port that is spelled out", "no browser serializes an origin so; `:*` of rs/cors lets it through",
+	origin("a default port that is spelled out", "no browser serializes an origin like this; `:*` of rs/cors lets it through",
 		"HTML, 7.1.1, serialization of an origin; URL, 4.4, port state",
 		func(o string) bool {
 			return strings.HasPrefix(o, "https:") && strings.HasSuffix(o, ":443") || o == "http://localhost:80"
 		}),
-	origin("a port that is none", "`:*` of rs/cors is any text, the rest of an unlisted origin's host included",
+	origin("an invalid port", "`:*` of rs/cors is any text, including the rest of an unlisted origin's host",
 		"URL, 4.4, port state",
 		func(o string) bool {
 			_, port, has := hostAndPort(o)

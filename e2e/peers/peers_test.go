@@ -1,7 +1,6 @@
-// Package peers holds the filter to what others decide: rs/cors, the middleware
-// that most Go services use, gets the same policies and requests, and a textbook
-// browser must come to the same end with both, except where differences says why
-// it does not.
+// Package peers compares the filter with rs/cors, the middleware of most Go services.
+// Both get the same policies and requests, and a textbook browser must come to the same
+// result with both, except for the listed differences.
 package peers
 
 import (

@@ -43,7 +43,7 @@ var edges = append([]Scenario{
 		"api.example.com:443",
 	),
 	sameOrigin(
-		"the default port of http is none of https", false, "origin", "https://api.example.com", "x-forwarded-proto", "https", ":authority",
+		"the default port of http is not that of https", false, "origin", "https://api.example.com", "x-forwarded-proto", "https", ":authority",
 		"api.example.com:80",
 	),
 	sameOrigin("a port of its own on both sides", true, "origin", "http://api.example.com:8080", ":authority", "api.example.com:8080"),
@@ -69,7 +69,7 @@ var edges = append([]Scenario{
 	),
 	sameOrigin("a port of its own over http", true, "origin", "https://api.example.com:8443", ":authority", "api.example.com:8443"),
 	sameOrigin(
-		"the default port of http in the authority is none of https, over http either", false, "origin", "https://api.example.com",
+		"the default port of http in the authority is not that of https, not even over http", false, "origin", "https://api.example.com",
 		":authority", "api.example.com:80",
 	),
 	sameOrigin("https at port 80 is not the host without a port", false, "origin", "https://api.example.com:80"),
@@ -81,7 +81,7 @@ var edges = append([]Scenario{
 	),
 	sameOrigin("a port in the origin alone is another one", false, "origin", "https://api.example.com:8443"),
 	sameOrigin(
-		"an http origin at the port of https is none of https", false, "origin", "http://api.example.com:443", ":authority",
+		"an http origin at the port of https is not an https origin", false, "origin", "http://api.example.com:443", ":authority",
 		"api.example.com:443", "x-forwarded-proto", "https",
 	),
 	sameOrigin(

@@ -1,8 +1,7 @@
-// Package scenario is the table that says what the filter does, request by
-// request: configuration, request, upstream's response, and the exact outcome.
-// The tests of package filter run it natively, those of e2e in the built module and
-// in Envoy, those of e2e/browser in Chromium. It is data: it imports the standard
-// library alone.
+// Package scenario is a table of what the filter does, request by request:
+// configuration, request, upstream's response, and the exact outcome. The tests of
+// package filter run it natively, those of e2e in the built module and in Envoy, those
+// of e2e/browser in browsers. It is data, and imports only the standard library.
 package scenario
 
 import (
@@ -161,9 +160,9 @@ var (
 	requestRejected  = []string{"origin_invalid", "request_rejected"}
 )
 
-// stamped are the headers of a response that the standard policy lets a page of
-// the origin read.
-func stamped(origin string) H {
+// corsHeaders are the headers that the standard policy adds to a response for the
+// origin.
+func corsHeaders(origin string) H {
 	return H{acao: origin, acac: "true", aceh: "x-total, etag", vary: "origin"}
 }
 

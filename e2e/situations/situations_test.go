@@ -1,8 +1,7 @@
-// Package situations runs the built module in a real Envoy, in what else stands
-// and happens there: every protocol, replies that Envoy or other filters make,
-// several instances, pushes under load, traps. What the filter decides of a
-// request is the scenario table's (e2e/scenario); here each row asks the same four
-// things and Envoy is what differs.
+// Package situations runs the built module in a real Envoy in other situations: every
+// protocol, replies from Envoy or other filters, several instances, pushes under load,
+// traps. The scenario table (e2e/scenario) tests what the filter decides. Here each row
+// sends the same four requests, and only Envoy differs.
 package situations
 
 import (

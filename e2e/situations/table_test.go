@@ -153,7 +153,7 @@ transport_socket:
 			shop: want{body: "upstream has /final"}, asked: 2,
 		},
 		{
-			name: "a reply that local_reply_config writes anew",
+			name: "a reply that local_reply_config rewrites",
 			listener: envoytest.Listener{Routes: `[{match: {path: /there}, route: {cluster: upstream}}]`, Manager: `
 local_reply_config:
   mappers:

@@ -186,7 +186,7 @@ func certificate(t *testing.T) (chain, key string, pool *x509.CertPool) {
 	return text("CERTIFICATE", s.Certificate().Raw), text("PRIVATE KEY", private), pool
 }
 
-// expecting waits with the body until it is told to go on.
+// expecting sends the body only after a 100 Continue.
 func expecting(t *testing.T, _ *bench, r request) answer {
 	t.Helper()
 	told := false

@@ -1,4 +1,4 @@
-// Package workflows holds the workflows of continuous integration to actionlint.
+// Package workflows checks the workflows of continuous integration with actionlint.
 package workflows
 
 import (
@@ -35,7 +35,7 @@ func TestWorkflows(t *testing.T) {
 }
 
 // TestTheActionTakesWhatItSays has actionlint read the action where a workflow of a
-// policy repository uses it, with every input; one that is none is found.
+// policy repository uses it, with every input; an unknown input is reported.
 func TestTheActionTakesWhatItSays(t *testing.T) {
 	root := t.TempDir()
 	action, err := os.ReadFile("../../action.yml")
@@ -61,7 +61,7 @@ jobs:
 		mistakes int
 	}{
 		"every input":                {fmt.Sprintf(all, ""), 0},
-		"one that is none":           {fmt.Sprintf(all, ", colour: red"), 1},
+		"an unknown input":           {fmt.Sprintf(all, ", colour: red"), 1},
 		"the workflow of docs/ci.md": {ours.ReplaceAllString(pagesWorkflow(t), "uses: ./"), 0},
 	} {
 		file := filepath.Join(root, ".github", "workflows", "check.yml")

@@ -1,6 +1,6 @@
-// Package browser is the browser's side of CORS, as the Fetch standard has it and
-// in its order: what a preflight carries, and which answers let a page read the
-// response. It explains decisions to people and is the oracle that the
-// filter is tested against, so it is written apart from the filter: it imports
-// the standard library alone, and prefers the standard's wording to speed.
+// Package browser is the browser's side of CORS, in the order of the Fetch standard:
+// what a preflight contains, and which answers let a page read the response. It
+// explains decisions to people and is the oracle of the filter's tests. It was
+// therefore written independently of the filter: it imports only the standard library,
+// and prefers the standard's wording to speed.
 package browser

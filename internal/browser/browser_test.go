@@ -195,7 +195,7 @@ func TestWildcards(t *testing.T) {
 
 // The same lists in another dress: header names in another case, elements in
 // another order, spread over several headers, with whitespace and empty elements.
-func TestListsReadTheSameInEveryDress(t *testing.T) {
+func TestListsReadTheSameInEveryForm(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := drawRequest(t)
 		pool := map[string][]string{

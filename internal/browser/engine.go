@@ -19,7 +19,7 @@ const (
 // Engines are all of them.
 var Engines = []Engine{Chromium, Firefox, WebKit}
 
-// Deviation is one thing that engines do otherwise than the standard.
+// Deviation is one thing that engines do differently from the standard.
 type Deviation struct {
 	Name    string // stable
 	Engines []Engine

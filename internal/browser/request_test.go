@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestScriptsCanNotSendEverything(t *testing.T) {
+func TestScriptsCannotSendEverything(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		method  string

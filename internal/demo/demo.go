@@ -1,7 +1,7 @@
-// Package demo is what `corsctl serve -demo` shows the filter on: a small API that
-// plays the upstream, a page that calls it from two origins, and what the policy in
-// force says of both. It is for trying out only. It imports the filter's packages and
-// knows the gateway by the events that it is told of.
+// Package demo is the demo of corsctl serve: a small API that plays the upstream, a
+// page that calls it from two origins, and the decisions of the policy in effect. It is
+// for development only. It imports the filter's packages and knows the gateway only
+// through the events it gets.
 package demo
 
 import (

@@ -10,7 +10,7 @@ import (
 
 // Bounds of what is kept for those who watch.
 const (
-	historyLen   = 64 // events that a new watcher is told first
+	historyLen   = 64 // events that a new watcher gets first
 	watcherQueue = 64 // events that a slow watcher may lag behind
 )
 
@@ -26,7 +26,7 @@ type Live struct {
 	shown    Gateway
 }
 
-// Gateway is what the pages are told of.
+// Gateway is what the pages show.
 type Gateway struct {
 	URL string // as pages call it
 	// Counters reads the values of the filter's counters; nil: there are none.

@@ -178,7 +178,7 @@ func TestThePageAnswersToItsOwnNamesAlone(t *testing.T) {
 	}
 }
 
-func TestThePagesAskOfThePolicyInForce(t *testing.T) {
+func TestThePagesShowThePolicyInEffect(t *testing.T) {
 	live := NewLive()
 	server := httptest.NewServer(Pages(live))
 	defer server.Close()

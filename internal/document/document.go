@@ -1,7 +1,6 @@
-// Package document reads the files that people have: YAML and JSON, several
-// documents in one, with aliases and merge keys, each value with its line, and
-// within bounds whatever the file holds. It knows nothing of the filter. It
-// imports YAML.
+// Package document reads YAML and JSON files: several documents in one, aliases and
+// merge keys, each value with its line, and within bounds whatever the file contains.
+// It knows nothing of the filter. It imports YAML.
 package document
 
 import (

@@ -1,6 +1,6 @@
-// Package envoytest gives tests a real Envoy with the built module in it: the one
-// that ENVOY names, or on PATH. Without one a test fails, unless ENVOY=none leaves
-// Envoy out on purpose; make test looks for one and installs it.
+// Package envoytest gives tests a real Envoy with the built module: the one that ENVOY
+// names, or the one on PATH. Without one a test fails, unless ENVOY=none leaves Envoy
+// out on purpose. make test finds or installs one.
 package envoytest
 
 import (

@@ -1,6 +1,6 @@
-// Package fieldpath writes the path of a field in a document, as messages name it:
-// rules[0].policy.allow_origins. It imports strconv alone, since the module needs
-// it too.
+// Package fieldpath formats the path of a field in a document for messages:
+// rules[0].policy.allow_origins. It imports only strconv, because the module needs it
+// too.
 package fieldpath
 
 import "strconv"

@@ -1,5 +1,5 @@
-// Package locked has the one buffer that tests read while something still writes
-// to it. It imports the standard library alone.
+// Package locked has a buffer that tests can read while something still writes to it.
+// It imports only the standard library.
 package locked
 
 import (

@@ -1,7 +1,7 @@
-// Package pretty stands in for github.com/tidwall/pretty in this module, which gjson's
-// modifiers @pretty and @ugly call and nothing here asks for: that one brings
-// encoding/json, and with it reflect and fmt, a quarter of the module. It has what
-// gjson names, and hands JSON back as it is.
+// Package pretty replaces github.com/tidwall/pretty in this module. gjson's modifiers
+// @pretty and @ugly call that package, and nothing here uses them. It would bring in
+// encoding/json, and with it reflect and fmt, a quarter of the module. This one has the
+// functions that gjson names, and returns JSON unchanged.
 package pretty
 
 // Options are those that the modifiers take.

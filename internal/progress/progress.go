@@ -1,6 +1,6 @@
-// Package progress is for what runs longer than a few seconds: it shows how far a
-// run is, and lets Ctrl-C end it without losing what it has found. It imports the
-// standard library alone.
+// Package progress is for runs of more than a few seconds: it shows the progress of a
+// run, and lets Ctrl-C end it without losing its results. It imports only the standard
+// library.
 package progress
 
 import (

@@ -1,6 +1,6 @@
-// Package shapes makes configurations of any length, each list grown in another
-// way, for the tests and benchmarks that hold a start to its configuration's
-// length. It imports nothing of this module.
+// Package shapes generates configurations of any length, each with a list that grows in
+// another way. Tests and benchmarks use them to show that the cost of a start is
+// proportional to its configuration. It imports nothing of this module.
 package shapes
 
 import (

@@ -1,7 +1,7 @@
-// Package ship turns the built module into what people install: container
-// images in the two forms that Istio and Envoy Gateway take, with a bill of
-// materials. It sees the module as bytes and the repository through git and the go
-// command; it imports nothing of the filter.
+// Package ship turns the built module into what people install: container images in the
+// two forms that Istio and Envoy Gateway accept, with a bill of materials. It reads the
+// module as bytes, and the repository through git and the go command. It imports
+// nothing of the filter.
 package ship
 
 import (

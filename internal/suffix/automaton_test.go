@@ -85,7 +85,7 @@ type writer struct {
 }
 
 func (w *writer) write(s *node) {
-	// The one byte of bare takes less, written anew, than the distance to it.
+	// Repeating the one byte of bare takes less than the distance to it.
 	if s.begun && s != w.bare {
 		return
 	}

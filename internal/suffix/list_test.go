@@ -16,7 +16,7 @@ const (
 	dateFile  = "list.go"
 )
 
-var update = flag.Bool("update", false, "write "+tableFile+" and "+dateFile+" anew")
+var update = flag.Bool("update", false, "rewrite "+tableFile+" and "+dateFile)
 
 // listed are the rules of public_suffix_list.dat in its order, in ASCII, and its date.
 // It fails the test where the file is not the whole list: what is cut short would let
@@ -72,7 +72,7 @@ func TestTheTableIsOfTheList(t *testing.T) {
 	}
 }
 
-// reference is the algorithm of publicsuffix.org as it stands there, over the list.
+// reference is the algorithm as publicsuffix.org describes it, over the list.
 type reference map[string]bool
 
 func newReference(t testing.TB) reference {

@@ -1,10 +1,10 @@
-// Package suffix knows the public suffixes: the names below which anyone can
-// register one, such as com, co.uk and github.io. Browsers tell sites apart by
-// the same list (publicsuffix.org), with both of its parts: the registries'
-// domains, and those of companies that hand out names below their own.
+// Package suffix knows the public suffixes: the names below which anyone can register a
+// name, such as com, co.uk and github.io. Browsers separate sites by the same list
+// (publicsuffix.org), with both of its parts: the registries' domains, and those of
+// companies that hand out names below their own.
 //
-// It is part of the module: Go 1.23, no packages but embed and strings, and a look-up
-// allocates nothing.
+// It is part of the module: it uses Go 1.23, imports only embed and strings, and a
+// look-up does not allocate.
 package suffix
 
 import _ "embed"

@@ -341,7 +341,7 @@ func TestOnlyWhatChangesNothingIsSent(t *testing.T) {
 	}
 }
 
-func TestThePageIsToldWhatItGets(t *testing.T) {
+func TestReportsWhatThePageGets(t *testing.T) {
 	for name, c := range map[string]struct {
 		handler http.HandlerFunc
 		request browser.Request

@@ -1,7 +1,6 @@
-// Package version says what was built: the release, the commit and the
-// compiler. The build sets the first two (see the Makefile); without them the
-// answer is an honest "devel". It is part of the module and imports the runtime
-// alone.
+// Package version has the release, the commit and the compiler of a build. The build
+// sets the first two (see the Makefile); without them the release is "devel". It is
+// part of the module and imports only the runtime.
 package version
 
 import "runtime"

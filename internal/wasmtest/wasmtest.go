@@ -1,6 +1,6 @@
-// Package wasmtest gives tests the built module: the one that CORSFILTER_WASM
-// names, or else one that it builds. A module that is missing or does not build
-// fails the test; nothing is skipped. It imports internal/controlflow alone.
+// Package wasmtest gives tests the built module: the one that CORSFILTER_WASM names, or
+// one that it builds. A module that is missing or does not build fails the test;
+// nothing is skipped. It imports only internal/controlflow.
 package wasmtest
 
 import (

@@ -1,8 +1,8 @@
 //go:build unix
 
-// Package drive drives Chromium, Firefox and WebKitGTK for tests, each by what it
-// speaks without anything between: the DevTools protocol, WebDriver BiDi, and
-// WebDriver. All are JSON; what the three have in common is in [Browser].
+// Package drive drives Chromium, Firefox and WebKitGTK for tests, each directly through
+// its own protocol: the DevTools protocol, WebDriver BiDi, and WebDriver. All three use
+// JSON; [Browser] has what they share.
 package drive
 
 import (

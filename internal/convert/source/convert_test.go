@@ -16,7 +16,7 @@ import (
 	"corsfilter/internal/convert"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // shown is everything that a conversion says, as the golden files have it.
 func shown(result *convert.Result, problems convert.Problems) string {
