@@ -116,7 +116,7 @@ func Nobody(at Place, m Behaviour) *Policy {
 	p.Put(AllowOrigins, nil, at)
 	p.AllowOrigins = []config.SourceOrigin{}
 	p.Preserve = true
-	p.Change(NoOrigins, "the policy allows no origin; CORS headers that upstream sends itself on other responses than a preflight's stay, as with "+m.Project)
+	p.Change(NoOrigins, "the policy allows no origin; responses to other requests than preflights keep the CORS headers that upstream sends beside an access-control-allow-origin, as with "+m.Project)
 	m.Status, m.Keeps = "204", false // no preflight is allowed, and the rest is said
 	p.behave(m)
 	return p

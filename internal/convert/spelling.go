@@ -67,7 +67,11 @@ func (w *Spelling) remedy(o config.SourceOrigin, code config.Code) string {
 	case o.Kind == config.Prefix || o.Kind == config.Contains:
 		return "write the whole origins, each as " + w.Exact("https://example.com") + ", or those below a name as " + w.Regex(`https://[a-z0-9.-]+\.example\.com`)
 	case o.Kind == config.Suffix:
-		return "write " + w.Regex(`https://[a-z0-9.-]+\.`+regexp.QuoteMeta(strings.TrimPrefix(o.Value, "."))) + ", with its scheme and a whole label in front"
+		name, below := strings.CutPrefix(o.Value, ".")
+		if below {
+			return "write " + w.Regex(`https://[a-z0-9.-]+\.`+regexp.QuoteMeta(name)) + ", with its scheme and a whole label in front"
+		}
+		return "write " + w.Regex(`https://([a-z0-9.-]+\.)?`+regexp.QuoteMeta(name)) + " for the name and those below it"
 	}
 	return ""
 }

@@ -124,7 +124,9 @@ type envoyScope struct {
 	convert.Reader
 	manager *envoyManager
 	config  *yaml.Node
-	inert   *yaml.Node // a policy that no filter reads
+	// inert is a policy that no filter reads, and under which name it stands.
+	inert   *yaml.Node
+	inertAs string
 	routes  []convert.Route
 }
 
@@ -152,11 +154,12 @@ func envoyTable(c *convert.Conversion, m *envoyManager, o *convert.Object, confi
 		s.virtualHosts("")
 	}
 	if s.inert != nil {
-		what := "envoy.filters.http.cors is not among the http_filters"
-		if len(m.filters) > 0 {
-			what = "the CORS filter among the http_filters has another name"
+		what, remedy := "envoy.filters.http.cors is not among the http_filters", "add the filter where the policy is meant"
+		for name := range m.filters {
+			what = fmt.Sprintf("it stands under the name %q, and the CORS filter among the http_filters is called %q", convert.Shortened(s.inertAs), convert.Shortened(name))
+			remedy = "write the filter's name where the policy is meant"
 		}
-		s.Fail(s.inert, "the policy has no effect: "+what, "add the filter where the policy is meant, or take the policy out")
+		s.Fail(s.inert, "the policy has no effect: "+what, remedy+", or take the policy out")
 	} else if m.has && len(m.filters) == 0 { // the filter is not meant for this chain
 		return t
 	}
@@ -368,7 +371,7 @@ func (s *envoyScope) perFilter(r convert.Reader, level *yaml.Node) (policy *yaml
 		if s.manager.has {
 			if _, known := s.manager.filters[m.Key.Value]; !known {
 				if isPolicy && s.inert == nil {
-					s.inert = m.Value
+					s.inert, s.inertAs = m.Value, m.Key.Value
 				}
 				continue
 			}

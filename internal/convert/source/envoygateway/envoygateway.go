@@ -27,12 +27,16 @@ var Source = convert.Source{
 	Settings: []convert.Settings{securitySettings},
 	Attacher: &convert.Attacher{
 		Project: "Envoy Gateway",
-		Reads:   isSecurityPolicy,
+		Reads:   func(o *convert.Object) bool { return isSecurityPolicy(o) || isListenerSet(o) },
 		Attach:  attachSecurityPolicies,
 	},
 }
 
 func isSecurityPolicy(o *convert.Object) bool { return o.Is(envoyGatewayGroup, "SecurityPolicy") }
+
+func isListenerSet(o *convert.Object) bool {
+	return o.Is(convert.GatewayGroup, "ListenerSet") || o.Is("gateway.networking.x-k8s.io", "XListenerSet")
+}
 
 // securityTarget is what a SecurityPolicy is attached to.
 type securityTarget struct {
@@ -45,16 +49,20 @@ type securityTarget struct {
 type securityScope struct {
 	*convert.Conversion
 	targets []securityTarget
+	// sets are the ListenerSets, by their kinds and names, and what they belong to.
+	sets map[parentRef]parentRef
 	// made are policies by the objects they come from, the route's first.
 	made map[[2]*convert.Object]*convert.Policy
 }
 
 func attachSecurityPolicies(c *convert.Conversion, objects []*convert.Object) func(convert.GatewayTarget) (*convert.Policy, []convert.Change) {
-	s := &securityScope{Conversion: c, made: map[[2]*convert.Object]*convert.Policy{}}
+	s := &securityScope{Conversion: c, sets: map[parentRef]parentRef{}, made: map[[2]*convert.Object]*convert.Policy{}}
 	var policies []*convert.Object
 	for _, o := range objects {
 		if isSecurityPolicy(o) {
 			policies = append(policies, o)
+		} else if isListenerSet(o) {
+			s.sets[parentRef{o.Kind, convert.Qualified(o.Name, o.Namespace)}] = parentOf(o.Spec("parentRef"), o)
 		}
 	}
 	// The oldest comes first, and then the first by name.
@@ -95,7 +103,7 @@ func (s *securityScope) attachOne(o *convert.Object, objects []*convert.Object) 
 		r.Fail(securityCORS(o), "the policy is attached to nothing in the files", "add its targets: the HTTPRoutes, or the Gateway with its HTTPRoutes")
 	}
 	for _, t := range own {
-		if securityCORS(o) != nil && !attachable(t, objects) {
+		if securityCORS(o) != nil && !s.attachable(t, objects) {
 			r.Fail(t.node, fmt.Sprintf("no route of its target %s %s is in the files", t.kind, convert.Shortened(t.name)), "add the HTTPRoutes and GRPCRoutes that it is about")
 			continue
 		}
@@ -112,8 +120,20 @@ func (s *securityScope) attachOne(o *convert.Object, objects []*convert.Object) 
 	}
 }
 
-// attachable reports whether a route in the files is a target, or is attached to it.
-func attachable(t securityTarget, objects []*convert.Object) bool {
+// parentRef is a Gateway or a ListenerSet by its kind and its name with the namespace.
+type parentRef struct{ kind, name string }
+
+func parentOf(ref *yaml.Node, o *convert.Object) parentRef {
+	return parentRef{
+		cmp.Or(convert.Text(convert.Child(ref, "kind")), "Gateway"),
+		convert.Qualified(convert.Text(convert.Child(ref, "name")), cmp.Or(convert.Text(convert.Child(ref, "namespace")), o.Namespace)),
+	}
+}
+
+// attachable reports whether a route in the files is a target, or is attached to it, itself
+// or through a ListenerSet.
+func (s *securityScope) attachable(t securityTarget, objects []*convert.Object) bool {
+	target := parentRef{t.kind, t.name}
 	return slices.ContainsFunc(objects, func(o *convert.Object) bool {
 		if !o.Is(convert.GatewayGroup, "HTTPRoute", "GRPCRoute") {
 			return false
@@ -122,7 +142,8 @@ func attachable(t securityTarget, objects []*convert.Object) bool {
 			return convert.Qualified(o.Name, o.Namespace) == t.name
 		}
 		return slices.ContainsFunc(convert.Elements(o.Spec("parentRefs")), func(ref *yaml.Node) bool {
-			return cmp.Or(convert.Text(convert.Child(ref, "kind")), "Gateway") == t.kind && convert.Qualified(convert.Text(convert.Child(ref, "name")), cmp.Or(convert.Text(convert.Child(ref, "namespace")), o.Namespace)) == t.name
+			parent := parentOf(ref, o)
+			return parent == target || t.section == "" && s.sets[parent] == target
 		})
 	})
 }
@@ -192,26 +213,33 @@ func (s *securityScope) parent(t convert.GatewayTarget) *convert.Object {
 		if own := s.of(t.Kind, t.Gateway, t.Section); own != nil {
 			return own
 		}
-		return whole
 	}
 	for _, listener := range s.targets { // where the routes do not tell listeners apart
-		if listener.kind == t.Kind && listener.name == t.Gateway && listener.section != "" && (securityCORS(listener.policy) != nil || securityCORS(whole) != nil) {
+		if t.Section == "" && listener.kind == t.Kind && listener.name == t.Gateway && listener.section != "" && (securityCORS(listener.policy) != nil || securityCORS(whole) != nil) {
 			convert.Reader{Conversion: s.Conversion, Object: listener.policy, Part: ""}.Fail(listener.node, fmt.Sprintf("the policy is one for the listener %s alone, and the routes are at all of them", convert.Shortened(listener.section)), "write the Gateway as the target, or the sectionName in the parentRefs of the routes")
 		}
 	}
-	return whole
+	if whole != nil || !strings.HasSuffix(t.Kind, "ListenerSet") {
+		return whole
+	}
+	// A policy for one listener of the Gateway is none of the set's.
+	set, known := s.sets[parentRef{t.Kind, t.Gateway}]
+	if !known && slices.ContainsFunc(s.targets, func(o securityTarget) bool { return o.kind == "Gateway" && o.section == "" && securityCORS(o.policy) != nil }) {
+		t.Fail(t.Node, "its "+t.Kind+" "+convert.Shortened(t.Gateway)+" is not in the files, and the policy of a Gateway may hold for it", "add it")
+	}
+	return s.of(set.kind, set.name, "")
 }
 
 // policy is that of a rule: its own, else its route's, else its listener's, else its
 // Gateway's. The first there is counts, with cors or without, unless it is merged.
 func (s *securityScope) policy(t convert.GatewayTarget) *convert.Policy {
-	name := convert.Qualified(t.Route.Name, t.Route.Namespace)
+	name := convert.Qualified(t.Object.Name, t.Object.Namespace)
 	var own *convert.Object
 	if t.Rule != "" {
-		own = s.of(t.Route.Kind, name, t.Rule)
+		own = s.of(t.Object.Kind, name, t.Rule)
 	}
 	if own == nil {
-		own = s.of(t.Route.Kind, name, "")
+		own = s.of(t.Object.Kind, name, "")
 	}
 	var parent *convert.Object
 	if own == nil || own.Spec("mergeType") != nil {
@@ -256,6 +284,8 @@ var securitySettings = convert.Settings{
 	},
 }
 
+var securityManner = convert.Behaviour{Project: "Envoy Gateway", Echoes: true, Authorization: true, Reflects: true, Keeps: true, Status: "200", Unmatched: "Envoy Gateway answers it with 200 and no access-control-allow-origin"}
+
 func (s *securityScope) translate(from [2]*convert.Object) *convert.Policy {
 	for _, o := range from {
 		securitySettings.Check(convert.Reader{Conversion: s.Conversion, Object: o, Part: "cors"}, securityCORS(o))
@@ -265,13 +295,13 @@ func (s *securityScope) translate(from [2]*convert.Object) *convert.Policy {
 		p.By += " and " + from[1].String()
 	}
 	r, node := s.setting(from, "allowOrigins")
-	origins := r.List(node, "allowOrigins")
-	if len(origins) == 0 {
-		r.Fail(securityCORS(from[0]), "cors without allowOrigins lets nobody in, and Envoy Gateway answers all preflights with that", "name an origin, or take cors away")
-		return nil
-	}
-	for _, v := range origins {
+	for _, v := range r.List(node, "allowOrigins") {
 		p.Allow(securityOrigin(p, v.Text), v.At)
+	}
+	if len(p.AllowOrigins) == 0 {
+		nobody := convert.Nobody(r.Object.At(securityCORS(from[0])), securityManner)
+		nobody.By = p.By
+		return nobody
 	}
 	for _, name := range convert.NameLists {
 		r, node := s.setting(from, document.Camel(name))
@@ -291,7 +321,7 @@ func (s *securityScope) translate(from [2]*convert.Object) *convert.Policy {
 	}
 	r, node = s.setting(from, "allowCredentials")
 	p.Credentials, _ = r.Boolean(node, "allowCredentials")
-	p.Finish(convert.Behaviour{Project: "Envoy Gateway", Echoes: true, Authorization: true, Reflects: true, Keeps: true, Status: "200", Unmatched: "Envoy Gateway answers it with 200 and no access-control-allow-origin"})
+	p.Finish(securityManner)
 	return p
 }
 

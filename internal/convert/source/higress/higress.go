@@ -485,7 +485,7 @@ func (p *higressPlugin) policy(rule *higressRule) {
 	}
 	if len(made.AllowOrigins) == 0 {
 		if credentials {
-			r.Fail(convert.Child(node, "allow_credentials"), "allow_credentials without origins lets nobody in, and a policy here needs origins", "write the origins, or \"configDisable: true\" where the plugin is not wanted")
+			r.Fail(convert.Child(node, "allow_credentials"), "allow_credentials without origins lets nobody in", "write the origins, or \"configDisable: true\" where the plugin is not wanted")
 			return
 		}
 		made.Allow(convert.Anyone, at)

@@ -59,10 +59,7 @@ func ownIngress(o *convert.Object) bool {
 func annotationTable(c *convert.Conversion, objects []*convert.Object) (t convert.Table) {
 	t.Name = "Higress' Ingresses"
 	objects = slices.DeleteFunc(slices.Clone(objects), func(o *convert.Object) bool { return !ownIngress(o) })
-	if !c.Wants(t.Name) || !slices.ContainsFunc(objects, func(o *convert.Object) bool {
-		on, _ := annotated(o, "enable-cors", isBool)
-		return on == "true"
-	}) {
+	if !c.Wants(t.Name) {
 		return t
 	}
 	policies := map[*convert.Object]*convert.Policy{}
@@ -80,6 +77,9 @@ func annotationTable(c *convert.Conversion, objects []*convert.Object) (t conver
 		if i+1 == len(rows) || rows[i+1].Host != row.Host {
 			t.Routes = append(t.Routes, convert.Route{From: row.Object.From("", nil), Hosts: made.Hosts, Replies: true})
 		}
+	}
+	if !slices.ContainsFunc(t.Routes, func(r convert.Route) bool { return r.Policy != nil }) {
+		t.Routes = nil
 	}
 	convert.Dotted(t.Routes, "Higress")
 	return t
