@@ -22,12 +22,17 @@ var allUnread = []unread{
 	{
 		what:   "Traefik's labels of containers are not read",
 		remedy: "write the middlewares and routers as a file of its dynamic configuration, in YAML (http: middlewares: …, as in docs/migrate/traefik.md)",
-		alone:  regexp.MustCompile(`(?mi)^\s*(?:-\s*)?["']?traefik\.http\.middlewares\.[^\s:=]+\.headers\.accesscontrol`),
+		alone:  regexp.MustCompile(`(?mi)^\s*(?:-\s*)?["']?traefik\.http\.middlewares\.[^\s:=]+\.headers\.(?:accesscontrol|customresponseheaders\.access-control-)`),
 	},
 	{
 		what:   "Spring's configuration is not read",
 		remedy: "write the policy by the table in docs/migrate/code.md, which says what each of Spring's settings becomes",
 		alone:  regexp.MustCompile(`(?mi)^\s*(?:global-?cors|cors-?configurations|(?:spring|management)\.[a-z.-]*cors[a-z.\[\]'"/*-]*\s*[=:])`),
+	},
+	{
+		what:   "templates are not read",
+		remedy: "render it first, for example with helm template CHART, and convert what comes out",
+		shape:  regexp.MustCompile(`\{\{-?\s*(?:[.$]|(?:if|with|range|include|template|tpl|define|end|else)\b)`),
 	},
 	{
 		what:   "TOML is not read",

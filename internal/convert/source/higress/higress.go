@@ -323,10 +323,14 @@ func (p *higressPlugin) all() {
 // rowRoute is the route of a path, without host and policy.
 func rowRoute(c *convert.Conversion, row convert.IngressPath) convert.Route {
 	made := convert.Route{From: row.From()}
-	higressPaths(row, convert.Match{Reader: convert.Reader{Conversion: c, Object: row.Object, Part: row.Part}, Route: &made})
-	for _, name := range []string{"match-method", "match-header", "match-query", "canary", "ignore-path-case"} {
+	m := convert.Match{Reader: convert.Reader{Conversion: c, Object: row.Object, Part: row.Part}, Route: &made}
+	higressPaths(row, m)
+	if methods, node := higressAnnotation(row, "match-method"); node != nil {
+		m.Method(node, strings.Fields(strings.ToUpper(methods))...)
+	}
+	for _, name := range []string{"match-header", "match-query", "canary", "ignore-path-case"} {
 		if v, node := higressCondition(row, name); node != nil && v != "false" {
-			made.When = append(made.When, convert.Condition{What: "the annotation " + node.Value + " (" + name + ")", At: row.Object.At(node)})
+			m.Asks(node, fmt.Sprintf("the annotation %s: %q", name, convert.Shortened(v)), "")
 		}
 	}
 	return made
