@@ -15,9 +15,11 @@ type Settings struct {
 	// Of says whose they are: "Envoy's CorsPolicy". Typo is what to say of others, after
 	// the advice to look for a typing mistake.
 	Of, Typo string
-	// Rows are all that there are. Lists says that a string of names is none but a list.
+	// Rows are all that there are. Lists says that names are a list, and no string with
+	// commas; in those of Star a star stands for all that is beside it.
 	Rows  []Setting
 	Lists bool
+	Star  []string
 	// Proto says that keys may be written in lowerCamelCase as well.
 	Proto bool
 	// Internal is how keys begin that are none of the policy's.
@@ -76,31 +78,45 @@ func (s Settings) Default(key string) string {
 	return ""
 }
 
-// Read reads what needs no eye of its own: lists of names, credentials, private networks
-// and max_age, with their defaults.
+// Lookup finds what a policy says for a key, with the reader of the object where it says so.
+type Lookup func(key string) (Reader, *yaml.Node)
+
+// Read checks the keys of a policy that is one mapping, and takes what it says.
 func (s Settings) Read(r Reader, p *Policy, node *yaml.Node) {
 	s.Check(r, node)
+	s.Take(p, r.Object.At(node), func(key string) (Reader, *yaml.Node) { return r, Child(node, key) })
+}
+
+// Take reads lists of names, credentials, private networks and max_age, with their defaults.
+// What else there is the source reads itself.
+func (s Settings) Take(p *Policy, at Place, find Lookup) {
 	for _, row := range s.Rows {
 		key := row.Key
 		if s.Proto {
 			key = Snake(key)
 		}
-		value := Child(node, key)
-		given, at := value != nil, r.Object.At(node)
-		if given {
+		r, value := find(key)
+		given, at := value != nil, at
+		switch {
+		case given:
 			at = r.Object.At(value)
-		} else {
+		case row.Default == "":
+			continue
+		default:
 			value = &yaml.Node{Kind: yaml.ScalarNode, Value: row.Default, Line: at.Line, Column: at.Column}
 		}
 		switch {
-		case !given && row.Default == "":
 		case slices.Contains(NameLists, row.Becomes):
 			read := r.Commas
 			if s.Lists && given {
 				read = r.List
 			}
-			p.SetList(row.Becomes, at, read(value, row.Key))
-		case row.Becomes == "allow_credentials" && given:
+			values := read(value, row.Key)
+			if slices.Contains(s.Star, row.Becomes) {
+				values = StarAlone(values)
+			}
+			p.SetList(row.Becomes, at, values)
+		case row.Becomes == "allow_credentials":
 			p.Credentials, _ = r.Boolean(value, row.Key)
 		case row.Becomes == PrivateNetwork && given:
 			p.Put(PrivateNetwork, nil, at)

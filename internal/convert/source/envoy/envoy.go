@@ -483,15 +483,7 @@ func envoyPolicy(r convert.Reader, policies []*yaml.Node) (*convert.Policy, []co
 		m.Answers = m.Answers && enforced
 		return convert.WithoutOrigins(r.Object.At(policies[0]), m)
 	}
-	for _, name := range convert.NameLists {
-		v := first(name)
-		list := r.Commas(v, name)
-		p.SetList(name, r.Object.At(v), list)
-	}
-	envoySettings.MaxAge.Read(r, p, first(convert.MaxAge))
-	p.Credentials, _ = r.Boolean(first("allow_credentials"), "allow_credentials")
-	p.PrivateNetwork, _ = r.Boolean(first(convert.PrivateNetwork), convert.PrivateNetwork)
-	p.Put(convert.PrivateNetwork, nil, r.Object.At(first(convert.PrivateNetwork)))
+	envoySettings.Take(p, r.Object.At(policies[0]), func(key string) (convert.Reader, *yaml.Node) { return r, first(key) })
 	p.Finish(m)
 	return p, nil
 }

@@ -9,13 +9,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v3"
 
 	"corsfilter/config"
 	"corsfilter/internal/convert"
-	"corsfilter/internal/document"
 )
 
 const envoyGatewayGroup = "gateway.envoyproxy.io"
@@ -224,7 +222,9 @@ func (s *securityScope) parent(t convert.GatewayTarget) *convert.Object {
 	}
 	// A policy for one listener of the Gateway is none of the set's.
 	set, known := s.sets[parentRef{t.Kind, t.Gateway}]
-	if !known && slices.ContainsFunc(s.targets, func(o securityTarget) bool { return o.kind == "Gateway" && o.section == "" && securityCORS(o.policy) != nil }) {
+	if !known && slices.ContainsFunc(s.targets, func(o securityTarget) bool {
+		return o.kind == "Gateway" && o.section == "" && securityCORS(o.policy) != nil
+	}) {
 		t.Fail(t.Node, "its "+t.Kind+" "+convert.Shortened(t.Gateway)+" is not in the files, and the policy of a Gateway may hold for it", "add it")
 	}
 	return s.of(set.kind, set.name, "")
@@ -273,7 +273,8 @@ func (s *securityScope) setting(from [2]*convert.Object, name string) (convert.R
 
 // securitySettings are those of a SecurityPolicy's cors.
 var securitySettings = convert.Settings{
-	Of: "a SecurityPolicy's cors",
+	Of: "a SecurityPolicy's cors", Lists: true, Star: convert.NameLists[:2],
+	MaxAge: convert.Unit{Seconds: convert.Duration, What: "maxAge %q is no duration", Remedy: `write one such as "10m"`},
 	Rows: []convert.Setting{
 		{Key: "allowOrigins", Becomes: convert.AllowOrigins, Note: "a star stands for any letters, so that `https://*` is any host and port"},
 		{Key: "allowMethods", Becomes: "allow_methods", Note: "`*` is sent alone"},
@@ -303,24 +304,7 @@ func (s *securityScope) translate(from [2]*convert.Object) *convert.Policy {
 		nobody.By = p.By
 		return nobody
 	}
-	for _, name := range convert.NameLists {
-		r, node := s.setting(from, document.Camel(name))
-		values := r.List(node, document.Camel(name))
-		if star := slices.IndexFunc(values, convert.Value.IsStar); star >= 0 && name != "expose_headers" {
-			values = values[star : star+1] // as the header that goes out
-		}
-		p.SetList(name, r.Object.At(node), values)
-	}
-	if r, node := s.setting(from, "maxAge"); node != nil {
-		age, err := time.ParseDuration(convert.Text(node))
-		if err != nil {
-			r.Fail(node, fmt.Sprintf("maxAge %q is no duration", convert.Shortened(convert.Text(node))), `write one such as "10m"`)
-		} else {
-			p.SetMaxAge(r.Object.At(node), int64(age.Seconds()))
-		}
-	}
-	r, node = s.setting(from, "allowCredentials")
-	p.Credentials, _ = r.Boolean(node, "allowCredentials")
+	securitySettings.Take(p, p.Places[convert.Entry{Setting: convert.AllowOrigins}], func(key string) (convert.Reader, *yaml.Node) { return s.setting(from, key) })
 	p.Finish(securityManner)
 	return p
 }

@@ -439,7 +439,8 @@ func higressDomain(node *yaml.Node) (domain string, whole bool) {
 
 // higressSettings are those of the plugin, which takes those that begin with "_" out.
 var higressSettings = convert.Settings{
-	Of: "Higress' cors plugin", Typo: "; the plugin would ignore it", Internal: "_",
+	Of: "Higress' cors plugin", Typo: "; the plugin would ignore it", Internal: "_", Lists: true, Star: convert.NameLists,
+	MaxAge: convert.Unit{Seconds: higressAge, What: "max_age is no number", Remedy: "write seconds, such as 600"},
 	Rows: []convert.Setting{
 		{Key: "allow_origins", Becomes: convert.AllowOrigins, Default: "*", Note: "`*` beside credentials leaves these out, as Higress does"},
 		{Key: "allow_origin_patterns", Becomes: convert.AllowOrigins, Note: "a pattern, or a regex where a pattern here says less"},
@@ -453,22 +454,49 @@ var higressSettings = convert.Settings{
 
 const higressMaxAge = 86400
 
+// higressAge is the default where the number is none of seconds.
+func higressAge(text string) (int64, error) {
+	n, err := strconv.ParseFloat(text, 64)
+	if int64(n) <= 0 {
+		n = higressMaxAge
+	}
+	return int64(n), err
+}
+
+// higressList is a list as the plugin reads it: of one element where it is a string, without
+// those that are empty, and with methods in upper case; nil where nothing is left.
+func higressList(list *yaml.Node, name string) *yaml.Node {
+	if list == nil {
+		return nil
+	}
+	elements := convert.Elements(list)
+	if list.Kind == yaml.ScalarNode {
+		elements = []*yaml.Node{list}
+	} else if list.Kind != yaml.SequenceNode {
+		return list // for the reader to refuse
+	}
+	made := &yaml.Node{Kind: yaml.SequenceNode, Line: list.Line, Column: list.Column}
+	for _, e := range elements {
+		one := *e
+		if one.Value = strings.TrimSpace(e.Value); name == "allow_methods" {
+			one.Value = strings.ToUpper(one.Value)
+		}
+		if one.Value != "" || e.Kind != yaml.ScalarNode {
+			made.Content = append(made.Content, &one)
+		}
+	}
+	if len(made.Content) == 0 {
+		return nil
+	}
+	return made
+}
+
 // policy translates the configuration of a rule.
 func (p *higressPlugin) policy(rule *higressRule) {
 	r, node, at := p.Inside(rule.from.Part), rule.node, rule.from.Place
 	made := &convert.Policy{}
 	higressSettings.Check(r, node)
-	get := func(name string) []convert.Value {
-		list := convert.Child(node, name)
-		if list != nil && list.Kind == yaml.ScalarNode { // one is taken as a list of one
-			list = &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{list}, Line: list.Line, Column: list.Column}
-		}
-		values := r.List(list, name)
-		for i := range values {
-			values[i].Text = strings.TrimSpace(values[i].Text)
-		}
-		return slices.DeleteFunc(values, func(v convert.Value) bool { return v.Text == "" })
-	}
+	get := func(name string) []convert.Value { return r.List(higressList(convert.Child(node, name), name), name) }
 	credentials := r.Flag(node, "allow_credentials")
 	if v := convert.Child(node, "allow_credentials"); v != nil && v.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
 		r.Fail(v, "allow_credentials is a string", "write true or false without quotes")
@@ -494,34 +522,17 @@ func (p *higressPlugin) policy(rule *higressRule) {
 		}
 		made.Allow(convert.Anyone, at)
 	}
-	for _, name := range convert.NameLists {
-		values := get(name)
-		if name == "allow_methods" {
-			for i := range values {
-				values[i].Text = strings.ToUpper(values[i].Text)
+	higressSettings.Take(made, at, func(key string) (convert.Reader, *yaml.Node) {
+		value := convert.Child(node, key)
+		if slices.Contains(convert.NameLists, key) {
+			value = higressList(value, key)
+			if value == nil && higressSettings.Default(key) != "" && before202(p.tag) {
+				made.Change(convert.MoreAllowed, key+" are those that Higress documents where none are written; plugin "+p.tag+" lets nothing through then")
 			}
 		}
-		values = convert.StarAlone(values)
-		if otherwise := higressSettings.Default(name); len(values) == 0 && otherwise != "" {
-			values = convert.Words(otherwise, at)
-			if before202(p.tag) {
-				made.Change(convert.MoreAllowed, name+" are those that Higress documents where none are written; plugin "+p.tag+" lets nothing through then")
-			}
-		}
-		if len(values) > 0 {
-			made.SetList(name, values[0].At, values)
-		}
-	}
+		return r, value
+	})
 	made.Credentials = credentials
-	age, where := int64(higressMaxAge), at
-	if v := convert.Child(node, convert.MaxAge); v != nil {
-		if n, err := strconv.ParseFloat(convert.Text(v), 64); err != nil {
-			r.Fail(v, "max_age is no number", "write seconds, such as 600")
-		} else if int64(n) > 0 {
-			age, where = int64(n), r.Object.At(v)
-		}
-	}
-	made.SetMaxAge(where, age)
 	p.behaviour(made)
 	rule.policy = made
 }
