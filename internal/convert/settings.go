@@ -92,6 +92,9 @@ func (s Settings) Read(r Reader, p *Policy, node *yaml.Node) {
 func (s Settings) Take(p *Policy, at Place, find Lookup) {
 	for _, row := range s.Rows {
 		key := row.Key
+		if row.Becomes == "" || row.Becomes == AllowOrigins {
+			continue
+		}
 		if s.Proto {
 			key = Snake(key)
 		}
