@@ -151,12 +151,12 @@ type verdict struct {
 	by     int // the step; -1: none takes them
 }
 
-// after returns everything behind a step that may decide about a cell, until
-// something surely does.
-func (c *Conversion) after(q *sequence, i int, at cell) (all []verdict) {
+// after returns everything behind a step that may decide about a cell, until something
+// surely does. Steps that are not asked are passed over; nil: all are.
+func (c *Conversion) after(q *sequence, i int, at cell, asked func(j int) bool) (all []verdict) {
 	decided := false
 	q.from(i+1, at.host, func(j int) bool {
-		if s := &q.steps[j]; s.overlaps(at) {
+		if s := &q.steps[j]; (asked == nil || asked(j)) && s.overlaps(at) {
 			all = append(all, verdict{s.policy, j})
 			decided = !s.conditional && s.covers(at)
 		}
@@ -180,7 +180,7 @@ func (p *planner) conditional(i int) {
 	r := &p.table.Routes[i]
 	var others []verdict
 	for _, at := range p.seq.steps[i].cells() {
-		others = append(others, p.after(p.seq, i, at)...)
+		others = append(others, p.after(p.seq, i, at, nil)...)
 	}
 	if agree(others, r.Policy) {
 		return
@@ -245,7 +245,7 @@ func (p *planner) segments(i int, at Path) Path {
 	}
 	for _, host := range ListOf(p.seq.steps[i].hosts) {
 		exact := cell{host, Path{Kind: ExactPath, Text: stem}}
-		if p.taker(p.seq, i, exact) < 0 && !agree(p.after(p.seq, i, exact), p.seq.steps[i].policy) {
+		if p.taker(p.seq, i, exact) < 0 && !agree(p.after(p.seq, i, exact, nil), p.seq.steps[i].policy) {
 			return at
 		}
 	}
@@ -271,7 +271,7 @@ func (c *Conversion) simplify(rules []*rule) (kept []*rule) {
 		}
 		var others []verdict
 		for _, at := range steps[i].cells() {
-			others = append(others, c.after(q, i, at)...)
+			others = append(others, c.after(q, i, at, nil)...)
 		}
 		if c.bounded {
 			return nil

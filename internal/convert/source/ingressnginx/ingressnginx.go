@@ -315,20 +315,8 @@ func (b *nginxBuilder) inOrder() (all []*nginxServer) {
 	for _, s := range b.servers {
 		all = append(all, s)
 	}
-	rank := func(s *nginxServer) int {
-		switch {
-		case s.host == "":
-			return 2
-		case strings.HasPrefix(s.host, "*"):
-			return 1
-		}
-		return 0
-	}
 	slices.SortFunc(all, func(x, y *nginxServer) int {
-		if r := rank(x) - rank(y); r != 0 || rank(x) == 0 {
-			return cmp.Or(r, strings.Compare(x.host, y.host))
-		}
-		return cmp.Or(len(y.host)-len(x.host), strings.Compare(x.host, y.host))
+		return cmp.Or(convert.HostRank(x.host)-convert.HostRank(y.host), len(y.host)-len(x.host), strings.Compare(x.host, y.host))
 	})
 	return all
 }
@@ -348,20 +336,14 @@ func (b *nginxBuilder) server(s *nginxServer, canaries []*nginxIngress) []conver
 	for _, r := range routes {
 		r.Hosts = hosts
 		r.When = append(slices.Clone(when), r.When...)
-		if r.Policy != nil {
-			r.Changes = append(r.Changes, changes...)
-		}
 		made = append(made, r)
 	}
+	convert.WithChanges(made, changes...)
 	if s.host == "" {
 		return made
 	}
 	if slices.ContainsFunc(s.locations, func(l *nginxLocation) bool { return !l.own }) {
-		for i := range made {
-			if made[i].Policy != nil {
-				made[i].Changes = append(made[i].Changes, convert.Change{Kind: convert.DefaultBackend, Text: "paths that no Ingress names have no policy; ingress-nginx answers them by its default backend, with the CORS headers of the host's oldest Ingress"})
-			}
-		}
+		convert.WithChanges(made, convert.Change{Kind: convert.DefaultBackend, Text: "paths that no Ingress names have no policy; ingress-nginx answers them by its default backend, with the CORS headers of the host's oldest Ingress"})
 	}
 	first := s.ingresses[0]
 	if !slices.ContainsFunc(s.locations, func(l *nginxLocation) bool { return l.own && !l.exact && l.path == "/" }) {
@@ -438,18 +420,10 @@ func (b *nginxBuilder) locations(s *nginxServer) (routes []convert.Route) {
 		}
 	}
 	if slices.ContainsFunc(all, func(l *nginxLocation) bool { return l.path != "/" }) {
-		for i := range routes {
-			if routes[i].Policy != nil {
-				routes[i].Changes = append(routes[i].Changes, convert.Change{Kind: convert.PathSpelling, Text: "a path is compared as the proxy has it; ingress-nginx decodes it first, and takes slashes that follow each other for one (Envoy's normalize_path and merge_slashes come close)"})
-			}
-		}
+		convert.WithChanges(routes, convert.Change{Kind: convert.PathSpelling, Text: "a path is compared as the proxy has it; ingress-nginx decodes it first, and takes slashes that follow each other for one (Envoy's normalize_path and merge_slashes come close)"})
 	}
 	if s.some(func(l *nginxLocation) bool { root, _ := l.ing.value("app-root"); return strings.HasPrefix(root, "/") }) {
-		for i := range routes {
-			if routes[i].Policy != nil {
-				routes[i].Changes = append(routes[i].Changes, convert.Change{Kind: convert.MoreResponses, Text: "the redirect of / that app-root makes carries CORS headers as well"})
-			}
-		}
+		convert.WithChanges(routes, convert.Change{Kind: convert.MoreResponses, Text: "the redirect of / that app-root makes carries CORS headers as well"})
 	}
 	return routes
 }
@@ -489,12 +463,8 @@ func (l *nginxLocation) needsRegex() bool {
 	return !l.exact && l.path != "/" && target != "" && nginxTarget.MatchString(target) && !strings.HasSuffix(l.path, "/")
 }
 
-func (l *nginxLocation) policy() *convert.Policy {
-	return l.ing.policy
-}
-
 func (l *nginxLocation) route(kind convert.PathKind, text string) convert.Route {
-	return convert.Route{From: l.from, Policy: l.policy(), Paths: []convert.Path{{Kind: kind, Text: text, At: l.at}}}
+	return convert.Route{From: l.from, Policy: l.ing.policy, Paths: []convert.Path{{Kind: kind, Text: text, At: l.at}}}
 }
 
 // prefixRoutes are those of a prefix: nginx has it with a slash at its end, and a
@@ -529,7 +499,7 @@ func nginxExact(all []*nginxLocation, path string) bool {
 // regexRoute is the location as a regex: without case, and open at its end, an exact
 // one as well. A prefix beside an exact one begins with the slash behind.
 func (l *nginxLocation) regexRoute(all []*nginxLocation) convert.Route {
-	r := convert.Route{From: l.from, Policy: l.policy()}
+	r := convert.Route{From: l.from, Policy: l.ing.policy}
 	if l.path == "/" {
 		return r
 	}

@@ -247,23 +247,21 @@ func traefikAnnotation(o *convert.Object, name string) (string, *yaml.Node) {
 	return "", nil
 }
 
-func traefikWords(list string) (words []string) {
-	for word := range strings.SplitSeq(list, ",") {
-		if word = strings.TrimSpace(word); word != "" {
-			words = append(words, word)
-		}
+// annotatedWords are the elements of an annotation between commas.
+func annotatedWords(o *convert.Object, name string) (words []string) {
+	list, node := traefikAnnotation(o, name)
+	for _, v := range convert.Words(list, o.At(node)) {
+		words = append(words, v.Text)
 	}
 	return words
 }
 
 func (t *traefik) ingress(o *convert.Object) {
 	base := traefikRouter{}
-	list, _ := traefikAnnotation(o, "router.middlewares")
-	for _, name := range traefikWords(list) {
+	for _, name := range annotatedWords(o, "router.middlewares") {
 		base.middlewares = append(base.middlewares, traefikName(name, "@kubernetes"))
 	}
-	list, _ = traefikAnnotation(o, "router.entrypoints")
-	base.entryPoints = traefikWords(list)
+	base.entryPoints = annotatedWords(o, "router.entrypoints")
 	tls, _ := traefikAnnotation(o, "router.tls")
 	base.tls = tls == "true"
 	syntax, _ := traefikAnnotation(o, "router.rulesyntax")
@@ -276,8 +274,7 @@ func (t *traefik) ingress(o *convert.Object) {
 		made.priority = made.r.Whole(priority, "router.priority", "number")
 		for _, service := range t.objects {
 			if convert.IsService(service) && service.Space() == o.Space() && service.Name == p.Service {
-				list, _ := traefikAnnotation(service, "service.middlewares")
-				for _, name := range traefikWords(list) {
+				for _, name := range annotatedWords(service, "service.middlewares") {
 					made.middlewares = append(slices.Clone(made.middlewares), traefikName(name, "@kubernetes"))
 				}
 			}
