@@ -146,7 +146,7 @@ func (c *Conversion) whatIsRead() string {
 		all = append(all, s.Name)
 	}
 	last := len(all) - 1
-	return "name files with policies of " + strings.Join(all[:last], ", ") + " or " + all[last] + "; corsctl convert -h says in which forms"
+	return "name files with policies of " + strings.Join(all[:last], ", ") + " or " + all[last] + "; corsctl convert -h lists the forms"
 }
 
 func (c *Conversion) nothing(recognised bool) string {

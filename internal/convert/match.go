@@ -56,7 +56,7 @@ func (m Match) Key(key document.Member, table map[string]string) {
 	default:
 		what, known := table[name]
 		if !known {
-			what = key.Key.Value + ", which is not known here"
+			what = key.Key.Value + ", which corsctl does not know"
 		}
 		if what != "" {
 			m.Asks(key.Value, what, "")

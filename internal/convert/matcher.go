@@ -14,7 +14,7 @@ import (
 func (r Reader) Origins(p *Policy, node *yaml.Node) {
 	node = document.Resolve(node)
 	if node != nil && node.Kind != yaml.SequenceNode {
-		r.Fail(node, "the origins are no list", "write a list of matchers")
+		r.Fail(node, "the origins are not a list", "write a list of matchers")
 	}
 	for _, e := range Elements(node) {
 		if o, ok := r.origin(p, e); ok {
@@ -26,7 +26,7 @@ func (r Reader) Origins(p *Policy, node *yaml.Node) {
 // origin reads one matcher.
 func (r Reader) origin(p *Policy, node *yaml.Node) (o config.SourceOrigin, ok bool) {
 	if node.Kind != yaml.MappingNode {
-		r.Fail(node, "a matcher of an origin is no mapping", `write one such as {exact: "https://example.com"}`)
+		r.Fail(node, "an origin matcher is not a mapping", `write one such as {exact: "https://example.com"}`)
 		return o, false
 	}
 	for _, m := range Members(node) {
@@ -45,13 +45,13 @@ func (r Reader) origin(p *Policy, node *yaml.Node) (o config.SourceOrigin, ok bo
 			o.Kind, o.Value = matchKinds[kind], Text(m.Value)
 		}
 		if o.Value == "" {
-			r.Fail(m.Value, "the matcher of an origin says nothing", "write the origin")
+			r.Fail(m.Value, "the origin matcher is empty", "write the origin")
 			return o, false
 		}
 	}
 	switch o.Kind {
 	case config.Pattern:
-		r.Fail(node, "a matcher of an origin does not say what to match", `write one such as {exact: "https://example.com"}`)
+		r.Fail(node, "an origin matcher does not say what to match", `write one such as {exact: "https://example.com"}`)
 		return o, false
 	case config.Exact:
 		return ExactOrigin(p, o.Value, o.IgnoreCase), true

@@ -58,7 +58,7 @@ func (c *Conversion) methods(t Table) {
 		}
 		switch {
 		case !same:
-			what := "methods, and OPTIONS, which a preflight is, is not among them"
+			what := "methods without OPTIONS, the method of a preflight"
 			if r.accepts("OPTIONS") {
 				what = "methods"
 			}
@@ -74,7 +74,7 @@ func (c *Conversion) methods(t Table) {
 // Method adds methods that the match asks for, and Asks where they cannot be listed.
 func (m Match) Method(node *yaml.Node, methods ...string) {
 	if len(methods) == 0 || len(m.Methods) > 0 {
-		m.Asks(node, "the method, and a preflight is OPTIONS", "write the methods, OPTIONS among them, where a browser's requests are meant")
+		m.Asks(node, "the method, and that of a preflight is OPTIONS", "list the methods, with OPTIONS, for requests of browsers")
 		return
 	}
 	at := m.Object.At(node)

@@ -291,7 +291,7 @@ func (r Reader) Boolean(node *yaml.Node, name string) (b, given bool) {
 	}
 	var v bool
 	if node.Kind != yaml.ScalarNode || node.Decode(&v) != nil {
-		r.Fail(node, name+" is no boolean", "write true or false without quotes")
+		r.Fail(node, name+" is not a boolean", "write true or false without quotes")
 		return false, false
 	}
 	return v, true
@@ -319,12 +319,12 @@ func (r Reader) List(node *yaml.Node, name string) (values []Value) {
 		return nil
 	}
 	if node.Kind != yaml.SequenceNode {
-		r.Fail(node, name+" is no list", "write a list of strings")
+		r.Fail(node, name+" is not a list", "write a list of strings")
 		return nil
 	}
 	for _, e := range Elements(node) {
 		if e.Kind != yaml.ScalarNode {
-			r.Fail(e, "an element of "+name+" is no string", "write a string")
+			r.Fail(e, "an element of "+name+" is not a string", "write a string")
 			continue
 		}
 		values = append(values, Value{e.Value, r.Object.At(e)})
@@ -341,7 +341,7 @@ func (r Reader) Commas(node *yaml.Node, name string) (values []Value) {
 	case node.Kind == yaml.SequenceNode:
 		return r.List(node, name)
 	case node.Kind != yaml.ScalarNode:
-		r.Fail(node, name+" is no string", "write one string with commas")
+		r.Fail(node, name+" is not a string", "write one string with commas")
 		return nil
 	}
 	return Words(node.Value, r.Object.At(node))

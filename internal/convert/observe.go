@@ -93,7 +93,7 @@ func (x *Observer) Is(o Origin, text string) bool {
 func (x *Observer) Matches(o Origin, regex string, at Place) bool {
 	re, err := regexp.Compile(regex)
 	if err != nil {
-		x.refuse(at, fmt.Sprintf("the regex %q is none of RE2, which is read here", Shortened(regex)), "write it without looking ahead or back")
+		x.refuse(at, fmt.Sprintf("the regex %q is not RE2 syntax", Shortened(regex)), "write it without look-ahead or look-behind")
 		return false
 	}
 	if !slices.Contains(x.regexes, regex) {
@@ -189,7 +189,7 @@ func (x *Observer) union(cases, named []Sent) *lets {
 	}
 	switch {
 	case !clear:
-		x.refuse(x.At, "some origins get other CORS headers than others, or are left out of what a regex lets in, and a policy has one list of each for all of its origins", "write one condition with the same headers for all of them")
+		x.refuse(x.At, "some origins get other CORS headers than the rest, or are excluded from what a regex allows, and a policy has the same lists for all of its origins", "write one condition with the same headers for all of them")
 	case made.Allowed != "":
 		return made
 	}
@@ -215,7 +215,7 @@ func (x *Observer) Policy() *Policy {
 		case actual == nil:
 			actual = made
 		case !made.sameOrigins(actual):
-			x.refuse(made.At, "the origins that may read a "+method+" are others than those for the rest", "write the same condition for all methods")
+			x.refuse(made.At, "the origins that may read a "+method+" differ from those of the other methods", "write the same condition for all methods")
 		}
 	}
 	if actual == nil {
@@ -244,7 +244,7 @@ func (x *Observer) Policy() *Policy {
 	switch {
 	case preflight == nil:
 	case !preflight.sameOrigins(actual):
-		x.refuse(preflight.At, "preflights let in other origins than the requests behind them", "write the same condition for both")
+		x.refuse(preflight.At, "preflights allow other origins than the requests that follow", "write the same condition for both")
 	default:
 		x.preflight(p, preflight, &m)
 	}

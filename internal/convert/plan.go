@@ -127,7 +127,7 @@ func (p *planner) outOfReach() {
 }
 
 func outOfReach(from From, why string) Change {
-	return Change{OutOfReach, fmt.Sprintf("the policy of %s (%s:%d) is in no rule: %s, in the source as here; write the policy there where it is meant", from, from.File, from.Line, why)}
+	return Change{OutOfReach, fmt.Sprintf("the policy of %s (%s:%d) is in no rule: %s, in the source as here; move it there if it is meant to apply", from, from.File, from.Line, why)}
 }
 
 // taker is the step before another one that takes all of a cell; -1: none does.
@@ -190,7 +190,7 @@ func (p *planner) conditional(i int) {
 		if remedy == "" {
 			remedy = "take that out of the match, or give the routes that take the same hosts and paths the same policy"
 		}
-		p.lost(r.From, w.At, "asks for "+w.What+", and rules ask for host and path alone; without it "+p.instead(others, r.Policy), remedy)
+		p.lost(r.From, w.At, "asks for "+w.What+", and rules match only host and path; without it, "+p.instead(others, r.Policy), remedy)
 	}
 }
 
@@ -219,7 +219,7 @@ func (p *planner) instead(all []verdict, policy *Policy) string {
 	case v.by < 0:
 		return gets + "no policy"
 	case v.policy == nil:
-		return gets + "none, as " + p.table.Routes[v.by].From.String() + " has it"
+		return gets + "no policy, like those of " + p.table.Routes[v.by].From.String()
 	}
 	return gets + "the policy of " + p.table.Routes[v.by].From.String()
 }

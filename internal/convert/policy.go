@@ -127,7 +127,7 @@ func WithoutOrigins(at Place, m Behaviour) (*Policy, []Change) {
 	if m.Answers {
 		return Nobody(at, m), nil
 	}
-	return nil, []Change{{NoOrigins, "the policy allows no origin, and is off here: what upstream answers a preflight counts"}}
+	return nil, []Change{{NoOrigins, "the policy allows no origin, and is off here: upstream answers preflights"}}
 }
 
 // anyOrigin reports whether the origins let any in: by "*", or by a matcher that is

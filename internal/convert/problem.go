@@ -63,8 +63,8 @@ func (r Reader) Idle(policy *yaml.Node, by, filter string) {
 	at := r.Object.At(policy)
 	source := r.place()
 	r.idle = append(r.idle, Problem{Place: at, Source: source,
-		What:   "the policy has no effect: the proxy answers these requests by itself (" + by + "), and " + filter + " does nothing there",
-		Remedy: "write it where requests are routed on; where the proxy's own answers are meant, write a rule of this filter for their paths, which covers them"})
+		What:   "the policy has no effect: the proxy answers these requests itself (" + by + "), and " + filter + " does nothing there",
+		Remedy: "move it to routes that forward requests; to cover the proxy's own answers, write a rule of this filter for their paths"})
 }
 
 // add keeps one problem for each place and text: the same route is looked at more
@@ -106,7 +106,7 @@ func (c *Conversion) all(files []File) Problems {
 	rest := len(c.problems) - maxListed
 	last := c.problems[maxListed]
 	return append(c.problems[:maxListed:maxListed], Problem{
-		Place: last.Place, What: fmt.Sprintf("%d more problems, the first of them here", rest), Remedy: "see to those above, then look again", More: rest - 1,
+		Place: last.Place, What: fmt.Sprintf("%d more problems, the first of them here", rest), Remedy: "fix those above, then run it again", More: rest - 1,
 	})
 }
 

@@ -162,7 +162,7 @@ func (c *Conversion) repair(rules []*rule, index index, problems config.Problems
 		if p.Code == config.Unreachable { // several rules take together what none of them takes alone
 			r.unreachable = true
 			if r.policy != nil {
-				rules[0].changes = append(rules[0].changes, outOfReach(r.from[0], "the routes before it take its requests"))
+				rules[0].changes = append(rules[0].changes, outOfReach(r.from[0], "earlier routes take its requests"))
 			}
 			continue
 		}

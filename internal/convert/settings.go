@@ -13,7 +13,7 @@ import (
 // Settings is the table of what a policy of a source may say.
 type Settings struct {
 	// Of says whose they are: "Envoy's CorsPolicy". Typo is what to say of others, after
-	// the advice to look for a typing mistake.
+	// the advice to check the spelling.
 	Of, Typo string
 	// Rows are all that there are. Lists says that names are a list, and no string with
 	// commas; in those of Star a star stands for all that is beside it.
@@ -63,7 +63,7 @@ func (s Settings) Check(r Reader, node *yaml.Node) {
 			continue
 		}
 		if !slices.ContainsFunc(s.Rows, func(row Setting) bool { return row.Key == key || s.Proto && Snake(row.Key) == Snake(key) }) {
-			r.Fail(m.Key, fmt.Sprintf("%q is no setting of %s", Shortened(key), s.Of), "look for a typing mistake"+s.Typo)
+			r.Fail(m.Key, fmt.Sprintf("%q is not a setting of %s", Shortened(key), s.Of), "check the spelling"+s.Typo)
 		}
 	}
 }

@@ -51,7 +51,7 @@ func (w *Spelling) remedy(o config.SourceOrigin, code config.Code) string {
 	meant, example := subdomains(o.Value)
 	switch {
 	case o.Kind == config.Regex && meant != "" && !matches(o.Value, example):
-		return "it is a regex, and does not match " + example + "; write " + w.Regex(meant) + " where the names below are meant"
+		return "it is a regex, and does not match " + example + "; write " + w.Regex(meant) + " if its subdomains are meant"
 	case o.Kind == config.Regex && code == config.AnyOrigin && w.Search && strings.Trim(o.Value, ".*") != o.Value:
 		core := strings.TrimSuffix(strings.TrimPrefix(o.Value, ".*"), ".*")
 		return "the regex is looked for anywhere in the origin: write ^ in front and $ behind, as " + w.Regex(cmp.Or(bounded(core), core))
@@ -61,9 +61,9 @@ func (w *Spelling) remedy(o config.SourceOrigin, code config.Code) string {
 		}
 		return "write a regex that ends in a name of yours, such as " + w.Regex(`https://[a-z0-9.-]+\.example\.com`)
 	case meant != "" && (o.Kind == config.Exact || o.Kind == config.Prefix || o.Kind == config.Suffix):
-		return "a star stands for itself there; write " + w.Regex(meant) + " where the names below are meant"
+		return "a star stands for itself there; write " + w.Regex(meant) + " if its subdomains are meant"
 	case o.Kind == config.Prefix && origin.MatchString(o.Value):
-		return "write " + w.Exact(o.Value) + " where that origin alone is meant, or " + w.Regex(regexp.QuoteMeta(o.Value)+`(:[0-9]+)?`) + " for any port"
+		return "write " + w.Exact(o.Value) + " for that origin alone, or " + w.Regex(regexp.QuoteMeta(o.Value)+`(:[0-9]+)?`) + " for any port"
 	case o.Kind == config.Prefix || o.Kind == config.Contains:
 		return "write the whole origins, each as " + w.Exact("https://example.com") + ", or those below a name as " + w.Regex(`https://[a-z0-9.-]+\.example\.com`)
 	case o.Kind == config.Suffix:
@@ -108,6 +108,6 @@ func matches(regex, text string) bool {
 // LooksLikePattern says of a regex that looks like a pattern what it is.
 func (p *Policy) LooksLikePattern(text, project string) {
 	if meant, example := subdomains(text); meant != "" && !matches(text, example) {
-		p.Change(ReadAsRegex, "the origin "+text+" is a regex in "+project+", and is carried over as one: it does not match "+example+"; write "+meant+" where the names below are meant")
+		p.Change(ReadAsRegex, "the origin "+text+" is a regex in "+project+", and is carried over as one: it does not match "+example+"; write "+meant+" if its subdomains are meant")
 	}
 }

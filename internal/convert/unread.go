@@ -20,7 +20,7 @@ type unread struct {
 
 var allUnread = []unread{
 	{
-		what:   "Traefik's labels of containers are not read",
+		what:   "Traefik's container labels are not read",
 		remedy: "write the middlewares and routers as a file of its dynamic configuration, in YAML (http: middlewares: …, as in docs/migrate/traefik.md)",
 		alone:  regexp.MustCompile(`(?mi)^\s*(?:-\s*)?["']?traefik\.http\.middlewares\.[^\s:=]+\.headers\.(?:accesscontrol|customresponseheaders\.access-control-)`),
 	},

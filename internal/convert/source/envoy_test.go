@@ -17,7 +17,7 @@ func TestPortsOfDomains(t *testing.T) {
 	file := envoyFile(host + port + envoyCors(origin("a")) + "}]}\n")
 	for text, want := range map[string]string{
 		file: "asks for the port 8443 of the host, and rules",
-		strings.Replace(file, "stat_prefix: x", "strip_any_host_port: true", 1): "asks for the port 8443 of the host, which is stripped before",
+		strings.Replace(file, "stat_prefix: x", "strip_any_host_port: true", 1): "asks for the port 8443 of the host, which is stripped first",
 	} {
 		_, problems := Convert([]convert.File{{Name: "envoy.yaml", Data: []byte(text)}}, convert.Options{})
 		if len(problems) != 1 || !strings.Contains(problems[0].What, want) {

@@ -85,7 +85,7 @@ func TestSecurityPoliciesDecideTheSame(t *testing.T) {
 		{
 			name:    "a listener's for routes at all",
 			file:    kubernetes(gateway, route("x", "x"), attachedTo("q", forGateway+", sectionName: two", "b", "")),
-			refused: "one for the listener two alone",
+			refused: "for the listener two alone",
 		},
 		{name: "a Gateway's for its ListenerSet", file: kubernetes(gateway, set, atSet, attachedTo("p", forGateway, "a", "")),
 			want: map[string]string{"x /": "a", "x /own": "c"}},

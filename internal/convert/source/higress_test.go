@@ -117,7 +117,7 @@ func TestHigressDecidesTheSame(t *testing.T) {
 			name: "methods without OPTIONS",
 			file: ingress("s/i", `higress.io/match-method: GET, higress.io/enable-cors: "true", higress.io/cors-allow-origin: "https://a.example"`,
 				"x.org Prefix / s"),
-			refused: "asks for methods, and OPTIONS",
+			refused: "asks for methods without OPTIONS",
 		},
 		{
 			name: "an annotation is a boolean in each spelling",

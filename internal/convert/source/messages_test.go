@@ -28,7 +28,7 @@ func TestRemediesAreInTheWordsOfTheFile(t *testing.T) {
 	}
 	for _, c := range []struct{ name, file, want string }{
 		{"Istio: a prefix that is an origin", istio(`{prefix: "https://app.example.net"}`),
-			`write {exact: "https://app.example.net"} where that origin alone is meant, or {regex: 'https://app\.example\.net(:[0-9]+)?'} ` +
+			`write {exact: "https://app.example.net"} for that origin alone, or {regex: 'https://app\.example\.net(:[0-9]+)?'} ` +
 				`for any port`},
 		{"Istio: what the remedy says is taken", istio(`{exact: "https://app.example.net"}, {regex: 'https://app\.example\.net(:[0-9]+)?'}`), ""},
 		{"Istio: a star where it is a letter", istio(`{exact: "https://*.example.net"}`),
@@ -56,16 +56,16 @@ func TestRemediesAreInTheWordsOfTheFile(t *testing.T) {
 		{"Traefik: a regex without an end", traefik(`accessControlAllowOriginListRegex: ['https://a\.example']`),
 			`write ^ in front and $ behind, as '^https://a\.example$' in accessControlAllowOriginListRegex`},
 		{"ingress-nginx: spaces", nginxFile("i", "enable-cors=true; cors-allow-origin=https://a.example https://b.example", "x /"),
-			`commas go between origins, not spaces; write "https://a.example, https://b.example"`},
+			`separate origins with commas, not spaces; write "https://a.example, https://b.example"`},
 		{"Envoy: a policy on a route that answers by itself",
 			envoyFile(
 				"            - {name: v, domains: [\"*\"], routes: [{match: {prefix: " +
 					"/}, direct_response: {status: 200}, " + envoyCors(origin("a")) + "}]}\n",
 			),
 			"envoy.yaml:14:154: virtual host v routes[0]: the policy has no effect: the proxy answers these requests " +
-				"by itself (direct_response), and Envoy's filter does nothing there"},
+				"itself (direct_response), and Envoy's filter does nothing there"},
 		{"Envoy: a policy on a host that redirects", envoyFile("            - {name: v, domains: [\"*\"], " + envoyCors(origin("a")) + ", " +
-			"routes: [{match: {prefix: /}, redirect: {https_redirect: true}}]}\n"), "by itself (redirect)"},
+			"routes: [{match: {prefix: /}, redirect: {https_redirect: true}}]}\n"), "itself (redirect)"},
 		{"Istio: a policy on a route that answers by itself", strings.Replace(istio("{exact: \"https://a.example\"}"), "  - cors",
 			"  - directResponse: {status: 200}\n    cors", 1), "VirtualService v http[0]: the policy has no effect"},
 	} {
@@ -107,10 +107,10 @@ func TestWhatIsNotReadIsNamed(t *testing.T) {
 	)
 	for _, c := range []struct{ name, text, want string }{
 		{"compose.yaml", labels + "      - traefik.http.middlewares.c.headers.accesscontrolalloworiginlist=*\n",
-			"compose.yaml:4:1: Traefik's labels of containers are not read"},
+			"compose.yaml:4:1: Traefik's container labels are not read"},
 		{"compose.yaml", labels + "      \"traefik.http.middlewares.c.headers.accessControlMaxAge\": 5\n", "docs/migrate/traefik.md"},
 		{"compose.yaml", labels + "      - traefik.http.middlewares.c.headers.customresponseheaders.Access-Control-Allow-Origin=*\n",
-			"Traefik's labels of containers are not read"},
+			"Traefik's container labels are not read"},
 		{"<stdin>", "{{- if .Values.cors }}\nkind: Ingress\n{{- end }}\n", "<stdin>:1:1: templates are not read; render it first"},
 		{"<stdin>", "kind: Ingress\nhost: {{ .Values.host }}\n", "<stdin>:2:1: templates are not read"},
 		{"application.yaml", spring, "application.yaml:4:1: Spring's configuration is not read"},

@@ -66,7 +66,7 @@ func envoyTables(c *convert.Conversion, objects []*convert.Object) (tables []con
 			}
 		}
 		if !m.consumed && len(m.filters) > 0 {
-			c.Problem(m.o.At(m.node), "HTTP connection manager "+convert.Text(convert.Child(m.node, "stat_prefix")), "its routes are not in the files", "add the route configuration, for example out of Envoy's /config_dump")
+			c.Problem(m.o.At(m.node), "HTTP connection manager "+convert.Text(convert.Child(m.node, "stat_prefix")), "its routes are not in the files", "add the route configuration, for example from Envoy's /config_dump")
 		}
 	}
 	for _, r := range f.alone {
@@ -141,7 +141,7 @@ func envoyTable(c *convert.Conversion, m *envoyManager, o *convert.Object, confi
 		return t
 	}
 	if vhds := convert.Child(config, "vhds"); vhds != nil {
-		s.Fail(vhds, "virtual hosts come from VHDS", "add them to the route configuration, for example out of Envoy's /config_dump")
+		s.Fail(vhds, "virtual hosts come from VHDS", "add them to the route configuration, for example from Envoy's /config_dump")
 	}
 	switch ports := m.ports && !s.Flag(config, "ignore_port_in_host_matching"); {
 	case ports && m.dots:
@@ -214,7 +214,7 @@ func (s *envoyScope) virtualHost(domains, own []convert.Domain, spelling string)
 		})
 		switch condition := (convert.Condition{What: "the port " + d.Port + " of the host", At: at, Remedy: "write the domain " + d.Text + " without it, where the listener has one port"}); {
 		case spelling == "" || spelling == convert.WithDot:
-			condition.What += ", which is stripped before, so that no request has it"
+			condition.What += ", which is stripped first, so that no request has it"
 			condition.Remedy = "write the domain " + d.Text + " without it, or take it out"
 			when = append(when, condition)
 		case others:
@@ -379,7 +379,7 @@ func (s *envoyScope) perFilter(r convert.Reader, level *yaml.Node) (policy *yaml
 			continue
 		}
 		if config != nil && !isPolicy && !disabled {
-			r.Fail(m.Value, fmt.Sprintf("%q is no CorsPolicy", kind), "write type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy")
+			r.Fail(m.Value, fmt.Sprintf("%q is not a CorsPolicy", kind), "write type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy")
 			continue
 		}
 		if disabled { // Envoy does not read what else it says
@@ -445,7 +445,7 @@ var envoySettings = convert.Settings{
 		{Key: "enabled", Becomes: "mode", Note: "of API v2"},
 		{Key: "@type", Note: "not read"},
 	},
-	MaxAge: convert.Unit{Seconds: convert.Seconds, What: "max_age %q is sent as it stands, and browsers read whole seconds alone", Remedy: `write seconds, such as "600"`},
+	MaxAge: convert.Unit{Seconds: convert.Seconds, What: "max_age %q is sent unchanged, and browsers read only whole seconds", Remedy: `write seconds, such as "600"`},
 }
 
 var envoySpelling = &convert.Spelling{
@@ -499,7 +499,7 @@ func envoySwitches(r convert.Reader, p *convert.Policy, node *yaml.Node) (on, en
 		}
 		of, key := fraction(r, v)
 		if of == shareSome {
-			r.Fail(v, name+" takes a share of the requests, and the module decides the same for all", "write 0 or 100 %")
+			r.Fail(v, name+" applies to a share of the requests, and the module treats all of them the same", "write 0 or 100 %")
 		}
 		if key != "" {
 			p.Change(convert.RuntimeKey, fmt.Sprintf("%s cannot be changed by the runtime key %q any more: the default value holds", name, key))
@@ -548,7 +548,7 @@ func fraction(r convert.Reader, node *yaml.Node) (of share, runtimeKey string) {
 	if n := convert.Child(value, "numerator"); n != nil {
 		var err error
 		if numerator, err = strconv.ParseFloat(convert.Text(n), 64); err != nil {
-			r.Fail(n, "the numerator is no number", "write 0 or 100")
+			r.Fail(n, "the numerator is not a number", "write 0 or 100")
 			return shareAll, runtimeKey
 		}
 	}

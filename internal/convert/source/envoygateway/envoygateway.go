@@ -102,7 +102,7 @@ func (s *securityScope) attachOne(o *convert.Object, objects []*convert.Object) 
 	}
 	for _, t := range own {
 		if securityCORS(o) != nil && !s.attachable(t, objects) {
-			r.Fail(t.node, fmt.Sprintf("no route of its target %s %s is in the files", t.kind, convert.Shortened(t.name)), "add the HTTPRoutes and GRPCRoutes that it is about")
+			r.Fail(t.node, fmt.Sprintf("no route of its target %s %s is in the files", t.kind, convert.Shortened(t.name)), "add the HTTPRoutes and GRPCRoutes that it applies to")
 			continue
 		}
 		i := slices.IndexFunc(s.targets, func(other securityTarget) bool {
@@ -113,7 +113,7 @@ func (s *securityScope) attachOne(o *convert.Object, objects []*convert.Object) 
 			continue
 		}
 		if first := s.targets[i].policy; first != o && (first.Created == "" || o.Created == "") && (securityCORS(first) != nil || securityCORS(o) != nil) {
-			r.Fail(t.node, fmt.Sprintf("%s has the same target: the older of them holds, and the files do not say which that is", first), "take the objects from the cluster, where they have their creationTimestamp, or leave one out")
+			r.Fail(t.node, fmt.Sprintf("%s has the same target: the older one applies, and the files do not say which is older", first), "export the objects from the cluster, with their creationTimestamp, or leave one out")
 		}
 	}
 }
@@ -149,7 +149,7 @@ func (s *securityScope) attachable(t securityTarget, objects []*convert.Object) 
 // selected returns the objects that a selector selects.
 func selected(r convert.Reader, selector *yaml.Node, objects []*convert.Object) (found []*convert.Object) {
 	if from := convert.Text(convert.Child(selector, "namespaces", "from")); from != "" && from != "Same" {
-		r.Fail(convert.Child(selector, "namespaces"), "targets of other namespaces hang on their labels and ReferenceGrants, which are not read", "write targetRefs, in a policy of each namespace")
+		r.Fail(convert.Child(selector, "namespaces"), "targets in other namespaces depend on labels and ReferenceGrants, which are not read", "write targetRefs, in a policy of each namespace")
 		return nil
 	}
 	for _, o := range objects {
@@ -185,7 +185,7 @@ func labelled(r convert.Reader, selector *yaml.Node, o *convert.Object) bool {
 		case "DoesNotExist":
 			ok = !has
 		default:
-			r.Fail(e, fmt.Sprintf("%q is no operator of a selector", convert.Shortened(operator)), "write In, NotIn, Exists or DoesNotExist")
+			r.Fail(e, fmt.Sprintf("%q is not an operator of a selector", convert.Shortened(operator)), "write In, NotIn, Exists or DoesNotExist")
 		}
 		if !ok {
 			return false
@@ -214,7 +214,7 @@ func (s *securityScope) parent(t convert.GatewayTarget) *convert.Object {
 	}
 	for _, listener := range s.targets { // where the routes do not tell listeners apart
 		if t.Section == "" && listener.kind == t.Kind && listener.name == t.Gateway && listener.section != "" && (securityCORS(listener.policy) != nil || securityCORS(whole) != nil) {
-			convert.Reader{Conversion: s.Conversion, Object: listener.policy, Part: ""}.Fail(listener.node, fmt.Sprintf("the policy is one for the listener %s alone, and the routes are at all of them", convert.Shortened(listener.section)), "write the Gateway as the target, or the sectionName in the parentRefs of the routes")
+			convert.Reader{Conversion: s.Conversion, Object: listener.policy, Part: ""}.Fail(listener.node, fmt.Sprintf("the policy is for the listener %s alone, and the routes are attached to all listeners", convert.Shortened(listener.section)), "target the Gateway, or write the sectionName in the parentRefs of the routes")
 		}
 	}
 	if whole != nil || !strings.HasSuffix(t.Kind, "ListenerSet") {
@@ -274,7 +274,7 @@ func (s *securityScope) setting(from [2]*convert.Object, name string) (convert.R
 // securitySettings are those of a SecurityPolicy's cors.
 var securitySettings = convert.Settings{
 	Of: "a SecurityPolicy's cors", Lists: true, Star: convert.NameLists[:2],
-	MaxAge: convert.Unit{Seconds: convert.Duration, What: "maxAge %q is no duration", Remedy: `write one such as "10m"`},
+	MaxAge: convert.Unit{Seconds: convert.Duration, What: "maxAge %q is not a duration", Remedy: `write one such as "10m"`},
 	Rows: []convert.Setting{
 		{Key: "allowOrigins", Becomes: convert.AllowOrigins, Note: "a star stands for any letters, so that `https://*` is any host and port"},
 		{Key: "allowMethods", Becomes: "allow_methods", Note: "`*` is sent alone"},

@@ -105,7 +105,7 @@ func higressTables(c *convert.Conversion, objects []*convert.Object) (tables []c
 			continue
 		}
 		if first != nil {
-			p.Fail(nil, "a second cors plugin, beside "+first.String()+": both would see each request", fmt.Sprintf("convert one at a time, with -only %q", o))
+			p.Fail(nil, "a second cors plugin, beside "+first.String()+": both would handle each request", fmt.Sprintf("convert one at a time, with -only %q", o))
 			continue
 		}
 		first = o
@@ -193,7 +193,7 @@ func (p *higressPlugin) rule(part string, node, config *yaml.Node, routes, domai
 		here.Fail(name, fmt.Sprintf("the prefix %q of routes' names cannot be looked up in the files", convert.Text(name)), "write the domains of the requests, or the Ingresses' names")
 	}
 	if nothing {
-		here.Fail(node, "a rule says not what it is for, and Higress takes nothing of the plugin then", "write domain or ingress")
+		here.Fail(node, "the rule does not say what it applies to, and Higress then ignores the whole plugin", "write domain or ingress")
 		return
 	}
 	p.rules = append(p.rules, r)
@@ -440,7 +440,7 @@ func higressDomain(node *yaml.Node) (domain string, whole bool) {
 // higressSettings are those of the plugin, which takes those that begin with "_" out.
 var higressSettings = convert.Settings{
 	Of: "Higress' cors plugin", Typo: "; the plugin would ignore it", Internal: "_", Lists: true, Star: convert.NameLists,
-	MaxAge: convert.Unit{Seconds: higressAge, What: "max_age is no number", Remedy: "write seconds, such as 600"},
+	MaxAge: convert.Unit{Seconds: higressAge, What: "max_age is not a number", Remedy: "write seconds, such as 600"},
 	Rows: []convert.Setting{
 		{Key: "allow_origins", Becomes: convert.AllowOrigins, Default: "*", Note: "`*` beside credentials leaves these out, as Higress does"},
 		{Key: "allow_origin_patterns", Becomes: convert.AllowOrigins, Note: "a pattern, or a regex where a pattern here says less"},

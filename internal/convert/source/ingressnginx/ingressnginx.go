@@ -72,7 +72,7 @@ func nginxTables(c *convert.Conversion, objects []*convert.Object) (tables []con
 		}
 		n := ingresses[class][slices.IndexFunc(ingresses[class], (*nginxIngress).saysCORS)]
 		if known[class] == "" && n.Object.Foreign(nginxClassName) {
-			n.Fail(convert.Child(n.Object.Root, "metadata", "annotations"), fmt.Sprintf("the class %q is another controller's by custom, and how that one reads ingress-nginx's annotations is not known here", class), "add the IngressClass where ingress-nginx has it, or take the annotations away")
+			n.Fail(convert.Child(n.Object.Root, "metadata", "annotations"), fmt.Sprintf("the class %q usually belongs to another controller, and how that one reads ingress-nginx's annotations is unknown", class), "add the IngressClass if it is ingress-nginx's, or remove the annotations")
 			continue
 		}
 		tables = append(tables, nginxTable(c, name, ingresses[class]))
@@ -158,7 +158,7 @@ func nginxTable(c *convert.Conversion, name string, ingresses []*nginxIngress) c
 		}
 		for _, m := range convert.Members(convert.Child(n.Object.Root, "metadata", "annotations")) {
 			if strings.HasPrefix(m.Key.Value, nginxPrefix) && m.Value.Kind != yaml.ScalarNode {
-				n.Fail(m.Value, strings.TrimPrefix(m.Key.Value, nginxPrefix)+" is no string", "write one")
+				n.Fail(m.Value, strings.TrimPrefix(m.Key.Value, nginxPrefix)+" is not a string", "write one")
 			}
 		}
 		n.readPolicy()
@@ -202,7 +202,7 @@ func guessed(x, y *nginxIngress) bool {
 
 // refuseOrder says that the older one holds.
 func (n *nginxIngress) refuseOrder(at convert.Place, from convert.From, other *nginxIngress, what string) {
-	n.Problem(at, from.String(), fmt.Sprintf("%s has %s as well, with another policy: the older of them holds, and the files do not say which that is", other.Object, what), "take the objects from the cluster, where they have their creationTimestamp, or leave one out")
+	n.Problem(at, from.String(), fmt.Sprintf("%s has %s as well, with another policy: the older one applies, and the files do not say which is older", other.Object, what), "export the objects from the cluster, with their creationTimestamp, or leave one out")
 }
 
 // rules calls back for each rule with its host and its part of the object.
@@ -287,7 +287,7 @@ func (b *nginxBuilder) makeLocations() {
 				l.exact = true
 			case "Prefix", "ImplementationSpecific": // which ingress-nginx takes for the same
 			default:
-				here.Fail(convert.Child(p.Node, "pathType"), fmt.Sprintf("%q is no pathType", convert.Shortened(p.Kind)), "write Exact, Prefix or ImplementationSpecific")
+				here.Fail(convert.Child(p.Node, "pathType"), fmt.Sprintf("%q is not a pathType", convert.Shortened(p.Kind)), "write Exact, Prefix or ImplementationSpecific")
 				continue
 			}
 			b.add(b.servers[p.Host], l)

@@ -171,9 +171,9 @@ func (n *nginxIngress) origins(p *convert.Policy) (ok bool) {
 		switch {
 		case e == "":
 		case len(strings.Fields(e)) > 1:
-			n.leave(n.node("cors-allow-origin"), fmt.Sprintf("ingress-nginx takes %q of cors-allow-origin for one origin, and passes over it: commas go between origins, not spaces", convert.Shortened(e)), fmt.Sprintf("write %q", convert.Shortened(strings.Join(strings.Fields(e), ", "))))
+			n.leave(n.node("cors-allow-origin"), fmt.Sprintf("ingress-nginx reads %q in cors-allow-origin as one origin, and ignores it: separate origins with commas, not spaces", convert.Shortened(e)), fmt.Sprintf("write %q", convert.Shortened(strings.Join(strings.Fields(e), ", "))))
 		case !validNginxOrigin.MatchString(e):
-			n.leave(n.node("cors-allow-origin"), fmt.Sprintf("ingress-nginx passes over the origin %q of cors-allow-origin", convert.Shortened(e)), `write it with its scheme, such as "https://`+nginxHostOf(e)+`", or take it away`)
+			n.leave(n.node("cors-allow-origin"), fmt.Sprintf("ingress-nginx ignores the origin %q of cors-allow-origin", convert.Shortened(e)), `write it with its scheme, such as "https://`+nginxHostOf(e)+`", or take it away`)
 		case strings.Contains(e, "*"):
 			p.Allow(convert.RegexOrigin(nginxOriginRegex(e)), at)
 		default:

@@ -25,7 +25,7 @@ var traefikSettings = convert.Settings{
 		{Key: "accessControlMaxAge", Becomes: convert.MaxAge},
 		{Key: "addVaryHeader", Default: "false", Note: "`Vary` names Origin wherever the response depends on it"},
 	},
-	MaxAge: convert.Unit{Seconds: convert.Seconds, What: "accessControlMaxAge is no whole number", Remedy: "write seconds, such as 600"},
+	MaxAge: convert.Unit{Seconds: convert.Seconds, What: "accessControlMaxAge is not a whole number", Remedy: "write seconds, such as 600"},
 }
 
 var traefikSpelling = &convert.Spelling{
@@ -64,16 +64,16 @@ func traefikPolicy(r convert.Reader, node *yaml.Node) (p *convert.Policy, cors b
 		switch key := strings.ToLower(m.Key.Value); {
 		case known || !strings.HasPrefix(key, "accesscontrol"):
 		case key == "accesscontrolalloworigin":
-			r.Fail(m.Key, "accessControlAllowOrigin is of Traefik 2.0 and ignored since", "write accessControlAllowOriginList")
+			r.Fail(m.Key, "accessControlAllowOrigin belongs to Traefik 2.0 and has been ignored since", "write accessControlAllowOriginList")
 		default:
-			r.Fail(m.Key, fmt.Sprintf("%q is no setting of Traefik's headers middleware", m.Key.Value), "look for a typing mistake")
+			r.Fail(m.Key, fmt.Sprintf("%q is not a setting of Traefik's headers middleware", m.Key.Value), "check the spelling")
 		}
 	}
 	for _, m := range convert.Members(field(node, "customResponseHeaders")) {
 		if !strings.HasPrefix(strings.ToLower(m.Key.Value), "access-control-") || convert.Text(m.Value) == "" {
 			continue
 		}
-		r.Fail(m.Key, "customResponseHeaders sends "+strings.ToLower(m.Key.Value)+" to everyone, whatever the request asks for", "write accessControlAllowOriginList and the like in place of it")
+		r.Fail(m.Key, "customResponseHeaders sends "+strings.ToLower(m.Key.Value)+" to everyone, whatever the request asks for", "write accessControlAllowOriginList and its companions instead")
 		cors = true
 	}
 	for _, row := range traefikSettings.Rows {

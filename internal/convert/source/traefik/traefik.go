@@ -195,7 +195,7 @@ func (t *traefik) router(from convert.From, o *convert.Object, part string, rule
 	made := traefikRouter{from: from, r: convert.Reader{Conversion: t.Conversion, Object: o, Part: part}, rule: convert.Text(rule), at: o.At(rule)}
 	made.priority = made.r.Whole(priority, "priority", "number")
 	if len(convert.Elements(parents)) > 0 {
-		made.r.Fail(parents, "parentRefs put the rule of another router in front", "write the whole rule, without parentRefs")
+		made.r.Fail(parents, "parentRefs prepend the rule of another router", "write the whole rule, without parentRefs")
 	}
 	return made
 }
@@ -318,7 +318,7 @@ func (t *traefik) chain(a *traefikRouter) {
 				a.r.Problem(a.from.Place, a.from.String(), fmt.Sprintf("the middleware %q is not in the files, and may have CORS headers", name), "add it, or leave it out with -partial")
 				continue
 			case m == nil:
-				a.changes = append(a.changes, convert.Change{Kind: convert.LeftOut, Text: fmt.Sprintf("the middleware %q is not in the files, and taken as one without CORS headers", name)})
+				a.changes = append(a.changes, convert.Change{Kind: convert.LeftOut, Text: fmt.Sprintf("the middleware %q is not in the files, and is assumed to set no CORS headers", name)})
 				continue
 			case seen[name]:
 				continue
@@ -351,10 +351,10 @@ func (t *traefik) chain(a *traefikRouter) {
 			case a.cors == nil:
 				a.cors = m
 				if len(before) > 0 {
-					a.changes = append(a.changes, convert.Change{Kind: convert.EarlierInChain, Text: strings.Join(before, ", ") + " stands in front of the CORS headers in Traefik, refuses preflights, and refuses without CORS headers; this filter belongs in front of it"})
+					a.changes = append(a.changes, convert.Change{Kind: convert.EarlierInChain, Text: strings.Join(before, ", ") + " comes before the CORS headers in Traefik: it rejects preflights, and its rejections carry no CORS headers; put this filter before it"})
 				}
 			case a.cors.policy.Key() != m.policy.Key():
-				a.r.Problem(a.from.Place, a.from.String(), "two middlewares with CORS headers stand in its chain, and each sets some", "keep one")
+				a.r.Problem(a.from.Place, a.from.String(), "two middlewares in its chain set CORS headers", "keep one")
 			}
 		}
 	}
