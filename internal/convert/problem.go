@@ -60,11 +60,15 @@ func (c *Conversion) Problem(at Place, source, what, remedy string) {
 // Idle says of a policy that it has no effect on a route that answers by itself. It is a
 // problem where there is no policy that has one.
 func (r Reader) Idle(policy *yaml.Node, by, filter string) {
-	at := r.Object.At(policy)
-	source := r.place()
-	r.idle = append(r.idle, Problem{Place: at, Source: source,
-		What:   "the policy has no effect: the proxy answers these requests itself (" + by + "), and " + filter + " does nothing there",
-		Remedy: "move it to routes that forward requests; to cover the proxy's own answers, write a rule of this filter for their paths"})
+	r.NoEffect(policy, "the policy has no effect: the proxy answers these requests itself ("+by+"), and "+filter+" does nothing there",
+		"move it to routes that forward requests; to cover the proxy's own answers, write a rule of this filter for their paths")
+}
+
+// NoEffect says of settings that they have none. It is a problem where there is no policy
+// that has one.
+func (r Reader) NoEffect(node *yaml.Node, what, remedy string) {
+	at, source := r.Object.At(node), r.place()
+	r.idle = append(r.idle, Problem{Place: at, Source: source, What: what, Remedy: remedy})
 }
 
 // add keeps one problem for each place and text: the same route is looked at more

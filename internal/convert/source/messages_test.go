@@ -64,6 +64,8 @@ func TestRemediesAreInTheWordsOfTheFile(t *testing.T) {
 			),
 			"envoy.yaml:14:154: virtual host v routes[0]: the policy has no effect: the proxy answers these requests " +
 				"itself (direct_response), and Envoy's filter does nothing there"},
+		{"ingress-nginx: an origin without the switch", nginxFile("i", "cors-allow-origin=*", "x /"),
+			`cors-allow-origin has no effect without enable-cors; add nginx.ingress.kubernetes.io/enable-cors: "true"`},
 		{"Envoy: a policy on a host that redirects", envoyFile("            - {name: v, domains: [\"*\"], " + envoyCors(origin("a")) + ", " +
 			"routes: [{match: {prefix: /}, redirect: {https_redirect: true}}]}\n"), "itself (redirect)"},
 		{"Istio: a policy on a route that answers by itself", strings.Replace(istio("{exact: \"https://a.example\"}"), "  - cors",

@@ -63,7 +63,14 @@ func nginxTables(c *convert.Conversion, objects []*convert.Object) (tables []con
 		if ingresses[class] == nil {
 			classes = append(classes, class)
 		}
-		ingresses[class] = append(ingresses[class], &nginxIngress{Reader: convert.Reader{Conversion: c, Object: o, Part: ""}})
+		n := &nginxIngress{Reader: convert.Reader{Conversion: c, Object: o, Part: ""}}
+		ingresses[class] = append(ingresses[class], n)
+		for _, row := range nginxSettings.Rows {
+			if node := n.node(row.Key); node != nil && !n.saysCORS() {
+				n.NoEffect(node, row.Key+" has no effect without enable-cors", `add nginx.ingress.kubernetes.io/enable-cors: "true", if CORS is meant`)
+				break
+			}
+		}
 	}
 	for _, class := range classes {
 		name := "ingress class " + class

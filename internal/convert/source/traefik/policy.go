@@ -73,7 +73,7 @@ func traefikPolicy(r convert.Reader, node *yaml.Node) (p *convert.Policy, cors b
 		if !strings.HasPrefix(strings.ToLower(m.Key.Value), "access-control-") || convert.Text(m.Value) == "" {
 			continue
 		}
-		r.Fail(m.Key, "customResponseHeaders sends "+strings.ToLower(m.Key.Value)+" to everyone, whatever the request asks for", "write accessControlAllowOriginList and its companions instead")
+		r.Leave(p, r.Object.At(m.Key), "customResponseHeaders sends "+strings.ToLower(m.Key.Value)+" to everyone, whatever the request asks for", "write accessControlAllowOriginList and its companions instead")
 		cors = true
 	}
 	for _, row := range traefikSettings.Rows {
@@ -89,7 +89,9 @@ func traefikPolicy(r convert.Reader, node *yaml.Node) (p *convert.Policy, cors b
 	origins, regexes := list("accessControlAllowOriginList"), list("accessControlAllowOriginListRegex")
 	m := convert.Behaviour{Project: "Traefik", Echoes: credentials, Unmatched: "Traefik answers it with 200 and no access-control-allow-origin", Status: "200", Keeps: true, Varies: vary}
 	if len(origins)+len(regexes) == 0 {
-		return convert.Nobody(r.Object.At(node), m), true
+		nobody := convert.Nobody(r.Object.At(node), m)
+		nobody.Comments = p.Comments
+		return nobody, true
 	}
 	any := slices.IndexFunc(origins, convert.Value.IsStar)
 	if any >= 0 {
