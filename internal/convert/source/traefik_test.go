@@ -359,6 +359,7 @@ func TestTraefikPolicy(t *testing.T) {
 			`accessControlAllowCredentials: "true", accessControlMaxAge: "600", addVaryHeader: "1"`,
 			`{"allow_origins":["https://a.example","https://b.example"],"allow_methods":["PUT"],"max_age":600,"allow_credentials":true}`,
 			"denied-preflight preflight-status upstream-headers"},
+		{`accessControlAllowCredentials: false, accessControlAllowHeaders: [], addVaryHeader: "0"`, "", ""}, // which Traefik takes for no CORS
 		{`accessControlAllowMethods: [PUT]`, `{"allow_origins":[],"upstream_headers":"preserve"}`, "denied-preflight no-origins vary"},
 	} {
 		file := traefikFileOf("Host(`y.org`) => b") + "    r: {rule: 'Host(`x.org`)', middlewares: [m]}\n"

@@ -76,17 +76,15 @@ func traefikPolicy(r convert.Reader, node *yaml.Node) (p *convert.Policy, cors b
 		r.Leave(p, r.Object.At(m.Key), "customResponseHeaders sends "+strings.ToLower(m.Key.Value)+" to everyone, whatever the request asks for", "write accessControlAllowOriginList and its companions instead")
 		cors = true
 	}
-	for _, row := range traefikSettings.Rows {
-		cors = cors || field(node, row.Key) != nil
-	}
-	if !cors {
-		return nil, false
-	}
 	traefikSettings.Take(p, r.Object.At(node), find)
 	credentials := p.Credentials
 	_, value := find("addVaryHeader")
 	vary, _ := r.Boolean(value, "addVaryHeader")
 	origins, regexes := list("accessControlAllowOriginList"), list("accessControlAllowOriginListRegex")
+	named := len(origins) + len(regexes) + len(p.AllowMethods) + len(p.AllowHeaders) + len(p.ExposeHeaders)
+	if cors = cors || named > 0 || credentials || vary || p.MaxAge != ""; !cors {
+		return nil, false
+	}
 	m := convert.Behaviour{Project: "Traefik", Echoes: credentials, Unmatched: "Traefik answers it with 200 and no access-control-allow-origin", Status: "200", Keeps: true, Varies: vary}
 	if len(origins)+len(regexes) == 0 {
 		nobody := convert.Nobody(r.Object.At(node), m)
