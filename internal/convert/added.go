@@ -44,7 +44,7 @@ func isCORS(name string) bool {
 	return strings.HasPrefix(name, "access-control-") && !strings.HasPrefix(name, "access-control-request-")
 }
 
-// BesideThePolicy says what becomes of headers that are added.
+// BesideThePolicy reports headers that are added: the filter replaces them.
 func BesideThePolicy(o *Object, setting string, added []AddedHeader) (changes []Change) {
 	for _, h := range added {
 		at := o.At(h.Node)

@@ -64,7 +64,7 @@ func (m Match) Key(key document.Member, table map[string]string) {
 	}
 }
 
-// What matches ask for, beside others.
+// Conditions that several sources share.
 const (
 	Header = "the header %q, which a preflight does not carry"
 	Query  = "the query parameter %q"

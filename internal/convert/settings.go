@@ -10,19 +10,19 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Settings is the table of what a policy of a source may say.
+// Settings is the table of a source's policy settings.
 type Settings struct {
 	// Of says whose they are: "Envoy's CorsPolicy". Typo is what to say of others, after
 	// the advice to check the spelling.
 	Of, Typo string
-	// Rows are all that there are. Lists says that names are a list, and no string with
-	// commas; in those of Star a star stands for all that is beside it.
+	// Rows are all settings. Lists says that names are written as a list, not as a string
+	// with commas. In the lists of Star, a star replaces everything beside it.
 	Rows  []Setting
 	Lists bool
 	Star  []string
 	// Proto says that keys may be written in lowerCamelCase as well.
 	Proto bool
-	// Internal is how keys begin that are none of the policy's.
+	// Internal is the prefix of keys that do not belong to the policy.
 	Internal string
 	// MaxAge is how the source writes it.
 	MaxAge Unit
@@ -30,24 +30,23 @@ type Settings struct {
 
 // Setting is a row of the table.
 type Setting struct {
-	// Key is how the source calls it, and Becomes what it is here: "" where nothing here is
-	// the same.
+	// Key is its name in the source, and Becomes its name here; "" if there is none.
 	Key, Becomes string
 	// Default is what the source takes where nothing is written; "" is nothing.
 	Default string
-	// Note says, for the source's page, what is otherwise here.
+	// Note describes, for the source's page, what differs here.
 	Note string
 }
 
 // Unit is how a number of seconds is written.
 type Unit struct {
 	Seconds func(text string) (int64, error)
-	// What says what a text is that is none, and Remedy what to write.
+	// What describes a text that is not one, and Remedy says what to write.
 	What, Remedy string
 }
 
-// Seconds is a number by itself, with spaces around it, which no header keeps, and Duration
-// one of Go.
+// Seconds reads a plain number, with spaces around it, which no header keeps, and Duration
+// one of Go's durations.
 func Seconds(text string) (int64, error) { return strconv.ParseInt(strings.TrimSpace(text), 10, 64) }
 
 func Duration(text string) (int64, error) {
@@ -55,7 +54,7 @@ func Duration(text string) (int64, error) {
 	return int64(d / time.Second), err
 }
 
-// Check says which keys of a policy are none.
+// Check reports unknown keys of a policy.
 func (s Settings) Check(r Reader, node *yaml.Node) {
 	for _, m := range Members(node) {
 		key := m.Key.Value
@@ -78,17 +77,17 @@ func (s Settings) Default(key string) string {
 	return ""
 }
 
-// Lookup finds what a policy says for a key, with the reader of the object where it says so.
+// Lookup finds the value of a key, and the reader of the object that has it; nil: none has.
 type Lookup func(key string) (Reader, *yaml.Node)
 
-// Read checks the keys of a policy that is one mapping, and takes what it says.
+// Read checks the keys of a policy that is one mapping, and takes its values.
 func (s Settings) Read(r Reader, p *Policy, node *yaml.Node) {
 	s.Check(r, node)
 	s.Take(p, r.Object.At(node), func(key string) (Reader, *yaml.Node) { return r, Child(node, key) })
 }
 
 // Take reads lists of names, credentials, private networks and max_age, with their defaults.
-// What else there is the source reads itself.
+// The source reads everything else itself.
 func (s Settings) Take(p *Policy, at Place, find Lookup) {
 	for _, row := range s.Rows {
 		key := row.Key
@@ -130,7 +129,7 @@ func (s Settings) Take(p *Policy, at Place, find Lookup) {
 	}
 }
 
-// Read sets max_age to what a node says; where there is none, nothing is set.
+// Read sets max_age from a node; nil sets nothing.
 func (u Unit) Read(r Reader, p *Policy, node *yaml.Node) {
 	if node == nil {
 		return

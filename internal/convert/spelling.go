@@ -10,8 +10,7 @@ import (
 	"corsfilter/config"
 )
 
-// Spelling is how a source writes origins, so that what to do about one is said as somebody
-// has to write it there.
+// Spelling is how a source writes origins, so that remedies can be copied into it.
 type Spelling struct {
 	// Exact and Regex write one that is compared whole.
 	Exact, Regex func(text string) string
@@ -43,7 +42,7 @@ func subdomains(text string) (regex, example string) {
 	return regex + port, example + port
 }
 
-// remedy says how to write an origin that is refused; "" where the usual words will do.
+// remedy says how to write an origin that is refused; "" if the usual remedy will do.
 func (w *Spelling) remedy(o config.SourceOrigin, code config.Code) string {
 	if w == nil {
 		return ""
@@ -83,7 +82,7 @@ var (
 )
 
 // bounded is a regex that accepts what one is meant for and that can be decided with
-// credentials; "" where it cannot be told.
+// credentials; "" if that is not clear.
 func bounded(regex string) string {
 	text := strings.TrimSuffix(strings.TrimPrefix(regex, "^"), "$")
 	for bareDot.MatchString(text) {
@@ -105,7 +104,7 @@ func matches(regex, text string) bool {
 	return err == nil && re.MatchString(text)
 }
 
-// LooksLikePattern says of a regex that looks like a pattern what it is.
+// LooksLikePattern reports a regex that looks like a pattern and matches something else.
 func (p *Policy) LooksLikePattern(text, project string) {
 	if meant, example := subdomains(text); meant != "" && !matches(text, example) {
 		p.Change(ReadAsRegex, "the origin "+text+" is a regex in "+project+", and is carried over as one: it does not match "+example+"; write "+meant+" if its subdomains are meant")

@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// unread is a form of files in which policies stand, and that no source reads: by what it is
-// known, and what to do.
+// unread is a kind of file that may hold policies but that no source reads: how to recognise
+// it, and what to do instead.
 type unread struct {
 	what, remedy string
-	// names are ends of files' names, and alone is a text that nothing else has; shape is one
-	// that counts where nothing else is known of the file.
+	// names are file name extensions. alone matches text that only such files have; shape
+	// counts only if no source reads the file.
 	names        []string
 	alone, shape *regexp.Regexp
 }
@@ -48,8 +48,8 @@ var allUnread = []unread{
 	},
 }
 
-// refuseUnread says what a file is that no source reads, with the line where that shows.
-// unknown says that no source knows the file as its own either.
+// refuseUnread reports a file that no source reads, with the line that shows it; unknown says
+// that no source recognised the file.
 func (c *Conversion) refuseUnread(f File, unknown bool) bool {
 	for _, u := range allUnread {
 		shape := u.alone
