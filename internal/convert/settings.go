@@ -12,8 +12,8 @@ import (
 
 // Settings is the table of a source's policy settings.
 type Settings struct {
-	// Of says whose they are: "Envoy's CorsPolicy". Typo is what to say of others, after
-	// the advice to check the spelling.
+	// Of names their owner: "Envoy's CorsPolicy". Typo follows the advice to check the
+	// spelling of an unknown key.
 	Of, Typo string
 	// Rows are all settings. Lists says that names are written as a list, not as a string
 	// with commas. In the lists of Star, a star replaces everything beside it.

@@ -1,8 +1,8 @@
 // Package envoy reads Envoy's own CORS filter: its policies on route configurations,
 // virtual hosts, routes and weighted clusters, in a bootstrap, in resources of xDS or
-// in a route configuration by itself. How Envoy decides stands in
+// as a route configuration alone. How Envoy decides was read in
 // source/extensions/filters/http/cors/cors_filter.cc and
-// source/common/router/config_impl.cc, read at commit 001cbf14.
+// source/common/router/config_impl.cc, at commit 001cbf14.
 package envoy
 
 import (
@@ -167,8 +167,9 @@ func envoyTable(c *convert.Conversion, m *envoyManager, o *convert.Object, confi
 	return t
 }
 
-// virtualHosts translates them in the order in which Envoy asks: exact domains, the
-// longest suffix, the longest prefix, any. The spelling of a host is what makes another host of it.
+// virtualHosts translates them in the order in which Envoy tries them: exact domains, the
+// longest suffix, the longest prefix, any. spelling says which spelling of a host makes it
+// another host.
 func (s *envoyScope) virtualHosts(spelling string) {
 	var domains []convert.Domain
 	for _, vhost := range convert.Elements(convert.Child(s.config, "virtual_hosts")) {
@@ -253,7 +254,7 @@ func (s *envoyScope) virtualHost(domains, own []convert.Domain, spelling string)
 	s.routes = append(s.routes, convert.Route{From: convert.From{Source: source, Place: s.Object.At(vhost)}, Hosts: hosts, When: when, Replies: true})
 }
 
-// envoyConditions are the keys of a match that ask for something else than the path.
+// envoyConditions are the keys of a match that ask for more than the path.
 var envoyConditions = map[string]string{
 	"grpc": "gRPC, which a preflight is not", "tls_context": "the TLS connection", "dynamic_metadata": "metadata",
 	"filter_state": "the state of a filter", "path_match_policy": "a template of the path", "runtime": "the runtime",
@@ -326,7 +327,7 @@ func (s *envoyScope) route(r convert.Reader, vhost, node *yaml.Node, from conver
 	return routes
 }
 
-// idle looks for a policy of a route that answers by itself.
+// idle looks for a policy on a route that Envoy answers itself.
 func (s *envoyScope) idle(r convert.Reader, vhost, node *yaml.Node) {
 	inert := s.inert
 	defer func() { s.inert = inert }()
@@ -391,7 +392,7 @@ func (s *envoyScope) perFilter(r convert.Reader, level *yaml.Node) (policy *yaml
 }
 
 // policy merges the policies of all levels, the most specific first: each setting
-// falls back by itself, and the switches count in the first policy alone.
+// falls back on its own, and the switches count in the first policy alone.
 func (s *envoyScope) policy(r convert.Reader, levels []*yaml.Node, action, vhost *yaml.Node) (*convert.Policy, []convert.Change) {
 	var policies []*yaml.Node
 	off, decided := false, false
@@ -517,7 +518,7 @@ func envoySwitches(r convert.Reader, p *convert.Policy, node *yaml.Node) (on, en
 	return enforced || shadow, enforced
 }
 
-// envoyOrigins reads those of the first policy that has some.
+// envoyOrigins reads the origins of the first policy that has any.
 func envoyOrigins(r convert.Reader, p *convert.Policy, policies []*yaml.Node) {
 	for _, node := range policies {
 		r.Origins(p, convert.Child(node, "allow_origin_string_match"))

@@ -1,6 +1,6 @@
 // Package envoygateway gives routes the cors of Envoy Gateway's SecurityPolicies. Which
-// of them a rule has stands in internal/gatewayapi/securitypolicy.go, what becomes of
-// it in internal/xds/translator/cors.go, read at commit d32f2829 (after 1.9.0).
+// policy a rule gets was read in internal/gatewayapi/securitypolicy.go, and how it is
+// translated in internal/xds/translator/cors.go, at commit d32f2829 (after 1.9.0).
 package envoygateway
 
 import (
@@ -80,8 +80,8 @@ func securityCORS(o *convert.Object) *yaml.Node {
 	return o.Spec("cors")
 }
 
-// attachOne adds the targets of one policy. Whatever it is about, it displaces those
-// of wider scopes.
+// attachOne adds the targets of one policy. It displaces policies of wider scopes, even if it
+// has no cors.
 func (s *securityScope) attachOne(o *convert.Object, objects []*convert.Object) {
 	r := convert.Reader{Conversion: s.Conversion, Object: o, Part: ""}
 	var own []securityTarget
@@ -220,7 +220,7 @@ func (s *securityScope) parent(t convert.GatewayTarget) *convert.Object {
 	if whole != nil || !strings.HasSuffix(t.Kind, "ListenerSet") {
 		return whole
 	}
-	// A policy for one listener of the Gateway is none of the set's.
+	// A policy for one listener of the Gateway does not apply to the set.
 	set, known := s.sets[parentRef{t.Kind, t.Gateway}]
 	if !known && slices.ContainsFunc(s.targets, func(o securityTarget) bool {
 		return o.kind == "Gateway" && o.section == "" && securityCORS(o.policy) != nil
@@ -231,7 +231,7 @@ func (s *securityScope) parent(t convert.GatewayTarget) *convert.Object {
 }
 
 // policy is that of a rule: its own, else its route's, else its listener's, else its
-// Gateway's. The first there is counts, with cors or without, unless it is merged.
+// Gateway's. The first one counts, with or without cors, unless it is merged.
 func (s *securityScope) policy(t convert.GatewayTarget) *convert.Policy {
 	name := convert.Qualified(t.Object.Name, t.Object.Namespace)
 	var own *convert.Object
@@ -309,8 +309,8 @@ func (s *securityScope) translate(from [2]*convert.Object) *convert.Policy {
 	return p
 }
 
-// securityOrigin is one origin: letter by letter, or with stars for any text. One in
-// front of a dot, or alone, is a pattern here as well.
+// securityOrigin is one origin: compared as a text, or with stars for any text. A star before
+// a dot, or alone, makes a pattern here as well.
 func securityOrigin(p *convert.Policy, origin string) config.SourceOrigin {
 	if origin == "*" || !strings.Contains(origin, "*") {
 		return convert.ExactOrigin(p, origin, false)

@@ -1,9 +1,9 @@
 // Package higress reads Higress' WasmPlugin with its cors plugin, the Ingresses that its rules
-// name, and the CORS annotations of Ingresses of its class. How the plugin's SDK takes a rule stands in
-// pkg/matcher/rule_matcher.go of higress-group/wasm-go (release 1.1.1); how the
-// controller hands rules over, in pkg/ingress/config/ingress_config.go and
-// pkg/ingress/kube of alibaba/higress (release 2.2.1); what the plugin does, on
-// docs/migrate/higress.md.
+// name, and the CORS annotations of Ingresses of its class. How the plugin's SDK chooses a
+// rule was read in pkg/matcher/rule_matcher.go of higress-group/wasm-go (release 1.1.1), and
+// how the controller passes rules on, in pkg/ingress/config/ingress_config.go and
+// pkg/ingress/kube of alibaba/higress (release 2.2.1). docs/migrate/higress.md says what the
+// plugin does.
 package higress
 
 import (
@@ -365,7 +365,7 @@ func higressPaths(p convert.IngressPath, made convert.Match) {
 	}
 }
 
-// decide adds what the rules say about requests for a host, and of a path of an
+// decide adds what the rules decide about requests for a host, and for a path of an
 // Ingress if there is one.
 func (p *higressPlugin) decide(base convert.Route, host string, row *convert.IngressPath) {
 	own := convert.HostList(host)
@@ -454,7 +454,7 @@ var higressSettings = convert.Settings{
 
 const higressMaxAge = 86400
 
-// higressAge is the default where the number is none of seconds.
+// higressAge reads seconds; zero and less are the default.
 func higressAge(text string) (int64, error) {
 	n, err := strconv.ParseFloat(text, 64)
 	if int64(n) <= 0 {
@@ -537,7 +537,7 @@ func (p *higressPlugin) policy(rule *higressRule) {
 	rule.policy = made
 }
 
-// behaviour says what the plugin's version does otherwise.
+// behaviour lists how the plugin's version differs.
 func (p *higressPlugin) behaviour(made *convert.Policy) {
 	m := convert.Behaviour{Project: "Higress", Echoes: true, Authorization: true, Reflects: true, Unmatched: "Higress answers it with 204 and no CORS headers", Status: "204", Varies: true}
 	anyOrigin := made.AllowsAny()

@@ -16,7 +16,7 @@ import (
 
 // Higress' own annotations of an Ingress, from which it makes a policy of Envoy's filter
 // (pkg/ingress/kube/annotations/cors.go of alibaba/higress, read at commit ae50abad). It reads
-// ingress-nginx's first, and its own where those are not there or wrong.
+// ingress-nginx's annotations first, and its own if those are missing or invalid.
 
 // annotationSettings are those, by the ends of their names.
 var annotationSettings = convert.Settings{
@@ -119,8 +119,8 @@ func annotationPolicy(r convert.Reader) *convert.Policy {
 	return p
 }
 
-// annotatedOrigin is one origin. Of one with a star Higress takes the host alone, as a regex
-// for any scheme.
+// annotatedOrigin is one origin. If it has a star, Higress uses only its host, as a regex for
+// any scheme.
 func annotatedOrigin(p *convert.Policy, text string) (config.SourceOrigin, bool) {
 	if text == "*" || !strings.Contains(text, "*") {
 		return convert.ExactOrigin(p, text, false), true

@@ -31,11 +31,11 @@ var Source = convert.Source{
 const (
 	nginxPrefix     = "nginx.ingress.kubernetes.io/"
 	nginxController = "k8s.io/ingress-nginx"
-	// nginxClassName is the class that it takes by itself.
+	// nginxClassName is the class that it serves by default.
 	nginxClassName = "nginx"
 )
 
-// nginxIngress is an Ingress, and what its annotations say of CORS.
+// nginxIngress is an Ingress, with the CORS policy of its annotations.
 type nginxIngress struct {
 	convert.Reader
 	policy *convert.Policy
@@ -125,7 +125,7 @@ type nginxServer struct {
 	// ingresses are those that name the host, in their order.
 	ingresses []*nginxIngress
 	locations []*nginxLocation
-	// aliases are the names of one of them, of which they are.
+	// aliases are further names; aliased is the Ingress that has them.
 	aliases []convert.Value
 	aliased *nginxIngress
 }
@@ -207,7 +207,7 @@ func guessed(x, y *nginxIngress) bool {
 	return x != y && x != nil && y != nil && (x.Object.Created == "" || y.Object.Created == "") && x.policy.Key() != y.policy.Key()
 }
 
-// refuseOrder says that the older one holds.
+// refuseOrder reports that the files do not say which of two Ingresses is older.
 func (n *nginxIngress) refuseOrder(at convert.Place, from convert.From, other *nginxIngress, what string) {
 	n.Problem(at, from.String(), fmt.Sprintf("%s has %s as well, with another policy: the older one applies, and the files do not say which is older", other.Object, what), "export the objects from the cluster, with their creationTimestamp, or leave one out")
 }
@@ -373,8 +373,8 @@ func nginxWWW(host string) string {
 	return "www." + host
 }
 
-// hosts are the patterns of a server, what they ask for beyond rules, and what they
-// take otherwise here.
+// hosts are the patterns of a server, with what they ask for beyond rules, and how they
+// differ here.
 func (b *nginxBuilder) hosts(s *nginxServer) (hosts []string, when []convert.Condition, changes []convert.Change) {
 	if s.host == "" {
 		return nil, nil, nil
@@ -436,7 +436,7 @@ func (b *nginxBuilder) locations(s *nginxServer) (routes []convert.Route) {
 }
 
 // refuseTwin refuses the prefixes "/api" and "/api/" of one host with two policies:
-// they become one location, and nginx does not load what has it twice.
+// they become the same location, and nginx does not load a configuration that has it twice.
 func (b *nginxBuilder) refuseTwin(before []*nginxLocation, l *nginxLocation) {
 	for _, o := range before {
 		if !o.exact && o.path == l.path+"/" && o.ing.policy.Key() != l.ing.policy.Key() {

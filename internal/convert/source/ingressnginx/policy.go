@@ -13,8 +13,8 @@ import (
 )
 
 // What ingress-nginx makes of its annotations, read in
-// internal/ingress/annotations/cors/main.go: a value that it does not take counts as
-// if it were not there, so that origins that are spelled wrong become any origin.
+// internal/ingress/annotations/cors/main.go: it ignores a value that it does not accept, so
+// that misspelt origins become any origin.
 
 var nginxSettings = convert.Settings{
 	Of: "ingress-nginx", MaxAge: convert.Unit{Seconds: convert.Seconds},
@@ -98,7 +98,7 @@ func (n *nginxIngress) leave(node *yaml.Node, what, remedy string) {
 	n.Fail(node, what, remedy+", or leave it out with -partial")
 }
 
-// invalid says of an annotation that ingress-nginx does not take it.
+// invalid reports an annotation that ingress-nginx does not accept.
 func (n *nginxIngress) invalid(name, instead, remedy string) {
 	value, node := n.value(name)
 	n.leave(node, fmt.Sprintf("ingress-nginx does not accept %q for %s, and %s", convert.Shortened(value), name, instead), remedy)
@@ -160,7 +160,7 @@ func (n *nginxIngress) origins(p *convert.Policy) (ok bool) {
 		return true
 	}
 	if !validNginxOrigins.MatchString(strings.ReplaceAll(given, " ", "")) {
-		// Not to be left out: any origin is not what is meant here.
+		// This cannot be left out: nobody who lists origins means any origin.
 		raw, node := n.value("cors-allow-origin")
 		n.Fail(node, fmt.Sprintf("ingress-nginx does not accept %q for cors-allow-origin, and allows any origin instead", convert.Shortened(raw)),
 			`write origins such as "https://example.com" or "https://*.example.com", without a path or a quote, or "*" where any origin is meant`)
@@ -183,7 +183,7 @@ func (n *nginxIngress) origins(p *convert.Policy) (ok bool) {
 	return true
 }
 
-// nginxHostOf is what of an origin that is passed over may be meant as the host.
+// nginxHostOf is the host that an ignored origin probably means.
 func nginxHostOf(e string) string {
 	if host := regexp.MustCompile(`[A-Za-z0-9][A-Za-z0-9.-]*`).FindString(e); host != "" && len(host) < convert.MaxShown {
 		return host
@@ -196,10 +196,9 @@ func nginxOriginRegex(origin string) string {
 	return strings.Replace(regexp.QuoteMeta(strings.ToLower(origin)), `\*`, "[a-z0-9-]+", 1)
 }
 
-// credentials says what becomes of them beside a star. It is nothing to browsers, which
-// refuse both together for every request with credentials (Fetch, section 4.10, CORS check):
-// sending the request's own origin in its place, behind a waiver, would open what the source
-// did not.
+// credentials drops them beside a star: browsers refuse the two together for every request
+// with credentials (Fetch, section 4.10, CORS check). Sending the request's own origin instead,
+// behind a waiver, would open what the source did not.
 func (n *nginxIngress) credentials(p *convert.Policy) {
 	if !p.Credentials || !p.AllowOrigins[0].Same(convert.Anyone) {
 		return

@@ -34,8 +34,7 @@ var traefikSpelling = &convert.Spelling{
 	Search: true,
 }
 
-// traefikPolicy translates a headers middleware; cors says whether it has to do with
-// CORS at all.
+// traefikPolicy translates a headers middleware; cors says whether it concerns CORS at all.
 func traefikPolicy(r convert.Reader, node *yaml.Node) (p *convert.Policy, cors bool) {
 	p = &convert.Policy{Spelling: traefikSpelling}
 	inFile := r.Object.Kind == ""

@@ -1,9 +1,8 @@
 // Package traefik reads Traefik's headers middleware, with the routers that use it:
 // IngressRoutes, Ingresses with the annotation router.middlewares, routes of the Gateway API
-// whose filters name it, and the dynamic configuration of the file provider. What it does stands in
-// pkg/middlewares/headers/header.go, in which order routers are asked in
-// pkg/muxer/http/mux.go, what an Ingress becomes in pkg/provider/kubernetes/ingress:
-// read at release 3.7.9.
+// whose filters name it, and the dynamic configuration of the file provider. What it does was
+// read in pkg/middlewares/headers/header.go, the order of routers in pkg/muxer/http/mux.go,
+// and what an Ingress becomes in pkg/provider/kubernetes/ingress, at release 3.7.9.
 package traefik
 
 import (
@@ -100,7 +99,7 @@ type traefikRouter struct {
 	entryPoints []string
 	tls         bool
 	middlewares []string
-	// used is what the chain comes to.
+	// The rest is the result of chain.
 	cors     *traefikMiddleware
 	redirect bool
 	changes  []convert.Change
@@ -361,8 +360,7 @@ func (t *traefik) chain(a *traefikRouter) {
 	walk(a.middlewares)
 }
 
-// traefikWay is an entry point, with or without TLS: routers are asked for each by
-// itself.
+// traefikWay is an entry point, with or without TLS: each has its own routers.
 type traefikWay struct {
 	entryPoint string
 	tls        bool
@@ -449,8 +447,8 @@ func (t *traefik) table(name string, routers []traefikRouter) convert.Table {
 	return made
 }
 
-// leaveOut writes routes that leave something out as routes that do not: what is left
-// out goes in front, to those that come next in the order, and to none in the end.
+// leaveOut rewrites routes that exclude something as routes that do not: in front of each go
+// routes for what it excludes, with the policies of those that come next, and none in the end.
 func (t *traefik) leaveOut(routes []convert.Route, matches []traefikMatch) (all []convert.Route) {
 	for i, r := range slices.Backward(routes) {
 		rest := all
@@ -506,8 +504,8 @@ func (a traefikRouter) routes() (all []convert.Route, matches []traefikMatch) {
 	return all, matches
 }
 
-// labels sees to wildcards that are one label in Traefik, and any number here: where
-// nothing else takes the deeper names, they may.
+// labels handles wildcards, which stand for one label in Traefik and for any number here. That
+// is a change, or a condition if other routes take the deeper names.
 func labels(t *convert.Table, matches []traefikMatch) {
 	for i := range t.Routes {
 		made := &t.Routes[i]
