@@ -235,6 +235,9 @@ func (p *Policy) Put(setting string, element any, at Place) {
 
 // Allow adds an origin.
 func (p *Policy) Allow(o config.SourceOrigin, at Place) {
+	if o.Kind == config.Pattern {
+		o.Value = p.lowered(o.Value)
+	}
 	p.Put(AllowOrigins, nil, at)
 	p.Put(AllowOrigins, written(o), at)
 	p.AllowOrigins = append(p.AllowOrigins, o)

@@ -67,16 +67,24 @@ func ExactOrigin(p *Policy, text string, ignoreCase bool) config.SourceOrigin {
 	if text == "*" {
 		return config.SourceOrigin{Value: text}
 	}
-	if lower := strings.ToLower(text); lower != text {
-		if !ignoreCase {
-			p.Change(LetterCase, "the origin "+text+" matches here: browsers send origins in lower case, so that it matches nobody in the source")
-		}
-		text = lower
+	if ignoreCase {
+		text = strings.ToLower(text)
 	}
+	text = p.lowered(text)
 	if strings.ContainsAny(text, "*[") {
 		return config.SourceOrigin{Kind: config.Exact, Value: text}
 	}
 	return config.SourceOrigin{Value: text}
+}
+
+// lowered is an origin in the lower case of browsers, which the source does not match unless
+// it is written so.
+func (p *Policy) lowered(text string) string {
+	lower := strings.ToLower(text)
+	if lower != text {
+		p.Change(LetterCase, "the origin "+text+" matches here: browsers send origins in lower case, so that it matches nobody in the source")
+	}
+	return lower
 }
 
 func RegexOrigin(regex string) config.SourceOrigin {

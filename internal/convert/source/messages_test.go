@@ -99,6 +99,23 @@ func TestARegexThatLooksLikeAPatternIsSaid(t *testing.T) {
 	}
 }
 
+// TestAPatternInCapitalsIsSaid: it matches nobody in the source, as browsers send lower case.
+func TestAPatternInCapitalsIsSaid(t *testing.T) {
+	for name, file := range map[string]string{
+		"Envoy Gateway": kubernetes(httpRouteOf("{path: {value: /}}"),
+			strings.Replace(attachedTo("p", "kind: HTTPRoute, name: r", "a", ""), "https://a", "https://*.A", 1)),
+		"the Gateway API": strings.Replace(httpRouteOf("{path: {value: /}} => a"), "https://a", "https://*.A", 1),
+	} {
+		result, problems := Convert([]convert.File{{Name: "f", Data: []byte(file)}}, convert.Options{})
+		if problems != nil {
+			t.Fatal(problems)
+		}
+		if !hasChange(result, convert.LetterCase) || !strings.Contains(policyText(result, 0), `"https://*.a.example"`) {
+			t.Errorf("%s: %s", name, shown(result, nil))
+		}
+	}
+}
+
 // TestWhatIsNotReadIsNamed, with where to go instead.
 func TestWhatIsNotReadIsNamed(t *testing.T) {
 	const (
