@@ -143,16 +143,8 @@ func envoyTable(c *convert.Conversion, m *envoyManager, o *convert.Object, confi
 	if vhds := convert.Child(config, "vhds"); vhds != nil {
 		s.Fail(vhds, "virtual hosts come from VHDS", "add them to the route configuration, for example from Envoy's /config_dump")
 	}
-	switch ports := m.ports && !s.Flag(config, "ignore_port_in_host_matching"); {
-	case ports && m.dots:
-		s.virtualHosts(convert.WithBoth)
-	case ports:
-		s.virtualHosts(convert.WithPort)
-	case m.dots:
-		s.virtualHosts(convert.WithDot)
-	default:
-		s.virtualHosts("")
-	}
+	ports := m.ports && !s.Flag(config, "ignore_port_in_host_matching")
+	s.virtualHosts(map[[2]bool]string{{true, true}: convert.WithBoth, {true, false}: convert.WithPort, {false, true}: convert.WithDot}[[2]bool{ports, m.dots}])
 	if s.inert != nil {
 		what, remedy := "envoy.filters.http.cors is not among the http_filters", "add the filter where the policy is meant"
 		for name := range m.filters {
@@ -284,7 +276,7 @@ func (s *envoyScope) route(r convert.Reader, vhost, node *yaml.Node, from conver
 		case "connect_matcher":
 			return nil
 		case "runtime_fraction":
-			if of, runtime := fraction(r, key.Value); of != shareAll || runtime != "" {
+			if share, runtime := fraction(r, key.Value); share < 1 || runtime != "" {
 				m.Asks(key.Value, "a share of the requests", "")
 			}
 		default:
@@ -498,14 +490,14 @@ func envoySwitches(r convert.Reader, p *convert.Policy, node *yaml.Node) (on, en
 		if v == nil {
 			return otherwise
 		}
-		of, key := fraction(r, v)
-		if of == shareSome {
+		share, key := fraction(r, v)
+		if share > 0 && share < 1 {
 			r.Fail(v, name+" applies to a share of the requests, and the module treats all of them the same", "write 0 or 100 %")
 		}
 		if key != "" {
 			p.Change(convert.RuntimeKey, fmt.Sprintf("%s cannot be changed by the runtime key %q any more: the default value holds", name, key))
 		}
-		return of == shareAll
+		return share >= 1
 	}
 	if old := convert.Child(node, "enabled"); old != nil {
 		enforced, _ = r.Boolean(old, "enabled")
@@ -532,38 +524,22 @@ func envoyOrigins(r convert.Reader, p *convert.Policy, policies []*yaml.Node) {
 	}
 }
 
-// share is a fraction of requests, as far as it matters.
-type share uint8
-
-const (
-	shareNone share = iota
-	shareSome
-	shareAll
-)
-
-// fraction reads a RuntimeFractionalPercent.
-func fraction(r convert.Reader, node *yaml.Node) (of share, runtimeKey string) {
+// fraction reads a RuntimeFractionalPercent; 1 is all requests.
+func fraction(r convert.Reader, node *yaml.Node) (share float64, runtimeKey string) {
 	runtimeKey = convert.Text(convert.Child(node, "runtime_key"))
 	value := convert.Child(node, "default_value")
-	numerator, denominator := 0.0, 100.0
 	if n := convert.Child(value, "numerator"); n != nil {
 		var err error
-		if numerator, err = strconv.ParseFloat(convert.Text(n), 64); err != nil {
+		if share, err = strconv.ParseFloat(convert.Text(n), 64); err != nil {
 			r.Fail(n, "the numerator is not a number", "write 0 or 100")
-			return shareAll, runtimeKey
+			return 1, runtimeKey
 		}
 	}
 	switch convert.Text(convert.Child(value, "denominator")) {
 	case "TEN_THOUSAND", "1":
-		denominator = 10_000
+		return share / 10_000, runtimeKey
 	case "MILLION", "2":
-		denominator = 1_000_000
+		return share / 1_000_000, runtimeKey
 	}
-	switch {
-	case numerator <= 0:
-		return shareNone, runtimeKey
-	case numerator < denominator:
-		return shareSome, runtimeKey
-	}
-	return shareAll, runtimeKey
+	return share / 100, runtimeKey
 }
