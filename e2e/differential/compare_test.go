@@ -95,6 +95,15 @@ func (x *exchange) choose() {
 		}
 		return strings.TrimSuffix(name, ".") == domain && x.host != domain+":"+port
 	}
+	parameters := func(c convert.Change) bool { return c.Kind == convert.PathSpelling }
+	x.changes = slices.DeleteFunc(slices.Clone(x.changes), parameters)
+	if strings.Contains(x.path, ";") {
+		for _, r := range x.result.Rules {
+			if i := slices.IndexFunc(r.Changes, parameters); i >= 0 {
+				x.changes = append(x.changes, r.Changes[i])
+			}
+		}
+	}
 	isSpelling := func(c convert.Change) bool { return c.Kind == convert.HostSpelling }
 	x.changes = slices.DeleteFunc(slices.Clone(x.changes), func(c convert.Change) bool { return isSpelling(c) && !excuses(c) })
 	for _, r := range x.result.Rules {
@@ -107,7 +116,7 @@ func (x *exchange) choose() {
 
 // differs asks that one of the kinds is named.
 func (x *exchange) differs(what string, kinds ...convert.ChangeKind) {
-	for _, kind := range append(kinds, convert.HostSpelling) {
+	for _, kind := range append(kinds, convert.HostSpelling, convert.PathSpelling) {
 		if slices.ContainsFunc(x.changes, func(c convert.Change) bool { return c.Kind == kind }) {
 			x.named[kind]++
 			return

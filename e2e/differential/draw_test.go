@@ -57,7 +57,8 @@ var (
 		"/v1/ord", "/v1//", "/sta", "/v1*", "/a%20b", "/v1/orders/"}
 	pathNear = []string{"/v1x", "/v10/orders", "/V1/orders", "/v1/Orders/7", "/v1/ordersx",
 		"/STATUS", "/statusx", "/v2/a", "/other", "/billing.Invoices/Get",
-		"/v1/7", "/v1//orders", "/v1%2Forders", "/v1;a=b", "/v1*x", "/a%20bc", "/A%20b", "/v1/../status", "//v1", "/v1/."}
+		"/v1/7", "/v1//orders", "/v1%2Forders", "/v1;a=b", "/v1/orders;a=b",
+		"/status;", "/v1*x", "/a%20bc", "/A%20b", "/v1/../status", "//v1", "/v1/."}
 	pathRegexes = []string{`/v[0-9]+/.*`, `/v1/[^/]+`, `/(v1|status)`, `/v1(/.*)?`, `.*`, `/billing\..*`, `(?i)/v1/orders`, `/v1/orders|/v2`,
 		`/v1.*`, `/v1/`, `/+v1/?`, `/v1/orders/\d+`, `[^?]*/7`, `/v1/(orders/7)?`, `/.{2,4}`}
 
@@ -82,7 +83,8 @@ var (
 		`(?i)https://SHOP\.example\.com`, `.*\.example\.com`, `.+`, `https?://.*`,
 		`^https://shop\.example\.com$`, `(https://)?shop\.example\.com|file://`, `https://[^/]+`, `HTTPS://shop\.example\.com`,
 		`^https?://(.+\.)?shop\.example\.com(:\d+)?$`, `https://shop.*`, `https://shop\.example\.com/?`, `https:\/\/shop\.example\.com`,
-		`\Ahttps://shop\.example\.com\z`, `(?s).*`, `[*]`, `https://shop\.example\.com|`, `^$|.*\.shop\.example\.com`, `https://(\w+-)*\d+\.preview\.example\.com`}
+		`\Ahttps://shop\.example\.com\z`, `(?s).*`, `[*]`, `https://shop\.example\.com|`,
+		`^$|.*\.shop\.example\.com`, `https://(\w+-)*\d+\.preview\.example\.com`}
 	methodNames = []string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "PROPFIND"}
 )
 
@@ -123,7 +125,7 @@ func (d *drawer) share(o object, key string) {
 	case d.once(4):
 		value["denominator"] = "TEN_THOUSAND"
 		value["numerator"] = pick(d, 0, 10_000)
-	case d.rarely(30, "share"):
+	case d.rarely(60, "share"):
 		value["numerator"] = 50
 	}
 	o[key] = object{"default_value": value}
@@ -304,7 +306,7 @@ func (d *drawer) manager() object {
 	d.perFilter(routes, 3)
 	var hosts []any
 	domains := d.some(1, 4, domainNames...)
-	if d.rarely(60, "domain") {
+	if d.rarely(90, "domain") {
 		domains = append(domains, pick(d, partDomains...))
 	}
 	if d.rarely(30, "port") {
@@ -358,6 +360,9 @@ func (d *drawer) manager() object {
 	}
 	if d.once(4) {
 		routes["ignore_port_in_host_matching"] = true
+	}
+	if d.once(8) {
+		routes["ignore_path_parameters_in_path_matching"] = true
 	}
 	return manager
 }

@@ -156,6 +156,11 @@ func envoyTable(c *convert.Conversion, m *envoyManager, o *convert.Object, confi
 		return t
 	}
 	t.Routes = s.routes
+	if s.Flag(config, "ignore_path_parameters_in_path_matching") && slices.ContainsFunc(t.Routes, func(r convert.Route) bool {
+		return slices.ContainsFunc(r.Paths, func(p convert.Path) bool { return convert.Normal(p).Kind != convert.AnyPath })
+	}) {
+		convert.WithChanges(t.Routes, convert.Change{Kind: convert.PathSpelling, Text: "a path is compared whole; Envoy ignores what follows a semicolon in it (ignore_path_parameters_in_path_matching)"})
+	}
 	return t
 }
 
