@@ -95,6 +95,15 @@ func (x *exchange) choose() {
 		}
 		return strings.TrimSuffix(name, ".") == domain && x.host != domain+":"+port
 	}
+	parameters := func(c convert.Change) bool { return c.Kind == convert.PathSpelling }
+	x.changes = slices.DeleteFunc(slices.Clone(x.changes), parameters)
+	if strings.Contains(x.path, ";") {
+		for _, r := range x.result.Rules {
+			if i := slices.IndexFunc(r.Changes, parameters); i >= 0 {
+				x.changes = append(x.changes, r.Changes[i])
+			}
+		}
+	}
 	isSpelling := func(c convert.Change) bool { return c.Kind == convert.HostSpelling }
 	x.changes = slices.DeleteFunc(slices.Clone(x.changes), func(c convert.Change) bool { return isSpelling(c) && !excuses(c) })
 	for _, r := range x.result.Rules {
@@ -107,7 +116,7 @@ func (x *exchange) choose() {
 
 // differs asks that one of the kinds is named.
 func (x *exchange) differs(what string, kinds ...convert.ChangeKind) {
-	for _, kind := range append(kinds, convert.HostSpelling) {
+	for _, kind := range append(kinds, convert.HostSpelling, convert.PathSpelling) {
 		if slices.ContainsFunc(x.changes, func(c convert.Change) bool { return c.Kind == kind }) {
 			x.named[kind]++
 			return
@@ -148,6 +157,12 @@ func (x *exchange) names(r browser.Response, name string) (all []string) {
 		if element != "" {
 			all = append(all, element)
 		}
+	}
+	if name == acam { // one in lower case matches no request, and here the other counts
+		all = slices.DeleteFunc(slices.Clone(all), func(n string) bool {
+			upper := strings.ToUpper(n)
+			return n != upper && slices.Contains([]string{"DELETE", "OPTIONS", "PUT"}, upper) && slices.Contains(all, upper)
+		})
 	}
 	if x.policy != nil && !x.policy.Credentials && slices.Contains(all, "*") {
 		all = slices.DeleteFunc(all, func(n string) bool { return n != "*" && (name != acah || n != "authorization") })
@@ -205,7 +220,7 @@ func (x *exchange) comparePreflight(n, m browser.Response) {
 	list(aceh)
 	age := func(r browser.Response) int {
 		seconds, _ := strconv.Atoi(value(r, acma))
-		return seconds
+		return max(seconds, 0) // less than nothing is nothing to browsers
 	}
 	if age(n) != age(m) || (value(n, acma) == "") != (value(m, acma) == "") {
 		x.differs("max-age")
@@ -266,6 +281,8 @@ func (x *exchange) compareActual(n, m browser.Response, headers []browser.Header
 			x.differs(name+" that is added", convert.AddedBeside)
 		case opened:
 			x.differs(name+" for another origin", convert.LetterCase)
+		case a == upstream[name] && name != acao && b == "" && value(n, acao) == "": // the header alone, which opens nothing
+			x.differs(name+" of upstream without "+acao, convert.UpstreamHeaders, convert.NoOrigins)
 		case a == upstream[name] && a != "" && (b == "" || b == "*" && name == acao):
 			x.differs(name+" of upstream", convert.UpstreamHeaders)
 		case name == acao && a == origin && b == "*", origin == "" && value(m, acao) == "*":

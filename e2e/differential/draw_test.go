@@ -53,11 +53,14 @@ var (
 		"pr-api.example.com", "other.example.net"}
 	domainNames = append(slices.Clone(hostNames[:6]), "*.example.com", "*.shop.example.com", "*")
 	partDomains = []string{"shop.example.*", "*-api.example.com", "api.*"}
-	pathTexts   = []string{"/", "/v1", "/v1/", "/v1/orders", "/v1/orders/7", "/v2", "/status", "/billing.", "/V1"}
-	pathNear    = []string{"/v1x", "/v10/orders", "/V1/orders", "/v1/Orders/7", "/v1/ordersx",
+	pathTexts   = []string{"/", "/v1", "/v1/", "/v1/orders", "/v1/orders/7", "/v2", "/status", "/billing.", "/V1",
+		"/v1/ord", "/v1//", "/sta", "/v1*", "/a%20b", "/v1/orders/"}
+	pathNear = []string{"/v1x", "/v10/orders", "/V1/orders", "/v1/Orders/7", "/v1/ordersx",
 		"/STATUS", "/statusx", "/v2/a", "/other", "/billing.Invoices/Get",
-		"/v1/7", "/v1//orders", "/v1%2Forders", "/v1;a=b"}
-	pathRegexes = []string{`/v[0-9]+/.*`, `/v1/[^/]+`, `/(v1|status)`, `/v1(/.*)?`, `.*`, `/billing\..*`, `(?i)/v1/orders`, `/v1/orders|/v2`}
+		"/v1/7", "/v1//orders", "/v1%2Forders", "/v1;a=b", "/v1/orders;a=b",
+		"/status;", "/v1*x", "/a%20bc", "/A%20b", "/v1/../status", "//v1", "/v1/."}
+	pathRegexes = []string{`/v[0-9]+/.*`, `/v1/[^/]+`, `/(v1|status)`, `/v1(/.*)?`, `.*`, `/billing\..*`, `(?i)/v1/orders`, `/v1/orders|/v2`,
+		`/v1.*`, `/v1/`, `/+v1/?`, `/v1/orders/\d+`, `[^?]*/7`, `/v1/(orders/7)?`, `/.{2,4}`}
 
 	pageOrigins = []string{
 		"https://shop.example.com", "https://a.shop.example.com", "https://b.a.shop.example.com", "https://shop.example.com:8443",
@@ -78,7 +81,10 @@ var (
 		`https?://localhost:[0-9]+`, `https://([a-z0-9-]+\.)?shop\.example\.com`, `.*`, `https://.*example\.com`, `https://shop.example.com`,
 		`https://[a-z]+\.example\.(com|org)`, `\*`, `null|https://shop\.example\.com`, `[a-z:/.-]+`,
 		`(?i)https://SHOP\.example\.com`, `.*\.example\.com`, `.+`, `https?://.*`,
-		`^https://shop\.example\.com$`, `(https://)?shop\.example\.com|file://`, `https://[^/]+`, `HTTPS://shop\.example\.com`}
+		`^https://shop\.example\.com$`, `(https://)?shop\.example\.com|file://`, `https://[^/]+`, `HTTPS://shop\.example\.com`,
+		`^https?://(.+\.)?shop\.example\.com(:\d+)?$`, `https://shop.*`, `https://shop\.example\.com/?`, `https:\/\/shop\.example\.com`,
+		`\Ahttps://shop\.example\.com\z`, `(?s).*`, `[*]`, `https://shop\.example\.com|`,
+		`^$|.*\.shop\.example\.com`, `https://(\w+-)*\d+\.preview\.example\.com`}
 	methodNames = []string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "PROPFIND"}
 )
 
@@ -111,7 +117,7 @@ func (d *drawer) matcher() object {
 
 // share draws a switch.
 func (d *drawer) share(o object, key string) {
-	if !d.once(6) {
+	if !d.once(4) {
 		return
 	}
 	value := object{"numerator": pick(d, 0, 100, 100)}
@@ -119,7 +125,7 @@ func (d *drawer) share(o object, key string) {
 	case d.once(4):
 		value["denominator"] = "TEN_THOUSAND"
 		value["numerator"] = pick(d, 0, 10_000)
-	case d.rarely(30, "share"):
+	case d.rarely(60, "share"):
 		value["numerator"] = 50
 	}
 	o[key] = object{"default_value": value}
@@ -138,16 +144,20 @@ func (d *drawer) policy() object {
 			matchers = append(matchers, d.matcher())
 		}
 		o["allow_origin_string_match"] = matchers
+	} else if d.once(3) {
+		o["allow_origin_string_match"] = []any{}
 	}
 	list := func(key string, most int, pool ...string) {
-		names := strings.Join(d.some(0, most, pool...), pick(d, ",", ", "))
+		names := strings.Join(d.some(0, most, pool...), pick(d, ",", ", ", " ,", ",\t", ",, "))
 		switch {
 		case d.once(6):
 			names = "*"
 		case d.once(12):
 			names += ", *"
+		case d.once(20):
+			names = " " + names + " , " + strings.ToUpper(names)
 		}
-		if names = strings.TrimPrefix(names, ", "); names != "" {
+		if names = strings.TrimPrefix(names, ", "); names != "" || d.once(4) { // an empty one falls back
 			o[key] = names
 		}
 	}
@@ -162,7 +172,7 @@ func (d *drawer) policy() object {
 	list("allow_headers", 3, "content-type", "authorization", "x-a", "X-B")
 	list("expose_headers", 2, "x-total", "ETag")
 	if d.once(2) {
-		o["max_age"] = pick(d, "600", "86400", "0", "100000", " 600")
+		o["max_age"] = pick(d, "600", "86400", "0", "100000", " 600", "-1", "0600", "600 ", "")
 		if d.rarely(200, "max_age") {
 			o["max_age"] = "10m"
 		}
@@ -220,7 +230,7 @@ func (d *drawer) match() object {
 	case "safe_regex":
 		m[kind] = object{"regex": pick(d, pathRegexes...)}
 	case "path_separated_prefix": // which Envoy takes without a slash at the end alone
-		if text = strings.TrimSuffix(text, "/"); text == "" {
+		if text = strings.TrimRight(text, "/"); text == "" {
 			text = "/v1"
 		}
 		fallthrough
@@ -296,7 +306,7 @@ func (d *drawer) manager() object {
 	d.perFilter(routes, 3)
 	var hosts []any
 	domains := d.some(1, 4, domainNames...)
-	if d.rarely(60, "domain") {
+	if d.rarely(90, "domain") {
 		domains = append(domains, pick(d, partDomains...))
 	}
 	if d.rarely(30, "port") {
@@ -350,6 +360,9 @@ func (d *drawer) manager() object {
 	}
 	if d.once(4) {
 		routes["ignore_port_in_host_matching"] = true
+	}
+	if d.once(8) {
+		routes["ignore_path_parameters_in_path_matching"] = true
 	}
 	return manager
 }

@@ -44,11 +44,11 @@ func isCORS(name string) bool {
 	return strings.HasPrefix(name, "access-control-") && !strings.HasPrefix(name, "access-control-request-")
 }
 
-// BesideThePolicy says what becomes of headers that are added.
+// BesideThePolicy reports headers that are added: the filter replaces them.
 func BesideThePolicy(o *Object, setting string, added []AddedHeader) (changes []Change) {
 	for _, h := range added {
 		at := o.At(h.Node)
-		changes = append(changes, Change{AddedBeside, fmt.Sprintf("%s:%d: %s adds %s, and here the filter's own answer is what leaves: take it out", at.File, at.Line, setting, h.Name)})
+		changes = append(changes, Change{AddedBeside, fmt.Sprintf("%s:%d: %s adds %s, and the filter's own value replaces it: remove it there", at.File, at.Line, setting, h.Name)})
 	}
 	return changes
 }

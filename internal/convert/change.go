@@ -1,9 +1,9 @@
 package convert
 
-// ChangeKind names what a converted policy does otherwise than its source.
+// ChangeKind names a way in which a converted policy differs from its source.
 type ChangeKind string
 
-// The kinds. The set is closed: what else would differ is a problem.
+// The kinds. The set is closed: any other difference is a problem.
 const (
 	DeniedPreflight   ChangeKind = "denied-preflight"
 	PreflightStatus   ChangeKind = "preflight-status"
@@ -36,7 +36,7 @@ const (
 	ReadAsRegex       ChangeKind = "read-as-regex"
 )
 
-// Kinds says of each kind in one sentence what changes.
+// Kinds describes each kind in one sentence.
 var Kinds = map[ChangeKind]string{
 	DeniedPreflight:   "a preflight from an origin that is not allowed is answered with 403",
 	PreflightStatus:   "an answered preflight has the status 204",
@@ -72,6 +72,6 @@ var Kinds = map[ChangeKind]string{
 // Change is one of them, for a rule.
 type Change struct {
 	Kind ChangeKind `json:"kind"`
-	// Text says what it means here; it is whole without the kind's sentence.
+	// Text says what it means for this rule, without relying on the kind's sentence.
 	Text string `json:"text"`
 }

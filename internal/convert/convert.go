@@ -5,23 +5,21 @@
 // It has three steps, and each knows only its own half:
 //
 //   - A source (a folder in source, and its line in source/source.go) translates into
-//     the intermediate form and does nothing else. It asks no questions about this
-//     filter's rules: what a request must have beyond host and path it states as a
-//     condition, and what its proxy does for requests without any policy it states
-//     as a route without a policy.
+//     the intermediate form and does nothing else. It knows nothing of this filter's
+//     rules. It states requirements beyond host and path as conditions, and requests
+//     that its proxy applies no policy to as routes without a policy.
 //   - The intermediate form (intermediate.go) is a table: routes in the order in
-//     which they are asked, each with hosts, paths, conditions, the whole policy
-//     and where it stands. The first route that matches decides. A route without a
-//     policy decides as well: it applies none. Policies are in this filter's own
-//     settings, each value with its place, so that a mistake which package config
-//     finds in the result is told with the line of the source.
-//   - plan.go makes rules of a table, in the same order: rules have the same sets of
-//     hosts and paths (region.go). A route that asks for more than host and path may go
-//     only where everything that would take its requests instead decides the same.
-//     Everything else is a problem, or a comment with Options.Partial.
+//     which they are tried, each with hosts, paths, conditions, the whole policy
+//     and its place. The first route that matches decides, even if it has no policy.
+//     Policies use this filter's settings. Each value has its place, so a mistake that
+//     package config finds in the result is reported with the line of the source.
+//   - plan.go turns a table into rules, in the same order and with the same sets of
+//     hosts and paths (region.go). A route that asks for more than host and path is
+//     dropped only if everything that would take its requests instead decides the same.
+//     Anything else is a problem, or a comment with Options.Partial.
 //
-// The result is what config.Parse accepts, or there is none. The package imports
-// config, document and the YAML parser, and nothing of the proxies.
+// config.Parse accepts every result; otherwise there is none. The package imports
+// config, document and the YAML parser, and no code of the proxies.
 package convert
 
 import (
@@ -41,8 +39,8 @@ type File struct {
 
 // Options say what the result may be.
 type Options struct {
-	// Partial leaves out what cannot be carried over, with a comment beside the
-	// rule, in place of refusing all of it.
+	// Partial leaves out what cannot be converted, with a comment at the rule, instead
+	// of refusing everything.
 	Partial bool
 	// Tolerate names the waivers that an origin of the result may have, where it
 	// needs them.
@@ -54,19 +52,19 @@ type Options struct {
 
 // Source is one form in which policies are written.
 type Source struct {
-	// Name is how it is called, and Files says what it reads, for messages and the help.
+	// Name is its name, and Files what it reads, in messages and the help.
 	Name, Files string
 	// Settings are the tables of its policies, for its page; several where it has several
 	// forms.
 	Settings []Settings
-	// Text reads files that are neither YAML nor JSON: what is in one, as the nodes of a
-	// document, or as anything of its own, which becomes an object's Parsed. Without either
-	// the file is none of the source's. nil: the source has no such files.
+	// Text reads files that are neither YAML nor JSON. It returns the nodes of a document,
+	// or a value of the source's own, which becomes an object's Parsed; neither if the file
+	// is not the source's. nil: the source has no such files.
 	Text func(f File) (root *yaml.Node, parsed any, err error)
 	// Reads reports whether an object is one that the source looks at, policies or
 	// not; an object may be looked at by several.
 	Reads func(o *Object) bool
-	// Tables translates all of them at once, since they refer to each other.
+	// Tables translates all objects at once, since they refer to each other.
 	Tables func(c *Conversion, objects []*Object) []Table
 	// Attacher gives routes of other sources policies; nil: the source has none such.
 	Attacher *Attacher
@@ -79,7 +77,7 @@ func (c *Conversion) looksAt(s Source, o *Object) bool {
 	return s.Reads != nil && s.Reads(o) || s.Attached && slices.ContainsFunc(c.Attachers(), func(a *Attacher) bool { return a.Reads(o) })
 }
 
-// Attachers are those of all sources, in the order in which they are asked.
+// Attachers are those of all sources, in the order in which they are tried.
 func (c *Conversion) Attachers() (all []*Attacher) {
 	for _, s := range c.sources {
 		if s.Attacher != nil {
@@ -146,7 +144,7 @@ func (c *Conversion) whatIsRead() string {
 		all = append(all, s.Name)
 	}
 	last := len(all) - 1
-	return "name files with policies of " + strings.Join(all[:last], ", ") + " or " + all[last] + "; corsctl convert -h says in which forms"
+	return "name files with policies of " + strings.Join(all[:last], ", ") + " or " + all[last] + "; corsctl convert -h lists the forms"
 }
 
 func (c *Conversion) nothing(recognised bool) string {

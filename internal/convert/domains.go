@@ -12,7 +12,7 @@ import (
 // Domain is a host that some virtual host takes, as Envoy and what is built on it
 // write them.
 type Domain struct {
-	// Owner is what has it; only domains of one owner are put together.
+	// Owner is the virtual host that has it; only domains of one owner are joined.
 	Owner any
 	Text  string // in lower case
 	// Rank is how closely it matches: 0 exact, 1 suffix, 2 prefix, 3 any.

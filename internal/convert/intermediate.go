@@ -14,7 +14,7 @@ import (
 	"corsfilter/internal/route"
 )
 
-// Place is where something stands; lines and columns count from 1.
+// Place is a position in a file; lines and columns count from 1.
 type Place struct {
 	File   string `json:"file"`
 	Line   int    `json:"line"`
@@ -39,11 +39,11 @@ func (f From) String() string {
 	return f.Source + " " + f.Part
 }
 
-// Comment says of a place of the source that it was left out.
+// Comment says that a part of the source was left out.
 type Comment struct {
 	Place
 	Text string `json:"text"`
-	// of is what it was a part of, or the whole; the text says it by the rules that are kept.
+	// of is the source of the part, until Text names it.
 	of string
 }
 
@@ -77,17 +77,17 @@ type Route struct {
 	Paths []Path
 	// Methods are those that the route takes, as they go over the wire; nil is any.
 	Methods []Value
-	// When is what a request must have beyond that. Where there is such a thing,
+	// When lists what a request must have beyond that. If there is anything,
 	// hosts and paths need only hold every request that the route takes: they may
 	// hold more.
 	When []Condition
 	// Policy is whole; nil: the source applies none to these requests, whether it
 	// routes them or not.
 	Policy *Policy
-	// Replies says that the source answers these requests by itself, with a
+	// Replies says that the source answers these requests itself, with a
 	// redirect, a fixed response, or since no route takes them.
 	Replies bool
-	// Changes are those that this route brings, beside those of its policy.
+	// Changes are the route's own, in addition to those of its policy.
 	Changes []Change
 }
 
@@ -125,7 +125,7 @@ type Path struct {
 	Kind PathKind
 	Text string
 	At   Place
-	// set is of a regex, and literal what all its paths begin with.
+	// set belongs to a regex; literal is what all its paths begin with.
 	set     *automaton.Automaton
 	literal string
 }
@@ -215,7 +215,7 @@ const (
 	PrivateNetwork = "allow_private_network_access"
 )
 
-// Value is a string of the source and where it stands.
+// Value is a string of the source with its place.
 type Value struct {
 	Text string
 	At   Place
@@ -223,7 +223,7 @@ type Value struct {
 
 func (v Value) IsStar() bool { return v.Text == "*" }
 
-// Put notes where an entry stands; of several the first place counts.
+// Put records the place of an entry; the first one counts.
 func (p *Policy) Put(setting string, element any, at Place) {
 	if p.Places == nil {
 		p.Places = map[Entry]Place{}
@@ -235,6 +235,9 @@ func (p *Policy) Put(setting string, element any, at Place) {
 
 // Allow adds an origin.
 func (p *Policy) Allow(o config.SourceOrigin, at Place) {
+	if o.Kind == config.Pattern {
+		o.Value = p.lowered(o.Value)
+	}
 	p.Put(AllowOrigins, nil, at)
 	p.Put(AllowOrigins, written(o), at)
 	p.AllowOrigins = append(p.AllowOrigins, o)

@@ -25,8 +25,8 @@ type Attacher struct {
 
 // GatewayTarget is a rule of a route at a listener.
 type GatewayTarget struct {
-	Route *Object
-	// Rule is its name; empty: it has none. node is the rule itself.
+	Reader // of the rule, in its route
+	// Rule is its name; empty: it has none. Node is the rule itself.
 	Rule string
 	Node *yaml.Node
 	// Gateway is the namespace and name of the parent; section is its listener,

@@ -56,7 +56,7 @@ func (m Match) Key(key document.Member, table map[string]string) {
 	default:
 		what, known := table[name]
 		if !known {
-			what = key.Key.Value + ", which is not known here"
+			what = key.Key.Value + ", which corsctl does not know"
 		}
 		if what != "" {
 			m.Asks(key.Value, what, "")
@@ -64,7 +64,7 @@ func (m Match) Key(key document.Member, table map[string]string) {
 	}
 }
 
-// What matches ask for, beside others.
+// Conditions that several sources share.
 const (
 	Header = "the header %q, which a preflight does not carry"
 	Query  = "the query parameter %q"

@@ -14,7 +14,7 @@ import (
 func (r Reader) Origins(p *Policy, node *yaml.Node) {
 	node = document.Resolve(node)
 	if node != nil && node.Kind != yaml.SequenceNode {
-		r.Fail(node, "the origins are no list", "write a list of matchers")
+		r.Fail(node, "the origins are not a list", "write a list of matchers")
 	}
 	for _, e := range Elements(node) {
 		if o, ok := r.origin(p, e); ok {
@@ -26,7 +26,7 @@ func (r Reader) Origins(p *Policy, node *yaml.Node) {
 // origin reads one matcher.
 func (r Reader) origin(p *Policy, node *yaml.Node) (o config.SourceOrigin, ok bool) {
 	if node.Kind != yaml.MappingNode {
-		r.Fail(node, "a matcher of an origin is no mapping", `write one such as {exact: "https://example.com"}`)
+		r.Fail(node, "an origin matcher is not a mapping", `write one such as {exact: "https://example.com"}`)
 		return o, false
 	}
 	for _, m := range Members(node) {
@@ -45,13 +45,13 @@ func (r Reader) origin(p *Policy, node *yaml.Node) (o config.SourceOrigin, ok bo
 			o.Kind, o.Value = matchKinds[kind], Text(m.Value)
 		}
 		if o.Value == "" {
-			r.Fail(m.Value, "the matcher of an origin says nothing", "write the origin")
+			r.Fail(m.Value, "the origin matcher is empty", "write the origin")
 			return o, false
 		}
 	}
 	switch o.Kind {
 	case config.Pattern:
-		r.Fail(node, "a matcher of an origin does not say what to match", `write one such as {exact: "https://example.com"}`)
+		r.Fail(node, "an origin matcher does not say what to match", `write one such as {exact: "https://example.com"}`)
 		return o, false
 	case config.Exact:
 		return ExactOrigin(p, o.Value, o.IgnoreCase), true
@@ -67,16 +67,24 @@ func ExactOrigin(p *Policy, text string, ignoreCase bool) config.SourceOrigin {
 	if text == "*" {
 		return config.SourceOrigin{Value: text}
 	}
-	if lower := strings.ToLower(text); lower != text {
-		if !ignoreCase {
-			p.Change(LetterCase, "the origin "+text+" matches here: browsers send origins in lower case, so that it matches nobody in the source")
-		}
-		text = lower
+	if ignoreCase {
+		text = strings.ToLower(text)
 	}
+	text = p.lowered(text)
 	if strings.ContainsAny(text, "*[") {
 		return config.SourceOrigin{Kind: config.Exact, Value: text}
 	}
 	return config.SourceOrigin{Value: text}
+}
+
+// lowered is an origin in the lower case of browsers, which the source does not match unless
+// it is written so.
+func (p *Policy) lowered(text string) string {
+	lower := strings.ToLower(text)
+	if lower != text {
+		p.Change(LetterCase, "the origin "+text+" matches here: browsers send origins in lower case, so that it matches nobody in the source")
+	}
+	return lower
 }
 
 func RegexOrigin(regex string) config.SourceOrigin {

@@ -45,7 +45,7 @@ func (c *Conversion) methods(t Table) {
 				if r.accepts(method) {
 					continue
 				}
-				for _, v := range c.afterFor(t, q, i, at, method) {
+				for _, v := range c.after(q, i, at, func(j int) bool { return t.Routes[j].accepts(method) }) {
 					switch answers := v.by < 0 || t.Routes[v.by].Replies; {
 					case v.policy.Key() == r.Policy.Key():
 					case answers && method != "OPTIONS":
@@ -58,7 +58,7 @@ func (c *Conversion) methods(t Table) {
 		}
 		switch {
 		case !same:
-			what := "methods, and OPTIONS, which a preflight is, is not among them"
+			what := "methods without OPTIONS, the method of a preflight"
 			if r.accepts("OPTIONS") {
 				what = "methods"
 			}
@@ -71,26 +71,10 @@ func (c *Conversion) methods(t Table) {
 	}
 }
 
-// afterFor returns what may decide about requests of one method behind a route.
-func (c *Conversion) afterFor(t Table, q *sequence, i int, at cell, method string) (all []verdict) {
-	decided := false
-	q.from(i+1, at.host, func(j int) bool {
-		if s := &q.steps[j]; t.Routes[j].accepts(method) && s.overlaps(at) {
-			all = append(all, verdict{s.policy, j})
-			decided = !s.conditional && s.covers(at)
-		}
-		return c.spend() && !decided
-	})
-	if decided {
-		return all
-	}
-	return append(all, verdict{nil, -1})
-}
-
 // Method adds methods that the match asks for, and Asks where they cannot be listed.
 func (m Match) Method(node *yaml.Node, methods ...string) {
 	if len(methods) == 0 || len(m.Methods) > 0 {
-		m.Asks(node, "the method, and a preflight is OPTIONS", "write the methods, OPTIONS among them, where a browser's requests are meant")
+		m.Asks(node, "the method, and that of a preflight is OPTIONS", "list the methods, with OPTIONS, for requests of browsers")
 		return
 	}
 	at := m.Object.At(node)

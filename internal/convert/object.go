@@ -21,7 +21,7 @@ type Object struct {
 	Kind, Group     string
 	Name, Namespace string
 	Created         string
-	// Parsed is what a source's own Text made of the file.
+	// Parsed is the value that a source's Text returned for the file.
 	Parsed any
 }
 
@@ -46,7 +46,7 @@ func (o *Object) At(node *yaml.Node) Place {
 	return Place{o.File, max(node.Line, 1), max(node.Column, 1), o.document}
 }
 
-// From is where a part of the object stands; it goes by itself where the object has no name.
+// From is the place of a part of the object; the part's name stands alone if the object has none.
 func (o *Object) From(part string, node *yaml.Node) From {
 	if o.String() == "" {
 		return From{Source: part, Place: o.At(node)}
@@ -85,7 +85,7 @@ func (c *Conversion) read(files []File) (all []*Object) {
 	return all
 }
 
-// text returns what is in a file in a form of a source's own, if it has one.
+// text returns the objects of a file that a source's Text reads, if one does.
 func (c *Conversion) text(f File) (all []*Object, err error) {
 	for _, s := range c.sources {
 		if s.Text == nil {
@@ -156,8 +156,8 @@ func (c *Conversion) collect(all []*Object, file string, number int, root *yaml.
 }
 
 // inside returns the document in a scalar, such as the envoy.yaml in a ConfigMap,
-// with the lines of the file around it. It is nil where there is none, and for what
-// no source would look at.
+// with the lines of the file around it. It is nil if there is none, or if no source
+// would read it.
 func inside(scalar *yaml.Node) *yaml.Node {
 	if scalar.Kind != yaml.ScalarNode || !strings.Contains(Snake(scalar.Value), "virtual_hosts") || document.Bounded([]byte(scalar.Value)) != nil {
 		return nil
@@ -291,7 +291,7 @@ func (r Reader) Boolean(node *yaml.Node, name string) (b, given bool) {
 	}
 	var v bool
 	if node.Kind != yaml.ScalarNode || node.Decode(&v) != nil {
-		r.Fail(node, name+" is no boolean", "write true or false without quotes")
+		r.Fail(node, name+" is not a boolean", "write true or false without quotes")
 		return false, false
 	}
 	return v, true
@@ -319,12 +319,12 @@ func (r Reader) List(node *yaml.Node, name string) (values []Value) {
 		return nil
 	}
 	if node.Kind != yaml.SequenceNode {
-		r.Fail(node, name+" is no list", "write a list of strings")
+		r.Fail(node, name+" is not a list", "write a list of strings")
 		return nil
 	}
 	for _, e := range Elements(node) {
 		if e.Kind != yaml.ScalarNode {
-			r.Fail(e, "an element of "+name+" is no string", "write a string")
+			r.Fail(e, "an element of "+name+" is not a string", "write a string")
 			continue
 		}
 		values = append(values, Value{e.Value, r.Object.At(e)})
@@ -341,7 +341,7 @@ func (r Reader) Commas(node *yaml.Node, name string) (values []Value) {
 	case node.Kind == yaml.SequenceNode:
 		return r.List(node, name)
 	case node.Kind != yaml.ScalarNode:
-		r.Fail(node, name+" is no string", "write one string with commas")
+		r.Fail(node, name+" is not a string", "write one string with commas")
 		return nil
 	}
 	return Words(node.Value, r.Object.At(node))
@@ -357,7 +357,7 @@ func Words(list string, at Place) (values []Value) {
 	return values
 }
 
-// Mentions reports whether a key stands anywhere below a node.
+// Mentions reports whether a key occurs anywhere below a node.
 func Mentions(node *yaml.Node, key string) bool {
 	node = document.Resolve(node)
 	if node == nil {

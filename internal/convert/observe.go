@@ -11,12 +11,12 @@ import (
 	"corsfilter/config"
 )
 
-// Policies of proxies that know nothing of CORS, and set its headers as any other: what
-// they send is observed, for a preflight and for each method, and for every origin that
-// their configuration tells from others.
+// Some proxies know nothing of CORS and set its headers like any others. Their policies are
+// observed: what they send for a preflight, for each method, and for every origin that their
+// configuration distinguishes.
 
-// HeaderSettings is their table: what a header becomes. origins says by what an origin
-// gets it, methods and headers what stands for any.
+// HeaderSettings is their table: what a header becomes. origins says how an origin gets it;
+// methods and headers say what stands for any.
 func HeaderSettings(of, origins, methods, headers string) Settings {
 	const preflight, alone = "of a preflight", "`true` alone"
 	return Settings{Of: of, Rows: []Setting{
@@ -30,8 +30,8 @@ func HeaderSettings(of, origins, methods, headers string) Settings {
 	}}
 }
 
-// Origin is one that is tried: a text, or one that is none of those and matches some of
-// the regexes.
+// Origin is one that is tried: a text, or an origin that equals none of the texts and matches
+// some of the regexes.
 type Origin struct {
 	Text    string
 	matches map[string]bool // nil: the text says
@@ -44,7 +44,7 @@ type Sent struct {
 	Allowed string
 	// Headers are the others, by their canonical names.
 	Headers map[string]string
-	// Status is that of what the proxy answers by itself; 0: upstream does.
+	// Status is that of the proxy's own answer; 0: upstream answers.
 	Status int
 	// Partly says that responses with an error's status go without.
 	Partly bool
@@ -71,7 +71,7 @@ type Observer struct {
 	Project string
 	// Run sends a request; it compares its origin by Is and Matches alone.
 	Run func(method string, o Origin) Sent
-	// Keeps is what becomes of CORS headers that upstream sends itself.
+	// Keeps says what the source does with CORS headers that upstream sends.
 	Keeps string
 
 	texts, regexes []string // that the origin was compared with
@@ -93,7 +93,7 @@ func (x *Observer) Is(o Origin, text string) bool {
 func (x *Observer) Matches(o Origin, regex string, at Place) bool {
 	re, err := regexp.Compile(regex)
 	if err != nil {
-		x.refuse(at, fmt.Sprintf("the regex %q is none of RE2, which is read here", Shortened(regex)), "write it without looking ahead or back")
+		x.refuse(at, fmt.Sprintf("the regex %q is not RE2 syntax", Shortened(regex)), "write it without look-ahead or look-behind")
 		return false
 	}
 	if !slices.Contains(x.regexes, regex) {
@@ -127,7 +127,7 @@ func (a *lets) sameOrigins(b *lets) bool {
 	return a.any == b.any && slices.Equal(a.texts, b.texts) && slices.Equal(a.regexes, b.regexes)
 }
 
-// observe tries a method; nil: no origin is let in, or it is told why that is not clear.
+// observe tries a method; nil: no origin is allowed, or a problem says why that is not clear.
 func (x *Observer) observe(method string) *lets {
 	for { // until a run compares the origin with nothing new
 		texts, regexes := len(x.texts), len(x.regexes)
@@ -189,14 +189,14 @@ func (x *Observer) union(cases, named []Sent) *lets {
 	}
 	switch {
 	case !clear:
-		x.refuse(x.At, "some origins get other CORS headers than others, or are left out of what a regex lets in, and a policy has one list of each for all of its origins", "write one condition with the same headers for all of them")
+		x.refuse(x.At, "some origins get other CORS headers than the rest, or are excluded from what a regex allows, and a policy has the same lists for all of its origins", "write one condition with the same headers for all of them")
 	case made.Allowed != "":
 		return made
 	}
 	return nil
 }
 
-// Policy is that of what is observed; nil: no page can read anything by it.
+// Policy is the observed one; nil: it lets no page read anything.
 func (x *Observer) Policy() *Policy {
 	preflight := x.observe("OPTIONS")
 	methods := []string{"GET", "HEAD", "POST"}
@@ -215,7 +215,7 @@ func (x *Observer) Policy() *Policy {
 		case actual == nil:
 			actual = made
 		case !made.sameOrigins(actual):
-			x.refuse(made.At, "the origins that may read a "+method+" are others than those for the rest", "write the same condition for all methods")
+			x.refuse(made.At, "the origins that may read a "+method+" differ from those of the other methods", "write the same condition for all methods")
 		}
 	}
 	if actual == nil {
@@ -244,7 +244,7 @@ func (x *Observer) Policy() *Policy {
 	switch {
 	case preflight == nil:
 	case !preflight.sameOrigins(actual):
-		x.refuse(preflight.At, "preflights let in other origins than the requests behind them", "write the same condition for both")
+		x.refuse(preflight.At, "preflights allow other origins than the requests that follow", "write the same condition for both")
 	default:
 		x.preflight(p, preflight, &m)
 	}

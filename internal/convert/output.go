@@ -22,12 +22,12 @@ var Formats = []string{"json", "yaml", "wasmplugin", "envoy", "envoy-gateway"}
 //go:embed manifests
 var manifests embed.FS
 
-// mark stands where the configuration belongs.
+// mark is the placeholder of the configuration.
 const mark = "CONFIGURATION"
 
-// Format writes the configuration by itself, as JSON or YAML, or in a manifest that
-// loads it. In YAML what was left out is a comment beside its rule; JSON has no
-// comments, and there the rule's name says it.
+// Format writes the configuration alone, as JSON or YAML, or in a manifest that loads
+// it. YAML has a comment at each rule for what was left out; JSON has no comments, so
+// the rule's name says it.
 func (r *Result) Format(format string) ([]byte, error) {
 	switch format {
 	case "json":

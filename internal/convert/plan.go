@@ -99,10 +99,10 @@ func (c *Conversion) dead(q *sequence, i int) bool {
 	return !slices.ContainsFunc(q.steps[i].cells(), func(at cell) bool { return c.taker(q, i, at) < 0 })
 }
 
-// outOfReach says of policies that no request reaches what takes their requests
-// otherwise: the source is not what it seems.
+// outOfReach reports policies that no request reaches, with the route that takes their
+// requests and decides differently.
 func (p *planner) outOfReach() {
-	told := map[From]bool{} // or with nothing to tell
+	told := map[From]bool{} // or nothing to report
 	for i, s := range p.seq.steps {
 		if !s.gone {
 			told[p.table.Routes[i].From] = true
@@ -127,7 +127,7 @@ func (p *planner) outOfReach() {
 }
 
 func outOfReach(from From, why string) Change {
-	return Change{OutOfReach, fmt.Sprintf("the policy of %s (%s:%d) is in no rule: %s, in the source as here; write the policy there where it is meant", from, from.File, from.Line, why)}
+	return Change{OutOfReach, fmt.Sprintf("the policy of %s (%s:%d) is in no rule: %s, in the source as here; move it there if it is meant to apply", from, from.File, from.Line, why)}
 }
 
 // taker is the step before another one that takes all of a cell; -1: none does.
@@ -151,12 +151,12 @@ type verdict struct {
 	by     int // the step; -1: none takes them
 }
 
-// after returns everything behind a step that may decide about a cell, until
-// something surely does.
-func (c *Conversion) after(q *sequence, i int, at cell) (all []verdict) {
+// after returns everything behind a step that may decide about a cell, until something
+// surely does. Steps that are not asked are passed over; nil: all are.
+func (c *Conversion) after(q *sequence, i int, at cell, asked func(j int) bool) (all []verdict) {
 	decided := false
 	q.from(i+1, at.host, func(j int) bool {
-		if s := &q.steps[j]; s.overlaps(at) {
+		if s := &q.steps[j]; (asked == nil || asked(j)) && s.overlaps(at) {
 			all = append(all, verdict{s.policy, j})
 			decided = !s.conditional && s.covers(at)
 		}
@@ -174,13 +174,13 @@ func agree(all []verdict, policy *Policy) bool {
 	return !slices.ContainsFunc(all, func(v verdict) bool { return v.policy.Key() != key })
 }
 
-// conditional sees to a route that asks for more than a rule can: it is not needed
-// where whatever takes its requests instead decides the same.
+// conditional handles a route that asks for more than a rule can. It is not needed if
+// whatever takes its requests instead decides the same.
 func (p *planner) conditional(i int) {
 	r := &p.table.Routes[i]
 	var others []verdict
 	for _, at := range p.seq.steps[i].cells() {
-		others = append(others, p.after(p.seq, i, at)...)
+		others = append(others, p.after(p.seq, i, at, nil)...)
 	}
 	if agree(others, r.Policy) {
 		return
@@ -190,11 +190,11 @@ func (p *planner) conditional(i int) {
 		if remedy == "" {
 			remedy = "take that out of the match, or give the routes that take the same hosts and paths the same policy"
 		}
-		p.lost(r.From, w.At, "asks for "+w.What+", and rules ask for host and path alone; without it "+p.instead(others, r.Policy), remedy)
+		p.lost(r.From, w.At, "asks for "+w.What+", and rules match only host and path; without it, "+p.instead(others, r.Policy), remedy)
 	}
 }
 
-// lost is what cannot be carried over: a problem, or a comment.
+// lost reports what cannot be converted: as a problem, or as a comment.
 func (p *planner) lost(from From, at Place, what, remedy string) {
 	if at.File == "" {
 		at = from.Place
@@ -219,7 +219,7 @@ func (p *planner) instead(all []verdict, policy *Policy) string {
 	case v.by < 0:
 		return gets + "no policy"
 	case v.policy == nil:
-		return gets + "none, as " + p.table.Routes[v.by].From.String() + " has it"
+		return gets + "no policy, like those of " + p.table.Routes[v.by].From.String()
 	}
 	return gets + "the policy of " + p.table.Routes[v.by].From.String()
 }
@@ -236,8 +236,8 @@ func (p *planner) unconditional(i int) {
 	p.rules = append(p.rules, made)
 }
 
-// segments writes a prefix with a slash at its end by segment, which is easier to read,
-// where it is all the same what decides about the path without the slash.
+// segments writes a prefix that ends in a slash by segment, which is easier to read, if the
+// path without the slash gets the same decision anyway.
 func (p *planner) segments(i int, at Path) Path {
 	stem, slash := strings.CutSuffix(at.Text, "/")
 	if at.Kind != PrefixPath || !slash {
@@ -245,7 +245,7 @@ func (p *planner) segments(i int, at Path) Path {
 	}
 	for _, host := range ListOf(p.seq.steps[i].hosts) {
 		exact := cell{host, Path{Kind: ExactPath, Text: stem}}
-		if p.taker(p.seq, i, exact) < 0 && !agree(p.after(p.seq, i, exact), p.seq.steps[i].policy) {
+		if p.taker(p.seq, i, exact) < 0 && !agree(p.after(p.seq, i, exact, nil), p.seq.steps[i].policy) {
 			return at
 		}
 	}
@@ -271,7 +271,7 @@ func (c *Conversion) simplify(rules []*rule) (kept []*rule) {
 		}
 		var others []verdict
 		for _, at := range steps[i].cells() {
-			others = append(others, c.after(q, i, at)...)
+			others = append(others, c.after(q, i, at, nil)...)
 		}
 		if c.bounded {
 			return nil
@@ -316,7 +316,7 @@ func (c *Conversion) simplify(rules []*rule) (kept []*rule) {
 func merge(rules []*rule) (merged []*rule) {
 	for _, r := range rules {
 		for len(merged) > 0 && merged[len(merged)-1].join(r) {
-			// What it has become may fit the one before.
+			// The joined rule may now fit the one before.
 			r = merged[len(merged)-1]
 			merged = merged[:len(merged)-1]
 		}
@@ -352,8 +352,8 @@ func either[T any](some, others []T) []T {
 	return slices.Concat(some, others)
 }
 
-// remember keeps what is to be said of a policy that the rule's own stands for from
-// here on: the two have the same settings, and may have lost others on the way.
+// remember keeps the changes and comments of a policy that the rule's own now replaces: the
+// two have the same settings, but may have lost different ones.
 func (r *rule) remember(other *Policy) {
 	if r.policy == nil || other == nil || r.policy == other {
 		return
@@ -367,7 +367,7 @@ func subset(some, all []Change) bool {
 	return !slices.ContainsFunc(some, func(c Change) bool { return !slices.Contains(all, c) })
 }
 
-// anywhere is a path wherever it stands.
+// anywhere is a path without its place.
 func anywhere(p Path) Path {
 	return Path{Kind: p.Kind, Text: p.Text}
 }
@@ -376,8 +376,8 @@ func samePaths(a, b []Path) bool {
 	return slices.EqualFunc(a, b, func(a, b Path) bool { return a.Kind == b.Kind && a.Text == b.Text })
 }
 
-// withoutOverlap sees to it that no request is decided by two tables: where they share
-// hosts, they must say the same of them. A table that passes nothing on steps back.
+// withoutOverlap makes sure that only one table decides each request: tables that share hosts
+// must agree on them. A table that forwards no request is dropped.
 func (c *Conversion) withoutOverlap(tables []Table) (kept []Table) {
 	for _, t := range tables {
 		c.where = t.Routes[0].From.Place

@@ -19,11 +19,10 @@ type Behaviour struct {
 	Echoes, Authorization bool
 	// Reflects says that any origin is answered with the origin itself.
 	Reflects bool
-	// Unmatched says what becomes of a preflight from an origin that is not allowed,
-	// where the policy does not say it: "goes upstream". Empty: 403, as here.
+	// Unmatched says what happens to a preflight from an origin that is not allowed, if
+	// the policy does not: "Envoy forwards it". Empty: 403, as here.
 	Unmatched string
-	// Answers says that the proxy answers such a preflight by itself, without
-	// CORS headers.
+	// Answers says that the proxy answers such a preflight itself, without CORS headers.
 	Answers bool
 	// Status is that of an answered preflight.
 	Status string
@@ -33,8 +32,8 @@ type Behaviour struct {
 	Varies bool
 }
 
-// Finish leaves out what stands twice or has no meaning in browsers, and says what the
-// policy does otherwise here.
+// Finish removes duplicates and what browsers ignore, and lists how the policy differs from
+// its source.
 func (p *Policy) Finish(m Behaviour) {
 	p.AllowOrigins = once(p.AllowOrigins, written)
 	for _, setting := range NameLists[1:] {
@@ -66,10 +65,10 @@ func (p *Policy) Finish(m Behaviour) {
 
 func Alone(list []config.Name) bool { return len(list) == 1 && list[0] == Star }
 
-// Unique leaves out what stands twice.
+// Unique removes duplicates.
 func Unique[T comparable](list []T) []T { return once(list, func(v T) T { return v }) }
 
-// once leaves out what has the same key.
+// once removes elements whose key an earlier one has.
 func once[T any, K comparable](list []T, key func(T) K) (kept []T) {
 	seen := map[K]bool{}
 	for _, v := range list {
@@ -108,15 +107,15 @@ func (p *Policy) checkMethods(m Behaviour) {
 	p.AllowMethods = once(p.AllowMethods, func(n config.Name) string { return n.Value })
 }
 
-// Nobody is a policy without origins of a proxy that answers its preflights by
-// itself; what upstream sends on other responses stays. Off would hand preflights
-// to upstream, which may allow what the proxy refused.
+// Nobody is a policy without origins of a proxy that answers preflights itself. Other
+// responses keep what upstream sends. Switching the policy off instead would forward
+// preflights to upstream, which may allow what the proxy denied.
 func Nobody(at Place, m Behaviour) *Policy {
 	p := &Policy{}
 	p.Put(AllowOrigins, nil, at)
 	p.AllowOrigins = []config.SourceOrigin{}
 	p.Preserve = true
-	p.Change(NoOrigins, "the policy allows no origin; CORS headers that upstream sends itself on other responses than a preflight's stay, as with "+m.Project)
+	p.Change(NoOrigins, "the policy allows no origin; responses to other requests than preflights keep the CORS headers that upstream sends beside an access-control-allow-origin, as with "+m.Project)
 	m.Status, m.Keeps = "204", false // no preflight is allowed, and the rest is said
 	p.behave(m)
 	return p
@@ -127,11 +126,10 @@ func WithoutOrigins(at Place, m Behaviour) (*Policy, []Change) {
 	if m.Answers {
 		return Nobody(at, m), nil
 	}
-	return nil, []Change{{NoOrigins, "the policy allows no origin, and is off here: what upstream answers a preflight counts"}}
+	return nil, []Change{{NoOrigins, "the policy allows no origin, and is off here: upstream answers preflights"}}
 }
 
-// anyOrigin reports whether the origins let any in: by "*", or by a matcher that is
-// taken for it.
+// anyOrigin reports whether any origin is allowed, by "*" or by a matcher that counts as it.
 func (p *Policy) anyOrigin() bool {
 	return slices.ContainsFunc(p.AllowOrigins, func(o config.SourceOrigin) bool {
 		if o.Kind == config.Pattern || o.Kind == config.Exact {
@@ -146,7 +144,7 @@ func (p *Policy) anyOrigin() bool {
 	})
 }
 
-// behave lists what the policy does otherwise here.
+// behave lists how the policy differs from its source because of the proxy's behaviour.
 func (p *Policy) behave(m Behaviour) {
 	if p.Mode != config.Enforce { // shadow: nothing is touched on either side
 		return

@@ -21,7 +21,7 @@ type Problem struct {
 	Remedy string `json:"remedy,omitempty"`
 	// Waiver is the name for Options.Tolerate that lets it through, where one does.
 	Waiver config.Code `json:"waiver,omitempty"`
-	// More is how many problems this one stands for beside itself.
+	// More is how many further problems this one stands for.
 	More int `json:"more,omitempty"`
 }
 
@@ -57,14 +57,17 @@ func (c *Conversion) Problem(at Place, source, what, remedy string) {
 	c.add(Problem{Place: at, Source: source, What: what, Remedy: remedy})
 }
 
-// Idle says of a policy that it has no effect on a route that answers by itself. It is a
-// problem where there is no policy that has one.
+// Idle reports a policy on a route that the proxy answers itself, where it has no effect.
 func (r Reader) Idle(policy *yaml.Node, by, filter string) {
-	at := r.Object.At(policy)
-	source := r.place()
-	r.idle = append(r.idle, Problem{Place: at, Source: source,
-		What:   "the policy has no effect: the proxy answers these requests by itself (" + by + "), and " + filter + " does nothing there",
-		Remedy: "write it where requests are routed on; where the proxy's own answers are meant, write a rule of this filter for their paths, which covers them"})
+	r.NoEffect(policy, "the policy has no effect: the proxy answers these requests itself ("+by+"), and "+filter+" does nothing there",
+		"move it to routes that forward requests; to cover the proxy's own answers, write a rule of this filter for their paths")
+}
+
+// NoEffect reports settings without effect, which are a problem only if no policy in the
+// files has one.
+func (r Reader) NoEffect(node *yaml.Node, what, remedy string) {
+	at, source := r.Object.At(node), r.place()
+	r.idle = append(r.idle, Problem{Place: at, Source: source, What: what, Remedy: remedy})
 }
 
 // add keeps one problem for each place and text: the same route is looked at more
@@ -80,7 +83,7 @@ func (c *Conversion) add(p Problem) {
 	}
 }
 
-// Printable keeps what a file holds from breaking a line, or a terminal.
+// Printable replaces characters that would break a line or a terminal.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == 0x2028 || r == 0x2029 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
@@ -90,8 +93,8 @@ func Printable(s string) string {
 	}, s)
 }
 
-// all returns the problems in the order of the files, and what is not listed as a
-// number.
+// all returns the problems in the order of the files; the last one counts those that are not
+// listed.
 func (c *Conversion) all(files []File) Problems {
 	order := map[string]int{}
 	for i, f := range files {
@@ -106,7 +109,7 @@ func (c *Conversion) all(files []File) Problems {
 	rest := len(c.problems) - maxListed
 	last := c.problems[maxListed]
 	return append(c.problems[:maxListed:maxListed], Problem{
-		Place: last.Place, What: fmt.Sprintf("%d more problems, the first of them here", rest), Remedy: "see to those above, then look again", More: rest - 1,
+		Place: last.Place, What: fmt.Sprintf("%d more problems, the first of them here", rest), Remedy: "fix those above, then run it again", More: rest - 1,
 	})
 }
 

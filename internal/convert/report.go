@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Report is what there is to say beside the configuration, for a program.
+// Report is everything but the configuration, for programs.
 type Report struct {
 	Problems Problems `json:"problems,omitempty"`
 	Rules    []Rule   `json:"rules,omitempty"`

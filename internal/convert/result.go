@@ -45,7 +45,7 @@ func (r *Result) Locate(path string) From {
 	return From{Source: at.rule.from[0].String(), Place: at.place}
 }
 
-// found is what a path of the configuration stands for.
+// found is what a path of the configuration refers to.
 type found struct {
 	rule *rule
 	// entry is that of the policy; none where its setting is "".
@@ -56,7 +56,7 @@ type found struct {
 // index says what the paths of a configuration stand for.
 type index map[string]found
 
-// find returns what is known of a path, or else of what is around it.
+// find returns what a path refers to, or else the path around it.
 func (x index) find(path string) (f found, ok bool) {
 	for {
 		if f, ok = x[path]; ok || path == "" {
@@ -96,13 +96,13 @@ func (x index) add(path string, r *rule) {
 	}
 }
 
-// Rule is one rule of the configuration, and what is to be said of it.
+// Rule is one rule of the configuration, with its origin, changes and comments.
 type Rule struct {
 	// Name is the rule's.
 	Name string `json:"name"`
 	// From is where it comes from; of several the first gives the order.
 	From []From `json:"from"`
-	// Changes are what is otherwise here than in the source.
+	// Changes list how it differs from the source.
 	Changes []Change `json:"changes,omitempty"`
 	// Comments say what was left out; they are there with Options.Partial only.
 	Comments []Comment `json:"comments,omitempty"`
@@ -142,8 +142,7 @@ func (c *Conversion) result(rules []*rule) *Result {
 
 const maxRounds = 200
 
-// repair does what the options allow about what is refused; it reports whether another
-// try is worth it.
+// repair fixes what the options allow, and reports whether another try is worth it.
 func (c *Conversion) repair(rules []*rule, index index, problems config.Problems) bool {
 	refused := false
 	drop := map[*rule][]Entry{}
@@ -162,7 +161,7 @@ func (c *Conversion) repair(rules []*rule, index index, problems config.Problems
 		if p.Code == config.Unreachable { // several rules take together what none of them takes alone
 			r.unreachable = true
 			if r.policy != nil {
-				rules[0].changes = append(rules[0].changes, outOfReach(r.from[0], "the routes before it take its requests"))
+				rules[0].changes = append(rules[0].changes, outOfReach(r.from[0], "earlier routes take its requests"))
 			}
 			continue
 		}
@@ -258,7 +257,7 @@ func finished(rules []*rule) *Result {
 	return result
 }
 
-// named says what was left out: a part of what a rule is kept of, or the whole.
+// named says whether a part of a rule's source was left out, or the whole.
 func (c Comment) named(rules []*rule) Comment {
 	if c.of == "" {
 		return c

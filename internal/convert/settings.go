@@ -10,17 +10,19 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Settings is the table of what a policy of a source may say.
+// Settings is the table of a source's policy settings.
 type Settings struct {
-	// Of says whose they are: "Envoy's CorsPolicy". Typo is what to say of others, after
-	// the advice to look for a typing mistake.
+	// Of names their owner: "Envoy's CorsPolicy". Typo follows the advice to check the
+	// spelling of an unknown key.
 	Of, Typo string
-	// Rows are all that there are. Lists says that a string of names is none but a list.
+	// Rows are all settings. Lists says that names are written as a list, not as a string
+	// with commas. In the lists of Star, a star replaces everything beside it.
 	Rows  []Setting
 	Lists bool
+	Star  []string
 	// Proto says that keys may be written in lowerCamelCase as well.
 	Proto bool
-	// Internal is how keys begin that are none of the policy's.
+	// Internal is the prefix of keys that do not belong to the policy.
 	Internal string
 	// MaxAge is how the source writes it.
 	MaxAge Unit
@@ -28,24 +30,23 @@ type Settings struct {
 
 // Setting is a row of the table.
 type Setting struct {
-	// Key is how the source calls it, and Becomes what it is here: "" where nothing here is
-	// the same.
+	// Key is its name in the source, and Becomes its name here; "" if there is none.
 	Key, Becomes string
 	// Default is what the source takes where nothing is written; "" is nothing.
 	Default string
-	// Note says, for the source's page, what is otherwise here.
+	// Note describes, for the source's page, what differs here.
 	Note string
 }
 
 // Unit is how a number of seconds is written.
 type Unit struct {
 	Seconds func(text string) (int64, error)
-	// What says what a text is that is none, and Remedy what to write.
+	// What describes a text that is not one, and Remedy says what to write.
 	What, Remedy string
 }
 
-// Seconds is a number by itself, with spaces around it, which no header keeps, and Duration
-// one of Go.
+// Seconds reads a plain number, with spaces around it, which no header keeps, and Duration
+// one of Go's durations.
 func Seconds(text string) (int64, error) { return strconv.ParseInt(strings.TrimSpace(text), 10, 64) }
 
 func Duration(text string) (int64, error) {
@@ -53,7 +54,7 @@ func Duration(text string) (int64, error) {
 	return int64(d / time.Second), err
 }
 
-// Check says which keys of a policy are none.
+// Check reports unknown keys of a policy.
 func (s Settings) Check(r Reader, node *yaml.Node) {
 	for _, m := range Members(node) {
 		key := m.Key.Value
@@ -61,7 +62,7 @@ func (s Settings) Check(r Reader, node *yaml.Node) {
 			continue
 		}
 		if !slices.ContainsFunc(s.Rows, func(row Setting) bool { return row.Key == key || s.Proto && Snake(row.Key) == Snake(key) }) {
-			r.Fail(m.Key, fmt.Sprintf("%q is no setting of %s", Shortened(key), s.Of), "look for a typing mistake"+s.Typo)
+			r.Fail(m.Key, fmt.Sprintf("%q is not a setting of %s", Shortened(key), s.Of), "check the spelling"+s.Typo)
 		}
 	}
 }
@@ -76,31 +77,48 @@ func (s Settings) Default(key string) string {
 	return ""
 }
 
-// Read reads what needs no eye of its own: lists of names, credentials, private networks
-// and max_age, with their defaults.
+// Lookup finds the value of a key, and the reader of the object that has it; nil: none has.
+type Lookup func(key string) (Reader, *yaml.Node)
+
+// Read checks the keys of a policy that is one mapping, and takes its values.
 func (s Settings) Read(r Reader, p *Policy, node *yaml.Node) {
 	s.Check(r, node)
+	s.Take(p, r.Object.At(node), func(key string) (Reader, *yaml.Node) { return r, Child(node, key) })
+}
+
+// Take reads lists of names, credentials, private networks and max_age, with their defaults.
+// The source reads everything else itself.
+func (s Settings) Take(p *Policy, at Place, find Lookup) {
 	for _, row := range s.Rows {
 		key := row.Key
+		if row.Becomes == "" || row.Becomes == AllowOrigins {
+			continue
+		}
 		if s.Proto {
 			key = Snake(key)
 		}
-		value := Child(node, key)
-		given, at := value != nil, r.Object.At(node)
-		if given {
+		r, value := find(key)
+		given, at := value != nil, at
+		switch {
+		case given:
 			at = r.Object.At(value)
-		} else {
+		case row.Default == "":
+			continue
+		default:
 			value = &yaml.Node{Kind: yaml.ScalarNode, Value: row.Default, Line: at.Line, Column: at.Column}
 		}
 		switch {
-		case !given && row.Default == "":
 		case slices.Contains(NameLists, row.Becomes):
 			read := r.Commas
 			if s.Lists && given {
 				read = r.List
 			}
-			p.SetList(row.Becomes, at, read(value, row.Key))
-		case row.Becomes == "allow_credentials" && given:
+			values := read(value, row.Key)
+			if slices.Contains(s.Star, row.Becomes) {
+				values = StarAlone(values)
+			}
+			p.SetList(row.Becomes, at, values)
+		case row.Becomes == "allow_credentials":
 			p.Credentials, _ = r.Boolean(value, row.Key)
 		case row.Becomes == PrivateNetwork && given:
 			p.Put(PrivateNetwork, nil, at)
@@ -111,7 +129,7 @@ func (s Settings) Read(r Reader, p *Policy, node *yaml.Node) {
 	}
 }
 
-// Read sets max_age to what a node says; where there is none, nothing is set.
+// Read sets max_age from a node; nil sets nothing.
 func (u Unit) Read(r Reader, p *Policy, node *yaml.Node) {
 	if node == nil {
 		return

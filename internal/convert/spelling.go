@@ -10,8 +10,7 @@ import (
 	"corsfilter/config"
 )
 
-// Spelling is how a source writes origins, so that what to do about one is said as somebody
-// has to write it there.
+// Spelling is how a source writes origins, so that remedies can be copied into it.
 type Spelling struct {
 	// Exact and Regex write one that is compared whole.
 	Exact, Regex func(text string) string
@@ -43,7 +42,7 @@ func subdomains(text string) (regex, example string) {
 	return regex + port, example + port
 }
 
-// remedy says how to write an origin that is refused; "" where the usual words will do.
+// remedy says how to write an origin that is refused; "" if the usual remedy will do.
 func (w *Spelling) remedy(o config.SourceOrigin, code config.Code) string {
 	if w == nil {
 		return ""
@@ -51,7 +50,7 @@ func (w *Spelling) remedy(o config.SourceOrigin, code config.Code) string {
 	meant, example := subdomains(o.Value)
 	switch {
 	case o.Kind == config.Regex && meant != "" && !matches(o.Value, example):
-		return "it is a regex, and does not match " + example + "; write " + w.Regex(meant) + " where the names below are meant"
+		return "it is a regex, and does not match " + example + "; write " + w.Regex(meant) + " if its subdomains are meant"
 	case o.Kind == config.Regex && code == config.AnyOrigin && w.Search && strings.Trim(o.Value, ".*") != o.Value:
 		core := strings.TrimSuffix(strings.TrimPrefix(o.Value, ".*"), ".*")
 		return "the regex is looked for anywhere in the origin: write ^ in front and $ behind, as " + w.Regex(cmp.Or(bounded(core), core))
@@ -61,13 +60,17 @@ func (w *Spelling) remedy(o config.SourceOrigin, code config.Code) string {
 		}
 		return "write a regex that ends in a name of yours, such as " + w.Regex(`https://[a-z0-9.-]+\.example\.com`)
 	case meant != "" && (o.Kind == config.Exact || o.Kind == config.Prefix || o.Kind == config.Suffix):
-		return "a star stands for itself there; write " + w.Regex(meant) + " where the names below are meant"
+		return "a star stands for itself there; write " + w.Regex(meant) + " if its subdomains are meant"
 	case o.Kind == config.Prefix && origin.MatchString(o.Value):
-		return "write " + w.Exact(o.Value) + " where that origin alone is meant, or " + w.Regex(regexp.QuoteMeta(o.Value)+`(:[0-9]+)?`) + " for any port"
+		return "write " + w.Exact(o.Value) + " for that origin alone, or " + w.Regex(regexp.QuoteMeta(o.Value)+`(:[0-9]+)?`) + " for any port"
 	case o.Kind == config.Prefix || o.Kind == config.Contains:
 		return "write the whole origins, each as " + w.Exact("https://example.com") + ", or those below a name as " + w.Regex(`https://[a-z0-9.-]+\.example\.com`)
 	case o.Kind == config.Suffix:
-		return "write " + w.Regex(`https://[a-z0-9.-]+\.`+regexp.QuoteMeta(strings.TrimPrefix(o.Value, "."))) + ", with its scheme and a whole label in front"
+		name, below := strings.CutPrefix(o.Value, ".")
+		if below {
+			return "write " + w.Regex(`https://[a-z0-9.-]+\.`+regexp.QuoteMeta(name)) + ", with its scheme and a whole label in front"
+		}
+		return "write " + w.Regex(`https://([a-z0-9.-]+\.)?`+regexp.QuoteMeta(name)) + " for the name and those below it"
 	}
 	return ""
 }
@@ -79,7 +82,7 @@ var (
 )
 
 // bounded is a regex that accepts what one is meant for and that can be decided with
-// credentials; "" where it cannot be told.
+// credentials; "" if that is not clear.
 func bounded(regex string) string {
 	text := strings.TrimSuffix(strings.TrimPrefix(regex, "^"), "$")
 	for bareDot.MatchString(text) {
@@ -101,9 +104,9 @@ func matches(regex, text string) bool {
 	return err == nil && re.MatchString(text)
 }
 
-// LooksLikePattern says of a regex that looks like a pattern what it is.
+// LooksLikePattern reports a regex that looks like a pattern and matches something else.
 func (p *Policy) LooksLikePattern(text, project string) {
 	if meant, example := subdomains(text); meant != "" && !matches(text, example) {
-		p.Change(ReadAsRegex, "the origin "+text+" is a regex in "+project+", and is carried over as one: it does not match "+example+"; write "+meant+" where the names below are meant")
+		p.Change(ReadAsRegex, "the origin "+text+" is a regex in "+project+", and is carried over as one: it does not match "+example+"; write "+meant+" if its subdomains are meant")
 	}
 }

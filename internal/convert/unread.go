@@ -8,26 +8,31 @@ import (
 	"strings"
 )
 
-// unread is a form of files in which policies stand, and that no source reads: by what it is
-// known, and what to do.
+// unread is a kind of file that may hold policies but that no source reads: how to recognise
+// it, and what to do instead.
 type unread struct {
 	what, remedy string
-	// names are ends of files' names, and alone is a text that nothing else has; shape is one
-	// that counts where nothing else is known of the file.
+	// names are file name extensions. alone matches text that only such files have; shape
+	// counts only if no source reads the file.
 	names        []string
 	alone, shape *regexp.Regexp
 }
 
 var allUnread = []unread{
 	{
-		what:   "Traefik's labels of containers are not read",
+		what:   "Traefik's container labels are not read",
 		remedy: "write the middlewares and routers as a file of its dynamic configuration, in YAML (http: middlewares: …, as in docs/migrate/traefik.md)",
-		alone:  regexp.MustCompile(`(?mi)^\s*(?:-\s*)?["']?traefik\.http\.middlewares\.[^\s:=]+\.headers\.accesscontrol`),
+		alone:  regexp.MustCompile(`(?mi)^\s*(?:-\s*)?["']?traefik\.http\.middlewares\.[^\s:=]+\.headers\.(?:accesscontrol|customresponseheaders\.access-control-)`),
 	},
 	{
 		what:   "Spring's configuration is not read",
 		remedy: "write the policy by the table in docs/migrate/code.md, which says what each of Spring's settings becomes",
 		alone:  regexp.MustCompile(`(?mi)^\s*(?:global-?cors|cors-?configurations|(?:spring|management)\.[a-z.-]*cors[a-z.\[\]'"/*-]*\s*[=:])`),
+	},
+	{
+		what:   "templates are not read",
+		remedy: "render it first, for example with helm template CHART, and convert what comes out",
+		shape:  regexp.MustCompile(`\{\{-?\s*(?:[.$]|(?:if|with|range|include|template|tpl|define|end|else)\b)`),
 	},
 	{
 		what:   "TOML is not read",
@@ -43,8 +48,8 @@ var allUnread = []unread{
 	},
 }
 
-// refuseUnread says what a file is that no source reads, with the line where that shows.
-// unknown says that no source knows the file as its own either.
+// refuseUnread reports a file that no source reads, with the line that shows it; unknown says
+// that no source recognised the file.
 func (c *Conversion) refuseUnread(f File, unknown bool) bool {
 	for _, u := range allUnread {
 		shape := u.alone

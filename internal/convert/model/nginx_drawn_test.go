@@ -11,7 +11,7 @@ func TestIngressNginx(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var n nginx
 		reasons := append(
-			waivable(), reason{"an annotation that is not valid", `does not take|passes over`},
+			waivable(), reason{"an annotation that is not valid", `does not accept|ignores the origin|as one origin`},
 			reason{"annotations that nothing comes to", `has no effect`}, reason{"one label of a host", `one label`},
 			reason{"the same path twice", `do not say which|same location`}, reason{"what the default backend answers", `default backend`},
 		)

@@ -2,6 +2,7 @@ package source
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -25,7 +26,10 @@ func TestSecurityPoliciesDecideTheSame(t *testing.T) {
 	}
 	gateway := "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: g, namespace: s}\n" +
 		"spec: {listeners: [{name: one, port: 80}, {name: two, port: 81}]}\n"
-	const forGateway, forRoute = "kind: Gateway, name: g", "kind: HTTPRoute, name: x"
+	const forGateway, forRoute, forSet = "kind: Gateway, name: g", "kind: HTTPRoute, name: x", "kind: ListenerSet, name: l"
+	set := "apiVersion: gateway.networking.k8s.io/v1\nkind: ListenerSet\nmetadata: {name: l, namespace: s}\n" +
+		"spec: {parentRef: {name: g}, listeners: [{name: three, port: 82}]}\n"
+	atSet := strings.Replace(route("x", "x"), "{name: g}", "{kind: ListenerSet, name: l}", 1)
 	dated := func(policy, year string) string {
 		return policy[:len(
 			"apiVersion: gateway.envoyproxy.io/v1alpha1\nkind: SecurityPolicy\nmetadata: {",
@@ -81,8 +85,27 @@ func TestSecurityPoliciesDecideTheSame(t *testing.T) {
 		{
 			name:    "a listener's for routes at all",
 			file:    kubernetes(gateway, route("x", "x"), attachedTo("q", forGateway+", sectionName: two", "b", "")),
-			refused: "one for the listener two alone",
+			refused: "for the listener two alone",
 		},
+		{name: "a Gateway's for its ListenerSet", file: kubernetes(gateway, set, atSet, attachedTo("p", forGateway, "a", "")),
+			want: map[string]string{"x /": "a", "x /own": "c"}},
+		{
+			name: "a ListenerSet's displaces it",
+			file: kubernetes(set, atSet, attachedTo("p", forGateway, "a", ""), attachedTo("q", forSet, "b", "")),
+			want: map[string]string{"x /": "b"},
+		},
+		{
+			name:    "a listener's of the Gateway is none of a ListenerSet's",
+			file:    kubernetes(gateway, set, atSet, attachedTo("q", forGateway+", sectionName: two", "b", "")),
+			refused: "no route of its target Gateway s/g",
+		},
+		{
+			name:    "a ListenerSet that is missing",
+			file:    kubernetes(gateway, atSet, route("y", "y"), attachedTo("p", forGateway, "a", "")),
+			refused: "HTTPRoute s/x rules[0]: its ListenerSet s/l is not in the files",
+		},
+		{name: "nobody", file: kubernetes(route("x", "x"), attachedTo("p", forRoute, "", "  cors: {allowMethods: [GET]}\n")),
+			want: map[string]string{"x /": "?"}},
 		{
 			name:    "ages that are not known",
 			file:    kubernetes(route("x", "x"), attachedTo("p", forRoute, "a", ""), attachedTo("q", forRoute, "b", "")),

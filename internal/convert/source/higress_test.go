@@ -108,6 +108,23 @@ func TestHigressDecidesTheSame(t *testing.T) {
 			want: map[string]string{"x.org /v": "b", "x.org /": "b", "y.org /": "a", "a.y.org /q": "a", "com /": ""},
 		},
 		{
+			name: "methods with OPTIONS among them, and the proxy's own 404 for the rest",
+			file: ingress("s/i", `higress.io/match-method: "GET OPTIONS", higress.io/enable-cors: "true", `+
+				`higress.io/cors-allow-origin: "https://a.example"`, "x.org Prefix / s"),
+			want: map[string]string{"x.org /": "a"},
+		},
+		{
+			name: "methods without OPTIONS",
+			file: ingress("s/i", `higress.io/match-method: GET, higress.io/enable-cors: "true", higress.io/cors-allow-origin: "https://a.example"`,
+				"x.org Prefix / s"),
+			refused: "asks for methods without OPTIONS",
+		},
+		{
+			name: "an annotation is a boolean in each spelling",
+			file: ingress("s/i", `higress.io/enable-cors: "True", higress.io/cors-allow-origin: "https://a.example"`, "x.org Prefix / s"),
+			want: map[string]string{"x.org /": "a"},
+		},
+		{
 			name: "other Ingresses take their paths",
 			file: kubernetes(
 				higressWith("  matchRules:\n", higressMatch("ingress: [i]", "a")),

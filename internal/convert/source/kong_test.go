@@ -160,7 +160,7 @@ services: [{name: s, routes: [{hosts: [x.org]}], plugins: [{name: cors, _config:
 		{
 			name:    "refused: methods without OPTIONS",
 			file:    kongFileOf("hosts: [x.org], methods: [GET] => a"),
-			refused: "OPTIONS, which a preflight is, is not among them",
+			refused: "methods without OPTIONS",
 		},
 		{
 			name:    "refused: methods, and another route",
@@ -255,14 +255,14 @@ func TestKongOrigins(t *testing.T) {
 		`["*.a.example"]`:                            `missing argument to repetition operator`,
 		`['(?<=x)https://a']`:                        `write a regex in RE2 syntax`,
 		`[null]`:                                     `allow_origins: "null"`,
-		`"https://a.example"`:                        `origins is no list`,
+		`"https://a.example"`:                        `origins is not a list`,
 		`['a\.example'], credentials: true`:          `insecure-origin`,
 		`['https://a|https://b'], credentials: true`: `any-origin-with-credentials`,
 		`["*"], credentials: true`:                   `any-origin-with-credentials`,
 		`["*"], max_age: soon`:                       `max_age "soon"`,
 		`["*"], methods: [get it]`:                   `not a method`,
-		`["*"], origin: []`:                          `no setting of Kong's cors plugin`,
-		`["*"], credentials: 1`:                      `credentials is no boolean`,
+		`["*"], origin: []`:                          `not a setting of Kong's cors plugin`,
+		`["*"], credentials: 1`:                      `credentials is not a boolean`,
 		`["*"], preflight_continue: true`:            `preflight_continue leaves preflights to upstream`,
 	} {
 		file := kongFileOf("hosts: [x.org], plugins: [{name: cors, config: {origins: " + origins + "}}]")

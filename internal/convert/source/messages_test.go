@@ -28,7 +28,7 @@ func TestRemediesAreInTheWordsOfTheFile(t *testing.T) {
 	}
 	for _, c := range []struct{ name, file, want string }{
 		{"Istio: a prefix that is an origin", istio(`{prefix: "https://app.example.net"}`),
-			`write {exact: "https://app.example.net"} where that origin alone is meant, or {regex: 'https://app\.example\.net(:[0-9]+)?'} ` +
+			`write {exact: "https://app.example.net"} for that origin alone, or {regex: 'https://app\.example\.net(:[0-9]+)?'} ` +
 				`for any port`},
 		{"Istio: what the remedy says is taken", istio(`{exact: "https://app.example.net"}, {regex: 'https://app\.example\.net(:[0-9]+)?'}`), ""},
 		{"Istio: a star where it is a letter", istio(`{exact: "https://*.example.net"}`),
@@ -37,6 +37,12 @@ func TestRemediesAreInTheWordsOfTheFile(t *testing.T) {
 		{"Istio: a prefix of names", istio(`{prefix: "https://app"}`), `each as {exact: "https://example.com"}`},
 		{"Envoy: a suffix", envoy(`{suffix: ".example.net"}`),
 			`write {safe_regex: {regex: 'https://[a-z0-9.-]+\.example\.net'}}, with its scheme`},
+		{"Envoy: a suffix that is a name", envoy(`{suffix: "app.example.net"}`),
+			`write {safe_regex: {regex: 'https://([a-z0-9.-]+\.)?app\.example\.net'}} for the name and those below it`},
+		{"Envoy: what the remedy says is taken", envoy(`{safe_regex: {regex: 'https://([a-z0-9.-]+\.)?app\.example\.net'}}`), ""},
+		{"Envoy: a policy under another name than the filter's",
+			strings.Replace(envoy(`{exact: "https://a.example"}`), "envoy.filters.http.cors: {", "envoy.filter.http.cors: {", 1),
+			`it stands under the name "envoy.filter.http.cors", and the CORS filter among the http_filters is called "envoy.filters.http.cors"`},
 		{"Envoy: a suffix with a star and a port", envoy(`{suffix: "*.example.net:8080"}`),
 			`write {safe_regex: {regex: 'https://[a-z0-9.-]+\.example\.net:8080'}}`},
 		{"Envoy: dots that are any letter", envoy(`{safe_regex: {regex: "https://.*.example.net"}}`),
@@ -50,16 +56,18 @@ func TestRemediesAreInTheWordsOfTheFile(t *testing.T) {
 		{"Traefik: a regex without an end", traefik(`accessControlAllowOriginListRegex: ['https://a\.example']`),
 			`write ^ in front and $ behind, as '^https://a\.example$' in accessControlAllowOriginListRegex`},
 		{"ingress-nginx: spaces", nginxFile("i", "enable-cors=true; cors-allow-origin=https://a.example https://b.example", "x /"),
-			`commas go between origins, not spaces; write "https://a.example, https://b.example"`},
+			`separate origins with commas, not spaces; write "https://a.example, https://b.example"`},
 		{"Envoy: a policy on a route that answers by itself",
 			envoyFile(
 				"            - {name: v, domains: [\"*\"], routes: [{match: {prefix: " +
 					"/}, direct_response: {status: 200}, " + envoyCors(origin("a")) + "}]}\n",
 			),
 			"envoy.yaml:14:154: virtual host v routes[0]: the policy has no effect: the proxy answers these requests " +
-				"by itself (direct_response), and Envoy's filter does nothing there"},
+				"itself (direct_response), and Envoy's filter does nothing there"},
+		{"ingress-nginx: an origin without the switch", nginxFile("i", "cors-allow-origin=*", "x /"),
+			`cors-allow-origin has no effect without enable-cors; add nginx.ingress.kubernetes.io/enable-cors: "true"`},
 		{"Envoy: a policy on a host that redirects", envoyFile("            - {name: v, domains: [\"*\"], " + envoyCors(origin("a")) + ", " +
-			"routes: [{match: {prefix: /}, redirect: {https_redirect: true}}]}\n"), "by itself (redirect)"},
+			"routes: [{match: {prefix: /}, redirect: {https_redirect: true}}]}\n"), "itself (redirect)"},
 		{"Istio: a policy on a route that answers by itself", strings.Replace(istio("{exact: \"https://a.example\"}"), "  - cors",
 			"  - directResponse: {status: 200}\n    cors", 1), "VirtualService v http[0]: the policy has no effect"},
 	} {
@@ -91,6 +99,23 @@ func TestARegexThatLooksLikeAPatternIsSaid(t *testing.T) {
 	}
 }
 
+// TestAPatternInCapitalsIsSaid: it matches nobody in the source, as browsers send lower case.
+func TestAPatternInCapitalsIsSaid(t *testing.T) {
+	for name, file := range map[string]string{
+		"Envoy Gateway": kubernetes(httpRouteOf("{path: {value: /}}"),
+			strings.Replace(attachedTo("p", "kind: HTTPRoute, name: r", "a", ""), "https://a", "https://*.A", 1)),
+		"the Gateway API": strings.Replace(httpRouteOf("{path: {value: /}} => a"), "https://a", "https://*.A", 1),
+	} {
+		result, problems := Convert([]convert.File{{Name: "f", Data: []byte(file)}}, convert.Options{})
+		if problems != nil {
+			t.Fatal(problems)
+		}
+		if !hasChange(result, convert.LetterCase) || !strings.Contains(policyText(result, 0), `"https://*.a.example"`) {
+			t.Errorf("%s: %s", name, shown(result, nil))
+		}
+	}
+}
+
 // TestWhatIsNotReadIsNamed, with where to go instead.
 func TestWhatIsNotReadIsNamed(t *testing.T) {
 	const (
@@ -101,8 +126,12 @@ func TestWhatIsNotReadIsNamed(t *testing.T) {
 	)
 	for _, c := range []struct{ name, text, want string }{
 		{"compose.yaml", labels + "      - traefik.http.middlewares.c.headers.accesscontrolalloworiginlist=*\n",
-			"compose.yaml:4:1: Traefik's labels of containers are not read"},
+			"compose.yaml:4:1: Traefik's container labels are not read"},
 		{"compose.yaml", labels + "      \"traefik.http.middlewares.c.headers.accessControlMaxAge\": 5\n", "docs/migrate/traefik.md"},
+		{"compose.yaml", labels + "      - traefik.http.middlewares.c.headers.customresponseheaders.Access-Control-Allow-Origin=*\n",
+			"Traefik's container labels are not read"},
+		{"<stdin>", "{{- if .Values.cors }}\nkind: Ingress\n{{- end }}\n", "<stdin>:1:1: templates are not read; render it first"},
+		{"<stdin>", "kind: Ingress\nhost: {{ .Values.host }}\n", "<stdin>:2:1: templates are not read"},
 		{"application.yaml", spring, "application.yaml:4:1: Spring's configuration is not read"},
 		{"application.properties", "management.endpoints.web.cors.allowed-origins=*\n", "docs/migrate/code.md"},
 		{"traefik.toml", "a = 1\n", "traefik.toml:1:1: TOML is not read"},

@@ -236,7 +236,7 @@ func TestNginxOrigins(t *testing.T) {
 		file := nginxFile("i", "enable-cors=true; cors-allow-credentials=false; cors-allow-origin="+annotation, "x /")
 		for _, o := range []convert.Options{{}, {Partial: true}} {
 			if result, problems := Convert([]convert.File{{Name: "ingress.yaml", Data: []byte(file)}}, o); result != nil ||
-				!strings.Contains(problems.Error(), "lets any origin in instead") {
+				!strings.Contains(problems.Error(), "allows any origin instead") {
 				t.Errorf("%q: %v", annotation, problems)
 			}
 		}

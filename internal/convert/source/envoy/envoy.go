@@ -1,8 +1,8 @@
 // Package envoy reads Envoy's own CORS filter: its policies on route configurations,
 // virtual hosts, routes and weighted clusters, in a bootstrap, in resources of xDS or
-// in a route configuration by itself. How Envoy decides stands in
+// as a route configuration alone. How Envoy decides was read in
 // source/extensions/filters/http/cors/cors_filter.cc and
-// source/common/router/config_impl.cc, read at commit 001cbf14.
+// source/common/router/config_impl.cc, at commit 001cbf14.
 package envoy
 
 import (
@@ -66,7 +66,7 @@ func envoyTables(c *convert.Conversion, objects []*convert.Object) (tables []con
 			}
 		}
 		if !m.consumed && len(m.filters) > 0 {
-			c.Problem(m.o.At(m.node), "HTTP connection manager "+convert.Text(convert.Child(m.node, "stat_prefix")), "its routes are not in the files", "add the route configuration, for example out of Envoy's /config_dump")
+			c.Problem(m.o.At(m.node), "HTTP connection manager "+convert.Text(convert.Child(m.node, "stat_prefix")), "its routes are not in the files", "add the route configuration, for example from Envoy's /config_dump")
 		}
 	}
 	for _, r := range f.alone {
@@ -124,7 +124,9 @@ type envoyScope struct {
 	convert.Reader
 	manager *envoyManager
 	config  *yaml.Node
-	inert   *yaml.Node // a policy that no filter reads
+	// inert is a policy that no filter reads, and under which name it stands.
+	inert   *yaml.Node
+	inertAs string
 	routes  []convert.Route
 }
 
@@ -139,33 +141,32 @@ func envoyTable(c *convert.Conversion, m *envoyManager, o *convert.Object, confi
 		return t
 	}
 	if vhds := convert.Child(config, "vhds"); vhds != nil {
-		s.Fail(vhds, "virtual hosts come from VHDS", "add them to the route configuration, for example out of Envoy's /config_dump")
+		s.Fail(vhds, "virtual hosts come from VHDS", "add them to the route configuration, for example from Envoy's /config_dump")
 	}
-	switch ports := m.ports && !s.Flag(config, "ignore_port_in_host_matching"); {
-	case ports && m.dots:
-		s.virtualHosts(convert.WithBoth)
-	case ports:
-		s.virtualHosts(convert.WithPort)
-	case m.dots:
-		s.virtualHosts(convert.WithDot)
-	default:
-		s.virtualHosts("")
-	}
+	ports := m.ports && !s.Flag(config, "ignore_port_in_host_matching")
+	s.virtualHosts(map[[2]bool]string{{true, true}: convert.WithBoth, {true, false}: convert.WithPort, {false, true}: convert.WithDot}[[2]bool{ports, m.dots}])
 	if s.inert != nil {
-		what := "envoy.filters.http.cors is not among the http_filters"
-		if len(m.filters) > 0 {
-			what = "the CORS filter among the http_filters has another name"
+		what, remedy := "envoy.filters.http.cors is not among the http_filters", "add the filter where the policy is meant"
+		for name := range m.filters {
+			what = fmt.Sprintf("it stands under the name %q, and the CORS filter among the http_filters is called %q", convert.Shortened(s.inertAs), convert.Shortened(name))
+			remedy = "write the filter's name where the policy is meant"
 		}
-		s.Fail(s.inert, "the policy has no effect: "+what, "add the filter where the policy is meant, or take the policy out")
+		s.Fail(s.inert, "the policy has no effect: "+what, remedy+", or take the policy out")
 	} else if m.has && len(m.filters) == 0 { // the filter is not meant for this chain
 		return t
 	}
 	t.Routes = s.routes
+	if s.Flag(config, "ignore_path_parameters_in_path_matching") && slices.ContainsFunc(t.Routes, func(r convert.Route) bool {
+		return slices.ContainsFunc(r.Paths, func(p convert.Path) bool { return convert.Normal(p).Kind != convert.AnyPath })
+	}) {
+		convert.WithChanges(t.Routes, convert.Change{Kind: convert.PathSpelling, Text: "a path is compared whole; Envoy ignores what follows a semicolon in it (ignore_path_parameters_in_path_matching)"})
+	}
 	return t
 }
 
-// virtualHosts translates them in the order in which Envoy asks: exact domains, the
-// longest suffix, the longest prefix, any. The spelling of a host is what makes another host of it.
+// virtualHosts translates them in the order in which Envoy tries them: exact domains, the
+// longest suffix, the longest prefix, any. spelling says which spelling of a host makes it
+// another host.
 func (s *envoyScope) virtualHosts(spelling string) {
 	var domains []convert.Domain
 	for _, vhost := range convert.Elements(convert.Child(s.config, "virtual_hosts")) {
@@ -211,7 +212,7 @@ func (s *envoyScope) virtualHost(domains, own []convert.Domain, spelling string)
 		})
 		switch condition := (convert.Condition{What: "the port " + d.Port + " of the host", At: at, Remedy: "write the domain " + d.Text + " without it, where the listener has one port"}); {
 		case spelling == "" || spelling == convert.WithDot:
-			condition.What += ", which is stripped before, so that no request has it"
+			condition.What += ", which is stripped first, so that no request has it"
 			condition.Remedy = "write the domain " + d.Text + " without it, or take it out"
 			when = append(when, condition)
 		case others:
@@ -250,7 +251,7 @@ func (s *envoyScope) virtualHost(domains, own []convert.Domain, spelling string)
 	s.routes = append(s.routes, convert.Route{From: convert.From{Source: source, Place: s.Object.At(vhost)}, Hosts: hosts, When: when, Replies: true})
 }
 
-// envoyConditions are the keys of a match that ask for something else than the path.
+// envoyConditions are the keys of a match that ask for more than the path.
 var envoyConditions = map[string]string{
 	"grpc": "gRPC, which a preflight is not", "tls_context": "the TLS connection", "dynamic_metadata": "metadata",
 	"filter_state": "the state of a filter", "path_match_policy": "a template of the path", "runtime": "the runtime",
@@ -280,7 +281,7 @@ func (s *envoyScope) route(r convert.Reader, vhost, node *yaml.Node, from conver
 		case "connect_matcher":
 			return nil
 		case "runtime_fraction":
-			if of, runtime := fraction(r, key.Value); of != shareAll || runtime != "" {
+			if share, runtime := fraction(r, key.Value); share < 1 || runtime != "" {
 				m.Asks(key.Value, "a share of the requests", "")
 			}
 		default:
@@ -323,7 +324,7 @@ func (s *envoyScope) route(r convert.Reader, vhost, node *yaml.Node, from conver
 	return routes
 }
 
-// idle looks for a policy of a route that answers by itself.
+// idle looks for a policy on a route that Envoy answers itself.
 func (s *envoyScope) idle(r convert.Reader, vhost, node *yaml.Node) {
 	inert := s.inert
 	defer func() { s.inert = inert }()
@@ -368,7 +369,7 @@ func (s *envoyScope) perFilter(r convert.Reader, level *yaml.Node) (policy *yaml
 		if s.manager.has {
 			if _, known := s.manager.filters[m.Key.Value]; !known {
 				if isPolicy && s.inert == nil {
-					s.inert = m.Value
+					s.inert, s.inertAs = m.Value, m.Key.Value
 				}
 				continue
 			}
@@ -376,7 +377,7 @@ func (s *envoyScope) perFilter(r convert.Reader, level *yaml.Node) (policy *yaml
 			continue
 		}
 		if config != nil && !isPolicy && !disabled {
-			r.Fail(m.Value, fmt.Sprintf("%q is no CorsPolicy", kind), "write type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy")
+			r.Fail(m.Value, fmt.Sprintf("%q is not a CorsPolicy", kind), "write type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy")
 			continue
 		}
 		if disabled { // Envoy does not read what else it says
@@ -388,7 +389,7 @@ func (s *envoyScope) perFilter(r convert.Reader, level *yaml.Node) (policy *yaml
 }
 
 // policy merges the policies of all levels, the most specific first: each setting
-// falls back by itself, and the switches count in the first policy alone.
+// falls back on its own, and the switches count in the first policy alone.
 func (s *envoyScope) policy(r convert.Reader, levels []*yaml.Node, action, vhost *yaml.Node) (*convert.Policy, []convert.Change) {
 	var policies []*yaml.Node
 	off, decided := false, false
@@ -442,7 +443,7 @@ var envoySettings = convert.Settings{
 		{Key: "enabled", Becomes: "mode", Note: "of API v2"},
 		{Key: "@type", Note: "not read"},
 	},
-	MaxAge: convert.Unit{Seconds: convert.Seconds, What: "max_age %q is sent as it stands, and browsers read whole seconds alone", Remedy: `write seconds, such as "600"`},
+	MaxAge: convert.Unit{Seconds: convert.Seconds, What: "max_age %q is sent unchanged, and browsers read only whole seconds", Remedy: `write seconds, such as "600"`},
 }
 
 var envoySpelling = &convert.Spelling{
@@ -480,15 +481,7 @@ func envoyPolicy(r convert.Reader, policies []*yaml.Node) (*convert.Policy, []co
 		m.Answers = m.Answers && enforced
 		return convert.WithoutOrigins(r.Object.At(policies[0]), m)
 	}
-	for _, name := range convert.NameLists {
-		v := first(name)
-		list := r.Commas(v, name)
-		p.SetList(name, r.Object.At(v), list)
-	}
-	envoySettings.MaxAge.Read(r, p, first(convert.MaxAge))
-	p.Credentials, _ = r.Boolean(first("allow_credentials"), "allow_credentials")
-	p.PrivateNetwork, _ = r.Boolean(first(convert.PrivateNetwork), convert.PrivateNetwork)
-	p.Put(convert.PrivateNetwork, nil, r.Object.At(first(convert.PrivateNetwork)))
+	envoySettings.Take(p, r.Object.At(policies[0]), func(key string) (convert.Reader, *yaml.Node) { return r, first(key) })
 	p.Finish(m)
 	return p, nil
 }
@@ -502,14 +495,14 @@ func envoySwitches(r convert.Reader, p *convert.Policy, node *yaml.Node) (on, en
 		if v == nil {
 			return otherwise
 		}
-		of, key := fraction(r, v)
-		if of == shareSome {
-			r.Fail(v, name+" takes a share of the requests, and the module decides the same for all", "write 0 or 100 %")
+		share, key := fraction(r, v)
+		if share > 0 && share < 1 {
+			r.Fail(v, name+" applies to a share of the requests, and the module treats all of them the same", "write 0 or 100 %")
 		}
 		if key != "" {
 			p.Change(convert.RuntimeKey, fmt.Sprintf("%s cannot be changed by the runtime key %q any more: the default value holds", name, key))
 		}
-		return of == shareAll
+		return share >= 1
 	}
 	if old := convert.Child(node, "enabled"); old != nil {
 		enforced, _ = r.Boolean(old, "enabled")
@@ -522,7 +515,7 @@ func envoySwitches(r convert.Reader, p *convert.Policy, node *yaml.Node) (on, en
 	return enforced || shadow, enforced
 }
 
-// envoyOrigins reads those of the first policy that has some.
+// envoyOrigins reads the origins of the first policy that has any.
 func envoyOrigins(r convert.Reader, p *convert.Policy, policies []*yaml.Node) {
 	for _, node := range policies {
 		r.Origins(p, convert.Child(node, "allow_origin_string_match"))
@@ -536,38 +529,22 @@ func envoyOrigins(r convert.Reader, p *convert.Policy, policies []*yaml.Node) {
 	}
 }
 
-// share is a fraction of requests, as far as it matters.
-type share uint8
-
-const (
-	shareNone share = iota
-	shareSome
-	shareAll
-)
-
-// fraction reads a RuntimeFractionalPercent.
-func fraction(r convert.Reader, node *yaml.Node) (of share, runtimeKey string) {
+// fraction reads a RuntimeFractionalPercent; 1 is all requests.
+func fraction(r convert.Reader, node *yaml.Node) (share float64, runtimeKey string) {
 	runtimeKey = convert.Text(convert.Child(node, "runtime_key"))
 	value := convert.Child(node, "default_value")
-	numerator, denominator := 0.0, 100.0
 	if n := convert.Child(value, "numerator"); n != nil {
 		var err error
-		if numerator, err = strconv.ParseFloat(convert.Text(n), 64); err != nil {
-			r.Fail(n, "the numerator is no number", "write 0 or 100")
-			return shareAll, runtimeKey
+		if share, err = strconv.ParseFloat(convert.Text(n), 64); err != nil {
+			r.Fail(n, "the numerator is not a number", "write 0 or 100")
+			return 1, runtimeKey
 		}
 	}
 	switch convert.Text(convert.Child(value, "denominator")) {
 	case "TEN_THOUSAND", "1":
-		denominator = 10_000
+		return share / 10_000, runtimeKey
 	case "MILLION", "2":
-		denominator = 1_000_000
+		return share / 1_000_000, runtimeKey
 	}
-	switch {
-	case numerator <= 0:
-		return shareNone, runtimeKey
-	case numerator < denominator:
-		return shareSome, runtimeKey
-	}
-	return shareAll, runtimeKey
+	return share / 100, runtimeKey
 }

@@ -1,6 +1,6 @@
 // Package envoygateway gives routes the cors of Envoy Gateway's SecurityPolicies. Which
-// of them a rule has stands in internal/gatewayapi/securitypolicy.go, what becomes of
-// it in internal/xds/translator/cors.go, read at commit d32f2829 (after 1.9.0).
+// policy a rule gets was read in internal/gatewayapi/securitypolicy.go, and how it is
+// translated in internal/xds/translator/cors.go, at commit d32f2829 (after 1.9.0).
 package envoygateway
 
 import (
@@ -9,13 +9,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v3"
 
 	"corsfilter/config"
 	"corsfilter/internal/convert"
-	"corsfilter/internal/document"
 )
 
 const envoyGatewayGroup = "gateway.envoyproxy.io"
@@ -27,12 +25,16 @@ var Source = convert.Source{
 	Settings: []convert.Settings{securitySettings},
 	Attacher: &convert.Attacher{
 		Project: "Envoy Gateway",
-		Reads:   isSecurityPolicy,
+		Reads:   func(o *convert.Object) bool { return isSecurityPolicy(o) || isListenerSet(o) },
 		Attach:  attachSecurityPolicies,
 	},
 }
 
 func isSecurityPolicy(o *convert.Object) bool { return o.Is(envoyGatewayGroup, "SecurityPolicy") }
+
+func isListenerSet(o *convert.Object) bool {
+	return o.Is(convert.GatewayGroup, "ListenerSet") || o.Is("gateway.networking.x-k8s.io", "XListenerSet")
+}
 
 // securityTarget is what a SecurityPolicy is attached to.
 type securityTarget struct {
@@ -45,16 +47,20 @@ type securityTarget struct {
 type securityScope struct {
 	*convert.Conversion
 	targets []securityTarget
+	// sets are the ListenerSets, by their kinds and names, and what they belong to.
+	sets map[parentRef]parentRef
 	// made are policies by the objects they come from, the route's first.
 	made map[[2]*convert.Object]*convert.Policy
 }
 
 func attachSecurityPolicies(c *convert.Conversion, objects []*convert.Object) func(convert.GatewayTarget) (*convert.Policy, []convert.Change) {
-	s := &securityScope{Conversion: c, made: map[[2]*convert.Object]*convert.Policy{}}
+	s := &securityScope{Conversion: c, sets: map[parentRef]parentRef{}, made: map[[2]*convert.Object]*convert.Policy{}}
 	var policies []*convert.Object
 	for _, o := range objects {
 		if isSecurityPolicy(o) {
 			policies = append(policies, o)
+		} else if isListenerSet(o) {
+			s.sets[parentRef{o.Kind, convert.Qualified(o.Name, o.Namespace)}] = parentOf(o.Spec("parentRef"), o)
 		}
 	}
 	// The oldest comes first, and then the first by name.
@@ -74,8 +80,8 @@ func securityCORS(o *convert.Object) *yaml.Node {
 	return o.Spec("cors")
 }
 
-// attachOne adds the targets of one policy. Whatever it is about, it displaces those
-// of wider scopes.
+// attachOne adds the targets of one policy. It displaces policies of wider scopes, even if it
+// has no cors.
 func (s *securityScope) attachOne(o *convert.Object, objects []*convert.Object) {
 	r := convert.Reader{Conversion: s.Conversion, Object: o, Part: ""}
 	var own []securityTarget
@@ -95,8 +101,8 @@ func (s *securityScope) attachOne(o *convert.Object, objects []*convert.Object) 
 		r.Fail(securityCORS(o), "the policy is attached to nothing in the files", "add its targets: the HTTPRoutes, or the Gateway with its HTTPRoutes")
 	}
 	for _, t := range own {
-		if securityCORS(o) != nil && !attachable(t, objects) {
-			r.Fail(t.node, fmt.Sprintf("no route of its target %s %s is in the files", t.kind, convert.Shortened(t.name)), "add the HTTPRoutes and GRPCRoutes that it is about")
+		if securityCORS(o) != nil && !s.attachable(t, objects) {
+			r.Fail(t.node, fmt.Sprintf("no route of its target %s %s is in the files", t.kind, convert.Shortened(t.name)), "add the HTTPRoutes and GRPCRoutes that it applies to")
 			continue
 		}
 		i := slices.IndexFunc(s.targets, func(other securityTarget) bool {
@@ -107,13 +113,25 @@ func (s *securityScope) attachOne(o *convert.Object, objects []*convert.Object) 
 			continue
 		}
 		if first := s.targets[i].policy; first != o && (first.Created == "" || o.Created == "") && (securityCORS(first) != nil || securityCORS(o) != nil) {
-			r.Fail(t.node, fmt.Sprintf("%s has the same target: the older of them holds, and the files do not say which that is", first), "take the objects from the cluster, where they have their creationTimestamp, or leave one out")
+			r.Fail(t.node, fmt.Sprintf("%s has the same target: the older one applies, and the files do not say which is older", first), "export the objects from the cluster, with their creationTimestamp, or leave one out")
 		}
 	}
 }
 
-// attachable reports whether a route in the files is a target, or is attached to it.
-func attachable(t securityTarget, objects []*convert.Object) bool {
+// parentRef is a Gateway or a ListenerSet by its kind and its name with the namespace.
+type parentRef struct{ kind, name string }
+
+func parentOf(ref *yaml.Node, o *convert.Object) parentRef {
+	return parentRef{
+		cmp.Or(convert.Text(convert.Child(ref, "kind")), "Gateway"),
+		convert.Qualified(convert.Text(convert.Child(ref, "name")), cmp.Or(convert.Text(convert.Child(ref, "namespace")), o.Namespace)),
+	}
+}
+
+// attachable reports whether a route in the files is a target, or is attached to it, itself
+// or through a ListenerSet.
+func (s *securityScope) attachable(t securityTarget, objects []*convert.Object) bool {
+	target := parentRef{t.kind, t.name}
 	return slices.ContainsFunc(objects, func(o *convert.Object) bool {
 		if !o.Is(convert.GatewayGroup, "HTTPRoute", "GRPCRoute") {
 			return false
@@ -122,7 +140,8 @@ func attachable(t securityTarget, objects []*convert.Object) bool {
 			return convert.Qualified(o.Name, o.Namespace) == t.name
 		}
 		return slices.ContainsFunc(convert.Elements(o.Spec("parentRefs")), func(ref *yaml.Node) bool {
-			return cmp.Or(convert.Text(convert.Child(ref, "kind")), "Gateway") == t.kind && convert.Qualified(convert.Text(convert.Child(ref, "name")), cmp.Or(convert.Text(convert.Child(ref, "namespace")), o.Namespace)) == t.name
+			parent := parentOf(ref, o)
+			return parent == target || t.section == "" && s.sets[parent] == target
 		})
 	})
 }
@@ -130,7 +149,7 @@ func attachable(t securityTarget, objects []*convert.Object) bool {
 // selected returns the objects that a selector selects.
 func selected(r convert.Reader, selector *yaml.Node, objects []*convert.Object) (found []*convert.Object) {
 	if from := convert.Text(convert.Child(selector, "namespaces", "from")); from != "" && from != "Same" {
-		r.Fail(convert.Child(selector, "namespaces"), "targets of other namespaces hang on their labels and ReferenceGrants, which are not read", "write targetRefs, in a policy of each namespace")
+		r.Fail(convert.Child(selector, "namespaces"), "targets in other namespaces depend on labels and ReferenceGrants, which are not read", "write targetRefs, in a policy of each namespace")
 		return nil
 	}
 	for _, o := range objects {
@@ -166,7 +185,7 @@ func labelled(r convert.Reader, selector *yaml.Node, o *convert.Object) bool {
 		case "DoesNotExist":
 			ok = !has
 		default:
-			r.Fail(e, fmt.Sprintf("%q is no operator of a selector", convert.Shortened(operator)), "write In, NotIn, Exists or DoesNotExist")
+			r.Fail(e, fmt.Sprintf("%q is not an operator of a selector", convert.Shortened(operator)), "write In, NotIn, Exists or DoesNotExist")
 		}
 		if !ok {
 			return false
@@ -192,26 +211,35 @@ func (s *securityScope) parent(t convert.GatewayTarget) *convert.Object {
 		if own := s.of(t.Kind, t.Gateway, t.Section); own != nil {
 			return own
 		}
-		return whole
 	}
 	for _, listener := range s.targets { // where the routes do not tell listeners apart
-		if listener.kind == t.Kind && listener.name == t.Gateway && listener.section != "" && (securityCORS(listener.policy) != nil || securityCORS(whole) != nil) {
-			convert.Reader{Conversion: s.Conversion, Object: listener.policy, Part: ""}.Fail(listener.node, fmt.Sprintf("the policy is one for the listener %s alone, and the routes are at all of them", convert.Shortened(listener.section)), "write the Gateway as the target, or the sectionName in the parentRefs of the routes")
+		if t.Section == "" && listener.kind == t.Kind && listener.name == t.Gateway && listener.section != "" && (securityCORS(listener.policy) != nil || securityCORS(whole) != nil) {
+			convert.Reader{Conversion: s.Conversion, Object: listener.policy, Part: ""}.Fail(listener.node, fmt.Sprintf("the policy is for the listener %s alone, and the routes are attached to all listeners", convert.Shortened(listener.section)), "target the Gateway, or write the sectionName in the parentRefs of the routes")
 		}
 	}
-	return whole
+	if whole != nil || !strings.HasSuffix(t.Kind, "ListenerSet") {
+		return whole
+	}
+	// A policy for one listener of the Gateway does not apply to the set.
+	set, known := s.sets[parentRef{t.Kind, t.Gateway}]
+	if !known && slices.ContainsFunc(s.targets, func(o securityTarget) bool {
+		return o.kind == "Gateway" && o.section == "" && securityCORS(o.policy) != nil
+	}) {
+		t.Fail(t.Node, "its "+t.Kind+" "+convert.Shortened(t.Gateway)+" is not in the files, and the policy of a Gateway may hold for it", "add it")
+	}
+	return s.of(set.kind, set.name, "")
 }
 
 // policy is that of a rule: its own, else its route's, else its listener's, else its
-// Gateway's. The first there is counts, with cors or without, unless it is merged.
+// Gateway's. The first one counts, with or without cors, unless it is merged.
 func (s *securityScope) policy(t convert.GatewayTarget) *convert.Policy {
-	name := convert.Qualified(t.Route.Name, t.Route.Namespace)
+	name := convert.Qualified(t.Object.Name, t.Object.Namespace)
 	var own *convert.Object
 	if t.Rule != "" {
-		own = s.of(t.Route.Kind, name, t.Rule)
+		own = s.of(t.Object.Kind, name, t.Rule)
 	}
 	if own == nil {
-		own = s.of(t.Route.Kind, name, "")
+		own = s.of(t.Object.Kind, name, "")
 	}
 	var parent *convert.Object
 	if own == nil || own.Spec("mergeType") != nil {
@@ -245,7 +273,8 @@ func (s *securityScope) setting(from [2]*convert.Object, name string) (convert.R
 
 // securitySettings are those of a SecurityPolicy's cors.
 var securitySettings = convert.Settings{
-	Of: "a SecurityPolicy's cors",
+	Of: "a SecurityPolicy's cors", Lists: true, Star: convert.NameLists[:2],
+	MaxAge: convert.Unit{Seconds: convert.Duration, What: "maxAge %q is not a duration", Remedy: `write one such as "10m"`},
 	Rows: []convert.Setting{
 		{Key: "allowOrigins", Becomes: convert.AllowOrigins, Note: "a star stands for any letters, so that `https://*` is any host and port"},
 		{Key: "allowMethods", Becomes: "allow_methods", Note: "`*` is sent alone"},
@@ -256,6 +285,8 @@ var securitySettings = convert.Settings{
 	},
 }
 
+var securityManner = convert.Behaviour{Project: "Envoy Gateway", Echoes: true, Authorization: true, Reflects: true, Keeps: true, Status: "200", Unmatched: "Envoy Gateway answers it with 200 and no access-control-allow-origin"}
+
 func (s *securityScope) translate(from [2]*convert.Object) *convert.Policy {
 	for _, o := range from {
 		securitySettings.Check(convert.Reader{Conversion: s.Conversion, Object: o, Part: "cors"}, securityCORS(o))
@@ -265,38 +296,21 @@ func (s *securityScope) translate(from [2]*convert.Object) *convert.Policy {
 		p.By += " and " + from[1].String()
 	}
 	r, node := s.setting(from, "allowOrigins")
-	origins := r.List(node, "allowOrigins")
-	if len(origins) == 0 {
-		r.Fail(securityCORS(from[0]), "cors without allowOrigins lets nobody in, and Envoy Gateway answers all preflights with that", "name an origin, or take cors away")
-		return nil
-	}
-	for _, v := range origins {
+	for _, v := range r.List(node, "allowOrigins") {
 		p.Allow(securityOrigin(p, v.Text), v.At)
 	}
-	for _, name := range convert.NameLists {
-		r, node := s.setting(from, document.Camel(name))
-		values := r.List(node, document.Camel(name))
-		if star := slices.IndexFunc(values, convert.Value.IsStar); star >= 0 && name != "expose_headers" {
-			values = values[star : star+1] // as the header that goes out
-		}
-		p.SetList(name, r.Object.At(node), values)
+	if len(p.AllowOrigins) == 0 {
+		nobody := convert.Nobody(r.Object.At(securityCORS(from[0])), securityManner)
+		nobody.By = p.By
+		return nobody
 	}
-	if r, node := s.setting(from, "maxAge"); node != nil {
-		age, err := time.ParseDuration(convert.Text(node))
-		if err != nil {
-			r.Fail(node, fmt.Sprintf("maxAge %q is no duration", convert.Shortened(convert.Text(node))), `write one such as "10m"`)
-		} else {
-			p.SetMaxAge(r.Object.At(node), int64(age.Seconds()))
-		}
-	}
-	r, node = s.setting(from, "allowCredentials")
-	p.Credentials, _ = r.Boolean(node, "allowCredentials")
-	p.Finish(convert.Behaviour{Project: "Envoy Gateway", Echoes: true, Authorization: true, Reflects: true, Keeps: true, Status: "200", Unmatched: "Envoy Gateway answers it with 200 and no access-control-allow-origin"})
+	securitySettings.Take(p, p.Places[convert.Entry{Setting: convert.AllowOrigins}], func(key string) (convert.Reader, *yaml.Node) { return s.setting(from, key) })
+	p.Finish(securityManner)
 	return p
 }
 
-// securityOrigin is one origin: letter by letter, or with stars for any text. One in
-// front of a dot, or alone, is a pattern here as well.
+// securityOrigin is one origin: compared as a text, or with stars for any text. A star before
+// a dot, or alone, makes a pattern here as well.
 func securityOrigin(p *convert.Policy, origin string) config.SourceOrigin {
 	if origin == "*" || !strings.Contains(origin, "*") {
 		return convert.ExactOrigin(p, origin, false)

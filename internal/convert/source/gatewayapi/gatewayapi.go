@@ -238,7 +238,7 @@ func (s *gatewayScope) matches(p gatewayParent, o *convert.Object) (all []gatewa
 		r := convert.Reader{Conversion: s.Conversion, Object: o, Part: part}
 		base := convert.Route{From: o.From(part, rule)}
 		name := convert.Text(convert.Child(rule, "name"))
-		base.Policy, base.Changes, base.Replies = s.rulePolicy(r, rule, convert.GatewayTarget{Route: o, Rule: name, Node: rule, Kind: p.kind, Gateway: p.name, Section: p.section})
+		base.Policy, base.Changes, base.Replies = s.rulePolicy(r, rule, convert.GatewayTarget{Reader: r, Rule: name, Node: rule, Kind: p.kind, Gateway: p.name, Section: p.section})
 		if base.Policy != nil && base.Policy.By != "" {
 			base.From.Part += " by " + base.Policy.By
 		}

@@ -1,9 +1,9 @@
 // Package higress reads Higress' WasmPlugin with its cors plugin, the Ingresses that its rules
-// name, and the CORS annotations of Ingresses of its class. How the plugin's SDK takes a rule stands in
-// pkg/matcher/rule_matcher.go of higress-group/wasm-go (release 1.1.1); how the
-// controller hands rules over, in pkg/ingress/config/ingress_config.go and
-// pkg/ingress/kube of alibaba/higress (release 2.2.1); what the plugin does, on
-// docs/migrate/higress.md.
+// name, and the CORS annotations of Ingresses of its class. How the plugin's SDK chooses a
+// rule was read in pkg/matcher/rule_matcher.go of higress-group/wasm-go (release 1.1.1), and
+// how the controller passes rules on, in pkg/ingress/config/ingress_config.go and
+// pkg/ingress/kube of alibaba/higress (release 2.2.1). docs/migrate/higress.md says what the
+// plugin does.
 package higress
 
 import (
@@ -105,7 +105,7 @@ func higressTables(c *convert.Conversion, objects []*convert.Object) (tables []c
 			continue
 		}
 		if first != nil {
-			p.Fail(nil, "a second cors plugin, beside "+first.String()+": both would see each request", fmt.Sprintf("convert one at a time, with -only %q", o))
+			p.Fail(nil, "a second cors plugin, beside "+first.String()+": both would handle each request", fmt.Sprintf("convert one at a time, with -only %q", o))
 			continue
 		}
 		first = o
@@ -193,7 +193,7 @@ func (p *higressPlugin) rule(part string, node, config *yaml.Node, routes, domai
 		here.Fail(name, fmt.Sprintf("the prefix %q of routes' names cannot be looked up in the files", convert.Text(name)), "write the domains of the requests, or the Ingresses' names")
 	}
 	if nothing {
-		here.Fail(node, "a rule says not what it is for, and Higress takes nothing of the plugin then", "write domain or ingress")
+		here.Fail(node, "the rule does not say what it applies to, and Higress then ignores the whole plugin", "write domain or ingress")
 		return
 	}
 	p.rules = append(p.rules, r)
@@ -323,10 +323,14 @@ func (p *higressPlugin) all() {
 // rowRoute is the route of a path, without host and policy.
 func rowRoute(c *convert.Conversion, row convert.IngressPath) convert.Route {
 	made := convert.Route{From: row.From()}
-	higressPaths(row, convert.Match{Reader: convert.Reader{Conversion: c, Object: row.Object, Part: row.Part}, Route: &made})
-	for _, name := range []string{"match-method", "match-header", "match-query", "canary", "ignore-path-case"} {
+	m := convert.Match{Reader: convert.Reader{Conversion: c, Object: row.Object, Part: row.Part}, Route: &made}
+	higressPaths(row, m)
+	if methods, node := higressAnnotation(row, "match-method"); node != nil {
+		m.Method(node, strings.Fields(strings.ToUpper(methods))...)
+	}
+	for _, name := range []string{"match-header", "match-query", "canary", "ignore-path-case"} {
 		if v, node := higressCondition(row, name); node != nil && v != "false" {
-			made.When = append(made.When, convert.Condition{What: "the annotation " + node.Value + " (" + name + ")", At: row.Object.At(node)})
+			m.Asks(node, fmt.Sprintf("the annotation %s: %q", name, convert.Shortened(v)), "")
 		}
 	}
 	return made
@@ -361,7 +365,7 @@ func higressPaths(p convert.IngressPath, made convert.Match) {
 	}
 }
 
-// decide adds what the rules say about requests for a host, and of a path of an
+// decide adds what the rules decide about requests for a host, and for a path of an
 // Ingress if there is one.
 func (p *higressPlugin) decide(base convert.Route, host string, row *convert.IngressPath) {
 	own := convert.HostList(host)
@@ -435,7 +439,8 @@ func higressDomain(node *yaml.Node) (domain string, whole bool) {
 
 // higressSettings are those of the plugin, which takes those that begin with "_" out.
 var higressSettings = convert.Settings{
-	Of: "Higress' cors plugin", Typo: "; the plugin would ignore it", Internal: "_",
+	Of: "Higress' cors plugin", Typo: "; the plugin would ignore it", Internal: "_", Lists: true, Star: convert.NameLists,
+	MaxAge: convert.Unit{Seconds: higressAge, What: "max_age is not a number", Remedy: "write seconds, such as 600"},
 	Rows: []convert.Setting{
 		{Key: "allow_origins", Becomes: convert.AllowOrigins, Default: "*", Note: "`*` beside credentials leaves these out, as Higress does"},
 		{Key: "allow_origin_patterns", Becomes: convert.AllowOrigins, Note: "a pattern, or a regex where a pattern here says less"},
@@ -449,22 +454,49 @@ var higressSettings = convert.Settings{
 
 const higressMaxAge = 86400
 
+// higressAge reads seconds; zero and less are the default.
+func higressAge(text string) (int64, error) {
+	n, err := strconv.ParseFloat(text, 64)
+	if int64(n) <= 0 {
+		n = higressMaxAge
+	}
+	return int64(n), err
+}
+
+// higressList is a list as the plugin reads it: of one element where it is a string, without
+// those that are empty, and with methods in upper case; nil where nothing is left.
+func higressList(list *yaml.Node, name string) *yaml.Node {
+	if list == nil {
+		return nil
+	}
+	elements := convert.Elements(list)
+	if list.Kind == yaml.ScalarNode {
+		elements = []*yaml.Node{list}
+	} else if list.Kind != yaml.SequenceNode {
+		return list // for the reader to refuse
+	}
+	made := &yaml.Node{Kind: yaml.SequenceNode, Line: list.Line, Column: list.Column}
+	for _, e := range elements {
+		one := *e
+		if one.Value = strings.TrimSpace(e.Value); name == "allow_methods" {
+			one.Value = strings.ToUpper(one.Value)
+		}
+		if one.Value != "" || e.Kind != yaml.ScalarNode {
+			made.Content = append(made.Content, &one)
+		}
+	}
+	if len(made.Content) == 0 {
+		return nil
+	}
+	return made
+}
+
 // policy translates the configuration of a rule.
 func (p *higressPlugin) policy(rule *higressRule) {
 	r, node, at := p.Inside(rule.from.Part), rule.node, rule.from.Place
 	made := &convert.Policy{}
 	higressSettings.Check(r, node)
-	get := func(name string) []convert.Value {
-		list := convert.Child(node, name)
-		if list != nil && list.Kind == yaml.ScalarNode { // one is taken as a list of one
-			list = &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{list}, Line: list.Line, Column: list.Column}
-		}
-		values := r.List(list, name)
-		for i := range values {
-			values[i].Text = strings.TrimSpace(values[i].Text)
-		}
-		return slices.DeleteFunc(values, func(v convert.Value) bool { return v.Text == "" })
-	}
+	get := func(name string) []convert.Value { return r.List(higressList(convert.Child(node, name), name), name) }
 	credentials := r.Flag(node, "allow_credentials")
 	if v := convert.Child(node, "allow_credentials"); v != nil && v.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
 		r.Fail(v, "allow_credentials is a string", "write true or false without quotes")
@@ -485,44 +517,27 @@ func (p *higressPlugin) policy(rule *higressRule) {
 	}
 	if len(made.AllowOrigins) == 0 {
 		if credentials {
-			r.Fail(convert.Child(node, "allow_credentials"), "allow_credentials without origins lets nobody in, and a policy here needs origins", "write the origins, or \"configDisable: true\" where the plugin is not wanted")
+			r.Fail(convert.Child(node, "allow_credentials"), "allow_credentials without origins lets nobody in", "write the origins, or \"configDisable: true\" where the plugin is not wanted")
 			return
 		}
 		made.Allow(convert.Anyone, at)
 	}
-	for _, name := range convert.NameLists {
-		values := get(name)
-		if name == "allow_methods" {
-			for i := range values {
-				values[i].Text = strings.ToUpper(values[i].Text)
+	higressSettings.Take(made, at, func(key string) (convert.Reader, *yaml.Node) {
+		value := convert.Child(node, key)
+		if slices.Contains(convert.NameLists, key) {
+			value = higressList(value, key)
+			if value == nil && higressSettings.Default(key) != "" && before202(p.tag) {
+				made.Change(convert.MoreAllowed, key+" are those that Higress documents where none are written; plugin "+p.tag+" lets nothing through then")
 			}
 		}
-		values = convert.StarAlone(values)
-		if otherwise := higressSettings.Default(name); len(values) == 0 && otherwise != "" {
-			values = convert.Words(otherwise, at)
-			if before202(p.tag) {
-				made.Change(convert.MoreAllowed, name+" are those that Higress documents where none are written; plugin "+p.tag+" lets nothing through then")
-			}
-		}
-		if len(values) > 0 {
-			made.SetList(name, values[0].At, values)
-		}
-	}
+		return r, value
+	})
 	made.Credentials = credentials
-	age, where := int64(higressMaxAge), at
-	if v := convert.Child(node, convert.MaxAge); v != nil {
-		if n, err := strconv.ParseFloat(convert.Text(v), 64); err != nil {
-			r.Fail(v, "max_age is no number", "write seconds, such as 600")
-		} else if int64(n) > 0 {
-			age, where = int64(n), r.Object.At(v)
-		}
-	}
-	made.SetMaxAge(where, age)
 	p.behaviour(made)
 	rule.policy = made
 }
 
-// behaviour says what the plugin's version does otherwise.
+// behaviour lists how the plugin's version differs.
 func (p *higressPlugin) behaviour(made *convert.Policy) {
 	m := convert.Behaviour{Project: "Higress", Echoes: true, Authorization: true, Reflects: true, Unmatched: "Higress answers it with 204 and no CORS headers", Status: "204", Varies: true}
 	anyOrigin := made.AllowsAny()

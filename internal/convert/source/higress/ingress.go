@@ -1,6 +1,7 @@
 package higress
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strconv"
@@ -15,11 +16,11 @@ import (
 
 // Higress' own annotations of an Ingress, from which it makes a policy of Envoy's filter
 // (pkg/ingress/kube/annotations/cors.go of alibaba/higress, read at commit ae50abad). It reads
-// ingress-nginx's first, and its own where those are not there or wrong.
+// ingress-nginx's annotations first, and its own if those are missing or invalid.
 
 // annotationSettings are those, by the ends of their names.
 var annotationSettings = convert.Settings{
-	Of: "Higress' annotations",
+	Of: "Higress' annotations", Star: convert.NameLists, MaxAge: convert.Unit{Seconds: convert.Seconds},
 	Rows: []convert.Setting{
 		{Key: "enable-cors", Default: "false", Note: "also as `nginx.ingress.kubernetes.io/enable-cors`, which comes first"},
 		{Key: "cors-allow-origin", Becomes: convert.AllowOrigins, Default: "*", Note: "a star in front of a host is a pattern of the scheme that is written; Higress takes every scheme"},
@@ -31,18 +32,29 @@ var annotationSettings = convert.Settings{
 	},
 }
 
-// annotated is an annotation that Higress takes, with its place; where it takes none, the
-// place is the Ingress'.
-func annotated(o *convert.Object, name string, valid func(text string) bool) (string, *yaml.Node) {
+// annotated is an annotation that Higress takes; nil where it takes none.
+func annotated(o *convert.Object, name string) *yaml.Node {
 	for _, prefix := range []string{"nginx.ingress.kubernetes.io/", "higress.io/"} {
-		if text, node := o.Annotation(prefix + name); node != nil && valid(text) {
-			return text, node
+		text, node := o.Annotation(prefix + name)
+		if node == nil {
+			continue
+		}
+		taken := *node
+		var err error
+		switch name {
+		case "enable-cors", "cors-allow-credentials":
+			var on bool
+			on, err = strconv.ParseBool(text)
+			taken.Tag, taken.Value = "!!bool", strconv.FormatBool(on)
+		case "cors-max-age":
+			_, err = strconv.Atoi(text)
+		}
+		if err == nil && strings.TrimSpace(text) != "" {
+			return &taken
 		}
 	}
-	return annotationSettings.Default(name), nil
+	return nil
 }
-
-func isBool(text string) bool { _, err := strconv.ParseBool(text); return err == nil }
 
 // ownIngress reports whether an Ingress is Higress' alone: by its class, or by annotations
 // that nobody else reads.
@@ -59,10 +71,7 @@ func ownIngress(o *convert.Object) bool {
 func annotationTable(c *convert.Conversion, objects []*convert.Object) (t convert.Table) {
 	t.Name = "Higress' Ingresses"
 	objects = slices.DeleteFunc(slices.Clone(objects), func(o *convert.Object) bool { return !ownIngress(o) })
-	if !c.Wants(t.Name) || !slices.ContainsFunc(objects, func(o *convert.Object) bool {
-		on, _ := annotated(o, "enable-cors", isBool)
-		return on == "true"
-	}) {
+	if !c.Wants(t.Name) {
 		return t
 	}
 	policies := map[*convert.Object]*convert.Policy{}
@@ -81,51 +90,37 @@ func annotationTable(c *convert.Conversion, objects []*convert.Object) (t conver
 			t.Routes = append(t.Routes, convert.Route{From: row.Object.From("", nil), Hosts: made.Hosts, Replies: true})
 		}
 	}
+	if !slices.ContainsFunc(t.Routes, func(r convert.Route) bool { return r.Policy != nil }) {
+		t.Routes = nil
+	}
 	convert.Dotted(t.Routes, "Higress")
 	return t
 }
 
 // annotationPolicy translates the annotations of an Ingress; nil: CORS is off.
 func annotationPolicy(r convert.Reader) *convert.Policy {
-	value := func(name string, valid func(string) bool) (string, convert.Place) {
-		text, node := annotated(r.Object, name, valid)
-		if node == nil {
-			_, node = annotated(r.Object, "enable-cors", isBool)
-		}
-		return text, r.Object.At(node)
-	}
-	given := func(text string) bool { return strings.TrimSpace(text) != "" }
-	on, _ := value("enable-cors", isBool)
-	if enabled, _ := strconv.ParseBool(on); !enabled {
+	enable, origins := annotated(r.Object, "enable-cors"), annotated(r.Object, "cors-allow-origin")
+	if on, _ := r.Boolean(enable, "enable-cors"); !on {
 		return nil
 	}
-	p := &convert.Policy{}
-	text, at := value("cors-allow-origin", given)
-	for _, v := range convert.StarAlone(convert.Words(text, at)) {
+	p, text, at := &convert.Policy{}, annotationSettings.Default("cors-allow-origin"), r.Object.At(enable)
+	if origins != nil {
+		text = origins.Value
+	}
+	for _, v := range convert.StarAlone(convert.Words(text, r.Object.At(cmp.Or(origins, enable)))) {
 		if origin, ok := annotatedOrigin(p, v.Text); ok {
 			p.Allow(origin, v.At)
 		} else {
-			_, node := annotated(r.Object, "cors-allow-origin", given)
-			r.Fail(node, "Higress passes over the origin "+strconv.Quote(convert.Shortened(v.Text))+" of cors-allow-origin, whose star is not at the beginning of its host", "take it away, or write a star in front such as https://*.example.com")
+			r.Fail(origins, "Higress passes over the origin "+strconv.Quote(convert.Shortened(v.Text))+" of cors-allow-origin, whose star is not at the beginning of its host", "take it away, or write a star in front such as https://*.example.com")
 		}
 	}
-	for _, row := range annotationSettings.Rows {
-		if slices.Contains(convert.NameLists, row.Becomes) {
-			text, at := value(row.Key, given)
-			p.SetList(row.Becomes, at, convert.StarAlone(convert.Words(text, at)))
-		}
-	}
-	text, _ = value("cors-allow-credentials", isBool)
-	p.Credentials, _ = strconv.ParseBool(text)
-	text, at = value("cors-max-age", func(text string) bool { _, err := strconv.Atoi(text); return err == nil })
-	seconds, _ := strconv.ParseInt(text, 10, 64)
-	p.SetMaxAge(at, seconds)
+	annotationSettings.Take(p, at, func(key string) (convert.Reader, *yaml.Node) { return r, annotated(r.Object, key) })
 	p.Finish(convert.Behaviour{Project: "Higress", Echoes: true, Authorization: true, Reflects: true, Keeps: true, Status: "200", Unmatched: "Higress forwards it"})
 	return p
 }
 
-// annotatedOrigin is one origin. Of one with a star Higress takes the host alone, as a regex
-// for any scheme.
+// annotatedOrigin is one origin. If it has a star, Higress uses only its host, as a regex for
+// any scheme.
 func annotatedOrigin(p *convert.Policy, text string) (config.SourceOrigin, bool) {
 	if text == "*" || !strings.Contains(text, "*") {
 		return convert.ExactOrigin(p, text, false), true

@@ -31,11 +31,11 @@ var Source = convert.Source{
 const (
 	nginxPrefix     = "nginx.ingress.kubernetes.io/"
 	nginxController = "k8s.io/ingress-nginx"
-	// nginxClassName is the class that it takes by itself.
+	// nginxClassName is the class that it serves by default.
 	nginxClassName = "nginx"
 )
 
-// nginxIngress is an Ingress, and what its annotations say of CORS.
+// nginxIngress is an Ingress, with the CORS policy of its annotations.
 type nginxIngress struct {
 	convert.Reader
 	policy *convert.Policy
@@ -63,7 +63,14 @@ func nginxTables(c *convert.Conversion, objects []*convert.Object) (tables []con
 		if ingresses[class] == nil {
 			classes = append(classes, class)
 		}
-		ingresses[class] = append(ingresses[class], &nginxIngress{Reader: convert.Reader{Conversion: c, Object: o, Part: ""}})
+		n := &nginxIngress{Reader: convert.Reader{Conversion: c, Object: o, Part: ""}}
+		ingresses[class] = append(ingresses[class], n)
+		for _, row := range nginxSettings.Rows {
+			if node := n.node(row.Key); node != nil && !n.saysCORS() {
+				n.NoEffect(node, row.Key+" has no effect without enable-cors", `add nginx.ingress.kubernetes.io/enable-cors: "true", if CORS is meant`)
+				break
+			}
+		}
 	}
 	for _, class := range classes {
 		name := "ingress class " + class
@@ -72,7 +79,7 @@ func nginxTables(c *convert.Conversion, objects []*convert.Object) (tables []con
 		}
 		n := ingresses[class][slices.IndexFunc(ingresses[class], (*nginxIngress).saysCORS)]
 		if known[class] == "" && n.Object.Foreign(nginxClassName) {
-			n.Fail(convert.Child(n.Object.Root, "metadata", "annotations"), fmt.Sprintf("the class %q is another controller's by custom, and how that one reads ingress-nginx's annotations is not known here", class), "add the IngressClass where ingress-nginx has it, or take the annotations away")
+			n.Fail(convert.Child(n.Object.Root, "metadata", "annotations"), fmt.Sprintf("the class %q usually belongs to another controller, and how that one reads ingress-nginx's annotations is unknown", class), "add the IngressClass if it is ingress-nginx's, or remove the annotations")
 			continue
 		}
 		tables = append(tables, nginxTable(c, name, ingresses[class]))
@@ -118,7 +125,7 @@ type nginxServer struct {
 	// ingresses are those that name the host, in their order.
 	ingresses []*nginxIngress
 	locations []*nginxLocation
-	// aliases are the names of one of them, of which they are.
+	// aliases are further names; aliased is the Ingress that has them.
 	aliases []convert.Value
 	aliased *nginxIngress
 }
@@ -158,7 +165,7 @@ func nginxTable(c *convert.Conversion, name string, ingresses []*nginxIngress) c
 		}
 		for _, m := range convert.Members(convert.Child(n.Object.Root, "metadata", "annotations")) {
 			if strings.HasPrefix(m.Key.Value, nginxPrefix) && m.Value.Kind != yaml.ScalarNode {
-				n.Fail(m.Value, strings.TrimPrefix(m.Key.Value, nginxPrefix)+" is no string", "write one")
+				n.Fail(m.Value, strings.TrimPrefix(m.Key.Value, nginxPrefix)+" is not a string", "write one")
 			}
 		}
 		n.readPolicy()
@@ -200,9 +207,9 @@ func guessed(x, y *nginxIngress) bool {
 	return x != y && x != nil && y != nil && (x.Object.Created == "" || y.Object.Created == "") && x.policy.Key() != y.policy.Key()
 }
 
-// refuseOrder says that the older one holds.
+// refuseOrder reports that the files do not say which of two Ingresses is older.
 func (n *nginxIngress) refuseOrder(at convert.Place, from convert.From, other *nginxIngress, what string) {
-	n.Problem(at, from.String(), fmt.Sprintf("%s has %s as well, with another policy: the older of them holds, and the files do not say which that is", other.Object, what), "take the objects from the cluster, where they have their creationTimestamp, or leave one out")
+	n.Problem(at, from.String(), fmt.Sprintf("%s has %s as well, with another policy: the older one applies, and the files do not say which is older", other.Object, what), "export the objects from the cluster, with their creationTimestamp, or leave one out")
 }
 
 // rules calls back for each rule with its host and its part of the object.
@@ -287,7 +294,7 @@ func (b *nginxBuilder) makeLocations() {
 				l.exact = true
 			case "Prefix", "ImplementationSpecific": // which ingress-nginx takes for the same
 			default:
-				here.Fail(convert.Child(p.Node, "pathType"), fmt.Sprintf("%q is no pathType", convert.Shortened(p.Kind)), "write Exact, Prefix or ImplementationSpecific")
+				here.Fail(convert.Child(p.Node, "pathType"), fmt.Sprintf("%q is not a pathType", convert.Shortened(p.Kind)), "write Exact, Prefix or ImplementationSpecific")
 				continue
 			}
 			b.add(b.servers[p.Host], l)
@@ -315,20 +322,8 @@ func (b *nginxBuilder) inOrder() (all []*nginxServer) {
 	for _, s := range b.servers {
 		all = append(all, s)
 	}
-	rank := func(s *nginxServer) int {
-		switch {
-		case s.host == "":
-			return 2
-		case strings.HasPrefix(s.host, "*"):
-			return 1
-		}
-		return 0
-	}
 	slices.SortFunc(all, func(x, y *nginxServer) int {
-		if r := rank(x) - rank(y); r != 0 || rank(x) == 0 {
-			return cmp.Or(r, strings.Compare(x.host, y.host))
-		}
-		return cmp.Or(len(y.host)-len(x.host), strings.Compare(x.host, y.host))
+		return cmp.Or(convert.HostRank(x.host)-convert.HostRank(y.host), len(y.host)-len(x.host), strings.Compare(x.host, y.host))
 	})
 	return all
 }
@@ -348,20 +343,14 @@ func (b *nginxBuilder) server(s *nginxServer, canaries []*nginxIngress) []conver
 	for _, r := range routes {
 		r.Hosts = hosts
 		r.When = append(slices.Clone(when), r.When...)
-		if r.Policy != nil {
-			r.Changes = append(r.Changes, changes...)
-		}
 		made = append(made, r)
 	}
+	convert.WithChanges(made, changes...)
 	if s.host == "" {
 		return made
 	}
 	if slices.ContainsFunc(s.locations, func(l *nginxLocation) bool { return !l.own }) {
-		for i := range made {
-			if made[i].Policy != nil {
-				made[i].Changes = append(made[i].Changes, convert.Change{Kind: convert.DefaultBackend, Text: "paths that no Ingress names have no policy; ingress-nginx answers them by its default backend, with the CORS headers of the host's oldest Ingress"})
-			}
-		}
+		convert.WithChanges(made, convert.Change{Kind: convert.DefaultBackend, Text: "paths that no Ingress names have no policy; ingress-nginx answers them by its default backend, with the CORS headers of the host's oldest Ingress"})
 	}
 	first := s.ingresses[0]
 	if !slices.ContainsFunc(s.locations, func(l *nginxLocation) bool { return l.own && !l.exact && l.path == "/" }) {
@@ -384,8 +373,8 @@ func nginxWWW(host string) string {
 	return "www." + host
 }
 
-// hosts are the patterns of a server, what they ask for beyond rules, and what they
-// take otherwise here.
+// hosts are the patterns of a server, with what they ask for beyond rules, and how they
+// differ here.
 func (b *nginxBuilder) hosts(s *nginxServer) (hosts []string, when []convert.Condition, changes []convert.Change) {
 	if s.host == "" {
 		return nil, nil, nil
@@ -438,24 +427,16 @@ func (b *nginxBuilder) locations(s *nginxServer) (routes []convert.Route) {
 		}
 	}
 	if slices.ContainsFunc(all, func(l *nginxLocation) bool { return l.path != "/" }) {
-		for i := range routes {
-			if routes[i].Policy != nil {
-				routes[i].Changes = append(routes[i].Changes, convert.Change{Kind: convert.PathSpelling, Text: "a path is compared as the proxy has it; ingress-nginx decodes it first, and takes slashes that follow each other for one (Envoy's normalize_path and merge_slashes come close)"})
-			}
-		}
+		convert.WithChanges(routes, convert.Change{Kind: convert.PathSpelling, Text: "a path is compared as the proxy has it; ingress-nginx decodes it first, and takes slashes that follow each other for one (Envoy's normalize_path and merge_slashes come close)"})
 	}
 	if s.some(func(l *nginxLocation) bool { root, _ := l.ing.value("app-root"); return strings.HasPrefix(root, "/") }) {
-		for i := range routes {
-			if routes[i].Policy != nil {
-				routes[i].Changes = append(routes[i].Changes, convert.Change{Kind: convert.MoreResponses, Text: "the redirect of / that app-root makes carries CORS headers as well"})
-			}
-		}
+		convert.WithChanges(routes, convert.Change{Kind: convert.MoreResponses, Text: "the redirect of / that app-root makes carries CORS headers as well"})
 	}
 	return routes
 }
 
 // refuseTwin refuses the prefixes "/api" and "/api/" of one host with two policies:
-// they become one location, and nginx does not load what has it twice.
+// they become the same location, and nginx does not load a configuration that has it twice.
 func (b *nginxBuilder) refuseTwin(before []*nginxLocation, l *nginxLocation) {
 	for _, o := range before {
 		if !o.exact && o.path == l.path+"/" && o.ing.policy.Key() != l.ing.policy.Key() {
@@ -489,12 +470,8 @@ func (l *nginxLocation) needsRegex() bool {
 	return !l.exact && l.path != "/" && target != "" && nginxTarget.MatchString(target) && !strings.HasSuffix(l.path, "/")
 }
 
-func (l *nginxLocation) policy() *convert.Policy {
-	return l.ing.policy
-}
-
 func (l *nginxLocation) route(kind convert.PathKind, text string) convert.Route {
-	return convert.Route{From: l.from, Policy: l.policy(), Paths: []convert.Path{{Kind: kind, Text: text, At: l.at}}}
+	return convert.Route{From: l.from, Policy: l.ing.policy, Paths: []convert.Path{{Kind: kind, Text: text, At: l.at}}}
 }
 
 // prefixRoutes are those of a prefix: nginx has it with a slash at its end, and a
@@ -529,7 +506,7 @@ func nginxExact(all []*nginxLocation, path string) bool {
 // regexRoute is the location as a regex: without case, and open at its end, an exact
 // one as well. A prefix beside an exact one begins with the slash behind.
 func (l *nginxLocation) regexRoute(all []*nginxLocation) convert.Route {
-	r := convert.Route{From: l.from, Policy: l.policy()}
+	r := convert.Route{From: l.from, Policy: l.ing.policy}
 	if l.path == "/" {
 		return r
 	}

@@ -13,13 +13,11 @@ import (
 )
 
 // What ingress-nginx makes of its annotations, read in
-// internal/ingress/annotations/cors/main.go: a value that it does not take counts as
-// if it were not there, so that origins that are spelled wrong become any origin.
-
-const nginxMaxAge = 1728000
+// internal/ingress/annotations/cors/main.go: it ignores a value that it does not accept, so
+// that misspelt origins become any origin.
 
 var nginxSettings = convert.Settings{
-	Of: "ingress-nginx",
+	Of: "ingress-nginx", MaxAge: convert.Unit{Seconds: convert.Seconds},
 	Rows: []convert.Setting{
 		{Key: "enable-cors", Default: "false", Note: "a rule's policy, or none"},
 		{Key: "cors-allow-origin", Becomes: convert.AllowOrigins, Default: "*", Note: "`https://*.example.com` is a regex: the star is one label there"},
@@ -36,9 +34,11 @@ var (
 	// origins in any order, or a star alone.
 	validNginxOrigins = regexp.MustCompile(`\A(?:\*|(?:[a-z]+://|\*\.|:[0-9]+|[A-Za-z0-9.,-])*)\z`)
 	validNginxOrigin  = regexp.MustCompile(`\A(?:null|[a-z]+://(?:\*\.)?[A-Za-z0-9.-]*(?::[0-9]+)?)\z`)
-	validNginxMethods = regexp.MustCompile(`\A(?:[A-Za-z]+,? ?)+\z`)
-	validNginxHeaders = regexp.MustCompile(`\A[A-Za-z0-9_, -]*\z`)
-	validNginxExposed = regexp.MustCompile(`\A(?:(?:[A-Za-z0-9_-]+|\*),? ?)+\z`)
+	validNginxLists   = map[string]*regexp.Regexp{
+		"cors-allow-methods":  regexp.MustCompile(`\A(?:[A-Za-z]+,? ?)+\z`),
+		"cors-allow-headers":  regexp.MustCompile(`\A[A-Za-z0-9_, -]*\z`),
+		"cors-expose-headers": regexp.MustCompile(`\A(?:(?:[A-Za-z0-9_-]+|\*),? ?)+\z`),
+	}
 )
 
 var nginxManner = convert.Behaviour{Project: "ingress-nginx", Unmatched: "ingress-nginx forwards it", Status: "204", Keeps: true}
@@ -53,7 +53,7 @@ func (n *nginxIngress) readPolicy() {
 		return
 	}
 	if _, err := strconv.ParseBool(enable); err != nil {
-		n.invalid("enable-cors", "CORS is off", `write "true" or "false"`)
+		n.invalid("enable-cors", "leaves CORS off", `write "true" or "false"`)
 		return
 	}
 	if !n.on("enable-cors") {
@@ -67,11 +67,8 @@ func (n *nginxIngress) readPolicy() {
 		n.comments = append(n.comments, convert.Comment{Place: n.Object.At(n.node("cors-allow-origin")), Text: n.Object.String() + ": the policy, of which no origin is left"})
 		return
 	}
-	n.list(p, "allow_methods", "cors-allow-methods", validNginxMethods)
-	n.list(p, "allow_headers", "cors-allow-headers", validNginxHeaders)
-	n.list(p, "expose_headers", "cors-expose-headers", validNginxExposed)
+	nginxSettings.Take(p, n.Object.At(node), func(key string) (convert.Reader, *yaml.Node) { return n.Reader, n.taken(key) })
 	n.credentials(p)
-	n.maxAge(p)
 	p.Finish(nginxManner)
 	p.Change(convert.OptionsForwarded, "an OPTIONS request that is no preflight goes upstream; ingress-nginx answers every OPTIONS from an allowed origin with 204")
 	p.Comments = append(p.Comments, n.comments...)
@@ -101,10 +98,10 @@ func (n *nginxIngress) leave(node *yaml.Node, what, remedy string) {
 	n.Fail(node, what, remedy+", or leave it out with -partial")
 }
 
-// invalid says of an annotation that ingress-nginx does not take it.
+// invalid reports an annotation that ingress-nginx does not accept.
 func (n *nginxIngress) invalid(name, instead, remedy string) {
 	value, node := n.value(name)
-	n.leave(node, fmt.Sprintf("ingress-nginx does not take %q for %s, and %s", convert.Shortened(value), name, instead), remedy)
+	n.leave(node, fmt.Sprintf("ingress-nginx does not accept %q for %s, and %s", convert.Shortened(value), name, instead), remedy)
 }
 
 // given returns an annotation as ingress-nginx sees it: lines trimmed. Empty is as
@@ -118,23 +115,38 @@ func (n *nginxIngress) given(name string) string {
 	return strings.Join(lines, "\n")
 }
 
-// list reads an annotation with a list of names, which goes into the header as it
-// stands.
-func (n *nginxIngress) list(p *convert.Policy, name, annotation string, valid *regexp.Regexp) {
-	given, otherwise := n.given(annotation), nginxSettings.Default(annotation)
-	if given != "" && !valid.MatchString(given) {
-		instead := "sends no such header"
-		if otherwise != "" {
-			instead = "sends its default: " + otherwise
+// taken is an annotation that ingress-nginx takes; nil where it takes its default.
+func (n *nginxIngress) taken(name string) *yaml.Node {
+	text, node := n.given(name), n.node(name)
+	if text == "" {
+		return nil
+	}
+	made, remedy := *node, ""
+	var err error
+	if valid := validNginxLists[name]; valid != nil {
+		if !valid.MatchString(text) {
+			remedy = "write names with a comma and one space between them"
 		}
-		n.invalid(annotation, instead, "write names with a comma and one space between them")
-		given = ""
+	} else if name == "cors-max-age" {
+		if _, err = strconv.ParseInt(node.Value, 10, 64); err != nil {
+			remedy = `write seconds, such as "600"`
+		}
+	} else {
+		var on bool
+		on, err = strconv.ParseBool(node.Value)
+		if made.Tag, made.Value = "!!bool", strconv.FormatBool(on); err != nil {
+			remedy = `write "true" or "false"`
+		}
 	}
-	if given == "" {
-		given = otherwise
+	if remedy == "" {
+		return &made
 	}
-	at := n.place(annotation)
-	p.SetList(name, at, convert.Words(given, at))
+	instead := "sends no such header"
+	if otherwise := nginxSettings.Default(name); otherwise != "" {
+		instead = "uses its default: " + otherwise
+	}
+	n.invalid(name, instead, remedy)
+	return nil
 }
 
 // origins reads cors-allow-origin. Each is a regex of its own in nginx, without case
@@ -148,9 +160,9 @@ func (n *nginxIngress) origins(p *convert.Policy) (ok bool) {
 		return true
 	}
 	if !validNginxOrigins.MatchString(strings.ReplaceAll(given, " ", "")) {
-		// Not to be left out: any origin is not what is meant here.
+		// This cannot be left out: nobody who lists origins means any origin.
 		raw, node := n.value("cors-allow-origin")
-		n.Fail(node, fmt.Sprintf("ingress-nginx does not take %q for cors-allow-origin, and lets any origin in instead", convert.Shortened(raw)),
+		n.Fail(node, fmt.Sprintf("ingress-nginx does not accept %q for cors-allow-origin, and allows any origin instead", convert.Shortened(raw)),
 			`write origins such as "https://example.com" or "https://*.example.com", without a path or a quote, or "*" where any origin is meant`)
 		return false
 	}
@@ -159,9 +171,9 @@ func (n *nginxIngress) origins(p *convert.Policy) (ok bool) {
 		switch {
 		case e == "":
 		case len(strings.Fields(e)) > 1:
-			n.leave(n.node("cors-allow-origin"), fmt.Sprintf("ingress-nginx takes %q of cors-allow-origin for one origin, and passes over it: commas go between origins, not spaces", convert.Shortened(e)), fmt.Sprintf("write %q", convert.Shortened(strings.Join(strings.Fields(e), ", "))))
+			n.leave(n.node("cors-allow-origin"), fmt.Sprintf("ingress-nginx reads %q in cors-allow-origin as one origin, and ignores it: separate origins with commas, not spaces", convert.Shortened(e)), fmt.Sprintf("write %q", convert.Shortened(strings.Join(strings.Fields(e), ", "))))
 		case !validNginxOrigin.MatchString(e):
-			n.leave(n.node("cors-allow-origin"), fmt.Sprintf("ingress-nginx passes over the origin %q of cors-allow-origin", convert.Shortened(e)), `write it with its scheme, such as "https://`+nginxHostOf(e)+`", or take it away`)
+			n.leave(n.node("cors-allow-origin"), fmt.Sprintf("ingress-nginx ignores the origin %q of cors-allow-origin", convert.Shortened(e)), `write it with its scheme, such as "https://`+nginxHostOf(e)+`", or take it away`)
 		case strings.Contains(e, "*"):
 			p.Allow(convert.RegexOrigin(nginxOriginRegex(e)), at)
 		default:
@@ -171,7 +183,7 @@ func (n *nginxIngress) origins(p *convert.Policy) (ok bool) {
 	return true
 }
 
-// nginxHostOf is what of an origin that is passed over may be meant as the host.
+// nginxHostOf is the host that an ignored origin probably means.
 func nginxHostOf(e string) string {
 	if host := regexp.MustCompile(`[A-Za-z0-9][A-Za-z0-9.-]*`).FindString(e); host != "" && len(host) < convert.MaxShown {
 		return host
@@ -184,27 +196,15 @@ func nginxOriginRegex(origin string) string {
 	return strings.Replace(regexp.QuoteMeta(strings.ToLower(origin)), `\*`, "[a-z0-9-]+", 1)
 }
 
-// credentials reads cors-allow-credentials, which is true unless it says false.
-// Beside a star it is nothing to browsers, which refuse both together for every
-// request with credentials (Fetch, section 4.10, CORS check): sending the request's
-// own origin in its place, behind a waiver, would open what the source did not.
+// credentials drops them beside a star: browsers refuse the two together for every request
+// with credentials (Fetch, section 4.10, CORS check). Sending the request's own origin instead,
+// behind a waiver, would open what the source did not.
 func (n *nginxIngress) credentials(p *convert.Policy) {
+	if !p.Credentials || !p.AllowOrigins[0].Same(convert.Anyone) {
+		return
+	}
+	p.Credentials = false
 	raw, _ := n.value("cors-allow-credentials")
-	allow := true
-	if raw != "" {
-		if b, err := strconv.ParseBool(raw); err == nil {
-			allow = b
-		} else {
-			n.invalid("cors-allow-credentials", "allows credentials", `write "true" or "false"`)
-		}
-	}
-	if !allow {
-		return
-	}
-	if !p.AllowOrigins[0].Same(convert.Anyone) {
-		p.Credentials = true
-		return
-	}
 	sends := "ingress-nginx sends `*` as the allowed origin and, by default, "
 	switch {
 	case raw != "":
@@ -214,17 +214,4 @@ func (n *nginxIngress) credentials(p *convert.Policy) {
 	}
 	p.Change(convert.StarCredentials, "credentials are left out: "+sends+"`access-control-allow-credentials: true`, and browsers refuse the two together for requests with credentials; "+
 		"pages of every site read what a visitor without cookies gets, and none reads what one with cookies gets, there and here; where credentials are meant, list the origins that need them in cors-allow-origin")
-}
-
-func (n *nginxIngress) maxAge(p *convert.Policy) {
-	raw, _ := n.value("cors-max-age")
-	seconds := int64(nginxMaxAge)
-	if raw != "" {
-		if i, err := strconv.ParseInt(raw, 10, 64); err == nil {
-			seconds = i
-		} else {
-			n.invalid("cors-max-age", fmt.Sprintf("sends %d", nginxMaxAge), `write seconds, such as "600"`)
-		}
-	}
-	p.SetMaxAge(n.place("cors-max-age"), seconds)
 }

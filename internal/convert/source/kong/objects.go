@@ -275,10 +275,10 @@ var kongAttacher = &convert.Attacher{
 	Attach: func(c *convert.Conversion, objects []*convert.Object) func(convert.GatewayTarget) (*convert.Policy, []convert.Change) {
 		k := kongObjectsOf(c, objects)
 		return func(t convert.GatewayTarget) (*convert.Policy, []convert.Change) {
-			if !k.cors || !convert.IsHTTPRoute(t.Route) {
+			if !k.cors || !convert.IsHTTPRoute(t.Object) {
 				return nil, nil
 			}
-			return k.rule(t.Route, t.Node)
+			return k.rule(t.Object, t.Node)
 		}
 	},
 }

@@ -15,7 +15,7 @@ var traefikAttacher = &convert.Attacher{
 	Attach: func(c *convert.Conversion, objects []*convert.Object) func(convert.GatewayTarget) (*convert.Policy, []convert.Change) {
 		t := middlewaresOf(c, objects)
 		return func(target convert.GatewayTarget) (*convert.Policy, []convert.Change) {
-			a := t.gatewayRule(target.Route, target.Node)
+			a := t.gatewayRule(target.Object, target.Node)
 			if a.cors == nil {
 				return nil, nil
 			}

@@ -8,12 +8,13 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"corsfilter/config"
 	"corsfilter/internal/convert"
 )
 
 // traefikSettings are those of the headers middleware that are about CORS.
 var traefikSettings = convert.Settings{
-	Of: "Traefik's headers middleware",
+	Of: "Traefik's headers middleware", Lists: true,
 	Rows: []convert.Setting{
 		{Key: "accessControlAllowOriginList", Becomes: convert.AllowOrigins},
 		{Key: "accessControlAllowOriginListRegex", Becomes: convert.AllowOrigins, Note: "a regex with what stands around it: Traefik looks for it anywhere"},
@@ -24,7 +25,7 @@ var traefikSettings = convert.Settings{
 		{Key: "accessControlMaxAge", Becomes: convert.MaxAge},
 		{Key: "addVaryHeader", Default: "false", Note: "`Vary` names Origin wherever the response depends on it"},
 	},
-	MaxAge: convert.Unit{Seconds: convert.Seconds, What: "accessControlMaxAge is no whole number", Remedy: "write seconds, such as 600"},
+	MaxAge: convert.Unit{Seconds: convert.Seconds, What: "accessControlMaxAge is not a whole number", Remedy: "write seconds, such as 600"},
 }
 
 var traefikSpelling = &convert.Spelling{
@@ -33,57 +34,61 @@ var traefikSpelling = &convert.Spelling{
 	Search: true,
 }
 
-// traefikPolicy translates a headers middleware; cors says whether it has to do with
-// CORS at all.
+// traefikPolicy translates a headers middleware; cors says whether it concerns CORS at all.
 func traefikPolicy(r convert.Reader, node *yaml.Node) (p *convert.Policy, cors bool) {
 	p = &convert.Policy{Spelling: traefikSpelling}
 	inFile := r.Object.Kind == ""
-	list := func(name string) []convert.Value {
-		value := field(node, name)
-		if inFile && value != nil && value.Kind == yaml.ScalarNode {
-			value = &yaml.Node{Kind: yaml.SequenceNode, Content: listed(value), Line: value.Line, Column: value.Column}
+	find := func(key string) (convert.Reader, *yaml.Node) { // the file provider takes strings for lists and booleans
+		value := field(node, key)
+		if !inFile || value == nil || value.Kind != yaml.ScalarNode {
+			return r, value
 		}
-		return r.List(value, name)
+		made := *value
+		if key == "accessControlAllowCredentials" || key == "addVaryHeader" {
+			on, err := strconv.ParseBool(value.Value)
+			if made.Tag, made.Value = "!!bool", strconv.FormatBool(on); err != nil {
+				made.Kind = yaml.SequenceNode // which is refused
+			}
+		} else if key != "accessControlMaxAge" {
+			made = yaml.Node{Kind: yaml.SequenceNode, Content: listed(value), Line: value.Line, Column: value.Column}
+		}
+		return r, &made
 	}
-	flag := func(name string) bool {
-		value := field(node, name)
-		if !inFile {
-			on, _ := r.Boolean(value, name)
-			return on
-		}
-		on, err := strconv.ParseBool(convert.Text(value)) // a string as well
-		if value != nil && err != nil {
-			r.Fail(value, name+" is no boolean", "write true or false")
-		}
-		return on
+	list := func(key string) []convert.Value {
+		_, value := find(key)
+		return r.List(value, key)
 	}
 	for _, m := range convert.Members(node) {
 		known := slices.ContainsFunc(traefikSettings.Rows, func(row convert.Setting) bool { return strings.EqualFold(row.Key, m.Key.Value) })
 		switch key := strings.ToLower(m.Key.Value); {
 		case known || !strings.HasPrefix(key, "accesscontrol"):
 		case key == "accesscontrolalloworigin":
-			r.Fail(m.Key, "accessControlAllowOrigin is of Traefik 2.0 and ignored since", "write accessControlAllowOriginList")
+			r.Fail(m.Key, "accessControlAllowOrigin belongs to Traefik 2.0 and has been ignored since", "write accessControlAllowOriginList")
 		default:
-			r.Fail(m.Key, fmt.Sprintf("%q is no setting of Traefik's headers middleware", m.Key.Value), "look for a typing mistake")
+			r.Fail(m.Key, fmt.Sprintf("%q is not a setting of Traefik's headers middleware", m.Key.Value), "check the spelling")
 		}
 	}
 	for _, m := range convert.Members(field(node, "customResponseHeaders")) {
 		if !strings.HasPrefix(strings.ToLower(m.Key.Value), "access-control-") || convert.Text(m.Value) == "" {
 			continue
 		}
-		r.Fail(m.Key, "customResponseHeaders sends "+strings.ToLower(m.Key.Value)+" to everyone, whatever the request asks for", "write accessControlAllowOriginList and the like in place of it")
+		r.Leave(p, r.Object.At(m.Key), "customResponseHeaders sends "+strings.ToLower(m.Key.Value)+" to everyone, whatever the request asks for", "write accessControlAllowOriginList and its companions instead")
 		cors = true
 	}
+	traefikSettings.Take(p, r.Object.At(node), find)
+	credentials := p.Credentials
+	_, value := find("addVaryHeader")
+	vary, _ := r.Boolean(value, "addVaryHeader")
 	origins, regexes := list("accessControlAllowOriginList"), list("accessControlAllowOriginListRegex")
-	methods, headers, expose := list("accessControlAllowMethods"), list("accessControlAllowHeaders"), list("accessControlExposeHeaders")
-	credentials, vary, age := flag("accessControlAllowCredentials"), flag("addVaryHeader"), field(node, "accessControlMaxAge")
-	cors = cors || credentials || vary || age != nil || len(origins)+len(regexes)+len(methods)+len(headers)+len(expose) > 0
-	if !cors {
+	named := len(origins) + len(regexes) + len(p.AllowMethods) + len(p.AllowHeaders) + len(p.ExposeHeaders)
+	if cors = cors || named > 0 || credentials || vary || p.MaxAge != ""; !cors {
 		return nil, false
 	}
 	m := convert.Behaviour{Project: "Traefik", Echoes: credentials, Unmatched: "Traefik answers it with 200 and no access-control-allow-origin", Status: "200", Keeps: true, Varies: vary}
 	if len(origins)+len(regexes) == 0 {
-		return convert.Nobody(r.Object.At(node), m), true
+		nobody := convert.Nobody(r.Object.At(node), m)
+		nobody.Comments = p.Comments
+		return nobody, true
 	}
 	any := slices.IndexFunc(origins, convert.Value.IsStar)
 	if any >= 0 {
@@ -98,20 +103,17 @@ func traefikPolicy(r convert.Reader, node *yaml.Node) (p *convert.Policy, cors b
 			p.Allow(convert.WholeOrigin(p, convert.WholeRegex(v.Text, false)), v.At)
 		}
 	}
-	for i, values := range [][]convert.Value{methods, headers, expose} {
-		if star := slices.IndexFunc(values, convert.Value.IsStar); star >= 0 && credentials {
-			if convert.NameLists[i] == "expose_headers" {
-				p.Change(convert.LiteralStar, "expose_headers is left out: Traefik does not send it with credentials and `*` in it")
-				continue
+	if credentials {
+		for _, names := range []*[]config.Name{&p.AllowMethods, &p.AllowHeaders} { // what is asked for comes back
+			if slices.Contains(*names, convert.Star) {
+				*names = []config.Name{convert.Star}
 			}
-			values = values[star : star+1] // what is asked for comes back
 		}
-		if len(values) > 0 {
-			p.SetList(convert.NameLists[i], values[0].At, values)
+		if slices.Contains(p.ExposeHeaders, convert.Star) {
+			p.Change(convert.LiteralStar, "expose_headers is left out: Traefik does not send it with credentials and `*` in it")
+			p.ExposeHeaders = nil
 		}
 	}
-	p.Credentials = credentials
-	traefikSettings.MaxAge.Read(r, p, age)
 	m.Reflects = any < 0
 	p.Finish(m)
 	return p, true

@@ -48,7 +48,7 @@ func traefikBranches(rule string) ([][]traefikTerm, error) {
 	}
 	e, err := parser.ParseExpr(rule)
 	if err != nil {
-		return nil, fmt.Errorf("the rule is none: %w", err)
+		return nil, fmt.Errorf("the rule cannot be parsed: %w", err)
 	}
 	return traefikWalk(e, false)
 }
@@ -93,17 +93,17 @@ func traefikWalk(e ast.Expr, not bool) ([][]traefikTerm, error) {
 	case *ast.CallExpr:
 		return traefikCall(e, not)
 	}
-	return nil, fmt.Errorf("the rule has something in it that is neither a matcher nor one of !, && and ||")
+	return nil, fmt.Errorf("the rule has something other than matchers, !, && and ||")
 }
 
 func traefikCall(e *ast.CallExpr, not bool) ([][]traefikTerm, error) {
 	name, ok := e.Fun.(*ast.Ident)
 	if !ok {
-		return nil, fmt.Errorf("the rule calls what is no matcher")
+		return nil, fmt.Errorf("the rule calls something that is not a matcher")
 	}
 	i := slices.IndexFunc(traefikMatchers, func(m string) bool { return strings.EqualFold(m, name.Name) })
 	if i < 0 {
-		return nil, fmt.Errorf("%s is no matcher of Traefik's rules", name.Name)
+		return nil, fmt.Errorf("%s is not a matcher of Traefik's rules", name.Name)
 	}
 	term := traefikTerm{matcher: traefikMatchers[i], not: not}
 	for _, arg := range e.Args {

@@ -1,9 +1,8 @@
 // Package traefik reads Traefik's headers middleware, with the routers that use it:
 // IngressRoutes, Ingresses with the annotation router.middlewares, routes of the Gateway API
-// whose filters name it, and the dynamic configuration of the file provider. What it does stands in
-// pkg/middlewares/headers/header.go, in which order routers are asked in
-// pkg/muxer/http/mux.go, what an Ingress becomes in pkg/provider/kubernetes/ingress:
-// read at release 3.7.9.
+// whose filters name it, and the dynamic configuration of the file provider. What it does was
+// read in pkg/middlewares/headers/header.go, the order of routers in pkg/muxer/http/mux.go,
+// and what an Ingress becomes in pkg/provider/kubernetes/ingress, at release 3.7.9.
 package traefik
 
 import (
@@ -100,7 +99,7 @@ type traefikRouter struct {
 	entryPoints []string
 	tls         bool
 	middlewares []string
-	// used is what the chain comes to.
+	// The rest is the result of chain.
 	cors     *traefikMiddleware
 	redirect bool
 	changes  []convert.Change
@@ -195,7 +194,7 @@ func (t *traefik) router(from convert.From, o *convert.Object, part string, rule
 	made := traefikRouter{from: from, r: convert.Reader{Conversion: t.Conversion, Object: o, Part: part}, rule: convert.Text(rule), at: o.At(rule)}
 	made.priority = made.r.Whole(priority, "priority", "number")
 	if len(convert.Elements(parents)) > 0 {
-		made.r.Fail(parents, "parentRefs put the rule of another router in front", "write the whole rule, without parentRefs")
+		made.r.Fail(parents, "parentRefs prepend the rule of another router", "write the whole rule, without parentRefs")
 	}
 	return made
 }
@@ -247,23 +246,21 @@ func traefikAnnotation(o *convert.Object, name string) (string, *yaml.Node) {
 	return "", nil
 }
 
-func traefikWords(list string) (words []string) {
-	for word := range strings.SplitSeq(list, ",") {
-		if word = strings.TrimSpace(word); word != "" {
-			words = append(words, word)
-		}
+// annotatedWords are the elements of an annotation between commas.
+func annotatedWords(o *convert.Object, name string) (words []string) {
+	list, node := traefikAnnotation(o, name)
+	for _, v := range convert.Words(list, o.At(node)) {
+		words = append(words, v.Text)
 	}
 	return words
 }
 
 func (t *traefik) ingress(o *convert.Object) {
 	base := traefikRouter{}
-	list, _ := traefikAnnotation(o, "router.middlewares")
-	for _, name := range traefikWords(list) {
+	for _, name := range annotatedWords(o, "router.middlewares") {
 		base.middlewares = append(base.middlewares, traefikName(name, "@kubernetes"))
 	}
-	list, _ = traefikAnnotation(o, "router.entrypoints")
-	base.entryPoints = traefikWords(list)
+	base.entryPoints = annotatedWords(o, "router.entrypoints")
 	tls, _ := traefikAnnotation(o, "router.tls")
 	base.tls = tls == "true"
 	syntax, _ := traefikAnnotation(o, "router.rulesyntax")
@@ -276,8 +273,7 @@ func (t *traefik) ingress(o *convert.Object) {
 		made.priority = made.r.Whole(priority, "router.priority", "number")
 		for _, service := range t.objects {
 			if convert.IsService(service) && service.Space() == o.Space() && service.Name == p.Service {
-				list, _ := traefikAnnotation(service, "service.middlewares")
-				for _, name := range traefikWords(list) {
+				for _, name := range annotatedWords(service, "service.middlewares") {
 					made.middlewares = append(slices.Clone(made.middlewares), traefikName(name, "@kubernetes"))
 				}
 			}
@@ -321,7 +317,7 @@ func (t *traefik) chain(a *traefikRouter) {
 				a.r.Problem(a.from.Place, a.from.String(), fmt.Sprintf("the middleware %q is not in the files, and may have CORS headers", name), "add it, or leave it out with -partial")
 				continue
 			case m == nil:
-				a.changes = append(a.changes, convert.Change{Kind: convert.LeftOut, Text: fmt.Sprintf("the middleware %q is not in the files, and taken as one without CORS headers", name)})
+				a.changes = append(a.changes, convert.Change{Kind: convert.LeftOut, Text: fmt.Sprintf("the middleware %q is not in the files, and is assumed to set no CORS headers", name)})
 				continue
 			case seen[name]:
 				continue
@@ -354,18 +350,17 @@ func (t *traefik) chain(a *traefikRouter) {
 			case a.cors == nil:
 				a.cors = m
 				if len(before) > 0 {
-					a.changes = append(a.changes, convert.Change{Kind: convert.EarlierInChain, Text: strings.Join(before, ", ") + " stands in front of the CORS headers in Traefik, refuses preflights, and refuses without CORS headers; this filter belongs in front of it"})
+					a.changes = append(a.changes, convert.Change{Kind: convert.EarlierInChain, Text: strings.Join(before, ", ") + " comes before the CORS headers in Traefik: it rejects preflights, and its rejections carry no CORS headers; put this filter before it"})
 				}
 			case a.cors.policy.Key() != m.policy.Key():
-				a.r.Problem(a.from.Place, a.from.String(), "two middlewares with CORS headers stand in its chain, and each sets some", "keep one")
+				a.r.Problem(a.from.Place, a.from.String(), "two middlewares in its chain set CORS headers", "keep one")
 			}
 		}
 	}
 	walk(a.middlewares)
 }
 
-// traefikWay is an entry point, with or without TLS: routers are asked for each by
-// itself.
+// traefikWay is an entry point, with or without TLS: each has its own routers.
 type traefikWay struct {
 	entryPoint string
 	tls        bool
@@ -452,8 +447,8 @@ func (t *traefik) table(name string, routers []traefikRouter) convert.Table {
 	return made
 }
 
-// leaveOut writes routes that leave something out as routes that do not: what is left
-// out goes in front, to those that come next in the order, and to none in the end.
+// leaveOut rewrites routes that exclude something as routes that do not: in front of each go
+// routes for what it excludes, with the policies of those that come next, and none in the end.
 func (t *traefik) leaveOut(routes []convert.Route, matches []traefikMatch) (all []convert.Route) {
 	for i, r := range slices.Backward(routes) {
 		rest := all
@@ -509,8 +504,8 @@ func (a traefikRouter) routes() (all []convert.Route, matches []traefikMatch) {
 	return all, matches
 }
 
-// labels sees to wildcards that are one label in Traefik, and any number here: where
-// nothing else takes the deeper names, they may.
+// labels handles wildcards, which stand for one label in Traefik and for any number here. That
+// is a change, or a condition if other routes take the deeper names.
 func labels(t *convert.Table, matches []traefikMatch) {
 	for i := range t.Routes {
 		made := &t.Routes[i]
