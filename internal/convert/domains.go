@@ -105,7 +105,7 @@ func misspelled(domains, group []Domain) bool {
 }
 
 func hostSpelled(project, how string) Change {
-	return Change{HostSpelling, "a host " + how + " is treated as the host without; " + project + " treats it as another host"}
+	return Change{HostSpelling, "a host " + how + " is treated as the plain host; " + project + " treats it as another host"}
 }
 
 const (

@@ -254,7 +254,7 @@ func (x *Observer) Policy() *Policy {
 	if actual.Partly {
 		p.Change(MoreResponses, "responses with an error's status, such as 404 and 500, carry CORS headers as well; "+x.Project+" does not set them there")
 	}
-	p.Change(UpstreamHeaders, "CORS headers that upstream sends itself are replaced or removed; "+x.Keeps)
+	p.Change(UpstreamHeaders, "CORS headers from upstream are replaced or removed; "+x.Keeps)
 	m.Varies = strings.EqualFold(actual.Headers["Vary"], "origin")
 	p.Finish(m)
 	return p
@@ -286,7 +286,7 @@ func (x *Observer) preflight(p *Policy, sent *lets, m *Behaviour) {
 		return
 	}
 	m.Status = strconv.Itoa(sent.Status)
-	p.Change(OptionsForwarded, fmt.Sprintf("an OPTIONS request that is no preflight goes upstream; %s answers every OPTIONS with %d", x.Project, sent.Status))
+	p.Change(OptionsForwarded, fmt.Sprintf("an OPTIONS request that is not a preflight goes upstream; %s answers every OPTIONS with %d", x.Project, sent.Status))
 }
 
 // Having are the tables that have policies, which say that the others have none.

@@ -151,18 +151,18 @@ func (p *Policy) behave(m Behaviour) {
 	}
 	anyOrigin := p.anyOrigin()
 	if !anyOrigin && !bool(p.ForwardUnmatched) && m.Unmatched != "" {
-		p.Change(DeniedPreflight, "a preflight from an origin that is not allowed is answered with 403; "+m.Unmatched)
+		p.Change(DeniedPreflight, "a preflight from an unlisted origin is answered with 403; "+m.Unmatched)
 	}
 	if m.Status != "204" {
-		p.Change(PreflightStatus, "an answered preflight has the status 204, and not "+m.Status+`; "preflight_status": `+m.Status+" keeps it")
+		p.Change(PreflightStatus, "an answered preflight has the status 204 instead of "+m.Status+`; "preflight_status": `+m.Status+" keeps it")
 	}
 	if m.Keeps {
-		p.Change(UpstreamHeaders, "CORS headers that upstream sends itself are replaced or removed, for every origin; "+m.Project+` leaves them where it has none of its own to send ("upstream_headers": "preserve" keeps those beside an access-control-allow-origin)`)
+		p.Change(UpstreamHeaders, "CORS headers from upstream are replaced or removed, for every origin; "+m.Project+` keeps them if it sends none of its own ("upstream_headers": "preserve" keeps those that come with an access-control-allow-origin)`)
 	}
 	switch {
 	case anyOrigin && !p.Credentials && !m.Reflects: // the same answer for all, here and there
 	case anyOrigin && !p.Credentials:
-		p.Change(AnyOriginIsStar, "any origin is answered with `*`, on every response, so that caches serve everyone the same; "+m.Project+" sends the request's own origin")
+		p.Change(AnyOriginIsStar, "any origin gets `*`, on every response, so that caches can serve everyone; "+m.Project+" sends the request's own origin")
 	case !m.Varies:
 		p.Change(VaryIsSet, "Vary names Origin on every response; "+m.Project+" does not set it")
 	}

@@ -598,9 +598,9 @@ func TestHostSpelling(t *testing.T) {
 		{"a host of another among its own", envoy("", "api.example,'*.example','*' a", "x.example"), "with a port"},
 		{"a host of another without a policy", envoy("", "'*' a", "x.example"), "with a port"},
 		{"any host", envoy("", "'*' a"), ""},
-		{"Istio", istio("x.example"), "a host with a dot at its end is treated as the host without; Istio"},
+		{"Istio", istio("x.example"), "a host with a dot at its end is treated as the plain host; Istio"},
 		{"Istio, any host", istio("'*'"), ""},
-		{"Envoy Gateway", route, "a host with a dot at its end is treated as the host without; Envoy Gateway"},
+		{"Envoy Gateway", route, "a host with a dot at its end is treated as the plain host; Envoy Gateway"},
 	} {
 		result, problems := Convert([]convert.File{{Name: "f", Data: []byte(c.text)}}, convert.Options{})
 		if problems != nil {

@@ -299,6 +299,6 @@ func policy(r convert.Reader, node *yaml.Node) *convert.Policy {
 		}
 	}
 	p.Finish(m)
-	p.Change(convert.OptionsForwarded, "an OPTIONS request that is no preflight goes upstream; APISIX answers every OPTIONS with 200")
+	p.Change(convert.OptionsForwarded, "an OPTIONS request that is not a preflight goes upstream; APISIX answers every OPTIONS with 200")
 	return p
 }

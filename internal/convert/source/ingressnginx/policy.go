@@ -70,7 +70,7 @@ func (n *nginxIngress) readPolicy() {
 	nginxSettings.Take(p, n.Object.At(node), func(key string) (convert.Reader, *yaml.Node) { return n.Reader, n.taken(key) })
 	n.credentials(p)
 	p.Finish(nginxManner)
-	p.Change(convert.OptionsForwarded, "an OPTIONS request that is no preflight goes upstream; ingress-nginx answers every OPTIONS from an allowed origin with 204")
+	p.Change(convert.OptionsForwarded, "an OPTIONS request that is not a preflight goes upstream; ingress-nginx answers every OPTIONS from an allowed origin with 204")
 	p.Comments = append(p.Comments, n.comments...)
 	n.policy = p
 }

@@ -346,6 +346,6 @@ func istioPolicy(r convert.Reader, node *yaml.Node) (*convert.Policy, []convert.
 		return convert.WithoutOrigins(r.Object.At(node), m)
 	}
 	p.Finish(m)
-	p.Change(convert.EarlierInChain, "in phase AUTHN the filter stands before authentication and authorization: preflights are answered, and 401 and 403 carry CORS headers")
+	p.Change(convert.EarlierInChain, "in phase AUTHN the filter comes before authentication and authorization: preflights are answered, and 401 and 403 carry CORS headers")
 	return p, nil
 }
