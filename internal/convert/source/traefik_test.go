@@ -414,3 +414,19 @@ func TestTraefikPolicy(t *testing.T) {
 		}
 	}
 }
+
+// TestCustomResponseHeadersAreLeftOut with -partial beside a policy; alone there is nothing to keep.
+func TestCustomResponseHeadersAreLeftOut(t *testing.T) {
+	const custom = `customResponseHeaders: {Access-Control-Allow-Private-Network: "true"}`
+	for headers, want := range map[string]bool{`accessControlAllowOriginList: ["https://a.example"], ` + custom: true, custom: false} {
+		file := []convert.File{{Name: "f", Data: []byte("http:\n  middlewares: {m: {headers: {" + headers +
+			"}}}\n  routers: {r: {rule: 'Host(`x.org`)', middlewares: [m]}}\n")}}
+		result, _ := Convert(file, convert.Options{Partial: true})
+		if (result != nil) != want || want && len(result.Rules[0].Comments) != 1 {
+			t.Errorf("%s: %s", headers, shown(result, nil))
+		}
+		if result, problems := Convert(file, convert.Options{}); result != nil || strings.Contains(problems.Error(), "-partial") != want {
+			t.Errorf("%s: %v", headers, problems)
+		}
+	}
+}
