@@ -47,6 +47,9 @@ func (w *Spelling) remedy(o config.SourceOrigin, code config.Code) string {
 	if w == nil {
 		return ""
 	}
+	if o.Kind != config.Regex { // which keeps its letters; browsers send lower case
+		o.Value = strings.ToLower(o.Value)
+	}
 	meant, example := subdomains(o.Value)
 	switch {
 	case o.Kind == config.Regex && meant != "" && !matches(o.Value, example):

@@ -39,6 +39,8 @@ func TestRemediesAreInTheWordsOfTheFile(t *testing.T) {
 			`write {safe_regex: {regex: 'https://[a-z0-9.-]+\.example\.net'}}, with its scheme`},
 		{"Envoy: a suffix that is a name", envoy(`{suffix: "app.example.net"}`),
 			`write {safe_regex: {regex: 'https://([a-z0-9.-]+\.)?app\.example\.net'}} for the name and those below it`},
+		{"Envoy: a suffix in capitals", envoy(`{suffix: ".EXAMPLE.net", ignore_case: true}`),
+			`write {safe_regex: {regex: 'https://[a-z0-9.-]+\.example\.net'}}, with its scheme`},
 		{"Envoy: what the remedy says is taken", envoy(`{safe_regex: {regex: 'https://([a-z0-9.-]+\.)?app\.example\.net'}}`), ""},
 		{"Envoy: a policy under another name than the filter's",
 			strings.Replace(envoy(`{exact: "https://a.example"}`), "envoy.filters.http.cors: {", "envoy.filter.http.cors: {", 1),
