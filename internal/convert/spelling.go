@@ -91,7 +91,9 @@ func bounded(regex string) string {
 	for bareDot.MatchString(text) {
 		text = bareDot.ReplaceAllString(text, `${1}\.${2}`)
 	}
-	text = anything.ReplaceAllString(text, `[a-z0-9.-]+\.`)
+	if text = anything.ReplaceAllString(text, `[a-z0-9.-]+\.`); strings.Contains(text, `\.-`) { // which no label begins with
+		return ""
+	}
 	alone := &config.SourcePolicy{AllowOrigins: []config.SourceOrigin{RegexOrigin(text)}, Settings: config.Settings{Credentials: true}}
 	_, _, err := (&config.Source{SourcePolicy: alone}).Compile()
 	var problems config.Problems

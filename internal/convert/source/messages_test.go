@@ -39,6 +39,7 @@ func TestRemediesAreInTheWordsOfTheFile(t *testing.T) {
 			`write {safe_regex: {regex: 'https://[a-z0-9.-]+\.example\.net'}}, with its scheme`},
 		{"Envoy: a suffix that is a name", envoy(`{suffix: "app.example.net"}`),
 			`write {safe_regex: {regex: 'https://([a-z0-9.-]+\.)?app\.example\.net'}} for the name and those below it`},
+		{"Envoy: a part of a label", envoy(`{safe_regex: {regex: "https://.*-preview\\.vercel\\.app"}}`), `write a regex that ends in a name of yours`},
 		{"Envoy: a suffix in capitals", envoy(`{suffix: ".EXAMPLE.net", ignore_case: true}`),
 			`write {safe_regex: {regex: 'https://[a-z0-9.-]+\.example\.net'}}, with its scheme`},
 		{"Envoy: what the remedy says is taken", envoy(`{safe_regex: {regex: 'https://([a-z0-9.-]+\.)?app\.example\.net'}}`), ""},
