@@ -91,7 +91,13 @@ func bounded(regex string) string {
 	for bareDot.MatchString(text) {
 		text = bareDot.ReplaceAllString(text, `${1}\.${2}`)
 	}
-	if text = anything.ReplaceAllString(text, `[a-z0-9.-]+\.`); strings.Contains(text, `\.-`) { // which no label begins with
+	text = anything.ReplaceAllStringFunc(text, func(found string) string {
+		if strings.HasSuffix(found, `\.`) {
+			return `[a-z0-9.-]+\.`
+		}
+		return `([a-z0-9.-]+\.)?` // the name alone is meant as well
+	})
+	if strings.Contains(text, `\.-`) || strings.Contains(text, `?-`) { // no label begins with a hyphen
 		return ""
 	}
 	alone := &config.SourcePolicy{AllowOrigins: []config.SourceOrigin{RegexOrigin(text)}, Settings: config.Settings{Credentials: true}}

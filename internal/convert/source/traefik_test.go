@@ -321,7 +321,8 @@ func TestTraefikDecidesTheSame(t *testing.T) {
 			file:    traefikFileOf(strings.Repeat("(Path(`/a`) || Path(`/b`)) && ", 12) + "Path(`/a`) => a"),
 			refused: "more than 256 alternatives",
 		},
-		{name: "refused: deeper than deep", file: traefikFileOf(strings.Repeat("(", 15000) + "Path(`/a`) => a"), refused: "the rule cannot be parsed"},
+		{name: "refused: deeper than deep", file: traefikFileOf(strings.Repeat("(", 15000) + "Path(`/a`) => a"),
+			refused: "the rule cannot be parsed"},
 		{name: "refused: nothing uses it", file: kubernetes(a), refused: "no router in the files uses the middleware"},
 		{
 			name:    "refused: it is missing",
