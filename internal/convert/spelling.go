@@ -47,6 +47,9 @@ func (w *Spelling) remedy(o config.SourceOrigin, code config.Code) string {
 	if w == nil {
 		return ""
 	}
+	if o.Kind != config.Regex { // which keeps its letters; browsers send lower case
+		o.Value = strings.ToLower(o.Value)
+	}
 	meant, example := subdomains(o.Value)
 	switch {
 	case o.Kind == config.Regex && meant != "" && !matches(o.Value, example):
@@ -88,7 +91,15 @@ func bounded(regex string) string {
 	for bareDot.MatchString(text) {
 		text = bareDot.ReplaceAllString(text, `${1}\.${2}`)
 	}
-	text = anything.ReplaceAllString(text, `[a-z0-9.-]+\.`)
+	text = anything.ReplaceAllStringFunc(text, func(found string) string {
+		if strings.HasSuffix(found, `\.`) {
+			return `[a-z0-9.-]+\.`
+		}
+		return `([a-z0-9.-]+\.)?` // the name alone is meant as well
+	})
+	if strings.Contains(text, `\.-`) || strings.Contains(text, `?-`) { // no label begins with a hyphen
+		return ""
+	}
 	alone := &config.SourcePolicy{AllowOrigins: []config.SourceOrigin{RegexOrigin(text)}, Settings: config.Settings{Credentials: true}}
 	_, _, err := (&config.Source{SourcePolicy: alone}).Compile()
 	var problems config.Problems

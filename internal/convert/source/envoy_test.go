@@ -45,8 +45,8 @@ func TestDisabledLevels(t *testing.T) {
 // TestPathParametersAreSaid where paths are compared without them in Envoy, and nowhere else.
 func TestPathParametersAreSaid(t *testing.T) {
 	file := func(match string) string {
-		return "name: r\nignore_path_parameters_in_path_matching: true\nvirtual_hosts:\n- {name: v, domains: [\"*\"], routes: [{match: {" + match +
-			"}, route: {cluster: x}, " + envoyCors(origin("a")) + "}]}\n"
+		return "name: r\nignore_path_parameters_in_path_matching: true\nvirtual_hosts:\n" +
+			"- {name: v, domains: [\"*\"], routes: [{match: {" + match + "}, route: {cluster: x}, " + envoyCors(origin("a")) + "}]}\n"
 	}
 	for text, want := range map[string]bool{
 		file("path: /v1"):  true,

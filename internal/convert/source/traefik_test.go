@@ -321,7 +321,8 @@ func TestTraefikDecidesTheSame(t *testing.T) {
 			file:    traefikFileOf(strings.Repeat("(Path(`/a`) || Path(`/b`)) && ", 12) + "Path(`/a`) => a"),
 			refused: "more than 256 alternatives",
 		},
-		{name: "refused: deeper than deep", file: traefikFileOf(strings.Repeat("(", 15000) + "Path(`/a`) => a"), refused: "the rule cannot be parsed"},
+		{name: "refused: deeper than deep", file: traefikFileOf(strings.Repeat("(", 15000) + "Path(`/a`) => a"),
+			refused: "the rule cannot be parsed"},
 		{name: "refused: nothing uses it", file: kubernetes(a), refused: "no router in the files uses the middleware"},
 		{
 			name:    "refused: it is missing",
@@ -411,6 +412,22 @@ func TestTraefikPolicy(t *testing.T) {
 		if result, problems := Convert([]convert.File{{Name: "f", Data: []byte(file)}}, convert.Options{}); result != nil ||
 			!strings.Contains(problems.Error(), refused) || problems[0].Line != 3 || problems[0].Remedy == "" {
 			t.Errorf("%s: %v, want %s", headers, problems, refused)
+		}
+	}
+}
+
+// TestCustomResponseHeadersAreLeftOut with -partial beside a policy; alone there is nothing to keep.
+func TestCustomResponseHeadersAreLeftOut(t *testing.T) {
+	const custom = `customResponseHeaders: {Access-Control-Allow-Private-Network: "true"}`
+	for headers, want := range map[string]bool{`accessControlAllowOriginList: ["https://a.example"], ` + custom: true, custom: false} {
+		file := []convert.File{{Name: "f", Data: []byte("http:\n  middlewares: {m: {headers: {" + headers +
+			"}}}\n  routers: {r: {rule: 'Host(`x.org`)', middlewares: [m]}}\n")}}
+		result, _ := Convert(file, convert.Options{Partial: true})
+		if (result != nil) != want || want && len(result.Rules[0].Comments) != 1 {
+			t.Errorf("%s: %s", headers, shown(result, nil))
+		}
+		if result, problems := Convert(file, convert.Options{}); result != nil || strings.Contains(problems.Error(), "-partial") != want {
+			t.Errorf("%s: %v", headers, problems)
 		}
 	}
 }

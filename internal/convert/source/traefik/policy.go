@@ -68,20 +68,26 @@ func traefikPolicy(r convert.Reader, node *yaml.Node) (p *convert.Policy, cors b
 			r.Fail(m.Key, fmt.Sprintf("%q is not a setting of Traefik's headers middleware", m.Key.Value), "check the spelling")
 		}
 	}
-	for _, m := range convert.Members(field(node, "customResponseHeaders")) {
-		if !strings.HasPrefix(strings.ToLower(m.Key.Value), "access-control-") || convert.Text(m.Value) == "" {
-			continue
-		}
-		r.Leave(p, r.Object.At(m.Key), "customResponseHeaders sends "+strings.ToLower(m.Key.Value)+" to everyone, whatever the request asks for", "write accessControlAllowOriginList and its companions instead")
-		cors = true
-	}
 	traefikSettings.Take(p, r.Object.At(node), find)
 	credentials := p.Credentials
 	_, value := find("addVaryHeader")
 	vary, _ := r.Boolean(value, "addVaryHeader")
 	origins, regexes := list("accessControlAllowOriginList"), list("accessControlAllowOriginListRegex")
 	named := len(origins) + len(regexes) + len(p.AllowMethods) + len(p.AllowHeaders) + len(p.ExposeHeaders)
-	if cors = cors || named > 0 || credentials || vary || p.MaxAge != ""; !cors {
+	own := named > 0 || credentials || vary || p.MaxAge != ""
+	for _, m := range convert.Members(field(node, "customResponseHeaders")) {
+		if !strings.HasPrefix(strings.ToLower(m.Key.Value), "access-control-") || convert.Text(m.Value) == "" {
+			continue
+		}
+		cors = true
+		what, remedy := "customResponseHeaders sends "+strings.ToLower(m.Key.Value)+" to everyone, whatever the request asks for", "write accessControlAllowOriginList and its companions instead"
+		if own {
+			r.Leave(p, r.Object.At(m.Key), what, remedy)
+		} else { // nothing would be left
+			r.Fail(m.Key, what, remedy)
+		}
+	}
+	if !cors && !own {
 		return nil, false
 	}
 	m := convert.Behaviour{Project: "Traefik", Echoes: credentials, Unmatched: "Traefik answers it with 200 and no access-control-allow-origin", Status: "200", Keeps: true, Varies: vary}
