@@ -14,7 +14,7 @@ import (
 	"corsfilter/internal/browser"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 const policy = `{
   "rules": [
