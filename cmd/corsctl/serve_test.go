@@ -218,8 +218,8 @@ func TestEveryPortInUseIsReported(t *testing.T) {
 		fmt.Sprint(ports[2]),
 	)
 	for _, want := range []string{
-		fmt.Sprintf("port %d: needed by the demo upstream, but another process listens there", ports[1]),
-		fmt.Sprintf("port %d: needed by the demo page of another origin, but another process listens there", ports[2]),
+		fmt.Sprintf("port %d, which the demo upstream needs, is in use by another process", ports[1]),
+		fmt.Sprintf("port %d, which the demo page of another origin needs, is in use by another process", ports[2]),
 		"choose other ports with -demo-upstream-port, -demo-port and -demo-other-port",
 	} {
 		if !strings.Contains(got, want) {
