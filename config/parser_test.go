@@ -139,7 +139,7 @@ func TestPushesLeaveLittleBehind(t *testing.T) {
 		t.Logf("%-45s %4d KiB of text leave %6d bytes in %d pieces", shape.Name, len(data)>>10, left, after.Mallocs-before.Mallocs)
 		switch {
 		case !strings.Contains(lists, ","+shape.Name+","):
-			// Rules, names and warnings are made anew: some 50 bytes a rule.
+			// Rules, names and warnings are allocated again: some 50 bytes a rule.
 			if left > 8*len(data)+64<<10 && !shape.Refused {
 				t.Errorf("%s: %d bytes of text leave %d", shape.Name, len(data), left)
 			}

@@ -157,7 +157,7 @@ func TestReplies(t *testing.T) {
 			// Envoy runs the reply through the filter's own response callback, which looks
 			// at it, and leaves it as it is.
 			if last := h.Calls[len(h.Calls)-1]; Lines(h.Reread) != c.headers || got.Response != c.headers || last != "ResponseHeaders" {
-				t.Errorf("the reply was stamped again, at last by %s:\n%s", last, got.Response)
+				t.Errorf("the reply was edited again, last by %s:\n%s", last, got.Response)
 			}
 			if got.Action != types.ActionPause || h.Counts() != c.counts || len(h.Logs) > 0 {
 				t.Errorf("action %d, counts %q, logs %q; want counts %q", got.Action, h.Counts(), h.Logs, c.counts)

@@ -214,7 +214,7 @@ func TestTheFirstStepSaysTheKind(t *testing.T) {
 			Scheme:    "http",
 			Authority: "b.example",
 		},
-		"it has an Origin, and comes from a page of the same origin":    {Method: "PUT", Origin: "https://a.example", FetchSite: "same-origin"},
+		"it has an Origin, and comes from a page of the same origin":      {Method: "PUT", Origin: "https://a.example", FetchSite: "same-origin"},
 		"it has an Origin and is not a preflight: a cross-origin request": {Method: "PUT", Origin: "https://a.example"},
 	} {
 		var d Decision

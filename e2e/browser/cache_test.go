@@ -122,7 +122,7 @@ func TestEachEngineAsksInTheTextbooksWords(t *testing.T) {
 	inEach(t, func(t *testing.T, b *tab) {
 		v := &visits{addresses[0], make(chan *http.Request, 8)}
 		b.answer(v.serve)
-		for o, origin := range []string{"https://page.example", "https://stranger.example", "null"} {
+		for o, origin := range []string{"https://page.example", "https://unlisted.example", "null"} {
 			for i, c := range calls {
 				t.Run(fmt.Sprintf("%s of %s with %.60v", c.Method, origin, c.Headers), func(t *testing.T) {
 					allowed := run[bool](t, b, origin, c.script(fmt.Sprintf("https://api.example/%d?%d", i, o)))

@@ -7,9 +7,8 @@ import (
 	"corsfilter/internal/browser"
 )
 
-// difference is something that the two do differently. mend takes it away, from
-// the one or the other: an entry explains a disagreement where both agree once it
-// is mended.
+// difference is something that the two do differently. mend removes it from one of
+// them: an entry explains a disagreement if both agree once it is mended.
 type difference struct {
 	name    string
 	reason  string
@@ -18,7 +17,7 @@ type difference struct {
 	mend    func(p *policy, r browser.Request)
 }
 
-// origin is a difference over values of Origin that rs/cors takes for origins.
+// origin is a difference over values of Origin that rs/cors treats as origins.
 func origin(name, reason, section string, is func(origin string) bool) difference {
 	return difference{name, reason, section,
 		func(p policy, r browser.Request) bool {
@@ -44,7 +43,7 @@ var differences = append(malformed, []difference{
 	{
 		"GET, HEAD and POST need no listing",
 		"rs/cors sends no CORS headers for a safelisted method that its list lacks; a browser never asks whether " +
-			"it is listed, and so the request has its effect all the same",
+			"it is listed, so the request has its effect anyway",
 		"Fetch, 4.8, CORS-preflight fetch, step 7.5",
 		func(p policy, r browser.Request) bool {
 			m := r.NormalizedMethod()
@@ -56,7 +55,7 @@ var differences = append(malformed, []difference{
 	},
 	{
 		"OPTIONS needs listing",
-		"rs/cors allows the method OPTIONS whatever its list says; it is not safelisted, and so it is allowed where the policy lists it",
+		"rs/cors allows the method OPTIONS whatever its list says; it is not safelisted, so it is allowed only if the policy lists it",
 		"Fetch, 2.2.1, CORS-safelisted method",
 		func(p policy, r browser.Request) bool {
 			return r.NormalizedMethod() == "OPTIONS" && !slices.Contains(p.methods, "OPTIONS")
@@ -65,7 +64,7 @@ var differences = append(malformed, []difference{
 	},
 	{
 		"* stands for every method",
-		"to rs/cors it is a method of that name",
+		"rs/cors treats it as a method of that name",
 		"Fetch, 3.3.3, HTTP responses, on `*`",
 		func(p policy, _ browser.Request) bool { return slices.Contains(p.methods, "*") },
 		func(p *policy, r browser.Request) {
@@ -74,7 +73,7 @@ var differences = append(malformed, []difference{
 	},
 	{
 		"methods of the policy are normalized",
-		"a browser sends PUT where a script says put, and rs/cors compares that with its unchanged list",
+		"a browser sends PUT if a script says put, and rs/cors compares that with its unchanged list",
 		"Fetch, 2.2.1, normalize a method",
 		func(p policy, _ browser.Request) bool { return slices.Contains(p.methods, "put") },
 		func(p *policy, _ browser.Request) { p.theirs.AllowedMethods = append(p.theirs.AllowedMethods, "PUT") },
@@ -88,7 +87,7 @@ var differences = append(malformed, []difference{
 	},
 	{
 		"* does not cover authorization",
-		"rs/cors sends the request's own list back, and so lets credentials through that nobody " +
+		"rs/cors sends the request's own list back, so it allows credentials that nobody " +
 			"listed; the standard excepts authorization from `*`",
 		"Fetch, 2.2.2, CORS non-wildcard request-header name",
 		func(p policy, r browser.Request) bool {
@@ -101,7 +100,7 @@ var differences = append(malformed, []difference{
 	},
 	{
 		"a list of more than 4,096 bytes is not sent back",
-		"with credentials `*` means the request's own list, which the filter bounds; rs/cors sends back any",
+		"with credentials `*` means the request's own list, which the filter bounds; rs/cors sends back a list of any length",
 		"Fetch, 3.3.3, HTTP responses, on `*` with credentials",
 		func(p policy, r browser.Request) bool {
 			return p.ours.Credentials && slices.Contains(p.headers, "*") && len(strings.Join(r.UnsafeHeaderNames(), ",")) > 4096
@@ -111,7 +110,7 @@ var differences = append(malformed, []difference{
 	{
 		"any origin with credentials",
 		"rs/cors sends `*` beside Access-Control-Allow-Credentials, which no browser accepts; the filter refuses the " +
-			"policy unless it is waived, and then names the origin",
+			"policy unless it is waived, and then sends the origin",
 		"Fetch, 4.10, CORS check, steps 3 and 4",
 		func(p policy, _ browser.Request) bool { return p.ours.Credentials && slices.Contains(p.origins, "*") },
 		func(p *policy, r browser.Request) {
@@ -120,15 +119,15 @@ var differences = append(malformed, []difference{
 		},
 	},
 	{
-		"an answer that must not be kept says so",
-		"rs/cors leaves Access-Control-Max-Age out for 0, and a browser then keeps the answer for five seconds",
+		"an answer that must not be cached says so",
+		"rs/cors omits Access-Control-Max-Age for 0, and a browser then caches the answer for five seconds",
 		"Fetch, 4.8, CORS-preflight fetch, step 7.8",
 		func(p policy, _ browser.Request) bool { return p.ours.MaxAge != nil && *p.ours.MaxAge == 0 },
 		func(p *policy, _ browser.Request) { p.theirs.MaxAge = -1 },
 	},
 	{
-		"any port is the default one, too",
-		"a browser writes no default port; rs/cors wants the colon that stands in front of the `*`",
+		"any port includes the default one",
+		"a browser sends no default port; rs/cors requires the colon before the `*`",
 		"URL, 4.2, special scheme; HTML, 7.1.1, serialization of an origin",
 		func(p policy, r browser.Request) bool {
 			return slices.Contains(p.origins, "https://example.com:*") && r.Origin == "https://example.com" ||
@@ -142,7 +141,7 @@ var differences = append(malformed, []difference{
 
 // malformed are differences over values that the filter does not accept as an origin.
 var malformed = []difference{
-	origin("a default port that is spelled out", "no browser serializes an origin like this; `:*` of rs/cors lets it through",
+	origin("an explicit default port", "no browser serializes an origin like this; `:*` of rs/cors lets it through",
 		"HTML, 7.1.1, serialization of an origin; URL, 4.4, port state",
 		func(o string) bool {
 			return strings.HasPrefix(o, "https:") && strings.HasSuffix(o, ":443") || o == "http://localhost:80"
@@ -154,19 +153,19 @@ var malformed = []difference{
 			return has && (strings.Trim(port, "0123456789") != "" || port == "" || len(port) > 4 && port > "65535") &&
 				!strings.ContainsAny(port, "@/,")
 		}),
-	origin("user info", "`*` of rs/cors is any text, and user info in front of a friend's host is not part of an origin",
+	origin("user info", "`*` of rs/cors is any text, and user info before a listed host is not part of an origin",
 		"URL, 4.4, authority state; HTML, 7.1.1", func(o string) bool { return strings.Contains(o, "@") }),
-	origin("two values", "`*` of rs/cors spans the comma between an unlisted origin and a friend",
+	origin("two values", "`*` of rs/cors spans the comma between an unlisted and a listed origin",
 		"Fetch, 3.1, Origin header", func(o string) bool { return strings.Contains(o, ",") }),
 	origin(
-		"a path, a query or a fragment", "`*` of rs/cors spans what ends the host, so that the unintended origin's host stands in front of it",
+		"a path, a query or a fragment", "`*` of rs/cors spans the end of the host, so an unlisted host can come before it",
 		"URL, 4.4, host state", func(o string) bool {
 			host, _, _ := hostAndPort(o)
 			return strings.ContainsAny(host, "/?#")
 		},
 	),
 	origin(
-		"code points that no host has", "`*` of rs/cors spans spaces, control characters, bytes that are no ASCII, percent signs and brackets",
+		"code points that no host has", "`*` of rs/cors spans spaces, control characters, bytes outside ASCII, percent signs and brackets",
 		"URL, 3.1, forbidden domain code point",
 		func(o string) bool {
 			host, _, _ := hostAndPort(o)
@@ -175,19 +174,19 @@ var malformed = []difference{
 	),
 	origin(
 		"~ in a host",
-		"the standard would let it stand there; no name of the DNS has it, and the filter takes letters, digits, hyphens and underscores",
+		"the standard allows it; no DNS name has it, and the filter accepts letters, digits, hyphens and underscores",
 		"URL, 3.1; RFC 1035, 2.3.1", func(o string) bool { return strings.Contains(o, "~") },
 	),
-	origin("an empty label", "`*` of rs/cors may be empty or end in a dot; the filter takes one or more labels, as the DNS does",
+	origin("an empty label", "`*` of rs/cors may be empty or end in a dot; the filter accepts one or more labels, like the DNS",
 		"RFC 1035, 2.3.1", func(o string) bool {
 			host, _, _ := hostAndPort(o)
 			return strings.HasPrefix(host, ".") || strings.Contains(host, "..")
 		}),
-	origin("an origin of more than 512 bytes", "a host has 253 bytes at most, and the filter bounds what it looks at",
+	origin("an origin of more than 512 bytes", "a host has at most 253 bytes, and the filter bounds what it reads",
 		"RFC 1035, 2.3.4", func(o string) bool { return len(o) > 512 }),
 }
 
-// wellFormed is what malformed leaves over.
+// wellFormed reports whether no entry of malformed applies.
 func wellFormed(o string) bool {
 	if o == "null" {
 		return true

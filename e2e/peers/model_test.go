@@ -11,7 +11,7 @@ import (
 	"corsfilter/internal/browser"
 )
 
-// ours is a policy as the filter reads it.
+// ours is a policy in the filter's form.
 type ours struct {
 	Origins        []any    `json:"allow_origins"`
 	Methods        []string `json:"allow_methods,omitempty"`
@@ -31,7 +31,7 @@ func (o ours) json() []byte {
 	return text
 }
 
-// policy is one policy in the words of both.
+// policy is one policy in both forms.
 type policy struct {
 	origins []string
 	methods []string
@@ -40,7 +40,7 @@ type policy struct {
 	theirs  cors.Options
 }
 
-// patterns are entries for origins, with what rs/cors calls the same.
+// patterns are entries for origins, with the equivalents of rs/cors.
 var patterns = map[string][]string{
 	"*":                                 {"*"},
 	"null":                              {"null"},
@@ -65,20 +65,20 @@ func sorted(m map[string][]string) (keys []string) {
 	return keys
 }
 
-// friends are what requests come from three times of four.
+// friends are the origins of three in four requests.
 var friends = []string{
 	"https://example.com", "https://a.example.com", "https://a.b.example.com", "https://a.example.com:8443", "https://example.com:8443",
 	"https://example.com:9443", "http://localhost:3000", "http://localhost", "http://localhost:80", "https://[2001:db8::1]:8443",
 	"chrome-extension://abcdefghijklmn", "null", "HTTPS://A.EXAMPLE.COM", "https://xn--bcher-kva.example.com", "https://a_b.example.com",
 }
 
-// origins are pages of all kinds, and values that no browser sends and a client
-// of another kind may.
+// origins are pages of all kinds, and values that no browser sends but another client
+// may.
 var origins = append(friends[:len(friends):len(friends)], []string{
-	// Unlisted origins, some of which look like friends.
+	// Unlisted origins, some of which resemble friends.
 	"https://evil.example", "https://barexample.com", "https://example.com.evil.example", "http://example.com", "http://a.example.com",
 	"https://example.comx", "https://example.com.", "https://a.example.com.", "http://localhost:30000", "file://",
-	// No serialized origins.
+	// Values that are not serialized origins.
 	"https://example.com:443", "https://a.example.com:443", "https://example.com:99999", "https://example.com:8443.evil.example",
 	"https://example.com:",
 	"https://evil.example@a.example.com", "https://evil.example/.example.com", "https://evil.example,https://a.example.com",

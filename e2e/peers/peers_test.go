@@ -33,10 +33,10 @@ var (
 	only  = flag.Int64("case", -1, "compare this case alone, and show it")
 )
 
-// throughModule is of how many cases one goes through the built module as well.
+// throughModule: one of this many cases also runs in the built module.
 const throughModule = 50
 
-// upstream is what the service behind either answers.
+// upstream is the answer of the service behind both.
 var upstream = []filter.Header{
 	{Name: "content-type", Value: "text/plain"},
 	{Name: "x-total", Value: "1"},
@@ -47,10 +47,10 @@ var upstream = []filter.Header{
 // server answers a browser.
 type server func(method string, headers []browser.Header) browser.Response
 
-// result is all that a browser lets a page have.
+// result is everything that a browser gives a page.
 type result struct {
 	Preflight, Allowed bool
-	// MaxAge is how long an answer that passed is kept, in seconds.
+	// MaxAge is how long the browser caches a successful answer, in seconds.
 	MaxAge   int
 	Readable []string
 }
@@ -135,7 +135,7 @@ func module(p *host.Plugin) server {
 	}
 }
 
-// written is a response as net/http takes it.
+// written is a response in net/http's form.
 type written struct {
 	header http.Header
 	status int
@@ -170,7 +170,7 @@ func peer(options cors.Options) server {
 	}
 }
 
-// compiled is the filter's policy, or the message that says why there is none.
+// compiled is the filter's policy, or the message that refuses it.
 func compiled(o ours) (*config.Policy, error) {
 	c, _, err := config.Parse(o.json())
 	if err != nil {
@@ -212,8 +212,8 @@ func mended(p policy, r browser.Request, without ...difference) policy {
 	return p
 }
 
-// explained names the differences that a disagreement comes from: the one without
-// which both agree, or all that apply where they agree without those.
+// explained names the differences that cause a disagreement: the one without which both
+// agree, or all that apply if they agree only without all of those.
 func explained(c compared) (names []string, err error) {
 	var apply []difference
 	for _, d := range differences {
@@ -248,7 +248,7 @@ func draw(n int64) (policy, browser.Request) {
 	return drawPolicy(r), drawRequest(r)
 }
 
-// report counts what came out.
+// report counts the outcomes.
 type report struct {
 	agreed, allowed, module atomic.Int64
 	mu                      sync.Mutex
@@ -282,8 +282,7 @@ func (r *report) String() string {
 }
 
 // TestPeers draws policies and requests, and compares. Case n is the same in every
-// run. An entry of differences that is never the one that matters is no
-// difference, and fails the test.
+// run. An entry of differences that never explains anything fails the test.
 func TestPeers(t *testing.T) {
 	if *only >= 0 {
 		c, err := compare(draw(*only))
@@ -334,7 +333,7 @@ func TestPeers(t *testing.T) {
 			t.Errorf("%s: no reason, or no section", d.name)
 		}
 		if r.alone[d.name] == 0 && !t.Failed() {
-			t.Errorf("%s: never what two answers differ by; it is no difference, or the cases are too few", d.name)
+			t.Errorf("%s: explains no disagreement; either it is not a difference, or there are too few cases", d.name)
 		}
 	}
 }
@@ -350,7 +349,7 @@ func one(n int64, vm *host.VM, r *report) error {
 			return err
 		}
 		if got := fetch(c.request, module(plugin)); !reflect.DeepEqual(got, c.ours) {
-			return fmt.Errorf("the module makes %+v of it\n%v", got, c)
+			return fmt.Errorf("the module returns %+v\n%v", got, c)
 		}
 		if err := plugin.Close(context.Background()); err != nil {
 			return err
@@ -372,7 +371,7 @@ func one(n int64, vm *host.VM, r *report) error {
 	return nil
 }
 
-// built is the module that make built.
+// built is the built module.
 func built(t *testing.T) []byte {
 	t.Helper()
 	path := os.Getenv("CORSFILTER_WASM")

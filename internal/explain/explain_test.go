@@ -14,7 +14,7 @@ import (
 	"corsfilter/internal/browser"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 const policy = `{
   "rules": [
@@ -233,8 +233,8 @@ var cases = []struct {
 		request: Request{Request: browser.Request{Origin: "file://", Method: "GET"}},
 		reason:  browser.OriginMissing,
 		remedy: `let the app register a scheme of its own for its pages; otherwise add "file://" to allow_origins, if that page may ` +
-			`read responses; then give "file://" the waiver "null-origin": any file has this origin, whoever made it, where a browser ` +
-			`or an app gives files one`,
+			`read responses; then give "file://" the waiver "null-origin": every file has this origin, whoever made it, in browsers ` +
+			`and apps that give files one`,
 		golden: true,
 	},
 	{

@@ -15,7 +15,7 @@ import (
 	"corsfilter/internal/suffix"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // TestFiles compares what is found in each file of testdata, with its places, to
 // the golden file beside it.

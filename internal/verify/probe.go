@@ -93,8 +93,8 @@ type danger struct {
 var dangers = map[string]danger{
 	anyone:                         {EchoesAny, "any origin is allowed", lint.Warning},
 	"the opaque origin":            {EchoesNull, "the origin null is allowed, which any page can get with a sandboxed frame", lint.Warning},
-	"a name that ends the same":       {EndsAlike, "names are allowed that only end like it, and anyone can register one", lint.Warning},
-	"a name that starts the same":     {BeginsAlike, "names are allowed that only start like it, and anyone can register one", lint.Warning},
+	"a name that ends the same":    {EndsAlike, "names are allowed that only end like it, and anyone can register one", lint.Warning},
+	"a name that starts the same":  {BeginsAlike, "names are allowed that only start like it, and anyone can register one", lint.Warning},
 	"a letter in place of the dot": {AnyLetter, "a name is allowed that has a letter in place of a dot, and anyone can register it", lint.Warning},
 	"another scheme":               {PlainHTTP, "plain http is allowed, and anyone on the network path can forge such a page", ""},
 }

@@ -279,7 +279,7 @@ func (x exchange) compare(t *rapid.T) bool {
 	some := func(f func(s seen) bool) bool { return slices.ContainsFunc(sources, f) }
 	for i, s := range sources {
 		o := ours[i]
-		// A 404 of the proxy itself, which some rule says is stamped.
+		// A 404 of the proxy itself, to which some rule adds headers.
 		own := len(s.answers) > 0 && len(s.forwarded) == 0 && s.answers[0].Status == 404
 		if own && x.somewhere(convert.MoreResponses) {
 			continue

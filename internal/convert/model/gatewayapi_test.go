@@ -238,7 +238,7 @@ func (c *gatewayCORS) serve(r request, upstream backend, echo bool) browser.Resp
 	origin := r.header("origin")
 	credentials := c.Credentials != nil && *c.Credentials
 	allowed := slices.ContainsFunc(c.Origins, func(p string) bool { return originMatches(p, origin) })
-	stamp := func(response *browser.Response) {
+	setHeaders := func(response *browser.Response) {
 		if slices.Contains(c.Origins, "*") && !credentials && !echo {
 			origin = "*"
 		}
@@ -252,7 +252,7 @@ func (c *gatewayCORS) serve(r request, upstream backend, echo bool) browser.Resp
 		if !allowed {
 			return answer
 		}
-		stamp(&answer)
+		setHeaders(&answer)
 		lists := func(name string, items []string, asked string) {
 			value := strings.Join(items, ", ")
 			if value == "*" && (credentials || echo) {
@@ -268,7 +268,7 @@ func (c *gatewayCORS) serve(r request, upstream backend, echo bool) browser.Resp
 	}
 	response := upstream(r)
 	if allowed {
-		stamp(&response)
+		setHeaders(&response)
 		if len(c.Expose) > 0 && !(credentials && slices.Contains(c.Expose, "*")) {
 			set(&response, aceh, strings.Join(c.Expose, ", "))
 		}

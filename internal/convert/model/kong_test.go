@@ -166,8 +166,8 @@ func (c kongCORS) allowOrigin(origin string) (value string, any bool) {
 	return "", false
 }
 
-// stamp is configure_origin and configure_credentials.
-func (c kongCORS) stamp(response *browser.Response, origin string) {
+// setHeaders is configure_origin and configure_credentials.
+func (c kongCORS) setHeaders(response *browser.Response, origin string) {
 	value, any := c.allowOrigin(origin)
 	if len(c.Origins) > 1 || len(c.Origins) == 1 && c.Origins[0] != "*" || c.Credentials {
 		set(response, "vary", "Origin")
@@ -194,7 +194,7 @@ func (c kongCORS) serve(q request, upstream backend) browser.Response {
 			return upstream(q)
 		}
 		answer := browser.Response{Status: 200}
-		c.stamp(&answer, origin)
+		c.setHeaders(&answer, origin)
 		headers := strings.Join(c.Headers, ",")
 		if headers == "" {
 			headers = q.header("access-control-request-headers")
@@ -213,7 +213,7 @@ func (c kongCORS) serve(q request, upstream backend) browser.Response {
 		return answer
 	}
 	response := upstream(q)
-	c.stamp(&response, origin) // without an Origin as well: allow_origin_absent is true by default
+	c.setHeaders(&response, origin) // without an Origin as well: allow_origin_absent is true by default
 	if len(c.Expose) > 0 {
 		set(&response, aceh, strings.Join(c.Expose, ","))
 	}

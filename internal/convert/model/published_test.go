@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "write the goldens in testdata/published
 // leastPublished is how many published resources there are at least.
 const leastPublished = 50
 
-// TestPublished converts resources that people have published, typed anew with
+// TestPublished converts resources that people have published, retyped with
 // what concerns routes and CORS. Each file says where they stand. What becomes of
 // them is golden (-update); what requests get is not: each is written by hand, as
 // the source has it.

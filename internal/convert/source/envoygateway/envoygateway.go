@@ -285,7 +285,7 @@ var securitySettings = convert.Settings{
 	},
 }
 
-var securityManner = convert.Behaviour{Project: "Envoy Gateway", Echoes: true, Authorization: true, Reflects: true, Keeps: true, Status: "200", Unmatched: "Envoy Gateway answers it with 200 and no access-control-allow-origin"}
+var securityBehaviour = convert.Behaviour{Project: "Envoy Gateway", Echoes: true, Authorization: true, Reflects: true, Keeps: true, Status: "200", Unmatched: "Envoy Gateway answers it with 200 and no access-control-allow-origin"}
 
 func (s *securityScope) translate(from [2]*convert.Object) *convert.Policy {
 	for _, o := range from {
@@ -300,12 +300,12 @@ func (s *securityScope) translate(from [2]*convert.Object) *convert.Policy {
 		p.Allow(securityOrigin(p, v.Text), v.At)
 	}
 	if len(p.AllowOrigins) == 0 {
-		nobody := convert.Nobody(r.Object.At(securityCORS(from[0])), securityManner)
+		nobody := convert.Nobody(r.Object.At(securityCORS(from[0])), securityBehaviour)
 		nobody.By = p.By
 		return nobody
 	}
 	securitySettings.Take(p, p.Places[convert.Entry{Setting: convert.AllowOrigins}], func(key string) (convert.Reader, *yaml.Node) { return s.setting(from, key) })
-	p.Finish(securityManner)
+	p.Finish(securityBehaviour)
 	return p
 }
 

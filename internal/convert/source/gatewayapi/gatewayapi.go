@@ -394,7 +394,7 @@ var gatewaySettings = convert.Settings{
 	MaxAge: convert.Unit{Seconds: convert.Seconds, What: "maxAge %q is no number of seconds", Remedy: "write one such as 600"},
 }
 
-var gatewayManner = convert.Behaviour{
+var gatewayBehaviour = convert.Behaviour{
 	Project: "the gateway", Echoes: true, Reflects: true, Keeps: true, Status: "204",
 	Unmatched: "the Gateway API leaves it to the gateway whether that is 200, 204 or 403, without CORS headers",
 }
@@ -409,7 +409,7 @@ func gatewayPolicy(r convert.Reader, node, filter *yaml.Node) (*convert.Policy, 
 	gatewaySettings.Read(r, p, node)
 	origins := r.List(convert.Child(node, "allowOrigins"), "allowOrigins")
 	if len(origins) == 0 {
-		return convert.Nobody(r.Object.At(node), gatewayManner), nil
+		return convert.Nobody(r.Object.At(node), gatewayBehaviour), nil
 	}
 	for _, v := range origins {
 		o := config.SourceOrigin{Value: v.Text}
@@ -418,7 +418,7 @@ func gatewayPolicy(r convert.Reader, node, filter *yaml.Node) (*convert.Policy, 
 		}
 		p.Allow(o, v.At)
 	}
-	p.Finish(gatewayManner)
+	p.Finish(gatewayBehaviour)
 	p.Change(convert.GatewayDecides, "an answered preflight has the status 204; the Gateway API leaves it to the gateway whether that is 200")
 	if convert.Alone(p.AllowHeaders) && !p.Credentials {
 		p.Change(convert.GatewayDecides, "`*` in allow_headers does not cover authorization; a gateway that sends back what the preflight asks for does: list it beside, where it is meant")

@@ -41,7 +41,7 @@ var (
 	}
 )
 
-var nginxManner = convert.Behaviour{Project: "ingress-nginx", Unmatched: "ingress-nginx forwards it", Status: "204", Keeps: true}
+var nginxBehaviour = convert.Behaviour{Project: "ingress-nginx", Unmatched: "ingress-nginx forwards it", Status: "204", Keeps: true}
 
 // readPolicy reads the annotations.
 func (n *nginxIngress) readPolicy() {
@@ -69,7 +69,7 @@ func (n *nginxIngress) readPolicy() {
 	}
 	nginxSettings.Take(p, n.Object.At(node), func(key string) (convert.Reader, *yaml.Node) { return n.Reader, n.taken(key) })
 	n.credentials(p)
-	p.Finish(nginxManner)
+	p.Finish(nginxBehaviour)
 	p.Change(convert.OptionsForwarded, "an OPTIONS request that is not a preflight goes upstream; ingress-nginx answers every OPTIONS from an allowed origin with 204")
 	p.Comments = append(p.Comments, n.comments...)
 	n.policy = p
