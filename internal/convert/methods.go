@@ -40,6 +40,7 @@ func (c *Conversion) methods(t Table) {
 			continue
 		}
 		same, more := true, false
+		var taken []Change // of routes whose requests this one takes without its methods
 		for _, at := range steps[i].cells() {
 			for _, method := range named {
 				if r.accepts(method) {
@@ -48,6 +49,9 @@ func (c *Conversion) methods(t Table) {
 				for _, v := range c.after(q, i, at, func(j int) bool { return t.Routes[j].accepts(method) }) {
 					switch answers := v.by < 0 || t.Routes[v.by].Replies; {
 					case v.policy.Key() == r.Policy.Key():
+						if v.by >= 0 {
+							taken = append(taken, t.Routes[v.by].Changes...)
+						}
 					case answers && method != "OPTIONS":
 						more = true
 					default:
@@ -63,8 +67,12 @@ func (c *Conversion) methods(t Table) {
 				what = "methods"
 			}
 			r.When = append(slices.Clone(r.When), Condition{what, r.Methods[0].At, "take the methods out, or give the routes that take the same hosts and paths the same policy"})
-		case more && r.Policy != nil:
-			WithChanges(t.Routes[i:i+1], Change{MoreResponses, "the proxy's own answer to a method that no route takes, such as 404, carries CORS headers as well"})
+		case r.Policy != nil:
+			if more {
+				taken = append(taken, Change{MoreResponses, "the proxy's own answer to a method that no route takes, such as 404, also carries CORS headers"})
+			}
+			taken = slices.DeleteFunc(Unique(taken), func(c Change) bool { return slices.Contains(r.Changes, c) })
+			WithChanges(t.Routes[i:i+1], taken...)
 		}
 		r.Methods = nil
 		steps[i].conditional = len(r.When) > 0

@@ -101,7 +101,9 @@ func TestMethodsDecideTheSame(t *testing.T) {
 // gateway may leave out.
 func TestMethodsThatAreListed(t *testing.T) {
 	for _, c := range []struct{ name, file, want string }{
-		{"an answer of the proxy itself", virtualServiceOf("{method: {regex: GET|OPTIONS}} => a"), "such as 404, carries CORS headers"},
+		{"an answer of the proxy itself", virtualServiceOf("{method: {regex: GET|OPTIONS}} => a"), "such as 404, also carries CORS headers"},
+		{"what a later route with the same policy changes", "_format_version: \"3.0\"\nplugins: [{name: cors}]\nservices:\n" +
+			"- {name: a, url: http://up, routes: [{name: r, methods: [OPTIONS], paths: [/]}]}\n", "Kong's own 404"},
 		{"a preflight's route that a gateway may make", httpRouteOf("{method: GET} => a"), "for a route by the method GET as well"},
 		{"none where it is written", httpRouteOf("{method: GET}, {method: OPTIONS} => a"), ""},
 	} {
