@@ -72,6 +72,7 @@ func (p *parser) compile(s *Source) {
 	}
 	if s.SourcePolicy != nil {
 		p.config.Default = p.compilePolicy(s.SourcePolicy)
+		p.warnDefaultTaken(s)
 	} else if len(s.Rules) > 0 {
 		p.noteLeftAlone(s)
 	}

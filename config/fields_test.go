@@ -40,7 +40,7 @@ func TestFieldRefusals(t *testing.T) {
 			{json: `{"mode":"off","allow_origins":[]}`},
 			{json: `{"mode":"off","allow_origins":["https://a.example/"]}`, problems: "allow_origins[0] bad-origin"},
 			{json: `{"rules":[{"policy":{}}]}`, problems: "rules[0].policy.allow_origins missing"},
-			{json: `{"rules":[{"policy":{"mode":"off"}}],"debug":true}`, problems: "allow_origins missing"},
+			{json: `{"rules":[{"policy":{"mode":"off"}}],"debug":true}`, problems: "allow_origins missing", warnings: "rules covered"},
 			{json: `{"timing_allow_origins":["*"]}`, problems: "allow_origins missing"},
 		}},
 		{"types are not coerced", []row{

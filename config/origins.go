@@ -15,6 +15,15 @@ func (e *SourceOrigin) isNull() bool {
 	return e.Value == "null" && (e.Kind == Pattern || e.Kind == Exact)
 }
 
+// quotedList is the list that a text with commas or spaces was meant to be.
+func quotedList(text string) string {
+	entries := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+	for i, e := range entries {
+		entries[i] = quote(e)
+	}
+	return "[" + strings.Join(entries, ", ") + "]"
+}
+
 // origins reads a list of origins, behind those that are there.
 func (p *parser) origins(list []SourceOrigin, v value) []SourceOrigin {
 	if v.IsArray() {
@@ -26,6 +35,12 @@ func (p *parser) origins(list []SourceOrigin, v value) []SourceOrigin {
 		} else {
 			list = slices.Grow(list, n)
 		}
+	}
+	if v.Type == gjson.String && v.Str != "" && len(v.Str) <= origin.MaxLen {
+		if !p.mistakes.skip(v.place) {
+			p.fail(v.place, v.Raw, WrongType, "is a string, not a list", "write "+quotedList(v.Str))
+		}
+		return list
 	}
 	p.elements(v, func(v value) {
 		o := SourceOrigin{place: v.place, written: v.Raw}

@@ -60,6 +60,7 @@ func TestOriginRefusals(t *testing.T) {
 				json: `{"rules":[{"policy":{"allow_origins":["*"],"allow_credentials":true}}],"allow_origins":["*"],` +
 					`"allow_credentials":true,"dangerously_tolerate":["any-origin-with-credentials"]}`,
 				problems: "rules[0].policy.allow_origins[0] any-origin-with-credentials",
+				warnings: "rules covered",
 			},
 		}},
 		{"plain http with credentials wants its waiver", []row{
@@ -612,4 +613,19 @@ func TestMatchDoesNotAllocate(t *testing.T) {
 
 func credentials(origins ...string) string {
 	return `{"allow_origins":["` + strings.Join(origins, `","`) + `"],"allow_credentials":true}`
+}
+
+// TestAStringForAListOfOrigins: the remedy is the list that was meant.
+func TestAStringForAListOfOrigins(t *testing.T) {
+	for text, remedy := range map[string]string{
+		"https://a.example":                     `write ["https://a.example"]`,
+		"https://a.example, https://b.example,": `write ["https://a.example", "https://b.example"]`,
+		"":                                      "write a list",
+		strings.Repeat("a", 1000):               "write a list",
+	} {
+		_, _, err := Parse([]byte(`{"allow_origins": "` + text + `"}`))
+		if problems, _ := err.(Problems); len(problems) != 1 || problems[0].Code != WrongType || problems[0].Remedy != remedy {
+			t.Errorf("%q: %v, want %q", text, err, remedy)
+		}
+	}
 }

@@ -178,7 +178,7 @@ func (p *parser) sayUnreachable(rules []SourceRule, rule int, asterisk bool) {
 	for _, h := range p.reached.hosts {
 		all.Join(h.by)
 	}
-	who, first := before(rules, all, "takes all of its hosts and paths", "take all of its hosts and paths")
+	who, first := before(rules, all, "before it takes all of its hosts and paths", "before it take all of its hosts and paths")
 	if asterisk {
 		p.warn(e.place, "", Covered, "nothing but OPTIONS * reaches it: "+who, "move "+e.path()+" before "+first+", or leave it out")
 		return
@@ -191,12 +191,11 @@ func (p *parser) sayTaken(rules []SourceRule, rule int, by route.RuleSet, at pla
 	if p.warnings.skip(at) {
 		return
 	}
-	who, first := before(rules, by, "takes all requests for it"+on, "take all requests for it"+on)
+	who, first := before(rules, by, "before it takes all requests for it"+on, "before it take all requests for it"+on)
 	p.warn(at, value, Covered, who, "move "+rules[rule].path()+" before "+first+", or leave this out")
 }
 
-// before names rules that come before another one and do something, and the first of
-// them by its path alone.
+// before names rules that do something, and the first of them by its path alone.
 func before(rules []SourceRule, by route.RuleSet, does, do string) (who, first string) {
 	for i, rule := range by.Rules[:by.Len] {
 		e := &rules[rule]
@@ -215,21 +214,35 @@ func before(rules []SourceRule, by route.RuleSet, does, do string) (who, first s
 	}
 	switch {
 	case by.More:
-		who += " and others before it " + do
+		who += " and others " + do
 	case by.Len > 1:
-		who += " before it " + do
+		who += " " + do
 	default:
-		who += " before it " + does
+		who += " " + does
 	}
 	return who, first
 }
 
-// noteLeftAlone says what becomes of requests that no rule takes, where there is no
-// policy for them and there are any.
-func (p *parser) noteLeftAlone(s *Source) {
+// takenByRules reports whether rules take all requests, but for what only OPTIONS * can
+// ask for.
+func (p *parser) takenByRules(s *Source) bool {
 	p.reached.cover.Host(len(s.Rules), "*")
-	if p.reached.cover.AnyPath() != route.Open {
+	return p.reached.cover.AnyPath() != route.Open
+}
+
+// warnDefaultTaken warns of settings at the top level that no request gets.
+func (p *parser) warnDefaultTaken(s *Source) {
+	if len(s.Rules) == 0 || !p.takenByRules(s) {
 		return
 	}
-	p.notes.add(s.rules, "", LeftAlone, "requests that no rule takes are left alone, including the CORS headers that upstream sends", `add "allow_origins": [] at the top level to close them`)
+	who, _ := before(s.Rules, p.reached.cover.By, "takes all requests", "take all requests")
+	p.warn(s.rules, "", Covered, "the settings at the top level never apply: "+who, "leave them out, or narrow the hosts or paths of a rule")
+}
+
+// noteLeftAlone says what becomes of requests that no rule takes, if there is no
+// policy for them and there are any.
+func (p *parser) noteLeftAlone(s *Source) {
+	if !p.takenByRules(s) {
+		p.notes.add(s.rules, "", LeftAlone, "requests that no rule takes are left alone, including the CORS headers that upstream sends", `add "allow_origins": [] at the top level to close them`)
+	}
 }

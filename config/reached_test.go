@@ -130,12 +130,44 @@ func TestRulesThatNothingReaches(t *testing.T) {
 			var got []string
 			problems, _ := err.(Problems)
 			for _, p := range slices.Concat(problems, warnings) {
-				got = append(got, p.Error())
+				if p.Path != "rules" { // TestSettingsThatNeverApply
+					got = append(got, p.Error())
+				}
 			}
 			if !slices.Equal(got, c.want) {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
 			}
 		})
+	}
+}
+
+// TestSettingsThatNeverApply: where rules take all requests, the settings at the top level
+// have no effect. A path that OPTIONS * lacks makes no difference to that.
+func TestSettingsThatNeverApply(t *testing.T) {
+	for rules, who := range map[string]string{
+		`{}`:                            `rules[0] takes all requests`,
+		`{"name":"all","paths":["/*"]}`: `rules[0] "all" takes all requests`,
+		`{"hosts":["a.example"]}, {"hosts":["*"]}`:              `rules[1] takes all requests`,
+		`{"paths":["/a*"]}, {"paths":[{"regex":"/([^a].*)?"}]}`: `rules[0] and rules[1] take all requests`,
+		`{"paths":["/a*"]}, {"paths":[{"regex":"/[^a].*"}]}`:    "",
+		`{"hosts":["a.example"]}`:                               "",
+		`{"paths":["/v1/*"]}`:                                   "",
+	} {
+		_, warnings, err := Parse([]byte(ruled(rules)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := Problems(nil)
+		if who != "" {
+			want = Problems{{Path: "rules", Code: Covered, Reason: "the settings at the top level never apply: " + who,
+				Remedy: "leave them out, or narrow the hosts or paths of a rule"}}
+		}
+		for i := range warnings {
+			warnings[i].Offset, warnings[i].Length = 0, 0
+		}
+		if !slices.Equal(warnings, want) {
+			t.Errorf("%s: %v, want %v", rules, warnings, want)
+		}
 	}
 }
 
