@@ -19,3 +19,13 @@ func TestSuffixRemedyKeepsPorts(t *testing.T) {
 		}
 	}
 }
+
+// Browsers compare names such as x-* as they are written.
+func TestStarInsideHeaderName(t *testing.T) {
+	for _, key := range []string{"allow_headers", "expose_headers"} {
+		_, warnings, err := Parse([]byte(`{"allow_origins":["https://a.example"],"` + key + `":["x-*"]}`))
+		if err != nil || len(warnings) != 1 || warnings[0].Code != NoEffect {
+			t.Errorf("%s: %v, %v; want one warning that x-* is no wildcard", key, warnings, err)
+		}
+	}
+}
