@@ -128,6 +128,9 @@ func (p *parser) headerNames(names []Name, set *header.Set, each func(e Name, na
 		default:
 			set.Add(name)
 			list = append(list, name)
+			if strings.Contains(name, "*") {
+				p.warn(e.place, quote(e.Value), NoEffect, "\"*\" is a wildcard only when it stands alone", "list the names, or write \"*\" for any")
+			}
 			each(e, name)
 		}
 	}

@@ -322,13 +322,15 @@ func (p *parser) checkSuffix(e *SourceOrigin, pattern origin.Pattern, s *SourceP
 	}
 	if public, found := suffix.Within(name); found {
 		reason := "anyone can register a name below " + quote(public) + " (public suffix list of " + suffix.Date + ")"
-		remedy := "write the domain that is yours, such as " + quote(pattern.Scheme+"://*.example."+public)
+		pattern.Host = "example." + public
+		remedy := "write the domain that is yours, such as " + quote(pattern.String())
 		if policy.Credentials {
 			p.refuse(s, e, PublicSuffix, reason, remedy)
 		} else {
 			p.warn(e.place, e.written, PublicSuffix, reason, remedy)
 		}
 	} else if domain, found := suffix.HandsOut(name); found {
-		p.warn(e.place, e.written, HandsOut, "anyone can get a name below "+quote(domain)+", although the public suffix list does not have it", "write the names that are yours, such as "+quote(pattern.Scheme+"://example."+domain))
+		pattern.Subdomains, pattern.Host = false, "example."+domain
+		p.warn(e.place, e.written, HandsOut, "anyone can get a name below "+quote(domain)+", although the public suffix list does not have it", "write the names that are yours, such as "+quote(pattern.String()))
 	}
 }

@@ -93,6 +93,12 @@ func (a *PatternParser) parse(s string) (Pattern, *PatternError) {
 	s = strings.ToLower(s)
 
 	scheme, rest, found := strings.Cut(s, "://")
+	if !found && s == "null" {
+		return Pattern{}, writeInstead("the opaque origin is written in lower case", s)
+	}
+	if strings.HasPrefix(s, "^") {
+		return fail("a string is an origin, not a regex", "write it as a matcher, {\"regex\": \"…\"}")
+	}
 	if !found {
 		scheme, rest := "https", s
 		if before, after, ok := strings.Cut(s, ":"); ok && DefaultPort(before) != 0 {

@@ -156,6 +156,11 @@ func TestPatternErrors(t *testing.T) {
 			{"*://example.com", "the scheme cannot be a wildcard", `list one origin for each scheme, such as "https://example.com"`},
 			{"1http://example.com", `the scheme is not letters, digits, "+", "-" and "." after a letter`, `write one such as "https"`},
 		}},
+		{"what is not an origin at all keeps its meaning in the remedy", [][3]string{
+			{"NULL", "the opaque origin is written in lower case", `write "null"`},
+			{`^https://.*\.example\.com$`, "a string is an origin, not a regex", `write it as a matcher, {"regex": "…"}`},
+			{`^HTTPS?`, "a string is an origin, not a regex", `write it as a matcher, {"regex": "…"}`},
+		}},
 		{"other schemes: no remedy of theirs is a name of the DNS", [][3]string{
 			{"moz-extension://", noHost, extensions},
 			{"moz-extension://*.", noName, extensions},
