@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -213,7 +214,23 @@ func (p *parser) pattern(e *SourceOrigin) (pattern origin.Pattern, ok bool) {
 	if pattern.Lowered && !e.IgnoreCase {
 		p.warn(e.place, e.written, Lowered, "browsers send origins in lower case", "write "+quote(pattern.String()))
 	}
+	if page := pageOfWebSocket(pattern.Scheme); page != "" {
+		text := page + strings.TrimPrefix(pattern.String(), pattern.Scheme)
+		text = strings.TrimSuffix(text, ":"+strconv.Itoa(int(origin.DefaultPort(page))))
+		p.warn(e.place, e.written, NoEffect, "no page has this origin: a WebSocket carries the origin of its page", "write "+quote(text))
+	}
 	return pattern, true
+}
+
+// pageOfWebSocket is the scheme of pages that open WebSockets of a scheme; "" for any other.
+func pageOfWebSocket(scheme string) string {
+	switch scheme {
+	case "ws":
+		return "http"
+	case "wss":
+		return "https"
+	}
+	return ""
 }
 
 // warnOrigins warns of entries that say any origin in disguise, and of those

@@ -629,3 +629,15 @@ func TestAStringForAListOfOrigins(t *testing.T) {
 		}
 	}
 }
+
+// TestWebSocketsHaveThePagesOrigin: browsers send the page's origin, never ws or wss.
+func TestWebSocketsHaveThePagesOrigin(t *testing.T) {
+	for written, page := range map[string]string{
+		"ws://a.example:81": "http://a.example:81", "wss://*.a.example": "https://*.a.example", "wss://a.example:443": "https://a.example",
+	} {
+		_, warnings, err := Parse([]byte(`{"allow_origins": ["` + written + `"]}`))
+		if err != nil || len(warnings) != 1 || warnings[0].Code != NoEffect || warnings[0].Remedy != `write "`+page+`"` {
+			t.Errorf("%s: %v, %v", written, warnings, err)
+		}
+	}
+}

@@ -96,13 +96,13 @@ func (a *PatternParser) parse(s string) (Pattern, *PatternError) {
 	if !found && s == "null" {
 		return Pattern{}, writeInstead("the opaque origin is written in lower case", s)
 	}
-	if strings.HasPrefix(s, "^") {
+	if strings.HasPrefix(s, "^") || strings.HasPrefix(s, "~") {
 		return fail("a string is an origin, not a regex", "write it as a matcher, {\"regex\": \"…\"}")
 	}
 	if !found {
 		scheme, rest := "https", s
-		if before, after, ok := strings.Cut(s, ":"); ok && DefaultPort(before) != 0 {
-			scheme, rest = before, after
+		if i := strings.IndexAny(s, ":/"); i > 0 && DefaultPort(s[:i]) != 0 {
+			scheme, rest = s[:i], s[i+1:]
 		}
 		return Pattern{}, writeInstead("an origin starts with a scheme", scheme+"://"+strings.TrimLeft(rest, "/"))
 	}
@@ -110,7 +110,12 @@ func (a *PatternParser) parse(s string) (Pattern, *PatternError) {
 		return fail("the scheme cannot be a wildcard", "list one origin for each scheme, such as "+strconv.Quote("https://"+rest))
 	}
 	if !validScheme(scheme) {
-		return fail("the scheme is not letters, digits, \"+\", \"-\" and \".\" after a letter", "write one such as \"https\"")
+		const reason = "the scheme is not letters, digits, \"+\", \"-\" and \".\" after a letter"
+		// Behind what does not belong there, such as a quote or "blob:", an origin may follow.
+		if i := strings.LastIndexAny(scheme, ":\"'"); i >= 0 && validScheme(scheme[i+1:]) {
+			return Pattern{}, writeInstead(reason, scheme[i+1:]+"://"+strings.TrimRight(rest, "\"'"))
+		}
+		return fail(reason, "write one such as \"https\"")
 	}
 	if p.Scheme = scheme; !p.fits("a") {
 		return tooLong()
@@ -157,8 +162,8 @@ func checkCharacters(s string) *PatternError {
 	switch {
 	case s == "":
 		return &PatternError{Reason: "empty", Remedy: "write an origin such as \"https://example.com\", or leave the entry out"}
-	case strings.Contains(s, ","):
-		if list := s[strings.IndexByte(s, ',')+1:]; strings.Contains(list, "://") {
+	case strings.ContainsAny(s, ",;"):
+		if list := s[strings.IndexAny(s, ",;")+1:]; strings.Contains(list, "://") {
 			return &PatternError{Reason: "several origins in one string", Remedy: "write each as a separate entry"}
 		}
 	}

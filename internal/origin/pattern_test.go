@@ -155,6 +155,10 @@ func TestPatternErrors(t *testing.T) {
 			{"https://*..example.com", noName, hosts},
 			{"*://example.com", "the scheme cannot be a wildcard", `list one origin for each scheme, such as "https://example.com"`},
 			{"1http://example.com", `the scheme is not letters, digits, "+", "-" and "." after a letter`, `write one such as "https"`},
+			{"blob:https://example.com", `the scheme is not letters, digits, "+", "-" and "." after a letter`, `write "https://example.com"`},
+			{`'https://example.com'`, `the scheme is not letters, digits, "+", "-" and "." after a letter`, `write "https://example.com"`},
+			{"https//example.com", noScheme, `write "https://example.com"`},
+			{"https://a.example;https://b.example", "several origins in one string", "write each as a separate entry"},
 		}},
 		{"what is not an origin at all keeps its meaning in the remedy", [][3]string{
 			{"NULL", "the opaque origin is written in lower case", `write "null"`},
