@@ -229,7 +229,7 @@ func (f *serveFlags) serve(ctx context.Context, std stdio) error {
 	}()
 	err = f.attend(serving, std, s, reload, files, running, live)
 	if err == nil && ctx.Err() == nil {
-		err = errors.New("Envoy has exited")
+		err = errors.New("the Envoy process has exited")
 	}
 	return errors.Join(err, s.Close())
 }
