@@ -160,7 +160,7 @@ func TestEnvoyEnds(t *testing.T) {
 		if _, err := http.Post(admin[1]+"/quitquitquit", "", nil); err != nil {
 			t.Fatal(err)
 		}
-		if code := <-ended; code != exitError || !strings.HasSuffix(stderr.String(), "corsctl serve: Envoy has exited\n") {
+		if code := <-ended; code != exitError || !strings.HasSuffix(stderr.String(), "corsctl serve: the Envoy process has exited\n") {
 			t.Errorf("exit code %d: %s", code, stderr.String())
 		}
 	}
