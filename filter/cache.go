@@ -6,13 +6,13 @@ import (
 	"corsfilter/internal/origin"
 )
 
-// cache is what a plugin knows of earlier requests and responses, so that what comes
-// again is not worked out again: pages come back, and so do their origins and
-// preflights. It stands around the decision and is no part of it: what is cached are
-// answers to questions about a policy and nothing else, each under the whole of what it
-// depends on, copied, since a request's strings are gone with its callback. It is of a
-// fixed size, belongs to one configuration in effect, and is emptied when that changes:
-// policies are known by their address, and another one may come to stand there.
+// cache remembers results of earlier requests and responses, because the same pages come
+// back with the same origins and preflights. It is a step around the decision, not part
+// of it: it only caches answers to questions about a policy. The key of each answer is
+// everything that the answer depends on, copied, because a request's strings do not
+// outlive its callback. The cache has a fixed size and belongs to one configuration. It
+// is emptied when that changes: policies are identified by their address, and a new one
+// may get the same address.
 type cache struct {
 	vary    cachedVary
 	origins [256]cachedOrigin
@@ -20,9 +20,9 @@ type cache struct {
 	buffer  origin.Buffer
 }
 
-// decide is Decide for a zero Decision and a request with an Origin. Where a preflight is
-// answered, it returns where its answer is, if known, or belongs; nil where that is too
-// long.
+// decide is Decide for a zero Decision and a request with an Origin. For a preflight that
+// is answered, it returns the place of the answer in the cache, whether it is there yet or
+// not; nil if the answer is too long to cache.
 func (c *cache) decide(p *config.Policy, r *Request, d *Decision) (a *cachedAnswer, known bool) {
 	m := matches{origins: c.match(&p.Origins, r.Origin)}
 	if !p.Timing.Empty() {
@@ -39,9 +39,9 @@ func (c *cache) decide(p *config.Policy, r *Request, d *Decision) (a *cachedAnsw
 	return a, false
 }
 
-// The longest values that are cached, in bytes. What is cached of an Origin
-// fills a line of the processor's cache. A Vary of the filter's own is longer than
-// those that are cached, and takes no other's place.
+// The longest values that are cached, in bytes. A cached Origin fills a line of the
+// processor's cache. The filter's own Vary is longer than the limit, so it does not
+// displace upstream's.
 const (
 	maxVary   = len(varyPreflightText) - 1
 	maxOrigin = 54
@@ -49,7 +49,7 @@ const (
 	maxList   = 200
 )
 
-// cachedOrigin is what a list says of an Origin.
+// cachedOrigin is an Origin and whether a list matches it.
 type cachedOrigin struct {
 	list  *config.Origins // nil: nothing is cached
 	match config.Match
@@ -57,14 +57,14 @@ type cachedOrigin struct {
 	value [maxOrigin]byte
 }
 
-// match is list.Match(value). Each value has one place; what is too short for a
-// hash or too long for it is not cached, and is malformed as a rule.
+// match is list.Match(value). Each value has one place. Values that are too short or too
+// long to hash are not cached; they are usually malformed.
 func (c *cache) match(list *config.Origins, value string) config.Match {
 	const word = 8
 	if len(value) < 2*word || len(value) > maxOrigin {
 		return list.MatchIn(value, &c.buffer)
 	}
-	// The first word is the scheme as a rule, and so the second one and the last.
+	// The first word is usually the scheme, so the second one and the last are hashed.
 	hash := (header.Word(value, word) ^ header.Word(value, len(value)-word)*3) * 0x9E3779B97F4A7C15
 	e := &c.origins[hash>>56]
 	if e.list == list && header.Equal(e.value[:e.size], value) {
@@ -75,16 +75,16 @@ func (c *cache) match(list *config.Origins, value string) config.Match {
 	return match
 }
 
-// cachedAnswer is the answer to a preflight that is allowed whatever it asks for: all of
-// it follows from the policy, what was asked, and the value of
-// Access-Control-Allow-Origin, which is put in.
+// cachedAnswer is the answer to a preflight from an allowed origin. It depends on the
+// policy, on what was asked, and on the value of Access-Control-Allow-Origin, which is
+// filled in for each request.
 type cachedAnswer struct {
 	policy     *config.Policy // nil: nothing is cached
 	private    bool           // Access-Control-Request-Private-Network is answered
 	methodSize uint8
 	listSize   uint8
-	// The size of the answer's headers as pairs; where the value of the first one is,
-	// and its size.
+	// The size of the answer's headers as pairs, and the position and size of the first
+	// one's value.
 	size     int
 	from     int
 	fromSize int
@@ -96,8 +96,8 @@ type cachedAnswer struct {
 // maxAnswer is the longest answer that is cached, in bytes; most have 300.
 const maxAnswer = 1 << 10
 
-// place is where the answer to a preflight is or would be, or nil where it is too
-// long to be cached.
+// place is where the answer to a preflight is or would be cached, or nil if it is too
+// long.
 func (c *cache) place(r *Request) *cachedAnswer {
 	if len(r.RequestMethod) > maxMethod || len(r.RequestHeaders) > maxList {
 		return nil
@@ -109,15 +109,15 @@ func (c *cache) place(r *Request) *cachedAnswer {
 	return &c.answers[(hash^hash>>3)%uint32(len(c.answers))]
 }
 
-// is reports whether the answer is the one to this preflight, from whichever
+// is reports whether this is the answer to the given preflight, from any allowed
 // origin.
 func (a *cachedAnswer) is(p *config.Policy, private bool, r *Request) bool {
 	return a != nil && a.policy == p && a.private == private &&
 		header.Equal(a.method[:a.methodSize], r.RequestMethod) && header.Equal(a.list[:a.listSize], r.RequestHeaders)
 }
 
-// store caches the answer to a preflight, of which headers and pairs are the two
-// forms. The first header of each is Access-Control-Allow-Origin.
+// store caches the answer to a preflight, as headers and as pairs. The first header in
+// both is Access-Control-Allow-Origin.
 func (a *cachedAnswer) store(d *Decision, r *Request, headers []Header, pairs []byte) {
 	if len(pairs) > maxAnswer {
 		return
@@ -129,8 +129,8 @@ func (a *cachedAnswer) store(d *Decision, r *Request, headers []Header, pairs []
 	a.policy = d.Policy // last: whatever fails before leaves no half of an answer
 }
 
-// to returns the answer for the value of Access-Control-Allow-Origin, or nil where
-// it gets too long with it. It is good until the next call.
+// to returns the answer with the given value of Access-Control-Allow-Origin, or nil if
+// that makes it too long. It is valid until the next call.
 func (a *cachedAnswer) to(allowOrigin string) []byte {
 	if n := len(allowOrigin); n != a.fromSize {
 		size := a.size - a.fromSize + n
@@ -145,15 +145,14 @@ func (a *cachedAnswer) to(allowOrigin string) []byte {
 	return a.pairs[:a.size]
 }
 
-// cachedVary is the last value of Vary, and what it names. The empty one names
-// nothing.
+// cachedVary is the last value of Vary, and the names in it.
 type cachedVary struct {
 	names varyNames
 	size  uint8
 	value [maxVary]byte
 }
 
-// varies returns what a value of Vary names.
+// varies returns the names in a value of Vary.
 func (c *cache) varies(value string) varyNames {
 	if len(value) > maxVary {
 		return varyNamesIn(value)

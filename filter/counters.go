@@ -7,7 +7,7 @@ import (
 	"corsfilter/internal/header"
 )
 
-// counters are the numbers under which the host knows the counters of a mode.
+// counters are the host's numbers for the counters of a mode.
 type counters [numCounters]uint32
 
 type counter int
@@ -39,7 +39,7 @@ var counterNames = [numCounters]string{
 	requestRejected:        "request_rejected",
 }
 
-// prefix is the first part of the names of a mode's counters.
+// prefix is the prefix of the names of a mode's counters.
 func prefix(c *config.Config, mode config.Mode) string {
 	if mode == config.Shadow {
 		return c.StatPrefix + ".shadow."
@@ -47,7 +47,7 @@ func prefix(c *config.Config, mode config.Mode) string {
 	return c.StatPrefix + "."
 }
 
-// modes are those of a configuration that count.
+// modes are the modes of a configuration that count.
 func modes(c *config.Config) (counting []config.Mode) {
 	for _, mode := range []config.Mode{config.Enforce, config.Shadow} {
 		for _, p := range c.Policies() {
@@ -70,8 +70,8 @@ func Counters(c *config.Config) (names []string) {
 	return names
 }
 
-// CountedIn returns the names of the counters that a decision counts in: one for
-// the origin and one for the outcome, or none where there was nothing to decide.
+// CountedIn returns the names of the counters that a decision increments: one for the
+// origin and one for the outcome, or none if there was nothing to decide.
 func (d *Decision) CountedIn(c *config.Config) []string {
 	if !d.counts() {
 		return nil
@@ -112,8 +112,7 @@ func (d *Decision) outcomeCounter() counter {
 	return preflightAllowed
 }
 
-// defineCounters tells the host the names once; from then on numbers stand for
-// them.
+// defineCounters registers the names with the host once; later calls use numbers.
 func (c *Plugin) defineCounters(configuration *config.Config) error {
 	for _, mode := range modes(configuration) {
 		for i, name := range counterNames {
@@ -128,8 +127,7 @@ func (c *Plugin) defineCounters(configuration *config.Config) error {
 	return nil
 }
 
-// observe counts a decision, and logs it where the proxy's log level asks for
-// that.
+// observe counts a decision, and logs it if the proxy's log level says so.
 func (c *Plugin) observe(r *Request, d *Decision) {
 	if !d.counts() {
 		return
@@ -142,20 +140,19 @@ func (c *Plugin) observe(r *Request, d *Decision) {
 	}
 }
 
-// tickPeriod is how old the proxy's counters get at most, and how long it takes
-// until a changed log level is seen, in milliseconds. A request pays for neither:
-// each is a call to the proxy.
+// tickPeriod is the longest time, in milliseconds, that the proxy's counters lag behind
+// and that a changed log level goes unnoticed. Both need calls to the proxy, which
+// requests therefore do not pay for.
 const tickPeriod = 1000
 
-// OnTick hands over what was counted since the last tick, and looks at the log
-// level.
+// OnTick passes on what was counted since the last tick, and reads the log level.
 func (c *Plugin) OnTick() {
 	defer Rescue(c.host, "proxy_on_tick")
 	c.handOver()
 	c.level = c.host.LogLevel()
 }
 
-// handOver tells the proxy what was counted and not told yet.
+// handOver passes new counts to the proxy.
 func (c *Plugin) handOver() {
 	for mode := range c.counted {
 		for i, n := range c.counted[mode] {

@@ -9,30 +9,30 @@ import (
 	"corsfilter/internal/origin"
 )
 
-// This file is the CORS protocol of the filter, in the order of the Fetch
-// standard: what a request is (3.3.2), whether its origin, method and header
-// names are allowed (3.3.3 and 4.8), what is answered, and what is done to the
-// response (3.3.3 and 3.3.7). All of it is pure: nothing here calls the proxy.
+// This file implements the CORS protocol, in the order of the Fetch standard: what kind of
+// request it is (3.3.2), whether its origin, method and header names are allowed (3.3.3 and
+// 4.8), the answer, and the changes to the response (3.3.3 and 3.3.7). All of it is pure:
+// nothing here calls the proxy.
 
-// Kind is what a request is to the CORS protocol.
+// Kind is the kind of a request in the CORS protocol.
 type Kind uint8
 
-// A request without an Origin is no CORS request; an OPTIONS request that names
-// the method to come is a preflight; every other one with an Origin is
-// cross-origin, as far as its headers tell (Fetch, section 3.3.2).
+// A request without an Origin is not a CORS request. An OPTIONS request with an Origin that
+// names the method of the next request is a preflight. Every other request with an Origin
+// is cross-origin, as far as its headers tell (Fetch, section 3.3.2).
 const (
 	NotCORS Kind = iota
 	Preflight
 	CrossOrigin
 )
 
-// Action is what becomes of a request.
+// Action is what happens to a request.
 type Action uint8
 
-// Undecided is the zero Decision: no request has come by. Ignore leaves the
-// request and its response alone. Forward lets upstream answer and edits the
-// response. Answer is the reply to a preflight of an allowed origin, Deny the 403
-// to one of another origin, Reject the 403 to any other request.
+// Undecided is the zero value: no request has been seen. Ignore leaves the request and its
+// response alone. Forward lets upstream answer and edits the response. Answer answers a
+// preflight from an allowed origin, Deny answers one from another origin with 403, Reject
+// answers any other request with 403.
 const (
 	Undecided Action = iota
 	Ignore
@@ -45,8 +45,8 @@ const (
 // Reason is why a page does not get what it asks for.
 type Reason uint8
 
-// Allowed means that nothing stands against it. Failed means that a bug in the
-// filter kept it from deciding: nothing is allowed then.
+// Allowed means that it does get it. Failed means that a bug in the filter prevented a
+// decision, and nothing is allowed.
 const (
 	Allowed Reason = iota
 	OriginNotAllowed
@@ -59,7 +59,7 @@ const (
 // Decision is the result of a policy for a request. All replies and response headers
 // follow from it. Its strings are those of the policy or of the request.
 type Decision struct {
-	// Policy is the one that decided; nil where there is none.
+	// Policy is the one that decided; nil if there is none.
 	Policy *config.Policy
 	Kind   Kind
 	Action Action
@@ -74,16 +74,16 @@ type Decision struct {
 	// Values of response fields; "" is not sent.
 	AllowOrigin       string
 	TimingAllowOrigin string
-	// AllowMethods and echo belong to the answer to a preflight. echo is the
-	// request's own list of header names, to be sent back normalized.
+	// AllowMethods and echo are for the answer to a preflight. echo is the request's own
+	// list of header names, which is sent back normalized.
 	AllowMethods string
 	echo         string
-	// Culprit is the method or header name at fault, as the request wrote it; ""
-	// unless Reason names one and it is a token.
+	// Culprit is the method or header name at fault, as the request wrote it; "" unless
+	// Reason is about one and it is a token.
 	Culprit string
 }
 
-// matches is what a policy's lists say of a request's Origin.
+// matches says whether a policy's lists match a request's Origin.
 type matches struct{ origins, timing config.Match }
 
 // Decide applies a policy to a request: the server's side of the CORS protocol
@@ -99,8 +99,8 @@ func Decide(p *config.Policy, r *Request, d *Decision) {
 	}
 }
 
-// decideOrigin is Decide for a zero Decision, as far as the Origin decides: of a preflight
-// that is answered, what it asks for is taken to be allowed.
+// decideOrigin is the part of Decide that depends on the Origin, for a zero Decision. It
+// assumes that what an answered preflight asks for is allowed.
 func decideOrigin(p *config.Policy, r *Request, m matches, d *Decision) {
 	d.Policy = p
 	if p == nil || p.Mode == config.Off {
@@ -131,7 +131,7 @@ func decideOrigin(p *config.Policy, r *Request, m matches, d *Decision) {
 	}
 }
 
-// kind tells requests with an Origin apart (Fetch, section 3.3.2).
+// kind returns the kind of a request with an Origin (Fetch, section 3.3.2).
 func kind(r *Request) Kind {
 	if r.RequestMethod != "" && r.Method == "OPTIONS" {
 		return Preflight
@@ -139,12 +139,12 @@ func kind(r *Request) Kind {
 	return CrossOrigin
 }
 
-// sameOrigin reports whether the request is known to come from a page of its own
-// origin: browsers send Origin with those as well, when the method is not GET or
-// HEAD, and for a WebSocket (Fetch, section 3.1). It is asked where a request would be
-// rejected. Behind a load balancer that ends TLS the last hop is http, whatever the page
-// was: an https origin of the request's own host and port is nobody else. An http origin
-// of an https request is, to whoever can change what goes over http.
+// sameOrigin reports whether the request is known to come from a page of its own origin.
+// Browsers send Origin with such requests too if the method is not GET or HEAD, and for a
+// WebSocket (Fetch, section 3.1). It is only called if the request would be rejected.
+// Behind a load balancer that terminates TLS the last hop is http, whatever the page's
+// scheme, so an https origin with the request's own host and port counts as the same. An
+// http origin of an https request does not: anyone who can change http traffic can have it.
 func sameOrigin(r *Request) bool {
 	scheme := r.scheme()
 	return r.FetchSite == "same-origin" || IsSameOrigin(r.Origin, scheme, r.Authority) || IsSameOrigin(r.Origin, "https", r.Authority)
@@ -159,10 +159,10 @@ func IsSameOrigin(value, scheme, authority string) bool {
 	return ok && o.Is(scheme, authority)
 }
 
-// sentOrigin returns the value of Access-Control-Allow-Origin (Fetch, section 3.3.3),
-// or of Timing-Allow-Origin (Resource Timing, section 3.5.1), which preflights do not have:
-// no script sees their response. "*" goes to requests without an Origin and to malformed
-// ones as well, so that a cache can serve the response to all.
+// sentOrigin returns the value of Access-Control-Allow-Origin (Fetch, section 3.3.3), or of
+// Timing-Allow-Origin (Resource Timing, section 3.5.1). Preflights do not get the latter,
+// because no script sees their response. Requests without an Origin and with a malformed one
+// get "*" too, so that a cache can serve the response to everyone.
 func sentOrigin(everyone bool, origin string, match config.Match) string {
 	switch {
 	case everyone:
@@ -173,9 +173,9 @@ func sentOrigin(everyone bool, origin string, match config.Match) string {
 	return ""
 }
 
-// decidePreflight denies a preflight, or prepares the answer. The whole lists go out in
-// any case, so that the browser's console names what is missing and its cache holds the
-// rest.
+// decidePreflight denies a preflight, or prepares the answer. The answer always has the
+// complete lists, so that the browser's console names what is missing and its cache gets
+// the rest.
 func decidePreflight(p *config.Policy, r *Request, d *Decision) {
 	if d.Reason != Allowed {
 		if !p.ForwardUnmatched {
@@ -194,8 +194,8 @@ func decidePreflight(p *config.Policy, r *Request, d *Decision) {
 	d.PrivateNetwork = p.PrivateNetwork && r.RequestPrivateNetwork == "true"
 }
 
-// decideAsked goes on with a preflight that is answered, in the order in which the browser
-// will check the answer (Fetch, section 4.8, "CORS-preflight fetch", steps 7 on): method,
+// decideAsked checks what an answered preflight asks for, in the order in which the browser
+// will check the answer (Fetch, section 4.8, "CORS-preflight fetch", from step 7): method,
 // header names.
 func decideAsked(r *Request, d *Decision) {
 	p := d.Policy
@@ -220,10 +220,10 @@ func decideAsked(r *Request, d *Decision) {
 	}
 }
 
-// maxCulpritLen bounds what a decision quotes of a request, in bytes.
+// maxCulpritLen bounds what a decision quotes from a request, in bytes.
 const maxCulpritLen = 64
 
-// token returns s where it can be shown in a header or a log, else "".
+// token returns s if it can be shown in a header or a log, else "".
 func token(s string) string {
 	if len(s) > maxCulpritLen || !header.IsToken(s) {
 		return ""
@@ -231,10 +231,10 @@ func token(s string) string {
 	return s
 }
 
-// Replies reports whether the request is answered here.
+// Replies reports whether the filter answers the request.
 func (d *Decision) Replies() bool { return d.Action >= Answer }
 
-// Reply is an answer given here, without a body.
+// Reply is an answer of the filter, without a body.
 type Reply struct {
 	Status uint32
 	// Details shows up as the response code details of the access log.
@@ -251,11 +251,11 @@ const (
 	detailsRejected  = "cors_request_rejected"
 )
 
-// debugHeader shows the decision where the policy says debug.
+// debugHeader shows the decision if the policy says debug.
 const debugHeader = "x-cors-decision"
 
-// Reply returns what answers the request, where Replies. It is good until b is
-// used again, and as long as the request's strings are.
+// Reply returns the answer to the request, if Replies. It is valid until b is used again
+// and as long as the request's strings are.
 func (d *Decision) Reply(b *Buffer) Reply {
 	reply := Reply{Status: statusForbidden}
 	switch d.Action {
@@ -274,23 +274,23 @@ func (d *Decision) Reply(b *Buffer) Reply {
 	return reply
 }
 
-// Upstream is what a response brings along of the fields that a decision is about,
-// whoever made it. The response's entries are visited to fill it.
+// Upstream has a response's values of the fields that a decision is about, whoever sent the
+// response. Visiting the response's entries fills it.
 type Upstream struct {
 	found, more fields            // those that are there, and those with several entries
 	vary        varyNames         // of all entries of Vary but the last
 	values      [numFields]string // of the first entry; of Vary the last
 }
 
-// upstreamNames are the fields that an Upstream takes.
+// upstreamNames are the fields in an Upstream.
 var upstreamNames = header.NamesOf(fieldNames[:]...)
 
-// read takes what a header map has of the fields.
+// read reads the fields that a header map has.
 func (u *Upstream) read(pairs []byte) {
 	header.VisitPairs(pairs, &upstreamNames, u)
 }
 
-// VisitHeader takes an entry of the response, if it is one of the fields.
+// VisitHeader reads an entry of the response, if it is one of the fields.
 func (u *Upstream) VisitHeader(name, value string) {
 	if header.Is(name, header.Vary) {
 		if u.values[varyField] != "" {
@@ -320,8 +320,8 @@ func (u *Upstream) visitField(name, value string) {
 // Op is what an Edit does.
 type Op uint8
 
-// Remove takes every entry of the name away, Replace leaves exactly one, with
-// the value, Add appends one.
+// Remove removes all entries with the name, Replace leaves exactly one with the value, Add
+// appends one.
 const (
 	Remove Op = iota
 	Replace
@@ -334,8 +334,8 @@ type Edit struct {
 	Name, Value string
 }
 
-// Edits returns what is done to a response, given what it brings along: nothing where
-// all is as it should be. It is good until b is used again.
+// Edits returns the changes to a response, given what it has; none if it needs none. They
+// are valid until b is used again.
 func (d *Decision) Edits(u *Upstream, b *Buffer) []Edit {
 	if d.Action < Forward {
 		return nil
@@ -354,16 +354,15 @@ func (d *Decision) Edits(u *Upstream, b *Buffer) []Edit {
 	return b.edits[:n]
 }
 
-// changes is what is done to a response: the fields that are to go out with the
-// decision's value and no other, except that Vary is appended to, and those that are
-// not to go out.
+// changes are the changes to a response: the fields to send with exactly the decision's
+// value (Vary is appended to instead), and the fields to remove.
 type changes struct {
 	send, remove fields
 }
 
 func (c changes) all() fields { return c.send | c.remove }
 
-// op is what is done to one of all.
+// op is the operation for one of all.
 func (c changes) op(field int) Op {
 	switch {
 	case c.remove.has(field):
@@ -374,15 +373,14 @@ func (c changes) op(field int) Op {
 	return Replace
 }
 
-// changes follow from what the response brings along (Fetch, section 3.3.3), of which
-// vary is what its Vary names. b gets the texts that they need.
+// changes returns the changes to a response (Fetch, section 3.3.3). vary are the names in
+// its Vary. b gets the texts that the changes need.
 //
-// Upstream cannot open what the policy closed: its own CORS fields are replaced or
-// removed, for origins that are not allowed and for requests without an Origin as well,
-// unless the policy preserves them. The answer of upstream to a preflight that was
-// forwarded stays as it is, since upstream was asked. A reply given here comes by as
-// well, with what routes and filters behind this one have added to it by then: of that
-// nothing stays.
+// Upstream cannot open what the policy closes: its CORS fields are replaced or removed,
+// also for unlisted origins and for requests without an Origin, unless the policy preserves
+// them. Upstream's answer to a forwarded preflight stays unchanged, because upstream was
+// asked. The filter's own replies pass through here too, with what routes and filters
+// behind this one have added to them; none of that stays.
 func (d *Decision) changes(u *Upstream, vary varyNames, b *Buffer) (c changes) {
 	b.write(d)
 	if c.send = d.sends(b); u.found != 0 {
@@ -400,9 +398,9 @@ func (d *Decision) changes(u *Upstream, vary varyNames, b *Buffer) (c changes) {
 	return c
 }
 
-// dividedVary has a reply's Vary name nothing twice: where others have put something
-// beside the filter's own value that names the same, theirs stays, and what it does not
-// name is appended.
+// dividedVary keeps a reply's Vary from naming anything twice. If others have added names
+// to the filter's own value that it has too, theirs stay, and the missing ones are
+// appended.
 func dividedVary(value string, send fields, own, missing varyNames, b *Buffer) (fields, varyNames) {
 	b.others = othersVary(value, varyTexts[own], &b.joined)
 	if names := varyNamesIn(b.others); names&own != 0 {
@@ -411,9 +409,9 @@ func dividedVary(value string, send fields, own, missing varyNames, b *Buffer) (
 	return send, missing
 }
 
-// othersVary is what others have put before and behind the filter's own value of Vary,
-// as proxies join values; "" where its own does not stand there as it was sent. The value
-// is longer than own; buf holds any that is read.
+// othersVary is what others have put before and after the filter's own value of Vary,
+// joined as proxies do; "" if its own value is not there as it was sent. The value is
+// longer than own, and buf is large enough for any value that is read.
 func othersVary(value, own string, buf *[header.MaxListLen]byte) string {
 	for at := 0; ; at++ {
 		i := strings.Index(value[at:], own)
@@ -436,7 +434,7 @@ func othersVary(value, own string, buf *[header.MaxListLen]byte) string {
 	}
 }
 
-// against compares the fields that go out with those that are there.
+// against compares the fields to send with those that are there.
 func (d *Decision) against(u *Upstream, sent fields, b *Buffer) (send, remove fields) {
 	concerned := d.concerned(u, sent)
 	sent &= concerned
@@ -449,8 +447,7 @@ func (d *Decision) against(u *Upstream, sent fields, b *Buffer) (send, remove fi
 	return send, remove
 }
 
-// concerned are the fields that the decision says something about; all others are
-// somebody else's.
+// concerned are the fields that the decision is about; all others are left alone.
 func (d *Decision) concerned(u *Upstream, sent fields) (f fields) {
 	p := d.Policy
 	switch {
@@ -465,8 +462,8 @@ func (d *Decision) concerned(u *Upstream, sent fields) (f fields) {
 	switch {
 	case !bool(p.Preserve):
 	case d.Replies():
-		// What others added stays. Of a field that is no list there is one value all the
-		// same, and it is ours: two, which Envoy joins with a comma, are none.
+		// What others added stays. But a field that is not a list gets one value, ours:
+		// browsers accept no second one, which Envoy would join with a comma.
 		f &= sent &^ (listFields & u.found)
 	default:
 		if u.found.has(allowOriginField) {
@@ -498,8 +495,8 @@ const (
 	decisionField
 	numFields
 
-	// What a response may have, what the answer to a preflight may have, and what of all
-	// is a list.
+	// The fields of a response, those of the answer to a preflight, and those that are
+	// lists.
 	responseFields fields = 1<<allowOriginField | 1<<allowCredentialsField | 1<<exposeHeadersField
 	answerFields          = responseFields | 1<<allowMethodsField | 1<<allowHeadersField | 1<<maxAgeField | 1<<privateNetworkField
 	listFields     fields = 1<<allowMethodsField | 1<<allowHeadersField | 1<<exposeHeadersField | 1<<timingField
@@ -512,10 +509,10 @@ var fieldNames = [numFields]string{
 
 func (f fields) has(field int) bool { return f>>field&1 != 0 }
 
-// first is the first field of a set that has one.
+// first is the first field of a set that is not empty.
 func (f fields) first() int { return bits.TrailingZeros16(uint16(f)) }
 
-// sends returns the fields that go out with a response or a reply, except for Vary.
+// sends returns the fields to send with a response or a reply, except for Vary.
 func (d *Decision) sends(b *Buffer) (f fields) {
 	p := d.Policy
 	if d.AllowOrigin != "" {
@@ -539,7 +536,7 @@ func (d *Decision) sends(b *Buffer) (f fields) {
 	return f
 }
 
-// answers is sends for preflights (Fetch, section 3.3.3). Browsers need no
+// answers is sends for preflights (Fetch, section 3.3.3). Browsers do not need
 // Access-Control-Expose-Headers there; Envoy, Istio and the Gateway API expect it.
 func (d *Decision) answers(f fields, b *Buffer) fields {
 	if d.Action != Answer {
@@ -560,7 +557,7 @@ func (d *Decision) answers(f fields, b *Buffer) fields {
 	return f
 }
 
-// value is that of a field that goes out, which b was written for.
+// value returns the value of a field to send. b has been written for it.
 func (d *Decision) value(field int, b *Buffer) string {
 	switch field {
 	case allowOriginField:
@@ -614,10 +611,10 @@ var varyTexts = [...]string{
 	varyAll:                         header.Origin + ", " + varyPreflightText,
 }
 
-// varies returns what Vary is to name.
+// varies returns the names that Vary must have.
 //
-// The answer to a preflight depends on the Origin where Access-Control-Allow-Origin
-// does: a request without any is no preflight, and not answered here.
+// The answer to a preflight depends on the Origin if Access-Control-Allow-Origin does: a
+// request without an Origin is not a preflight, and is not answered here.
 func (d *Decision) varies() varyNames {
 	switch {
 	case d.Action == Answer && d.Policy.Wildcard():
@@ -630,17 +627,16 @@ func (d *Decision) varies() varyNames {
 	return 0
 }
 
-// variesByOrigin reports whether responses of upstream depend on the request's
-// Origin, and so must say it whether or not there is one in this request: where
-// Access-Control-Allow-Origin or Timing-Allow-Origin name one origin, and where
-// the decision is shown, which requests without an Origin have none of.
+// variesByOrigin reports whether responses of upstream depend on the request's Origin, and
+// so must say so even if this request has none: if Access-Control-Allow-Origin or
+// Timing-Allow-Origin name one origin, and if the decision is shown, which requests without
+// an Origin do not have.
 func variesByOrigin(p *config.Policy) bool {
 	return !p.Wildcard() || p.Debug || !p.Timing.Empty() && !p.Timing.Any
 }
 
-// varyNamesIn returns those that a value of Vary names; "*" names all. A list that is
-// longer than any service sends is not read: that a name stands there twice then does no
-// harm.
+// varyNamesIn returns the names in a value of Vary; "*" means all. A list that is longer
+// than any service sends is not read: a name that is then there twice does no harm.
 func varyNamesIn(value string) (n varyNames) {
 	switch {
 	case value == varyTexts[varyAll]:
@@ -658,20 +654,20 @@ func varyNamesIn(value string) (n varyNames) {
 	return n
 }
 
-// Buffer is the memory that replies and edits are made in, so that nothing is
-// left behind for the collector. Callbacks do not overlap: a plugin needs one.
+// Buffer is the memory for replies and edits, so that they leave no garbage. Callbacks do
+// not overlap, so a plugin needs only one.
 type Buffer struct {
 	headers [numFields]Header
 	edits   [numFields]Edit
-	// Values that are made for one decision, in bytes: the request's own list of header
-	// names, normalized, and the decision in words.
+	// Values that are made for one decision: the request's own list of header names,
+	// normalized, and the decision in words.
 	echo, summary string
 	vary, others  string // the values of varyField and of othersVaryField
 	bytes         [header.MaxEchoLen + maxSummaryLen]byte
 	joined        [header.MaxListLen]byte // of others, which stand on both sides
 }
 
-// write makes the values of a decision.
+// write writes the values of a decision.
 func (b *Buffer) write(d *Decision) {
 	used := 0
 	if d.Action == Answer && d.Policy.EchoHeaders {

@@ -1,10 +1,10 @@
-// Package filter is the CORS filter. decision.go is the decision, pure and whole:
-// Decide says what a policy makes of a request, Decision.Reply what is answered,
-// Decision.Edits what is done to a response or to that reply. words.go says it in words,
-// counters.go in counters. stream.go applies it to one HTTP stream, through the
-// Host it is given; guard.go catches what panics; this file holds what streams share. The
-// package implements the contexts of the proxy-wasm SDK and imports config,
-// internal/header and internal/origin, and of the SDK the types alone.
+// Package filter is the CORS filter. decision.go is the complete decision, in pure
+// functions: Decide applies a policy to a request, Decision.Reply returns the answer, and
+// Decision.Edits the changes to a response or to that answer. words.go describes a
+// decision in words, counters.go counts it. stream.go applies it to one HTTP stream,
+// through the given Host; guard.go catches panics; this file has what streams share. The
+// package implements the contexts of the proxy-wasm SDK. It imports config,
+// internal/header and internal/origin, and only the types of the SDK.
 package filter
 
 import (
@@ -20,12 +20,12 @@ import (
 // New returns a VM whose plugins run this filter on the host.
 func New(host Host) *VM { return &VM{host: host} }
 
-// VM is what the plugins of one VM share. It is a context of the SDK's, as Plugin
-// and Stream are, and is called without the SDK as well.
+// VM is what the plugins of one VM share. Like Plugin and Stream it is a context of the
+// SDK, which is also called without the SDK.
 type VM struct {
 	types.DefaultVMContext
 	host Host
-	// What is over is used again, by any plugin.
+	// Finished streams, which any plugin may reuse.
 	streams *Stream // the first of a list
 	asked   *asked  // the first of a list
 	plugins []*Plugin
@@ -47,9 +47,9 @@ func (v *VM) NewPlugin() *Plugin {
 	return c
 }
 
-// Plugin is one configuration in effect. Several live in one VM, so that nothing of
-// it is global. What every request needs comes first: it is large, and between two
-// requests the proxy has used the processor's cache for its own.
+// Plugin is one configuration in effect. Several live in one VM, so nothing of it is
+// global. Fields that every request needs come first: the struct is large, and the proxy
+// uses the processor's cache between requests.
 type Plugin struct {
 	types.DefaultPluginContext
 	vm      *VM
@@ -62,7 +62,7 @@ type Plugin struct {
 	ticking bool
 	deleted bool // by the proxy
 
-	// What one callback works with. Callbacks do not overlap.
+	// Scratch memory of one callback. Callbacks do not overlap.
 	upstream Upstream
 	request  Request
 
@@ -76,8 +76,8 @@ type Plugin struct {
 	line    [maxLineLen]byte
 }
 
-// OnPluginStart reads the configuration. With a mistake in it the plugin does
-// not start, and the proxy keeps what it had, unless closed has another.
+// OnPluginStart reads the configuration. If it has a mistake, the plugin does not start
+// and the proxy keeps the configuration it had, unless closed returns another.
 func (c *Plugin) OnPluginStart(int) (status types.OnPluginStartStatus) {
 	status = types.OnPluginStartStatusFailed // unless it returns
 	defer Rescue(c.host, "proxy_on_configure")
@@ -116,19 +116,19 @@ func (c *Plugin) OnPluginStart(int) (status types.OnPluginStartStatus) {
 	return types.OnPluginStartStatusOK
 }
 
-// The variable of the VM's environment that says what becomes of a refused
-// configuration, and its value for one that is closed. It stands outside of the
-// configuration, since of a refused one nothing can be believed.
+// The variable of the VM's environment that says what to do with a refused configuration,
+// and its value for starting closed. It is not part of the configuration, because nothing
+// in a refused configuration can be trusted.
 const (
 	refusedVariable = "CORSFILTER_REFUSED"
 	refusedCloses   = "closed"
 )
 
-// closed is the configuration that allows nobody, where the variable asks for that in
-// place of a refused one; else nil. Each such start counts. It is the same for a push to
-// a proxy that serves: that keeps a good configuration only where the plugin fails to
-// start, and whether there is one the plugin cannot know, since Envoy tries each
-// configuration in a VM of its own first.
+// closed returns a configuration that allows nobody, if the variable asks for one in place
+// of a refused configuration; else nil. Each such start is counted. A push to a running
+// proxy closes too: the proxy keeps its previous configuration only if the plugin fails
+// to start, and the plugin cannot know whether there is one, because Envoy first tries
+// each configuration in a new VM.
 func (c *Plugin) closed() *config.Config {
 	if c.host.Environment(refusedVariable) != refusedCloses {
 		return nil
@@ -143,7 +143,7 @@ func (c *Plugin) closed() *config.Config {
 // NewHttpContext implements types.PluginContext.
 func (c *Plugin) NewHttpContext(uint32) types.HttpContext { return c.NewStream() }
 
-// NewStream starts a stream, in a used one where there is one.
+// NewStream starts a stream, reusing a finished one if there is one.
 func (c *Plugin) NewStream() *Stream {
 	c.open++
 	s := c.vm.streams
@@ -154,25 +154,25 @@ func (c *Plugin) NewStream() *Stream {
 	return s
 }
 
-// OnPluginDone hands over what was counted. The SDK calls it; spoken directly, the
-// ABI has OnDelete.
+// OnPluginDone passes on the counts. Only the SDK calls it; our own ABI code calls
+// OnDelete.
 func (c *Plugin) OnPluginDone() bool {
 	c.OnTick()
 	return true
 }
 
-// OnDelete hands over what was counted and gives the configuration's memory to the
-// next one. Proxies delete a plugin after its streams; where one does not, its
-// last stream does that. The callback that comes before, proxy_on_done, would do
-// as well, but the proxy would call it for every stream, too.
+// OnDelete passes on the counts and gives the configuration's memory to the next one.
+// Proxies delete a plugin after its streams; if one does not, the last stream gives the
+// memory back. proxy_on_done, the callback before, would do too, but the proxy would also
+// call it for every stream.
 func (c *Plugin) OnDelete() {
 	c.deleted = true
 	c.leave()
 }
 
-// leave gives the memory of a deleted plugin back once none of its streams is
-// open. There are no ticks for that one, as in a proxy without any, and so the
-// end of each stream is one.
+// leave gives a deleted plugin's memory back once none of its streams is open. A deleted
+// plugin gets no ticks, and neither does one in a proxy without them, so the end of each
+// stream counts as a tick.
 func (c *Plugin) leave() {
 	defer Rescue(c.host, "proxy_on_delete")
 	if c.deleted || !c.ticking {
@@ -184,8 +184,8 @@ func (c *Plugin) leave() {
 	}
 }
 
-// recycle gives the configuration's memory back where no stream is open: streams
-// hold on to its policies, and one that is overwritten would let anyone in.
+// recycle gives the configuration's memory back if no stream is open. Streams refer to its
+// policies, and an overwritten policy could let anyone in.
 func (c *Plugin) recycle() {
 	if c.config != nil && c.open == 0 {
 		c.vm.parser.Recycle(c.config)

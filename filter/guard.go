@@ -9,10 +9,10 @@ import (
 	"corsfilter/internal/header"
 )
 
-// A bug in this filter must not fail the VM, with all its streams: recover stands in
-// this file and nowhere else. TinyGo has none on wasm, see guard_tinygo.go.
+// A bug in this filter must not crash the VM with all its streams. recover is called only
+// in this file. TinyGo has no recover on wasm, see guard_tinygo.go.
 
-// guarded runs a callback of the stream's.
+// guarded runs a callback of the stream, and catches its panics.
 func (s *Stream) guarded(cb callback) (action types.Action) {
 	ended := false
 	defer func() {
@@ -25,7 +25,7 @@ func (s *Stream) guarded(cb callback) (action types.Action) {
 	return action
 }
 
-// Rescue is deferred by callbacks that have no stream whose response could be kept
+// Rescue is deferred by callbacks without a stream, which have no response to keep
 // closed.
 func Rescue(host Host, callback string) {
 	if p := recover(); p != nil {
@@ -33,10 +33,11 @@ func Rescue(host Host, callback string) {
 	}
 }
 
-// rescue has the stream go on without CORS headers. Where the policy is known, what
-// upstream or others would open still stays closed: a panic over the request leaves
-// that to the response's callback, one over the response does it here, unless upstream
-// was asked by a preflight. After a second panic the stream is left alone.
+// rescue lets the stream continue without CORS headers. If the policy is known, upstream
+// and others still cannot open what it closes: after a panic in the request callback the
+// response callback removes their headers, after one in the response callback rescue
+// does, unless a preflight was forwarded upstream. After a second panic the stream is
+// left alone.
 func (s *Stream) rescue(cb callback, p any) {
 	c, d := s.plugin, &s.decision
 	logPanic(c.host, callbackNames[cb], p)
@@ -51,7 +52,7 @@ func (s *Stream) rescue(cb callback, p any) {
 	}
 }
 
-// shut takes CORS headers off a response without looking at it.
+// shut removes CORS headers from a response without reading it.
 func (c *Plugin) shut() {
 	defer silence() // the panic may have come from the host
 	for _, name := range [...]string{header.AllowOrigin, header.AllowCredentials, header.ExposeHeaders} {
@@ -71,5 +72,5 @@ func logPanic(host Host, callback string, p any) {
 	host.Log(LogError, "bug in the CORS filter: panic in "+callback+": "+what)
 }
 
-// silence ends a panic over another one.
+// silence ends a panic that happened while another one was handled.
 func silence() { _ = recover() }

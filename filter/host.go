@@ -2,9 +2,9 @@ package filter
 
 import "corsfilter/internal/hostcall"
 
-// What the filter needs of the proxy it runs in is hostcall's.
+// What the filter needs from its proxy is in hostcall.
 type (
-	// Host is the proxy: hostcall.Calls says what it does.
+	// Host is the proxy; see hostcall.Calls.
 	Host = hostcall.Host
 	// LogLevel is a severity.
 	LogLevel = hostcall.LogLevel

@@ -19,22 +19,22 @@ type Request struct {
 }
 
 var (
-	// preflightFields tell a preflight from other requests and decide it; allFields are
-	// all that a Request takes.
+	// preflightFields are those that make a preflight and decide it; allFields are all
+	// that a Request has.
 	preflightFields = header.NamesOf(header.Origin, header.RequestMethod, header.RequestHeaders, header.RequestPrivateNetwork, ":method")
 	allFields       = header.NamesOf(header.Origin, header.RequestMethod, header.RequestHeaders, header.RequestPrivateNetwork,
 		":method", ":scheme", ":authority", ":path", "x-forwarded-proto", "sec-fetch-site")
 )
 
-// read takes what a header map has of the fields.
+// read reads the fields that a header map has.
 func (r *Request) read(pairs []byte, names *header.Names) {
 	header.VisitPairs(pairs, names, r)
 }
 
-// VisitHeader takes an entry of the request, if it is one of the fields. Of several
-// entries the first counts, as when a header is read by name, except that two
-// Origins are none: no browser sends them, and a component that reads the other one
-// would decide otherwise.
+// VisitHeader reads an entry of the request, if it is one of the fields. Of several
+// entries the first counts, as when a header is read by name. But two Origins count as
+// none: no browser sends them, and a component that reads the other one would decide
+// differently.
 func (r *Request) VisitHeader(name, value string) {
 	field := r.field(name)
 	if field == nil {
@@ -51,8 +51,8 @@ func (r *Request) VisitHeader(name, value string) {
 	}
 }
 
-// field is where a field's value belongs, or nil. Only one or two names have the
-// length of each.
+// field returns the place of a field's value, or nil. At most two names have the same
+// length.
 func (r *Request) field(name string) *string {
 	switch len(name) {
 	case len(header.Origin):
@@ -114,8 +114,8 @@ func (r *Request) scheme() string {
 	return scheme
 }
 
-// selectPolicy returns the policy that is to decide, or nil. Where rules look at
-// the host and the path, it reads all of the request.
+// selectPolicy returns the policy that decides, or nil. If rules depend on host and path,
+// it reads the whole request.
 func (c *Plugin) selectPolicy() *config.Policy {
 	if c.ruled {
 		return c.selectByRules()
@@ -129,7 +129,7 @@ func (c *Plugin) selectByRules() *config.Policy {
 	return policy
 }
 
-// readOrigin reads the Origin, where that was not done for the rules, and reports
+// readOrigin reads the Origin, unless that was already done for the rules, and reports
 // whether there is one.
 func (c *Plugin) readOrigin() bool {
 	if !c.ruled {
@@ -141,10 +141,10 @@ func (c *Plugin) readOrigin() bool {
 // readRequest reads as much of a request with an Origin as the policy needs to
 // decide.
 //
-// Few requests have an Origin, and of those few are preflights: two missing
-// headers cost the proxy less than a copy of all, with their cookies. One call gets
-// all where there is a method to come, and where the policy rejects, since whether
-// a request comes from its own origin takes several.
+// Few requests have an Origin, and few of those are preflights. Asking for two missing
+// headers costs the proxy less than copying all headers with their cookies. One call gets
+// all of them if the request is a preflight, or if the policy rejects requests, because
+// recognising a same-origin request takes several headers.
 func (c *Plugin) readRequest(p *config.Policy) {
 	switch {
 	case c.ruled:

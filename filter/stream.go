@@ -8,30 +8,29 @@ import (
 	"corsfilter/internal/origin"
 )
 
-// Stream is the life of one HTTP stream: it reads, decides and applies. All that it
-// remembers is the decision. Streams are recycled, so that none leaves garbage
-// behind.
+// Stream handles one HTTP stream: it reads, decides and applies. It keeps only the
+// decision. Streams are recycled, so they leave no garbage.
 type Stream struct {
 	types.DefaultHttpContext
 	plugin   *Plugin
 	next     *Stream // of those that are over
 	decision Decision
-	// origin and asked are where the decision's own strings are kept past the request
-	// callback; the host's memory does not outlive it. Few streams have an asked.
+	// origin and asked keep the decision's strings after the request callback, because the
+	// host's memory does not outlive it. Few streams have an asked.
 	origin [origin.MaxLen]byte
 	asked  *asked
 }
 
-// asked is what a reply may repeat of a preflight beside its Origin. It is large, and
-// needed from the request callback to the end of a stream that is answered at once: the
-// streams of a VM share a few.
+// asked is what a reply may repeat from a preflight, except its Origin. It is large and
+// needed only until a stream that is answered at once has ended, so the streams of a VM
+// share a few.
 type asked struct {
 	next *asked // of those that are free
 	// A method, a list of header names, the culprit.
 	bytes [header.MaxNameLen + header.MaxListLen + maxCulpritLen]byte
 }
 
-// callback is one of a stream's two that decide and apply.
+// callback is one of the two callbacks of a stream that decide and apply.
 type callback uint8
 
 const (
@@ -39,7 +38,7 @@ const (
 	responseHeaders
 )
 
-// callbackNames are what a bug is logged with.
+// callbackNames are the names that a bug is logged with.
 var callbackNames = [...]string{"proxy_on_request_headers", "proxy_on_response_headers"}
 
 // OnHttpRequestHeaders implements types.HttpContext.
@@ -48,7 +47,7 @@ func (s *Stream) OnHttpRequestHeaders(int, bool) types.Action { return s.guarded
 // OnHttpResponseHeaders implements types.HttpContext.
 func (s *Stream) OnHttpResponseHeaders(int, bool) types.Action { return s.guarded(responseHeaders) }
 
-// run is what a callback does, within what catches its panics.
+// run runs a callback; guarded catches its panics.
 func (s *Stream) run(cb callback) types.Action {
 	if cb == requestHeaders {
 		return s.decideRequest()
@@ -57,7 +56,7 @@ func (s *Stream) run(cb callback) types.Action {
 	return types.ActionContinue
 }
 
-// decideRequest decides about the request, and answers it where the decision says so.
+// decideRequest decides about the request, and answers it if the decision says so.
 func (s *Stream) decideRequest() types.Action {
 	c, d := s.plugin, &s.decision
 	if d.Action != Undecided {
@@ -79,7 +78,7 @@ func (s *Stream) decideRequest() types.Action {
 	return types.ActionContinue
 }
 
-// decideWithOrigin goes on where there is an Origin.
+// decideWithOrigin continues for a request with an Origin.
 func (s *Stream) decideWithOrigin() types.Action {
 	c, d := s.plugin, &s.decision
 	c.readRequest(d.Policy)
@@ -106,14 +105,14 @@ func (s *Stream) answer(cached *cachedAnswer, known bool) types.Action {
 	return types.ActionPause
 }
 
-// notAnswered goes on where the proxy took no reply.
+// notAnswered continues if the proxy refused the reply.
 func (s *Stream) notAnswered(err error) types.Action {
 	s.decision.Action = Forward
 	s.plugin.host.Log(LogError, "the proxy refused the reply: "+err.Error())
 	return types.ActionContinue
 }
 
-// reply is the decision's reply as the proxy takes it.
+// reply is the decision's reply in the proxy's form.
 func (c *Plugin) reply(d *Decision, cached *cachedAnswer, known bool) (status uint32, details string, pairs []byte) {
 	if known {
 		if pairs := cached.to(d.AllowOrigin); pairs != nil {
@@ -128,8 +127,8 @@ func (c *Plugin) reply(d *Decision, cached *cachedAnswer, known bool) (status ui
 	return reply.Status, reply.Details, c.pairs
 }
 
-// keep makes the decision outlive the request's strings. Of those a response needs
-// the Origin alone, and an allowed one fits: longer ones match nothing.
+// keep makes the decision outlive the request's strings. A response needs only the Origin,
+// and an allowed one always fits, because longer ones match nothing.
 func (s *Stream) keep() {
 	d := &s.decision
 	if d.AllowOrigin != "" && d.AllowOrigin != "*" {
@@ -143,7 +142,7 @@ func (s *Stream) keep() {
 	}
 }
 
-// keepAsked keeps what a reply repeats. A list that does not fit is not sent back.
+// keepAsked keeps what a reply repeats. A list that does not fit is not repeated.
 func (s *Stream) keepAsked() {
 	d, a := &s.decision, s.asked
 	if a == nil {
@@ -172,14 +171,14 @@ func (v *VM) takeAsked() *asked {
 	return a
 }
 
-// copy is given the Origin and nothing else, so that two fields share the place.
+// copy only gets the Origin, so two fields can share the place.
 func (s *Stream) copy(value string) string {
 	return header.AsString(s.origin[:header.Copy(s.origin[:], value)])
 }
 
-// editResponse applies the decision to the response, whoever made it: upstream, the
-// proxy itself, a filter behind this one, or this filter. Envoy has the reply that it
-// was given come by with what others have added to it.
+// editResponse applies the decision to the response, whether it comes from upstream, the
+// proxy itself, a filter behind this one, or this filter. Envoy passes this filter's own
+// reply through here too, after others have added to it.
 func (s *Stream) editResponse() {
 	c, d := s.plugin, &s.decision
 	if d.Action < Forward {
@@ -194,7 +193,7 @@ func (s *Stream) editResponse() {
 		return
 	}
 	u.read(pairs)
-	// Without a list in between, which takes 0.05 µs where three fields are set.
+	// A list in between would take 0.05 µs if three fields are set.
 	changes := d.changes(u, u.vary|c.cache.varies(u.values[varyField]), &c.buffer)
 	for rest := changes.all(); rest != 0; rest &= rest - 1 {
 		f := rest.first()
@@ -210,7 +209,7 @@ func (s *Stream) editResponse() {
 	}
 }
 
-// OnHttpStreamDone gives the stream back.
+// OnHttpStreamDone recycles the stream.
 func (s *Stream) OnHttpStreamDone() {
 	s.decision = Decision{}
 	c := s.plugin

@@ -9,15 +9,15 @@ import (
 	"corsfilter/internal/origin"
 )
 
-// This file is what a decision is called: in the debug header, in the log, in
-// corsctl explain and in the demo.
+// This file describes a decision in words: for the debug header, the log, corsctl explain
+// and the demo.
 
 // maxSummaryLen bounds what AppendSummary appends, in bytes.
 const maxSummaryLen = 64 + maxCulpritLen
 
 // AppendSummary appends the decision in the words of the debug header, such as
-// "allowed" or "denied; reason=method=PUT"; nothing where there was nothing to
-// decide. What it quotes of the request is a token.
+// "allowed" or "denied; reason=method=PUT", or nothing if there was nothing to decide.
+// Whatever it quotes from the request is a token.
 func (d *Decision) AppendSummary(dst []byte) []byte {
 	switch {
 	case d.Kind == NotCORS:
@@ -51,8 +51,8 @@ func (d *Decision) AppendSummary(dst []byte) []byte {
 // maxLineLen bounds a log line about a decision, in bytes.
 const maxLineLen = 768
 
-// appendLine appends the log line about a decision. The Origin is shown only
-// where it is well-formed: nothing that a client made up reaches the log.
+// appendLine appends the log line about a decision. It shows the Origin only if that is
+// well-formed, so that clients cannot write into the log.
 func (d *Decision) appendLine(dst []byte, r *Request, buf *origin.Buffer) []byte {
 	if d.Policy.Mode == config.Shadow {
 		dst = append(dst, "shadow: "...)
@@ -78,9 +78,8 @@ func (d *Decision) appendLine(dst []byte, r *Request, buf *origin.Buffer) []byte
 	return dst
 }
 
-// Steps says how the decision came about, a sentence for each question in the
-// order in which it was asked. It quotes the request as it is: whoever shows it
-// escapes it for the place.
+// Steps explains the decision, with a sentence for each question in the order in which
+// they were asked. It quotes the request unchanged; whoever shows it must escape it.
 func (d *Decision) Steps(r *Request) (steps []string) {
 	add := func(parts ...string) { steps = append(steps, strings.Join(parts, "")) }
 	if d.Action == Ignore {
@@ -146,8 +145,8 @@ func (d *Decision) Steps(r *Request) (steps []string) {
 	return steps
 }
 
-// Outcome says in one sentence what came of the exchange, for somebody who does
-// not know CORS. status is that of the response, whoever made it.
+// Outcome says in one sentence how the exchange ended, for somebody who does not know
+// CORS. status is the response's, whoever sent it.
 func (d *Decision) Outcome(r *Request, status int) string {
 	switch {
 	case d.Action == Ignore || d.Kind == NotCORS:
