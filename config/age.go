@@ -13,8 +13,8 @@ import (
 // preflight: Firefox takes 24 hours, Chromium two.
 const longestCached = 86400
 
-// maxAge reads seconds or a duration, as it stands there; a number is written in
-// digits alone, where it has those.
+// maxAge reads seconds or a duration, as written. A number is kept as plain digits if
+// possible.
 func (p *parser) maxAge(v value) Age {
 	switch v.Type {
 	case gjson.Number:
@@ -58,9 +58,9 @@ func (p *parser) compileAge(s *SourcePolicy, policy *Policy) {
 	}
 }
 
-// wholeSeconds reads seconds in digits, or a duration such as "1h30m" that is a whole
-// number of them. Blanks around it are none of a field's value (RFC 9110, section 5.5);
-// a plus sign is no digit, and browsers read no number that has one.
+// wholeSeconds reads seconds in digits, or a duration such as "1h30m" that is a whole number
+// of seconds. Blanks around it do not belong to a field's value (RFC 9110, section 5.5). A
+// plus sign is not a digit, and browsers read no number that has one.
 func wholeSeconds(s string) (int64, bool) {
 	s = strings.Trim(s, " \t")
 	if strings.HasPrefix(s, "+") {

@@ -11,7 +11,7 @@ import "corsfilter/internal/route"
 type Config struct {
 	// StatPrefix is the prefix of the counters' names.
 	StatPrefix string
-	// Default is the policy at the top level, or nil where there is none.
+	// Default is the policy at the top level, or nil if there is none.
 	Default *Policy
 	// Hash is that of the JSON; "" where there was none.
 	Hash string
@@ -29,7 +29,7 @@ type Config struct {
 	used     int // of the policies
 }
 
-// HasRules reports whether Select looks at the host and the path.
+// HasRules reports whether Select reads the host and the path.
 func (c *Config) HasRules() bool { return len(c.rules) > 0 }
 
 // Policies returns every policy, the top-level one last.
@@ -43,10 +43,9 @@ func (c *Config) Policies() (all []*Policy) {
 	return all
 }
 
-// Parse reads a plugin configuration. err is a Problems with every mistake, and
-// then there is no Config: nothing of a wrong configuration takes effect.
-// warnings concern settings that are accepted and can have no effect or better
-// be written otherwise.
+// Parse reads a plugin configuration. err is a Problems with every mistake; then there is
+// no Config, because no part of a wrong configuration takes effect. warnings concern
+// accepted settings that can have no effect or are better written differently.
 func Parse(data []byte) (c *Config, warnings Problems, err error) {
 	return new(Parser).Parse(data)
 }
@@ -78,7 +77,7 @@ func (p *parser) compile(s *Source) {
 	}
 }
 
-// compilePolicy checks what a policy says, also as a whole, and compiles it.
+// compilePolicy checks a policy's settings, alone and together, and compiles it.
 func (p *parser) compilePolicy(s *SourcePolicy) *Policy {
 	policy := p.config.newPolicy()
 	policy.Settings = s.Settings
@@ -120,8 +119,8 @@ func (p *parser) compileStatus(s *SourcePolicy, policy *Policy) {
 
 const defaultStatus = 204
 
-// requireOrigins refuses a policy that does not say who is allowed, unless it is off.
-// An empty list says it: nobody.
+// requireOrigins refuses a policy that does not say who is allowed, unless it is off. An
+// empty list does: nobody.
 func (p *parser) requireOrigins(s *SourcePolicy) {
 	if s.AllowOrigins == nil && s.Mode != Off {
 		p.fail(s.inside(allowOrigins), "", Missing, "no origins", `write the origins that may read responses, such as ["https://example.com"], [] for nobody, or "mode": "off"`)

@@ -6,7 +6,7 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// Settings that several keys mean, and keys that are named more than once.
+// Settings with several keys, and keys that are given more than once.
 const (
 	allowOrigins        = "allow_origins"
 	originPatterns      = "allow_origin_patterns"
@@ -23,10 +23,10 @@ const (
 	higress = "Higress"
 )
 
-// Dialects are the keys of Envoy's CorsPolicy, Istio's corsPolicy and Higress'
-// cors plugin that are not simply the camel case of ours. The Gateway API's CORS
-// filter has none. Higress' patterns come on top of its origins, so they are a
-// setting of their own, and Envoy's two fractions together are the mode.
+// Dialects are the keys of Envoy's CorsPolicy, Istio's corsPolicy and Higress' cors plugin
+// that differ from ours by more than camel case. The Gateway API's CORS filter has none.
+// Higress' patterns are a separate setting, because they are added to its origins. Envoy's
+// two fractions together make the mode.
 var Dialects = []Field{
 	{Name: "allow_origin_string_match", Dialect: envoy, Setting: allowOrigins, Type: originsType, Meaning: "Envoy's name of allow_origins", read: readOrigins},
 	{Name: "allow_origin", Dialect: istio, Setting: allowOrigins, Type: originsType, Meaning: "an older name of allow_origins, in Istio", read: readOrigins},
@@ -61,7 +61,7 @@ func readOrigins(p *parser, s *SourcePolicy, v value) {
 	s.AllowOrigins = p.origins(s.AllowOrigins, v)
 }
 
-// dialect says in which project's words a policy is written.
+// dialect says which project's keys a policy uses.
 type dialect struct {
 	project string
 	place   place // of the key that decides
@@ -69,9 +69,9 @@ type dialect struct {
 
 var allowOriginsInCamel = camel(allowOrigins)
 
-// see looks at one member of a policy. Beside the keys that only one project
-// has, Istio's allowOrigins are known by their matcher objects: strings there may
-// as well be the Gateway API's, or ours.
+// see notes the dialect of one member of a policy. Some keys exist in one project only.
+// Istio's allowOrigins are recognised by their matcher objects: strings there could also be
+// the Gateway API's or ours.
 func (d *dialect) see(f *Field, v value) {
 	if d.project != "" {
 		return
@@ -82,10 +82,9 @@ func (d *dialect) see(f *Field, v value) {
 	}
 }
 
-// noteUnmatched says where a policy does otherwise than where it comes from: in
-// Envoy and Istio a preflight from an origin that is not allowed goes upstream,
-// unless the policy says otherwise. Higress answers it by itself, and gateways
-// of the Gateway API differ from one to the next.
+// noteUnmatched notes that a policy behaves differently where it comes from: Envoy and Istio
+// forward a preflight from an unlisted origin, unless the policy says otherwise. Higress
+// answers it, and implementations of the Gateway API differ.
 func (p *parser) noteUnmatched(s *SourcePolicy, policy *Policy) {
 	from := s.dialect.project
 	if from != envoy && from != istio || s.has(unmatchedPreflights) || s.Mode == Off || policy.Origins.Any {
@@ -109,8 +108,8 @@ func (p *parser) unmatched(v value) Forward {
 	return p.choice(v, "deny", "forward") == "forward"
 }
 
-// modeFromFractions translates what Envoy decides for each request by chance.
-// Envoy's shadow policy only counts where the filter itself is not enabled.
+// modeFromFractions translates Envoy's fractions of requests into a mode. Envoy's shadow
+// policy only counts if the filter itself is not enabled.
 func (p *parser) modeFromFractions(s *SourcePolicy) {
 	first := s.find(filterEnabled)
 	enabled := first != nil
@@ -134,8 +133,8 @@ func (p *parser) modeFromFractions(s *SourcePolicy) {
 
 var fractionKeys, percentKeys = keysOf("default_value", "runtime_key"), keysOf("numerator", "denominator")
 
-// fraction reads a RuntimeFractionalPercent. The module decides the same for
-// every request, so all or nothing is what it can do.
+// fraction reads a RuntimeFractionalPercent. The module treats every request alike, so it
+// accepts only all or nothing.
 func (p *parser) fraction(v value) (on bool) {
 	given := false
 	p.members(v, fractionKeys, func(k key, v value) {

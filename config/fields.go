@@ -8,24 +8,23 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// Field is one key of a policy, or of the top level: all that is known of it
-// stands in its row. The reference in docs/configuration.md and config/schema.json are
-// made of the rows.
+// Field is one key of a policy, or of the top level. Its row has everything about it; the
+// reference in docs/configuration.md and config/schema.json are generated from the rows.
 type Field struct {
 	// Name is the key in snake_case; its lowerCamelCase form is accepted too.
 	Name string
 	// Type says what JSON is accepted.
 	Type string
-	// Default says what holds where the key is absent.
+	// Default says what applies if the key is absent.
 	Default string
 	// Meaning is one sentence.
 	Meaning string
-	// Top is set for options of the whole plugin, which stand at the top level
-	// only.
+	// Top is set for options of the whole plugin, which are only allowed at the
+	// top level.
 	Top bool
-	// Dialect is the project whose key it is, and Setting what it means here:
-	// the name of a field of ours, or its own where we have no such field. Both
-	// are empty for our own fields.
+	// Dialect is the project whose key it is, and Setting what it means here: the
+	// name of one of our fields, or its own name if we have no such field. Both are
+	// empty for our own fields.
 	Dialect, Setting string
 
 	read func(p *parser, s *SourcePolicy, v value)
@@ -79,9 +78,9 @@ var Fields = []Field{
 		read: func(p *parser, s *SourcePolicy, v value) { p.source.StatPrefix = p.statPrefix(v) }},
 }
 
-// policyKeys and topKeys are the keys of a policy and of the top level. They are
-// made in init because the rows above, through the rules, read policies, and a
-// variable must not depend on itself.
+// policyKeys and topKeys are the keys of a policy and of the top level. init makes them,
+// because the rows above read policies through the rules, and a variable must not depend on
+// itself.
 var policyKeys, topKeys keySet
 
 func init() { policyKeys, topKeys = fieldKeys(false), fieldKeys(true) }
@@ -102,16 +101,16 @@ func fieldKeys(top bool) keySet {
 	return set
 }
 
-// KnownKey reports whether a key may stand at the top level of a configuration,
-// in any of its spellings.
+// KnownKey reports whether a key is allowed at the top level of a configuration, in any of
+// its spellings.
 func KnownKey(key string) bool {
 	_, ok := topKeys.keys[key]
 	return ok
 }
 
-// NearKey reports whether a key is at most two slips of the keyboard away from one
-// that only this filter's configuration has at its top level. It is for telling
-// whose a file is, and does not take short keys, which are near to many words.
+// NearKey reports whether a key is at most two typing errors away from one that only this
+// filter's configuration has at its top level. It serves to recognise files, and ignores
+// short keys, which are close to many words.
 func NearKey(key string) bool {
 	const shortest, slips = 10, 2
 	if len(key) < shortest {
@@ -125,12 +124,12 @@ func NearKey(key string) bool {
 	return false
 }
 
-// SettingOf returns the setting that a policy's key means, in any of its
-// spellings; "" for a key that is none.
+// SettingOf returns the setting that a policy's key means, in any of its spellings; "" for
+// an unknown key.
 func SettingOf(key string) string { return policyKeys.keys[key].setting }
 
-// readPolicy reads a policy object, or the top level, into a policy that is empty: its
-// types, and what its words mean. What the settings say is checked when it is compiled.
+// readPolicy reads a policy object, or the top level, into an empty policy. It checks keys
+// and types; values are checked when the policy is compiled.
 func (p *parser) readPolicy(object value, keys keySet) *SourcePolicy {
 	if p.used == len(p.policies) {
 		p.policies = append(p.policies, &SourcePolicy{})
@@ -179,7 +178,7 @@ func (p *parser) status(v value) uint32 {
 	return uint32(n)
 }
 
-// waivers reads a list of waivers, behind those that are there.
+// waivers reads a list of waivers, and appends them.
 func (p *parser) waivers(list []Waiver, v value) []Waiver {
 	p.elements(v, func(v value) {
 		if name, ok := p.text(v); ok {
@@ -189,7 +188,7 @@ func (p *parser) waivers(list []Waiver, v value) []Waiver {
 	return list
 }
 
-// maxStatPrefixLen bounds the first part of the counters' names, in bytes.
+// maxStatPrefixLen bounds the prefix of the counters' names, in bytes.
 const maxStatPrefixLen = 64
 
 func (p *parser) statPrefix(v value) string {

@@ -6,16 +6,16 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// hashed is short for a configuration: the same for the same JSON, whatever its white
-// space and the order of keys, which control planes change. It distinguishes configurations
-// apart and protects nothing.
+// hashed returns a short hash of a configuration, which does not depend on white space and
+// the order of keys, because control planes change those. It distinguishes configurations
+// and protects nothing.
 func hashed(v gjson.Result) string {
 	const digits = 12
 	hash := strconv.FormatUint(hashOf(v), 16)
 	return ("0000000000000000" + hash)[len(hash):][:digits]
 }
 
-// FNV-1a, of 64 bits: the module does without crypto and hash.
+// FNV-1a with 64 bits; the module does without crypto and hash.
 const (
 	fnvOffset = 14695981039346656037
 	fnvPrime  = 1099511628211

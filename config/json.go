@@ -8,16 +8,16 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// maxDepth is how deep a configuration may nest. Ours needs eight levels; a check
-// recurses once for each.
+// maxDepth is how deep a configuration may nest. Eight levels are needed; checking recurses
+// once for each.
 const maxDepth = 64
 
-// parseJSON checks that data is one JSON value in valid UTF-8 (RFC 8259), before
-// anything of it is read: gjson answers from any text, also from a broken one.
+// parseJSON checks that data is one JSON value in valid UTF-8 (RFC 8259) before anything is
+// read from it, because gjson also gives answers from broken text.
 func (p *parser) parseJSON(data []byte) (value, bool) {
 	text := strings.TrimPrefix(p.config.keep(data), "\ufeff")
 	before := len(data) - len(text)
-	// broken refuses the text for what stands at an offset.
+	// broken refuses the text because of what is at an offset.
 	broken := func(i int, reason, remedy string) (value, bool) {
 		p.fail(place{offset: before + i}, "", Malformed, reason+position(text, i), remedy)
 		return value{}, false
@@ -57,8 +57,8 @@ func (p *parser) parseJSON(data []byte) (value, bool) {
 	return broken(at, "invalid character "+strconv.QuoteRune(found)+" "+where+" at ", remedy)
 }
 
-// tooDeep is the offset of the first bracket beyond maxDepth levels, or -1. It is
-// looked for first, since whoever checks JSON recurses.
+// tooDeep is the offset of the first bracket beyond maxDepth levels, or -1. This check
+// comes first, because checking JSON recurses.
 func tooDeep(text string) int {
 	depth := 0
 	for i := 0; i < len(text); i++ {
@@ -80,10 +80,10 @@ func tooDeep(text string) int {
 	return -1
 }
 
-// isBinary reports whether it is no text that somebody wrote, but a protobuf message,
-// as Envoy hands over a google.protobuf.Struct. That one begins with a line feed, and
-// has at least one other control character; what begins like an object is JSON with a
-// mistake in it, and text in another encoding begins with a byte that is not ASCII.
+// isBinary reports whether data is not text but a protobuf message, as Envoy passes on a
+// google.protobuf.Struct. Such a message starts with a line feed and has at least one other
+// control character. Data that starts like an object is JSON with a mistake, and text in
+// another encoding starts with a byte that is not ASCII.
 func isBinary(text string) bool {
 	if object, ok := strings.CutPrefix(strings.TrimLeft(text, space), "{"); ok {
 		if object = strings.TrimLeft(object, space); object == "" || object[0] == '"' || object[0] == '}' {

@@ -7,7 +7,7 @@ import (
 	"corsfilter/internal/header"
 )
 
-// compileMethods checks the methods and makes what the response field says.
+// compileMethods checks the methods and makes the value of the response field.
 func (p *parser) compileMethods(s *SourcePolicy, policy *Policy) {
 	list := p.words[:0]
 	safelistedOnly, before := len(s.AllowMethods) > 0, p.mistakes.count
@@ -51,8 +51,8 @@ func (p *parser) compileMethods(s *SourcePolicy, policy *Policy) {
 	}
 }
 
-// compileHeaders checks the request headers and makes what the response field
-// says.
+// compileHeaders checks the request headers and makes the value of the response
+// field.
 func (p *parser) compileHeaders(s *SourcePolicy, policy *Policy) {
 	list, all := p.headerNames(s.AllowHeaders, &policy.headers, func(e Name, name string) {
 		switch {
@@ -66,8 +66,8 @@ func (p *parser) compileHeaders(s *SourcePolicy, policy *Policy) {
 	if all == nil {
 		return
 	}
-	// "*" stands for every name but authorization, for requests without credentials (Fetch,
-	// section 3.3.3). Where there may be some, the request's own list goes out instead.
+	// "*" means every name except authorization, for requests without credentials (Fetch,
+	// section 3.3.3). If requests may have credentials, their own list is sent instead.
 	policy.anyHeader = true
 	policy.AllowHeaders = "*"
 	if policy.Credentials {
@@ -99,7 +99,7 @@ func (p *parser) compileExpose(s *SourcePolicy, policy *Policy) {
 	case all == nil:
 	case policy.Credentials:
 		// The request's credentials mode decides whether it is a wildcard (Fetch, section
-		// 3.3.3), and a server does not learn it.
+		// 3.3.3), and a server does not know it.
 		p.warn(all.place, `"*"`, ExposeAny, "if a request has credentials, scripts see only the headers listed beside \"*\"", "also list the headers that they need")
 		policy.ExposeHeaders = strings.TrimSuffix("*, "+policy.ExposeHeaders, ", ")
 	default:
@@ -109,9 +109,9 @@ func (p *parser) compileExpose(s *SourcePolicy, policy *Policy) {
 	}
 }
 
-// headerNames checks a list of header names and returns it in lower case,
-// without duplicates and without "*", which is all where it is there.
-// It is good until the next list is checked.
+// headerNames checks a list of header names and returns it in lower case, without
+// duplicates and without "*"; all reports whether that was in it. The list is valid until
+// the next one is checked.
 func (p *parser) headerNames(names []Name, set *header.Set, each func(e Name, name string)) (list []string, all *Name) {
 	list = p.words[:0]
 	for i, e := range names {
@@ -148,7 +148,7 @@ func splitHint(name string) string {
 	return ""
 }
 
-// warnCovered warns of names beside a "*" that covers them.
+// warnCovered warns of names that a "*" in the same list covers.
 func (p *parser) warnCovered(names []Name, except ...string) {
 	for _, e := range names {
 		if !slices.ContainsFunc(except, func(name string) bool { return strings.EqualFold(e.Value, name) }) {
@@ -157,9 +157,9 @@ func (p *parser) warnCovered(names []Name, except ...string) {
 	}
 }
 
-// warnPrivateNetwork warns of an open way into a private network: for any site
-// that a user visits, and for pages that anyone on the path can write, which
-// browsers do not let in at all (Private Network Access, section 3.1.1).
+// warnPrivateNetwork warns of origins that open a private network: any site that a user
+// visits, and pages that anyone on the network path can forge, which browsers do not let in
+// at all (Private Network Access, section 3.1.1).
 func (p *parser) warnPrivateNetwork(s *SourcePolicy, policy *Policy, patterns []placedPattern) {
 	if !policy.PrivateNetwork {
 		return

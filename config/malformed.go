@@ -2,11 +2,10 @@ package config
 
 import "strings"
 
-// malformed finds out why a text is no JSON (RFC 8259), which gjson.Valid does not
-// say: at is the offset of the first byte that cannot stand there, and where says
-// what it stands behind or in, in the words of encoding/json. A text that ends too
-// early is at fault at its end, and where is "". The text must not nest deeper than
-// parseJSON takes.
+// malformed finds out why a text is not JSON (RFC 8259), which gjson.Valid does not say. at
+// is the offset of the first wrong byte, and where says what comes before or around it, in
+// the words of encoding/json. If the text ends too early, at is its end and where is "". The
+// text must not nest deeper than parseJSON allows.
 func malformed(text string) (at int, where string) {
 	c := checker{text: text}
 	c.space()
@@ -18,14 +17,14 @@ func malformed(text string) (at int, where string) {
 	return c.at, c.where
 }
 
-// checker goes through a text once. Its methods report whether they came through;
-// at is then behind what they checked, and else at what cannot stand there.
+// checker reads a text once. Its methods report success; at is then after what they
+// checked, else at the wrong byte.
 type checker struct {
 	text, where string
 	at          int
 }
 
-// unexpected refuses the byte at hand, or the end.
+// unexpected refuses the current byte, or the end.
 func (c *checker) unexpected(where string) bool {
 	if c.at < len(c.text) {
 		c.where = where
@@ -39,7 +38,7 @@ func (c *checker) space() {
 	}
 }
 
-// next is the byte at hand, or 0 at the end; 0 itself can stand nowhere.
+// next is the current byte, or 0 at the end; JSON never has a 0.
 func (c *checker) next() byte {
 	if c.at < len(c.text) {
 		return c.text[c.at]
@@ -67,7 +66,7 @@ func (c *checker) value() bool {
 	return c.unexpected("looking for beginning of value")
 }
 
-// nested checks a list or an object, whose items stand between commas.
+// nested checks a list or an object, whose items are separated by commas.
 func (c *checker) nested(end byte, behind string, item func(*checker) bool) bool {
 	c.at++
 	c.space()
@@ -163,7 +162,7 @@ func (c *checker) number() bool {
 	return true
 }
 
-// digits checks one digit and those behind it.
+// digits checks one digit and those after it.
 func (c *checker) digits(where string) bool {
 	begin := c.at
 	for b := c.next(); '0' <= b && b <= '9'; b = c.next() {

@@ -9,28 +9,28 @@ import (
 )
 
 // matcher is a matcher object that is neither exact nor "*", as an automaton over
-// the text of an origin. Whatever it compares was parsed strictly before, so that
-// nothing but scheme, host and port can hide in it.
+// the text of an origin. Origins are parsed strictly first, so they contain nothing but
+// scheme, host and port.
 type matcher struct {
 	raw *SourceOrigin
 	*automaton.Automaton
 	null bool // it matches the text "null" as well
 }
 
-// Bounds of matchers. What one may cost is said by package automaton; all of a
-// configuration together may take maxMatcherSteps, so that thousands of them cannot
-// hold up the proxy's start.
+// Bounds of matchers. Package automaton bounds a single one; all matchers of a configuration
+// together may take maxMatcherSteps, so that thousands of them cannot delay the proxy's
+// start.
 const (
 	maxRegexLen     = 2048
 	maxMatcherSteps = 4_000_000
-	// matcherSteps is what each of them takes at least: reading a regex is no step
-	// of its automaton, and takes time all the same.
+	// matcherSteps is the minimum for each matcher: reading a regex takes no step of its
+	// automaton, but takes time.
 	matcherSteps = 2000
 )
 
 const patternRemedy = "list the origins as patterns such as \"https://*.example.com\": lookups cost the same however many there are"
 
-// matcherTexts are what is said of matchers of one kind that cannot be compiled.
+// matcherTexts are the messages about matchers of one kind that cannot be compiled.
 type matcherTexts struct{ noun, empty, emptyRemedy, remedy, syntax string }
 
 var originTexts = matcherTexts{
@@ -38,8 +38,8 @@ var originTexts = matcherTexts{
 	remedy: patternRemedy, syntax: `write a regex in RE2 syntax, or a pattern such as "https://*.example.com"`,
 }
 
-// compileMatcher compiles a matcher object that is not exact, or a regex for paths; nil
-// where that cannot be.
+// compileMatcher compiles a matcher object that is not exact, or a regex for paths; nil if
+// it cannot.
 func (p *parser) compileMatcher(e *SourceOrigin, texts *matcherTexts) *automaton.Automaton {
 	fail := func(code Code, reason, remedy string) *automaton.Automaton {
 		p.fail(e.place, e.written, code, reason, remedy)
@@ -77,14 +77,14 @@ func (p *parser) compileMatcher(e *SourceOrigin, texts *matcherTexts) *automaton
 
 const tooManySteps = "takes more than 4,000,000 steps to decide together with the other matchers"
 
-// mayBeLoose refuses a matcher of a part of an origin, unless that is waived.
+// mayBeLoose refuses a matcher for a part of an origin, unless that is waived.
 func (p *parser) mayBeLoose(e *SourceOrigin, s *SourcePolicy) bool {
 	return e.Kind == Regex || !p.refuse(s, e, LooseMatch, "a part of an origin also matches origins of others (the prefix \"https://example.com\" matches https://example.com.evil.example)",
 		"write a pattern such as \"https://*.example.com\" or \"https://example.com:*\"")
 }
 
-// checkMatchers refuses or warns of matchers that let in more than they say. What
-// they let in is decided on their automata, not tried.
+// checkMatchers refuses or warns of matchers that let in more than they seem to. It decides
+// this from their automata, without trying samples.
 func (p *parser) checkMatchers(s *SourcePolicy, policy *Policy, list *entries) {
 	for i := range list.matchers {
 		m := &list.matchers[i]
@@ -139,7 +139,7 @@ func (p *parser) checkReach(s *SourcePolicy, policy *Policy, m *matcher, found r
 			p.warn(e.place, e.written, MatchesAnything, reason, remedy)
 		}
 	}
-	// What lets in anyone is no worse for plain http.
+	// If it lets in anyone, plain http makes it no worse.
 	if found.Insecure == "" || found.Any && (refused || found.Count < 0) {
 		return
 	}
@@ -151,7 +151,7 @@ func (p *parser) checkReach(s *SourcePolicy, policy *Policy, m *matcher, found r
 	}
 }
 
-// orSuchAs is an unintended origin as an example, where one was found.
+// orSuchAs is an unintended origin as an example, if one was found.
 func orSuchAs(unintended string) string {
 	if unintended == "" {
 		return ""
@@ -159,7 +159,7 @@ func orSuchAs(unintended string) string {
 	return ", such as " + unintended
 }
 
-// warnPattern names the pattern that says the same.
+// warnPattern names an equivalent pattern.
 func (p *parser) warnPattern(m *matcher, found reach.Reach) {
 	e := m.raw
 	if e.Kind != Regex || m.null {
@@ -170,15 +170,15 @@ func (p *parser) warnPattern(m *matcher, found reach.Reach) {
 	}
 }
 
-// maxCompared bounds the entries that matchers are compared with as languages, and
-// maxTried the single origins that are tried: a hint is not worth more.
+// maxCompared bounds the entries that matchers are compared with as languages, and maxTried
+// the single origins that are tried; a hint is not worth more.
 const (
 	maxCompared = 16
 	maxTried    = 1_000_000
 )
 
-// warnMatched warns of single origins that a matcher accepts, where there are too
-// many patterns to compare them all.
+// warnMatched warns of single origins that a matcher accepts, if there are too many patterns
+// to compare them all.
 func (p *parser) warnMatched(list *entries) {
 	if len(list.patterns) <= maxCompared || len(list.patterns)*len(list.matchers) > maxTried {
 		return
@@ -197,8 +197,8 @@ func (p *parser) warnMatched(list *entries) {
 	}
 }
 
-// warnCoveredBy looks for an entry that accepts all that the matcher accepts, and
-// for patterns that the matcher makes needless.
+// warnCoveredBy looks for an entry that accepts everything the matcher accepts, and for
+// patterns that the matcher makes redundant.
 func (p *parser) warnCoveredBy(m *matcher, before []matcher, patterns []placedPattern) {
 	if len(patterns) <= maxCompared {
 		for i := range patterns {
@@ -231,8 +231,8 @@ func (p *parser) warnCoveredBy(m *matcher, before []matcher, patterns []placedPa
 	}
 }
 
-// SpelledIn says which registrable domains stand in a matcher's text, and so were
-// meant by its author.
+// SpelledIn says which registrable domains are spelled out in a matcher's text, so that its
+// author meant them.
 func SpelledIn(text string) func(domain string) bool {
 	text = strings.ToLower(strings.ReplaceAll(text, `\`, ""))
 	return func(domain string) bool {
@@ -254,7 +254,7 @@ func inLabel(c byte) bool {
 	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_'
 }
 
-// unite makes the automata of a list one, where that fits the bounds.
+// unite makes one automaton of those of a list, if it fits the bounds.
 func (p *parser) unite(o *Origins, matchers []matcher) {
 	p.list = p.list[:0]
 	for i := range matchers {

@@ -25,11 +25,11 @@ func quotedList(text string) string {
 	return "[" + strings.Join(entries, ", ") + "]"
 }
 
-// origins reads a list of origins, behind those that are there.
+// origins reads a list of origins, and appends them.
 func (p *parser) origins(list []SourceOrigin, v value) []SourceOrigin {
 	if v.IsArray() {
-		// A string and its comma take three bytes at least: what has more elements
-		// holds numbers, and they get no room.
+		// A string and its comma take at least three bytes. A list with more elements
+		// contains numbers, which get no room.
 		n := min(v.count(), len(v.Raw)/3)
 		if len(list) == 0 {
 			list = origin.Room(list, n)
@@ -61,8 +61,8 @@ func (p *parser) origins(list []SourceOrigin, v value) []SourceOrigin {
 	return list
 }
 
-// matcherKeys are the keys of Envoy's StringMatcher and Istio's StringMatch, and two of
-// ours: a string as it would stand in the list, and waivers of this entry alone.
+// matcherKeys are the keys of Envoy's StringMatcher and Istio's StringMatch, and two of our
+// own: a string as it could be in the list itself, and waivers of this entry alone.
 var matcherKeys = keysOf("origin", "exact", "regex", "safe_regex", "prefix", "suffix", "contains", "ignore_case", tolerate)
 
 var matchKinds = map[string]MatchKind{
@@ -119,7 +119,7 @@ func (p *parser) safeRegex(v value) (regex string) {
 	return regex
 }
 
-// entries are those of a list that are no "*" and no null, compiled.
+// entries are the compiled entries of a list, except "*" and null.
 type entries struct {
 	patterns []placedPattern
 	matchers []matcher
@@ -158,8 +158,8 @@ func (p *parser) compileOrigins(o *Origins, to *entries, list []SourceOrigin, s 
 			if a == nil {
 				break
 			}
-			// Envoy asks each matcher for the text "*" first, and so policies
-			// say "any origin" in this way.
+			// Envoy first tests each matcher with the text "*", so some policies
+			// say "any origin" this way.
 			e.any = a.Match("*")
 			if !e.any && p.mayBeLoose(e, s) {
 				null := a.Match("null")
@@ -233,8 +233,8 @@ func pageOfWebSocket(scheme string) string {
 	return ""
 }
 
-// warnOrigins warns of entries that say any origin in disguise, and of those
-// that have no effect beside others.
+// warnOrigins warns of entries that mean any origin in disguise, and of those that others
+// make redundant.
 func (p *parser) warnOrigins(list []SourceOrigin, o *Origins, patterns []placedPattern) {
 	for _, e := range list {
 		switch {
@@ -265,8 +265,8 @@ func (p *parser) warnRedundant(set *origin.Set, patterns []placedPattern) {
 		if !r.Dropped(i) || p.warnings.skip(e.place) {
 			continue
 		}
-		// Only so many are listed, so that looking for the other one costs no
-		// more than going through the list so many times.
+		// The number of warnings is bounded, and so is the cost of looking for the other
+		// pattern.
 		other := 0
 		for other < len(patterns) && (r.Dropped(other) || !patterns[other].pattern.Covers(e.pattern)) {
 			other++
@@ -282,8 +282,8 @@ func (p *parser) warnRedundant(set *origin.Set, patterns []placedPattern) {
 	}
 }
 
-// checkOrigins refuses what is dangerous together with credentials, and warns of what
-// is so open that it needs no list without them.
+// checkOrigins refuses what is dangerous with credentials, and warns of entries that without
+// them are as open as "*".
 func (p *parser) checkOrigins(s *SourcePolicy, policy *Policy, patterns []placedPattern) {
 	if policy.Credentials && policy.Origins.Any {
 		e := &s.AllowOrigins[slices.IndexFunc(s.AllowOrigins, func(e SourceOrigin) bool { return e.any })]
@@ -293,7 +293,7 @@ func (p *parser) checkOrigins(s *SourcePolicy, policy *Policy, patterns []placed
 		e := &patterns[i]
 		switch {
 		case e.pattern.AnyHost():
-			// What lets in anyone is no worse for plain http, and "*" covers it.
+			// If it lets in anyone, plain http makes it no worse, and "*" covers it.
 			if !policy.Origins.Any {
 				p.checkAnyHost(e, s, policy)
 			}
@@ -308,9 +308,9 @@ func (p *parser) checkOrigins(s *SourcePolicy, policy *Policy, patterns []placed
 	}
 }
 
-// checkAnyHost refuses every host of a scheme where there are credentials. Without
-// them it warns of the web's alone: of extensions, to which Firefox gives other ids in
-// each browser, there is no other way to say what is meant.
+// checkAnyHost refuses every host of a scheme with credentials. Without them it warns only of
+// http and https: there is no other way to list extensions, whose ids differ in each
+// Firefox.
 func (p *parser) checkAnyHost(e *placedPattern, s *SourcePolicy, policy *Policy) {
 	if !policy.Credentials {
 		if e.pattern.Web() {
@@ -329,9 +329,9 @@ func (p *parser) checkAnyHost(e *placedPattern, s *SourcePolicy, policy *Policy)
 	p.refuse(s, e.SourceOrigin, AnyOrigin, reason, remedy+", such as "+quote(e.pattern.Example()))
 }
 
-// checkSuffix refuses a wildcard that takes in names of many owners, where there are
-// credentials, and else warns of it. Nobody owns the hosts of other schemes than the
-// web's: each app gives itself one.
+// checkSuffix refuses a wildcard that covers names of many owners with credentials, and
+// warns of it without. Nobody owns hosts of other schemes than http and https: each app
+// chooses its own.
 func (p *parser) checkSuffix(e *SourceOrigin, pattern origin.Pattern, s *SourcePolicy, policy *Policy) {
 	name := strings.TrimSuffix(pattern.Host, ".")
 	if !pattern.Subdomains || !pattern.Web() || name == "localhost" { // all below it is the visitor's own machine

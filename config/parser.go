@@ -26,12 +26,12 @@ func (r *Parser) Parse(data []byte) (c *Config, warnings Problems, err error) {
 	return c, p.warnings.all(), nil
 }
 
-// Recycle takes back a configuration that this Parser made. Nobody may use it
-// any more, nor a policy, a rule or a string of it: the next one overwrites them.
+// Recycle takes back a configuration that this Parser made. It, its policies, rules and
+// strings must no longer be used: the next configuration overwrites them.
 func (r *Parser) Recycle(c *Config) { r.spare = append(r.spare, c) }
 
-// take returns an empty configuration: the smallest spare one with room for a
-// text of that size, else the largest one, else a new one.
+// take returns an empty configuration: the smallest spare one with room for a text of that
+// size, else the largest, else a new one.
 func (r *Parser) take(size int) *Config {
 	if len(r.spare) == 0 {
 		return &Config{StatPrefix: DefaultStatPrefix}
@@ -51,7 +51,7 @@ func (r *Parser) take(size int) *Config {
 	return c
 }
 
-// DefaultStatPrefix is that of a configuration which says nothing of it.
+// DefaultStatPrefix is the stat_prefix of a configuration that does not set it.
 const DefaultStatPrefix = "cors"
 
 // reset empties the configuration and keeps its memory.
@@ -82,7 +82,7 @@ func (c *Config) newPolicy() *Policy {
 	return p
 }
 
-// emptied returns no origins, in the memory of these.
+// emptied returns an empty list that reuses the memory of these origins.
 func (o *Origins) emptied() Origins {
 	clear(o.automata)
 	o.patterns.Reset(0, nil)

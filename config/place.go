@@ -6,13 +6,12 @@ import (
 	"corsfilter/internal/fieldpath"
 )
 
-// place is where something stands in a configuration: the path is for people,
-// the bytes are for tools.
+// place is the position of something in a configuration: the path is for people, the bytes
+// are for tools.
 type place struct {
-	// base is the path of the object, and key the member of it, that the value
-	// is, or that is the list of which the value is the index-th element, counted
-	// from 1: most values never need their path, which is put together for those
-	// that do.
+	// base is the path of the object and key its member. The value is that member, or
+	// its index-th element, counted from 1. Few values ever need their path, so it is
+	// composed on demand.
 	base, key      string
 	index          int
 	offset, length int
@@ -26,7 +25,7 @@ func (p place) path() string {
 	return fieldpath.Index(path, p.index-1)
 }
 
-// value is a JSON value and where it stands.
+// value is a JSON value and its place.
 type value struct {
 	gjson.Result
 	place
@@ -34,8 +33,8 @@ type value struct {
 	name string // the key as written
 }
 
-// document is the value of the whole text. before is what stands in front of
-// the text: a byte order mark.
+// document is the value of the whole text. before is what precedes the text: a byte order
+// mark.
 func document(root gjson.Result, before int) value {
 	root.Index += before
 	here := placeOf(root)
@@ -59,8 +58,8 @@ func (v value) element(i int, element gjson.Result) value {
 	return value{Result: element, place: here, at: here}
 }
 
-// part is the place of the bytes of a string from i to j. Where the string holds
-// escapes, its bytes are not those of the text, and the whole string has to do.
+// part is the place of the bytes from i to j of a string. If the string has escapes, its
+// bytes are not those of the text, and the place is the whole string.
 func (v value) part(i, j int) place {
 	part := v.place
 	if len(v.Str)+len(`""`) == len(v.Raw) {

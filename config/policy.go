@@ -8,11 +8,11 @@ import (
 
 // Policy is one compiled policy. It must not be changed.
 type Policy struct {
-	// What nearly every decision asks for comes first. PreflightStatus is never 0.
+	// The fields that nearly every decision needs come first. PreflightStatus is never 0.
 	Settings
-	// EchoMethod and EchoHeaders say that the request's own method and header
-	// names are sent back: "*" is a name for a request with credentials (Fetch, section
-	// 3.3.3), and a preflight does not say which one follows.
+	// EchoMethod and EchoHeaders say that the request's own method and header names are
+	// sent back: for a request with credentials "*" is a name (Fetch, section 3.3.3), and
+	// a preflight does not say whether the request will have any.
 	EchoMethod  bool
 	EchoHeaders bool
 	// ExposeHeaders, AllowMethods, AllowHeaders and MaxAge are the values of the
@@ -59,11 +59,11 @@ func (p *Policy) AllowsHeader(name string) bool {
 	return p.anyHeader && header.IsToken(name) && (p.Credentials || !header.Contains(name, header.Authorization))
 }
 
-// Match is what Origins say of a request's Origin.
+// Match says whether Origins match a request's Origin.
 type Match uint8
 
-// NoMatch is a well-formed origin that is not allowed; MalformedOrigin is no
-// origin at all, which nothing but "*" matches.
+// NoMatch is a well-formed origin that is not allowed; MalformedOrigin is not an origin, and
+// only "*" matches it.
 const (
 	NoMatch Match = iota
 	MalformedOrigin
@@ -93,7 +93,7 @@ func (o *Origins) Match(value string) Match {
 	return o.MatchIn(value, &buf)
 }
 
-// MatchIn is Match with memory to work in, which need not be cleared.
+// MatchIn is Match with scratch memory, which need not be cleared.
 func (o *Origins) MatchIn(value string, buf *origin.Buffer) Match {
 	if host := origin.PlainHost(value); host > 0 {
 		return o.has(value[:host-len("://")], value[host:], 0, value)
@@ -101,7 +101,7 @@ func (o *Origins) MatchIn(value string, buf *origin.Buffer) Match {
 	return o.matchAny(value, buf)
 }
 
-// matchAny is MatchIn for what is no plain origin.
+// matchAny is MatchIn for values that are not a plain origin.
 func (o *Origins) matchAny(value string, buf *origin.Buffer) Match {
 	if value == "null" {
 		if o.Any || o.Null {

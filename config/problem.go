@@ -45,9 +45,9 @@ const (
 	More            Code = "more"
 )
 
-// The codes of notes, see Config.Notes: the source of the policy forwards preflights
-// that are denied here; a waiver lets something in; any port of the visitor's own
-// machine has credentials; there are rules, and no policy for what none of them takes.
+// The codes of notes, see Config.Notes: the policy's source forwards preflights that are
+// denied here; a waiver lets something in; any port of the visitor's machine is allowed
+// with credentials; there are rules, but no policy for requests that no rule takes.
 const (
 	Unmatched     Code = "unmatched-preflights"
 	Waived        Code = "waived"
@@ -60,22 +60,21 @@ var Waivers = waivable[:]
 
 var waivable = [...]Code{AnyOrigin, InsecureOrigin, NullOrigin, LooseMatch, PublicSuffix}
 
-// Problem is one mistake in a configuration, or one warning. Its texts are fit
-// for a log: nothing in them breaks a line or is no printable character.
+// Problem is one mistake in a configuration, or one warning. Its texts are safe for a log:
+// they have only printable characters and no line breaks.
 type Problem struct {
-	// Path is where it stands, such as rules[2].policy.allow_origins[0]; empty
-	// for the document as a whole.
+	// Path is its place, such as rules[2].policy.allow_origins[0]; empty for the whole
+	// document.
 	Path string
-	// Offset and Length are the bytes of that place in the text given to Parse:
-	// of the value, or of the key where the key is the mistake.
+	// Offset and Length are the bytes of that place in the text given to Parse: those of
+	// the value, or of the key if the key is the mistake.
 	Offset, Length int
-	// Value is the offending value as JSON, shortened; empty where the place
-	// alone says.
+	// Value is the offending value as JSON, shortened; empty if the place says enough.
 	Value  string
 	Code   Code
 	Reason string
 	Remedy string
-	// Rest is how many more there are; of the code More only.
+	// Rest is how many more there are; only for the code More.
 	Rest int
 }
 
@@ -89,9 +88,9 @@ func (p Problem) Error() string {
 	return text
 }
 
-// Problems are the mistakes of a configuration: first those of its JSON, in the
-// order in which it states them, then those of what the settings say. Where
-// there are more than 100, the last one has the code More and says how many.
+// Problems are the mistakes of a configuration: first those of its JSON, in the order of the
+// text, then those of its settings. If there are more than 100, the last one has the code
+// More and says how many more.
 type Problems []Problem
 
 // Error returns one line for each problem.
@@ -103,7 +102,7 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Count is how many there are, those that are not listed included.
+// Count is how many there are, including those that are not listed.
 func (ps Problems) Count() int {
 	if n := len(ps); n > 0 && ps[n-1].Code == More {
 		return n - 1 + ps[n-1].Rest
@@ -111,8 +110,8 @@ func (ps Problems) Count() int {
 	return len(ps)
 }
 
-// maxListed is how many mistakes, warnings or notes are listed. Nobody reads
-// more, and a long list of wrong elements must not fill a log or the memory.
+// maxListed is how many mistakes, warnings or notes are listed. Nobody reads more, and a
+// long list of wrong elements must not fill the log or memory.
 const maxListed = 100
 
 // tally collects problems up to that bound and counts all.
@@ -128,16 +127,15 @@ func (f *tally) add(at place, value string, code Code, reason, remedy string) {
 		return
 	}
 	f.count++
-	// The texts outlive the configuration that they quote, whose memory is used
-	// again.
+	// The texts outlive the configuration that they quote, whose memory is reused.
 	f.list = append(f.list, Problem{
 		Path: strings.Clone(line(at.path(), maxTextLen)), Offset: at.offset, Length: at.length, Value: strings.Clone(shorten(value)),
 		Code: code, Reason: strings.Clone(line(reason, maxTextLen)), Remedy: strings.Clone(line(remedy, maxTextLen)),
 	})
 }
 
-// skip counts a finding that is not listed any more, and reports whether that is
-// so. Where text is put together for each element of a list, it comes first.
+// skip reports whether no more findings are listed, and then counts this one. Call it first
+// if composing the text for each element of a list costs something.
 func (f *tally) skip(at place) bool {
 	if f.count < maxListed {
 		return false

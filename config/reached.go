@@ -8,7 +8,7 @@ import (
 	"corsfilter/internal/route"
 )
 
-// reached is what looking for rules takes that no request reaches.
+// reached is the memory for finding rules that no request reaches.
 type reached struct {
 	clear    []bool                 // by rule: there is no mistake in its hosts and paths
 	automata []*automaton.Automaton // of all regexes in their order, nil for a mistake
@@ -19,14 +19,14 @@ type reached struct {
 	hosts []takenHost     // of the rule's hosts
 }
 
-// takenPath says on how many hosts of a rule a path is taken by rules before, on which
-// of them first, and by whom.
+// takenPath says on how many of a rule's hosts earlier rules take a path, which host is the
+// first of them, and which rules.
 type takenPath struct {
 	hosts, first int
 	by           route.RuleSet
 }
 
-// takenHost is one of a rule's hosts of which rules before take all.
+// takenHost is one of a rule's hosts whose requests earlier rules take completely.
 type takenHost struct {
 	index int
 	by    route.RuleSet
@@ -37,9 +37,9 @@ func (r *reached) reset() {
 	r.clear, r.automata = r.clear[:0], r.automata[:0]
 }
 
-// checkReached refuses rules that no request reaches, since rules before them take
-// their hosts and paths, and warns of single hosts and paths that are taken so. It
-// says nothing where that takes too long to decide.
+// checkReached refuses rules that no request reaches, because earlier rules take their hosts
+// and paths, and warns of single hosts and paths for which that is so. It reports nothing
+// that takes too long to decide.
 func (p *parser) checkReached(rules []SourceRule) {
 	r := &p.reached
 	r.cover.Begin(&p.config.index)
@@ -67,7 +67,7 @@ func (p *parser) checkRule(rules []SourceRule, rule int, automata []*automaton.A
 	asterisk := false
 	some, _ := r.lookFor(e, rule, 0)
 	for i := 0; i < hosts; {
-		// Hosts that the same rules before have are gone through together.
+		// Hosts that the same earlier rules have are handled together.
 		group, verdict := some, route.Open
 		if group {
 			verdict = r.fillRow(e, automata)
@@ -131,7 +131,7 @@ func (t *takenPath) add(first, hosts int, by route.RuleSet) {
 	t.by.Join(by)
 }
 
-// lookFor looks for rules before one that have its i-th host as well.
+// lookFor looks for earlier rules that also have a rule's i-th host.
 func (r *reached) lookFor(e *SourceRule, rule, i int) (some, same bool) {
 	if len(e.Hosts) == 0 {
 		return r.cover.Host(rule, "*")
@@ -139,8 +139,8 @@ func (r *reached) lookFor(e *SourceRule, rule, i int) (some, same bool) {
 	return r.cover.Host(rule, strings.TrimSuffix(strings.ToLower(e.Hosts[i].Value), "."))
 }
 
-// fillRow finds out who takes which of a rule's paths, on the host that was looked for,
-// and what is left of all.
+// fillRow finds out which earlier rules take which of a rule's paths, on the host that was
+// looked for, and what remains.
 func (r *reached) fillRow(e *SourceRule, automata []*automaton.Automaton) (left route.Verdict) {
 	r.row, left = r.row[:0], route.Taken
 	note := func(v route.Verdict) {
@@ -167,8 +167,7 @@ func (r *reached) fillRow(e *SourceRule, automata []*automaton.Automaton) (left 
 	return left
 }
 
-// sayUnreachable says that rules before take all of a rule, but for what only OPTIONS *
-// can ask for.
+// sayUnreachable reports that earlier rules take all of a rule, except perhaps OPTIONS *.
 func (p *parser) sayUnreachable(rules []SourceRule, rule int, asterisk bool) {
 	e := &rules[rule]
 	if (asterisk && p.warnings.skip(e.place)) || (!asterisk && p.mistakes.skip(e.place)) {
@@ -186,7 +185,7 @@ func (p *parser) sayUnreachable(rules []SourceRule, rule int, asterisk bool) {
 	p.fail(e.place, "", Unreachable, "no request reaches it: "+who, "move "+e.path()+" before "+first+", or leave it out")
 }
 
-// sayTaken says that rules before take all requests of a host or a path of a rule.
+// sayTaken reports that earlier rules take all requests for a host or a path of a rule.
 func (p *parser) sayTaken(rules []SourceRule, rule int, by route.RuleSet, at place, value, on string) {
 	if p.warnings.skip(at) {
 		return
@@ -223,8 +222,7 @@ func before(rules []SourceRule, by route.RuleSet, does, do string) (who, first s
 	return who, first
 }
 
-// takenByRules reports whether rules take all requests, but for what only OPTIONS * can
-// ask for.
+// takenByRules reports whether rules take all requests, except perhaps OPTIONS *.
 func (p *parser) takenByRules(s *Source) bool {
 	p.reached.cover.Host(len(s.Rules), "*")
 	return p.reached.cover.AnyPath() != route.Open
@@ -239,8 +237,8 @@ func (p *parser) warnDefaultTaken(s *Source) {
 	p.warn(s.rules, "", Covered, "the settings at the top level never apply: "+who, "leave them out, or narrow the hosts or paths of a rule")
 }
 
-// noteLeftAlone says what becomes of requests that no rule takes, if there is no
-// policy for them and there are any.
+// noteLeftAlone notes what happens to requests that no rule takes, if there are any and there
+// is no policy for them.
 func (p *parser) noteLeftAlone(s *Source) {
 	if !p.takenByRules(s) {
 		p.notes.add(s.rules, "", LeftAlone, "requests that no rule takes are left alone, including the CORS headers that upstream sends", `add "allow_origins": [] at the top level to close them`)

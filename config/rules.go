@@ -10,8 +10,8 @@ import (
 	"corsfilter/internal/route"
 )
 
-// maxHostLen is the longest :authority, in bytes, that rules look at: a host
-// name has at most 253 (RFC 1035, section 2.3.4), and a port comes on top.
+// maxHostLen is the longest :authority, in bytes, that rules match: a host name has at most
+// 253 (RFC 1035, section 2.3.4), and a port is added.
 const maxHostLen = 260
 
 // Rule is a policy for some hosts and paths.
@@ -29,7 +29,7 @@ const (
 
 var ruleKeys = keysOf("name", "hosts", "paths", "policy")
 
-// rules reads a list of rules, behind those that are there.
+// rules reads a list of rules, and appends them.
 func (p *parser) rules(rules []SourceRule, v value) []SourceRule {
 	p.source.rules = v.place
 	p.elements(v, func(v value) {
@@ -89,7 +89,7 @@ func (p *parser) notEmpty(v value) {
 
 var pathKeys = keysOf("regex")
 
-// paths reads a list of strings and regexes, behind those that are there.
+// paths reads a list of strings and regexes, and appends them.
 func (p *parser) paths(paths []SourcePath, v value) []SourcePath {
 	p.notEmpty(v)
 	p.elements(v, func(v value) {
@@ -237,7 +237,7 @@ const (
 	pathsRemedy = `list the paths, such as "/v1/*" or "/v1*": lookups cost the same however many there are`
 )
 
-// checkPath refuses a string that is no path.
+// checkPath refuses a string that is not a path.
 func (p *parser) checkPath(e *SourcePath) bool {
 	fail := func(reason, remedy string) bool {
 		p.fail(e.place, quote(e.Value), BadPath, reason, remedy)
@@ -259,7 +259,7 @@ func (p *parser) checkPath(e *SourcePath) bool {
 	return true
 }
 
-// textOfPath takes a path as written apart.
+// textOfPath splits a path as written.
 func textOfPath(path string) (kind route.Kind, text string) {
 	if text, below := strings.CutSuffix(path, "/*"); below {
 		return route.Below, text
@@ -275,7 +275,7 @@ var pathTexts = matcherTexts{
 	remedy: pathsRemedy, syntax: `write a regex in RE2 syntax, or a path such as "/v1/*"`,
 }
 
-// compileRegex makes an automaton of a regex for paths; nil where there is none.
+// compileRegex makes an automaton of a regex for paths; nil if that is not possible.
 func (p *parser) compileRegex(e *SourcePath) *automaton.Automaton {
 	a := p.compileMatcher(&SourceOrigin{Kind: Regex, Value: e.Value, place: e.place, written: e.written}, &pathTexts)
 	if a == nil {
@@ -289,16 +289,15 @@ func (p *parser) compileRegex(e *SourcePath) *automaton.Automaton {
 	return a
 }
 
-// Select returns the policy for a request, and the rule that gives it, which is
-// nil for the top-level policy. policy is nil where neither applies: then the
-// filter leaves the request alone. authority and path are :authority and :path
+// Select returns the policy for a request, and its rule, which is nil for the top-level
+// policy. policy is nil if neither applies: then the filter leaves the request alone. authority and path are :authority and :path
 // as received. It does not allocate.
 func (c *Config) Select(authority, path string) (policy *Policy, rule *Rule) {
 	var buf origin.Buffer
 	return c.SelectIn(authority, path, &buf)
 }
 
-// SelectIn is Select with memory to work in, which need not be cleared.
+// SelectIn is Select with scratch memory, which need not be cleared.
 func (c *Config) SelectIn(authority, path string, buf *origin.Buffer) (policy *Policy, rule *Rule) {
 	if len(c.rules) == 0 {
 		return c.Default, nil
@@ -315,9 +314,9 @@ func (c *Config) SelectIn(authority, path string, buf *origin.Buffer) (policy *P
 	return c.Default, nil
 }
 
-// hostOf cuts off the port and one trailing dot, and lower-cases the rest, into
-// buf where it must. A name with the dot is the same host, spelled as absolute
-// (RFC 3986, section 3.2.2), and must meet the same rule.
+// hostOf cuts off the port and one trailing dot, and lower-cases the rest, into buf if it
+// must. A name with the dot is the same host, written as absolute (RFC 3986, section 3.2.2),
+// and must match the same rule.
 func hostOf(authority string, buf *origin.Buffer) string {
 	authority, _, _ = origin.SplitPort(authority)
 	return origin.Lower(strings.TrimSuffix(authority, "."), buf)

@@ -2,10 +2,10 @@ package config
 
 import "slices"
 
-// Source is a configuration as it is written: what reading JSON gives, and what is
-// compiled. It can be made and changed by hand as well; MarshalJSON writes it.
+// Source is a configuration as written: reading JSON returns one, and it can be compiled.
+// Programs can also create and change one; MarshalJSON writes it.
 type Source struct {
-	// Rules are asked in their order; the first that matches gives the policy.
+	// Rules are tried in order; the first that matches supplies the policy.
 	Rules []SourceRule `json:"rules,omitempty"`
 	// The policy at the top level is for requests that no rule takes; nil: there is
 	// none, and the filter leaves them alone.
@@ -16,10 +16,10 @@ type Source struct {
 	rules place // of their list
 }
 
-// SourceRule is a rule as it is written.
+// SourceRule is a rule as written.
 type SourceRule struct {
 	Name Name `json:"name,omitzero"`
-	// Hosts and Paths are patterns; without any a rule is for all of them.
+	// Hosts and Paths are patterns; a rule without any matches all.
 	Hosts  []Name        `json:"hosts,omitempty"`
 	Paths  []SourcePath  `json:"paths,omitempty"`
 	Policy *SourcePolicy `json:"policy"`
@@ -28,8 +28,8 @@ type SourceRule struct {
 	unclear bool // there are mistakes in its hosts and paths
 }
 
-// SourcePolicy is a policy as it is written, in our words, whoever's words it was
-// read from. The fields stand in the order of the reference.
+// SourcePolicy is a policy as written, with our keys, whatever dialect it was read from. The
+// fields are in the order of the reference.
 type SourcePolicy struct {
 	// AllowOrigins that are empty allow nobody; nil is a mistake, unless the policy
 	// is off.
@@ -61,19 +61,18 @@ type Settings struct {
 	PrivateNetwork bool `json:"allow_private_network_access,omitempty"`
 	// PreflightStatus is 200 to 299; 0 is 204.
 	PreflightStatus uint32 `json:"preflight_status,omitempty"`
-	// ForwardUnmatched says that a preflight from an origin that is not allowed
-	// goes upstream.
+	// ForwardUnmatched says that preflights from unlisted origins are forwarded.
 	ForwardUnmatched Forward `json:"unmatched_preflights,omitempty"`
 	// Reject says that other requests from such an origin are answered with 403.
 	Reject Reject `json:"disallowed_requests,omitempty"`
-	// Preserve says that CORS fields which upstream sent itself stay.
+	// Preserve says that CORS fields from upstream stay.
 	Preserve Preserve `json:"upstream_headers,omitempty"`
 	Mode     Mode     `json:"mode,omitempty"`
 	// Debug says that the decision is shown in a response field.
 	Debug bool `json:"debug,omitempty"`
 }
 
-// Settings that a word switches on; JSON has the word.
+// Settings that are booleans here and words in JSON.
 type (
 	Forward  bool
 	Reject   bool
@@ -162,8 +161,8 @@ type Waiver struct {
 	used bool // something needed it
 }
 
-// given is a key that was read: the setting that it means, where its value and the
-// key itself stand, the value as JSON, and whether no mistake was found in it.
+// given is a key that was read: the setting that it means, the places of its value and of
+// the key, the value as JSON, and whether it had no mistake.
 type given struct {
 	setting   string
 	value, at place
@@ -199,7 +198,7 @@ func (s *SourcePolicy) at(setting string) place {
 // written is the value as JSON of a setting that is there.
 func (s *SourcePolicy) written(setting string) string { return s.find(setting).raw }
 
-// reset empties it, and leaves the lists their memory.
+// reset empties it, and keeps the lists' memory.
 func (s *SourcePolicy) reset(at place) {
 	room := s.room
 	if s.AllowOrigins != nil {
@@ -211,7 +210,7 @@ func (s *SourcePolicy) reset(at place) {
 	}
 }
 
-// reset empties it, and leaves the lists their memory.
+// reset empties it, and keeps the lists' memory.
 func (r *SourceRule) reset(at place) {
 	*r = SourceRule{place: at, Hosts: r.Hosts[:0], Paths: r.Paths[:0]}
 }

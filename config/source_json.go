@@ -11,11 +11,11 @@ import (
 	"corsfilter/internal/fieldpath"
 )
 
-// The module reads configurations and writes none, so that what writes them, and
-// encoding/json with it, is for other programs.
+// The module only reads configurations, so the code that writes them, and encoding/json
+// with it, is only in other programs.
 
-// Read reads JSON into a source. err is a Problems with every mistake of the text:
-// its syntax, its keys and its types. What the settings say is for Compile.
+// Read reads JSON into a source. err is a Problems with every mistake in the text: syntax,
+// keys and types. Compile checks the values.
 func Read(data []byte) (*Source, error) {
 	var p parser
 	p.begin(&Config{})
@@ -26,9 +26,8 @@ func Read(data []byte) (*Source, error) {
 	return &p.source, nil
 }
 
-// Compile checks what a source says and makes the configuration of it, as [Parse]
-// does of JSON. Problems name what was made by hand by the path that MarshalJSON
-// gives it.
+// Compile checks a source and makes the configuration, as [Parse] does from JSON. Problems
+// name entries that were not read from JSON by the path that MarshalJSON gives them.
 func (s *Source) Compile() (c *Config, warnings Problems, err error) {
 	var r Parser
 	c = r.take(0)
@@ -43,7 +42,8 @@ func (s *Source) Compile() (c *Config, warnings Problems, err error) {
 	return c, p.warnings.all(), nil
 }
 
-// settle gives what was made by hand its place, and refuses what reading would have.
+// settle gives entries that were not read from JSON their place, and refuses what reading
+// would have refused.
 func (p *parser) settle(s *Source) {
 	if s.StatPrefix != "" {
 		p.checkStatPrefix(place{key: "stat_prefix"}, s.StatPrefix)
@@ -132,14 +132,13 @@ func (p *place) settle(base, key string, index int) {
 	}
 }
 
-// MarshalJSON writes the source in our own words. What was read and is written says
-// the same.
+// MarshalJSON writes the source with our own keys. Reading and writing keep the meaning.
 func (s *Source) MarshalJSON() ([]byte, error) {
 	type plain Source
 	return compact((*plain)(s)), nil
 }
 
-// MarshalJSON writes a string, or an object where a string cannot say it.
+// MarshalJSON writes a string, or an object if a string cannot express it.
 func (o SourceOrigin) MarshalJSON() ([]byte, error) {
 	if o.Kind == Pattern && len(o.Tolerate) == 0 {
 		return compact(o.Value), nil

@@ -5,8 +5,7 @@ import (
 	"strings"
 )
 
-// Summary returns one line that says what policy is in effect, with its waivers and
-// its hash.
+// Summary describes the policy in effect in one line, with its waivers and its hash.
 func (c *Config) Summary() string {
 	var parts []string
 	if n := len(c.rules); n > 0 {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// What a message quotes, in bytes: of a value, and of a reason or a remedy,
-// which may hold a part of one.
+// How much a message quotes, in bytes: of a value, and of a reason or a remedy, which may
+// contain part of one.
 const (
 	maxValueLen = 120
 	maxTextLen  = 500
@@ -15,16 +15,16 @@ const (
 // quote writes a string of the configuration for a reason or a remedy.
 func quote(s string) string { return strconv.Quote(s) }
 
-// shorten makes a value fit for a message. The line breaks that JSON allows
-// between its parts are of no interest there.
+// shorten makes a value fit for a message, without the line breaks that JSON allows between
+// its parts.
 func shorten(value string) string {
 	return line(strings.Map(func(r rune) rune { return max(r, ' ') }, cut(value, maxValueLen)), maxValueLen)
 }
 
-// line makes text fit for one line of a log, whatever of the configuration it
-// holds: escaped, so that nothing in it ends the line, moves the cursor or turns
-// the direction of writing, and bounded. Every text of a Problem goes through
-// it, so that no message has to remember to.
+// line makes text fit for one line of a log, whatever part of the configuration it quotes:
+// bounded, and escaped, so that nothing in it ends the line, moves the cursor or changes the
+// direction of writing. Every text of a Problem goes through it, so that no message has to
+// remember to.
 func line(s string, bound int) string {
 	s = cut(s, bound)
 	if strings.IndexFunc(s, unprintable) < 0 {
@@ -42,8 +42,8 @@ func line(s string, bound int) string {
 	return cut(b.String(), bound)
 }
 
-// unprintable holds for controls, line separators and marks of direction:
-// whatever is no letter, mark, number, symbol, punctuation or ASCII space.
+// unprintable reports controls, line separators and direction marks: everything that is not
+// a letter, mark, number, symbol, punctuation or ASCII space.
 func unprintable(r rune) bool { return !strconv.IsPrint(r) }
 
 // cut bounds a string, in bytes, between two characters.

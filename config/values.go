@@ -23,7 +23,7 @@ type parser struct {
 	source Source  // what is read
 	config *Config // what is made
 
-	// What follows is used again for the next configuration: see Parser.
+	// The following is reused for the next configuration: see Parser.
 	policies   []*SourcePolicy
 	used       int        // of the policies
 	entries    [2]entries // of origins and of timing
@@ -39,7 +39,7 @@ type parser struct {
 	exposed    header.Set
 }
 
-// begin makes ready for a configuration.
+// begin prepares for a configuration.
 func (p *parser) begin(c *Config) {
 	p.config = c
 	p.mistakes, p.warnings, p.notes = tally{noun: "mistakes"}, tally{noun: "warnings"}, tally{noun: "notes"}
