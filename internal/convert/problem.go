@@ -66,7 +66,8 @@ func (r Reader) Idle(policy *yaml.Node, by, filter string) {
 // NoEffect reports settings without effect, which are a problem only if no policy in the
 // files has one.
 func (r Reader) NoEffect(node *yaml.Node, what, remedy string) {
-	at, source := r.Object.At(node), r.place()
+	at := r.Object.At(node)
+	source := r.place()
 	r.idle = append(r.idle, Problem{Place: at, Source: source, What: what, Remedy: remedy})
 }
 

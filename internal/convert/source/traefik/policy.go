@@ -82,7 +82,8 @@ func traefikPolicy(r convert.Reader, node *yaml.Node) (p *convert.Policy, cors b
 		cors = true
 		what, remedy := "customResponseHeaders sends "+strings.ToLower(m.Key.Value)+" to everyone, whatever the request asks for", "write accessControlAllowOriginList and its companions instead"
 		if own {
-			r.Leave(p, r.Object.At(m.Key), what, remedy)
+			at := r.Object.At(m.Key)
+			r.Leave(p, at, what, remedy)
 		} else { // nothing would be left
 			r.Fail(m.Key, what, remedy)
 		}
