@@ -120,7 +120,7 @@ func TestRemediesNameTheNearestWord(t *testing.T) {
 		`{"mode":"off","zzzzzzzzzzzz":1}`:                      "known here: " + strings.Join(topKeys.names, ", "),
 		`{"mode":"off","` + strings.Repeat("a", 70) + `":1}`:   "known here: " + strings.Join(topKeys.names, ", "),
 		`{"mode":"off","dangerously_tolerate":["nul-origin"]}`: `did you mean "null-origin"?`,
-		`{"mode":"of"}`: `write "enforce" or "shadow" or "off"`,
+		`{"mode":"of"}`: `write "enforce", "shadow" or "off"`,
 	} {
 		_, _, err := Parse([]byte(json))
 		problems, _ := err.(Problems)

@@ -107,7 +107,7 @@ func TestTextsQuoteNothingRaw(t *testing.T) {
 			"`(x\\nFAKE`" + `; write a regex in RE2 syntax, or a pattern such as "https://*.example.com"`,
 		"{\"mode\":\"off\",\"a\u202eb\":1}": `a\u202eb: unknown key; known here: ` + strings.Join(topKeys.names, ", "),
 		"{\"mode\":\"x\u2028y\u009b\"}": `mode: "x\u2028y\u009b": not one of the choices; ` +
-			`write "enforce" or "shadow" or "off"`,
+			`write "enforce", "shadow" or "off"`,
 		"{\"mode\":\n {\n} }": `mode: { }: is an object, not a string; write a string`,
 		"{\"stat_prefix\":\"" + strings.Repeat("é", 70) + "\"": `stat_prefix: "` + strings.Repeat("é", 59),
 	} {
@@ -249,9 +249,9 @@ func TestLongTextsAreCutAtTheirBounds(t *testing.T) {
 			`{"mode":"off","` + strings.Repeat("x", 121) + `":1}`, strings.Repeat("x", 120) + "…", "",
 			"known here: " + strings.Join(topKeys.names, ", "),
 		},
-		{`{"mode":"` + strings.Repeat("x", 119) + `"}`, "mode", `"` + strings.Repeat("x", 119) + "…", `write "enforce" or "shadow" or "off"`},
-		{`{"mode":"` + strings.Repeat("x", 118) + `"}`, "mode", `"` + strings.Repeat("x", 118) + `"`, `write "enforce" or "shadow" or "off"`},
-		{`{"mode":"` + strings.Repeat("é", 70) + `"}`, "mode", `"` + strings.Repeat("é", 59) + "…", `write "enforce" or "shadow" or "off"`},
+		{`{"mode":"` + strings.Repeat("x", 119) + `"}`, "mode", `"` + strings.Repeat("x", 119) + "…", `write "enforce", "shadow" or "off"`},
+		{`{"mode":"` + strings.Repeat("x", 118) + `"}`, "mode", `"` + strings.Repeat("x", 118) + `"`, `write "enforce", "shadow" or "off"`},
+		{`{"mode":"` + strings.Repeat("é", 70) + `"}`, "mode", `"` + strings.Repeat("é", 59) + "…", `write "enforce", "shadow" or "off"`},
 		{
 			`{"mode":"off","allow_origins":["https://*.` + strings.Repeat("A", 500) + `/"]}`, "allow_origins[0]",
 			`"https://*.` + strings.Repeat("A", 109) + "…", `write "https://*.` + strings.Repeat("a", 483) + "…",

@@ -205,7 +205,7 @@ func (p *parser) choice(v value, words ...string) string {
 	if slices.Contains(words, s) {
 		return s
 	}
-	p.fail(v.place, v.Raw, BadValue, "not one of the choices", `write "`+strings.Join(words, `" or "`)+`"`)
+	p.fail(v.place, v.Raw, BadValue, "not one of the choices", `write "`+strings.Join(words[:len(words)-1], `", "`)+`" or "`+words[len(words)-1]+`"`)
 	return ""
 }
 

@@ -70,7 +70,7 @@ type stream struct {
 }
 
 func newWorld(forgets bool) *world {
-	w := &world{host: &scratchHost{Host: &Host{Apart: true, Level: filter.LogDebug}, memory: make([]byte, 0, 1<<20)}, forgets: forgets}
+	w := &world{host: &scratchHost{Host: &Host{Unjoined: true, Level: filter.LogDebug}, memory: make([]byte, 0, 1<<20)}, forgets: forgets}
 	w.vm = filter.New(w.host)
 	return w
 }

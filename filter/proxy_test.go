@@ -27,7 +27,7 @@ type Host struct {
 	ReplyErr   error
 	NoRequest  bool   // the request headers can be read one by one alone
 	NoResponse bool   // there is no map of response headers
-	Apart      bool   // entries of one name are never joined, as Envoy joins some
+	Unjoined   bool   // entries of one name are never joined, as Envoy joins some
 	PanicIn    string // the method that panics
 	MetricAt   int    // definitions after which DefineCounter fails; 0: never
 	NoTicks    bool   // the proxy has none
@@ -126,7 +126,7 @@ func (h *Host) AddResponseHeader(name, value string) {
 	}
 	h.call("AddResponseHeader", name, value)
 	h.Response = append(h.Response, filter.Header{Name: name, Value: value})
-	if !h.Apart {
+	if !h.Unjoined {
 		h.Response = Joined(h.Response)
 	}
 }
@@ -174,7 +174,7 @@ func (h *Host) SendReply(status uint32, details string, pairs []byte) error {
 // together are headers of two origins in one map.
 func (h *Host) together(first, second []filter.Header) []filter.Header {
 	all := cloned(slices.Concat(first, second))
-	if len(h.Added) > 0 && !h.Apart {
+	if len(h.Added) > 0 && !h.Unjoined {
 		all = Joined(all)
 	}
 	return all

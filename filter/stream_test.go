@@ -146,7 +146,7 @@ func TestReplies(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &Host{Apart: true}
+			h := &Host{Unjoined: true}
 			plugin := Start(t, c.configuration, h)
 			got := Serve(plugin, h, c.request)
 			if h.Replies != 1 || h.Status != c.status || h.Details != c.details || Lines(h.Replied) != c.headers {
@@ -360,7 +360,7 @@ func TestResponses(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &Host{Apart: true}
+			h := &Host{Unjoined: true}
 			plugin := Start(t, c.configuration, h)
 			got := Serve(plugin, h, c.request, c.upstream...)
 			if got.Action != types.ActionContinue || h.Replies != 0 {
@@ -410,7 +410,7 @@ func TestSameOriginRequestsAreNotRejected(t *testing.T) {
 		{"nothing to compare with", req{"origin": "https://x.example"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &Host{Apart: true}
+			h := &Host{Unjoined: true}
 			got := Serve(Start(t, rejecting, h), h, c.request, opened...)
 			want := Exchange{Action: types.ActionPause, Response: "vary: origin\n"}
 			if c.passes {
@@ -426,7 +426,7 @@ func TestSameOriginRequestsAreNotRejected(t *testing.T) {
 // No proxy asks about a response without a request, and where one does there is no
 // decision to apply.
 func TestAResponseWithoutARequestIsLeftAlone(t *testing.T) {
-	h := &Host{Apart: true, Response: slices.Clone(opened)}
+	h := &Host{Unjoined: true, Response: slices.Clone(opened)}
 	s := Start(t, credentialed, h).NewHttpContext(2)
 	if action := s.OnHttpResponseHeaders(0, true); action != types.ActionContinue || len(h.Calls) > 0 {
 		t.Errorf("action %d, calls %q", action, h.Calls)
@@ -606,7 +606,7 @@ func TestOverwrittenRepliesAreRestored(t *testing.T) {
 		strings.TrimSuffix(credentialed, "}") + `,"debug":true}`,
 		`{"allow_origins":["*"],"allow_methods":"*","allow_headers":"*","expose_headers":"*","max_age":1,"debug":true}`,
 	} {
-		h := &Host{Apart: true}
+		h := &Host{Unjoined: true}
 		plugin := Start(t, configuration, h)
 		Serve(plugin, h, request)
 		sent := slices.Clone(h.Replied)
@@ -674,7 +674,7 @@ func TestARefusedReplyLetsTheRequestPass(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &Host{Apart: true, ReplyErr: errors.New("no")}
+			h := &Host{Unjoined: true, ReplyErr: errors.New("no")}
 			got := Serve(Start(t, debugging, h), h, c.request, opened...)
 			if got != (Exchange{Action: types.ActionContinue, Response: c.want}) ||
 				!slices.Equal(h.Logs, []string{"4 the proxy refused the reply: no"}) {
@@ -716,7 +716,7 @@ func TestAPanicDoesNotEndTheStream(t *testing.T) {
 		{"Log", get, `,"mode":"shadow"`, requestCallback, Lines(opened)},
 	} {
 		t.Run(c.method+c.members+" in "+c.callback, func(t *testing.T) {
-			h := &Host{Apart: true, Level: filter.LogDebug}
+			h := &Host{Unjoined: true, Level: filter.LogDebug}
 			plugin := Start(t, strings.TrimSuffix(credentialed, "}")+c.members+"}", h)
 			h.PanicIn = c.method
 			got := Serve(plugin, h, c.request, opened...)
@@ -753,7 +753,7 @@ func TestAPanicDoesNotEndTheStream(t *testing.T) {
 
 // A reply that the proxy took is over: a bug in the next stream shuts its response.
 func TestAPanicAfterAReply(t *testing.T) {
-	h := &Host{Apart: true}
+	h := &Host{Unjoined: true}
 	plugin := Start(t, credentialed, h)
 	Serve(plugin, h, req{":method": "OPTIONS", "origin": "https://a.example", "access-control-request-method": "PUT"})
 	h.PanicIn = "ResponseHeaders"
@@ -764,7 +764,7 @@ func TestAPanicAfterAReply(t *testing.T) {
 }
 
 func TestASecondPanicLeavesTheStreamAlone(t *testing.T) {
-	h := &Host{Apart: true, Response: slices.Clone(opened)}
+	h := &Host{Unjoined: true, Response: slices.Clone(opened)}
 	s := Start(t, credentialed, h).NewHttpContext(2)
 	shuts := func() bool {
 		return slices.ContainsFunc(h.Calls, func(call string) bool { return strings.HasPrefix(call, "RemoveResponseHeader") })
@@ -785,7 +785,7 @@ func TestASecondPanicLeavesTheStreamAlone(t *testing.T) {
 // A stream that fails before its policy is known has that of nobody, whoever's
 // memory it lives in.
 func TestAPanicBeforeThePolicyIsKnown(t *testing.T) {
-	h := &Host{Apart: true}
+	h := &Host{Unjoined: true}
 	plugin := Start(t, `{"rules":[{"paths":["/a"],"policy":{"allow_origins":["https://a.example"]}}]}`, h)
 	Serve(plugin, h, req{":method": "GET", ":path": "/a", "origin": "https://a.example"}, opened...)
 	h.PanicIn = "RequestHeaders"
@@ -797,7 +797,7 @@ func TestAPanicBeforeThePolicyIsKnown(t *testing.T) {
 
 func TestPanicInConfigureFailsTheStart(t *testing.T) {
 	for _, method := range []string{"Configuration", "DefineCounter", "LogLevel", "Log"} {
-		h := &Host{Apart: true, Config: credentialed, PanicIn: method}
+		h := &Host{Unjoined: true, Config: credentialed, PanicIn: method}
 		plugin := filter.New(h).NewPluginContext(1)
 		if status := plugin.OnPluginStart(0); status != types.OnPluginStartStatusFailed {
 			t.Errorf("%s: status %v", method, status)
@@ -809,7 +809,7 @@ func TestPanicInConfigureFailsTheStart(t *testing.T) {
 }
 
 func TestStreamsAreRecycledClean(t *testing.T) {
-	h := &Host{Apart: true}
+	h := &Host{Unjoined: true}
 	plugin := Start(t, credentialed, h)
 	first := plugin.NewHttpContext(2)
 	first.OnHttpStreamDone()
@@ -875,7 +875,7 @@ func TestASecondRequestIsDecidedAfresh(t *testing.T) {
 		{"no Origin behind a friend", mine, req{":method": "GET"}, "vary: origin\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &Host{Apart: true}
+			h := &Host{Unjoined: true}
 			h.Stream = Start(t, strings.Replace(debugging, `,"disallowed_requests":"reject"`, "", 1), h).NewHttpContext(2)
 			h.Request = c.first.Entries()
 			h.Stream.OnHttpRequestHeaders(0, true)
@@ -893,7 +893,7 @@ func TestASecondRequestIsDecidedAfresh(t *testing.T) {
 // the host after each callback, as the next callback does.
 func TestOpenStreamsKeepApart(t *testing.T) {
 	memory := []byte("https://a.example")
-	h := &Host{Apart: true, Quiet: true, Request: req{":method": "GET", "origin": unsafe.String(&memory[0], len(memory))}.Entries()}
+	h := &Host{Unjoined: true, Quiet: true, Request: req{":method": "GET", "origin": unsafe.String(&memory[0], len(memory))}.Entries()}
 	plugin := Start(t, `{"allow_origins":["https://*.example"],"timing_allow_origins":["https://*.example"]}`, h)
 	one := plugin.NewHttpContext(2)
 	one.OnHttpRequestHeaders(0, true)
@@ -924,7 +924,7 @@ func TestRepliesThatArriveLate(t *testing.T) {
 		`"allow_methods":"PUT","allow_headers":"x-a","debug":true`,
 		`"allow_methods":"` + long(500) + `","allow_headers":"x-a","debug":true`,
 	} {
-		h := &scratchHost{Host: &Host{Apart: true, Late: true}, memory: make([]byte, 0, 1<<16)}
+		h := &scratchHost{Host: &Host{Unjoined: true, Late: true}, memory: make([]byte, 0, 1<<16)}
 		h.Config = `{"allow_origins":["https://*.shop.example"],` + members + `}`
 		plugin := filter.New(h).NewPluginContext(1)
 		plugin.OnPluginStart(0)
@@ -987,7 +987,7 @@ func TestWithoutAllRequestHeadersNothingIsAllowed(t *testing.T) {
 }
 
 func TestNothingIsSetWithoutResponseHeaders(t *testing.T) {
-	h := &Host{Apart: true, NoResponse: true}
+	h := &Host{Unjoined: true, NoResponse: true}
 	Serve(Start(t, credentialed, h), h, req{":method": "GET", "origin": "https://a.example"})
 	if last := h.Calls[len(h.Calls)-1]; last != "ResponseHeaders" {
 		t.Errorf("the last call is %q", last)
@@ -1075,7 +1075,7 @@ func TestNoMoreIsReadThanIsNeeded(t *testing.T) {
 		{"off", `{"mode":"off"}`, req{":method": "GET", "origin": "https://a.example"}, nil, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &Host{Apart: true}
+			h := &Host{Unjoined: true}
 			plugin := Start(t, c.configuration, h)
 			Serve(plugin, h, c.request, c.upstream...) // the first asks for the log level
 			h.Calls = nil

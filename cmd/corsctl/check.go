@@ -76,6 +76,7 @@ type checkFlags struct {
 }
 
 func (f *checkFlags) declare(flags *flag.FlagSet) {
+	flags.Var((*list)(&f.files), "c", "the same as FILE (`file`), as in other commands; may be repeated")
 	outputFlag(flags, &f.output, "junit", "github")
 	flags.BoolVar(&f.strict, "strict", false, "warnings count as errors, and so does having nothing to check")
 	flags.BoolVar(&f.forbidWaivers, "forbid-waivers", false, "a waiver in use (dangerously_tolerate) is an error")
@@ -105,15 +106,16 @@ func parseCheckFlags(args []string, std stdio) (*checkFlags, error) {
 	if err := checkCommand.parse(flags, args, std); err != nil {
 		return nil, err
 	}
-	if f.matcher != nil && flags.NArg() > 0 {
-		return nil, fmt.Errorf("-explain-matcher takes no files, and %q is one", flags.Arg(0))
+	f.files = append(f.files, flags.Args()...)
+	if f.matcher != nil && len(f.files) > 0 {
+		return nil, fmt.Errorf("-explain-matcher takes no files, and %q is one", f.files[0])
 	}
 	for _, name := range flags.Args() {
 		if _, err := os.Stat(name); err != nil && name != stdinName && strings.HasPrefix(name, "-") {
 			return nil, fmt.Errorf("%s comes after a file; put flags before the files", name)
 		}
 	}
-	if f.files = flags.Args(); len(f.files) == 0 {
+	if len(f.files) == 0 {
 		f.files = []string{stdinName}
 	}
 	return f, nil

@@ -8,7 +8,7 @@
 // through this: nothing stays in registers from one block to the next, and to compile
 // it takes them half as long again.
 //
-// Here such a function is written anew, in branches of WebAssembly's own. Tables are
+// This package rewrites such a function with WebAssembly's own branches. Tables are
 // left for what they are needed for: a goroutine that comes back into the middle, as it
 // does after its stack was moved or when a panic is recovered. All that a block expects
 // then of the ones before stands on Go's stack, in memory.
@@ -25,7 +25,7 @@ import (
 
 // Report says what Restructure did.
 type Report struct {
-	// Restructured are the functions that were written anew, Left those of which
+	// Restructured are the rewritten functions, Left those of which
 	// something is not known, with the reason.
 	Restructured, Left []string
 	// Irreducible are those with a loop that has two beginnings, which WebAssembly has
@@ -42,7 +42,7 @@ func (r Report) String() string {
 	return line
 }
 
-// Restructure writes the functions of a module anew. A function of which something is
+// Restructure rewrites the functions of a module. A function of which something is
 // not known stays as it is, and if need be the whole module: the report says what. The
 // module must have the names of its functions (go build without -ldflags=-s), and
 // keeps them.
@@ -59,12 +59,12 @@ func Restructure(wasm []byte) (restructured []byte, report Report) {
 	neverBack := m.neverBack()
 	for i, body := range m.bodies {
 		name := m.names[m.imports+uint64(i)]
-		switch anew, err := restructure(body, neverBack); err {
+		switch rewritten, err := restructure(body, neverBack); err {
 		case errNoBranches:
 		case errIrreducible:
 			report.Irreducible = append(report.Irreducible, name)
 		case nil:
-			m.bodies[i] = anew
+			m.bodies[i] = rewritten
 			report.Restructured = append(report.Restructured, name)
 		default:
 			left(name, err)
@@ -73,8 +73,8 @@ func Restructure(wasm []byte) (restructured []byte, report Report) {
 	return m.bytes(true), report
 }
 
-// restructure writes the body of a function anew.
-func restructure(body []byte, neverBack map[uint64]bool) (anew []byte, err error) {
+// restructure rewrites the body of a function.
+func restructure(body []byte, neverBack map[uint64]bool) (rewritten []byte, err error) {
 	defer caught(&err)
 	f, err := parseFunction(body, neverBack)
 	if err != nil {

@@ -158,7 +158,7 @@ func TestComingBack(t *testing.T) {
 	}
 }
 
-// TestTheModulesFunctions has the module's functions written anew, with the toolchain
+// TestTheModulesFunctions rewrites the module's functions, with the toolchain
 // that go.mod says: what stays takes longer, and is not wrong.
 func TestTheModulesFunctions(t *testing.T) {
 	_, report := Restructure(filterModule(t))

@@ -444,7 +444,7 @@ func TestRequestsWithoutAPolicy(t *testing.T) {
 }
 
 // TestChangesAreInThePolicysWords: a line replaces the one of the policy, however that
-// spells its key; and a list that is to be written anew is empty.
+// spells its key; and a list to rewrite is empty.
 func TestChangesAreInThePolicysWords(t *testing.T) {
 	const origin = "https://b.example"
 	for _, c := range []struct {

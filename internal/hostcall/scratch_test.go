@@ -130,7 +130,7 @@ func TestScratch(t *testing.T) {
 			least = min(least, allocated())
 		}
 		if least > 1<<10 {
-			t.Errorf("%d bytes are allocated anew", least)
+			t.Errorf("%d more bytes are allocated", least)
 		}
 	})
 	t.Run("the largest allocation can be had", func(t *testing.T) {
