@@ -18,8 +18,7 @@ type Set struct {
 
 const minSlots = 8
 
-// hashSeed differs from start to start, so that no configuration can be made to
-// hit the same slots.
+// hashSeed differs at each start, so that no configuration can be crafted to collide.
 var hashSeed = uint32(maphash.String(maphash.MakeSeed(), ""))
 
 // slot is where a name is, or the free slot where it would be.

@@ -7,14 +7,13 @@ import (
 	"corsfilter/internal/header"
 )
 
-// HostMap numbers hosts, and all hosts below a name, each under a scheme, in the
-// order in which they are added: what belongs to them stands in slices beside it.
-// A look-up reads the host, from its end and eight bytes at a time, and asks a hash
-// table at each dot, so that it costs the length of the host for each entry that
-// applies, and not the number of entries; an entry takes the same memory however many
-// labels it has. (A tree over the labels was tried: ten thousand names of 120 labels
-// made it a million nodes.) The zero HostMap is empty; it must not be changed while it
-// is searched.
+// HostMap numbers hosts, and names with all hosts below them, each under a scheme, in the
+// order in which they are added. Callers keep what belongs to them in slices. A look-up
+// reads the host from its end, eight bytes at a time, and consults a hash table at each
+// dot. So its cost depends on the host's length and the entries that apply, not on the
+// number of entries, and an entry takes the same memory however many labels it has. (A tree
+// over the labels was rejected: ten thousand names of 120 labels made a million nodes.) The
+// zero HostMap is empty; it must not be changed while it is searched.
 type HostMap struct {
 	slots   []hostSlot // a power of two, at most half of them taken
 	entries []hostEntry
@@ -23,11 +22,11 @@ type HostMap struct {
 	below   uint64 // the lengths of names below which all hosts are in it; see lengthBit
 }
 
-// lengthBit stands for a length, and for all from 63 on.
+// lengthBit is the bit of a length; all lengths from 63 share one.
 func lengthBit(n int) uint64 { return 1 << min(n, 63) }
 
-// lengthsBelow stands for all lengths less than n. From 64 on those are all bits: the
-// one is shifted out.
+// lengthsBelow has the bits of all lengths less than n. For n of 64 and more those are all
+// bits, because the one is shifted out.
 func lengthsBelow(n int) uint64 { return 1<<n - 1 }
 
 type hostSlot struct {
@@ -35,10 +34,9 @@ type hostSlot struct {
 	entry int32 // from 1; 0: free
 }
 
-// hostEntry says where scheme and host stand in the text. Strings would be pointers
-// into the text of a configuration, of which TinyGo's collector looks for the beginning
-// 16 bytes at a time: with sixty policies of five thousand origins a collection took 50
-// seconds.
+// hostEntry is the position of scheme and host in the text. Strings would be pointers into
+// the text of a configuration, whose start TinyGo's collector searches 16 bytes at a time:
+// with sixty policies of five thousand origins a collection took 50 seconds.
 type hostEntry struct {
 	at           uint32
 	scheme, host uint32 // their lengths
@@ -50,8 +48,9 @@ func (m *HostMap) host(e *hostEntry) string   { return header.AsString(m.text[e.
 
 const minSlots = 8
 
-// Reset takes everything out, and makes room for n entries whose schemes and hosts have
-// so many bytes: adding them allocates nothing more. What was there is overwritten.
+// Reset removes everything, and makes room for n entries whose schemes and hosts have the
+// given number of bytes, so that adding them allocates nothing. It overwrites what was
+// there.
 func (m *HostMap) Reset(n, bytes int) {
 	size := 0
 	if n > 0 {
@@ -68,9 +67,9 @@ func (m *HostMap) Reset(n, bytes int) {
 	m.entries, m.text, m.longest, m.below = Room(m.entries, n), Room(m.text, bytes), 0, 0
 }
 
-// Room returns an empty slice for n values, in the memory of the old one where it
-// fits. What has grown once may grow again, by a little each time, and so it gets
-// some more.
+// Room returns an empty slice for n values, in the memory of the old one if they fit. A
+// slice that has grown once may grow again, by a little each time, so it gets some more
+// than n.
 func Room[E any](old []E, n int) []E {
 	switch {
 	case n <= cap(old):
@@ -84,8 +83,8 @@ func Room[E any](old []E, n int) []E {
 // Len returns how many entries there are.
 func (m *HostMap) Len() int { return len(m.entries) }
 
-// Index returns the number of the host, or of all hosts below it where below is
-// set, and adds it where it was not there.
+// Index returns the number of the host, or of all hosts below it if below is set, and adds
+// it if it is new.
 func (m *HostMap) Index(scheme, host string, below bool) int {
 	if len(m.slots) == 0 {
 		m.slots = make([]hostSlot, minSlots)
@@ -124,8 +123,8 @@ func (m *HostMap) take(slot hostSlot) {
 	m.slots[i] = slot
 }
 
-// find returns the number of the entry, or -1. Comparing the hosts is what makes
-// it certain: hashes can be equal by chance, or because somebody wants them to.
+// find returns the number of the entry, or -1. It compares the hosts too, because hashes can
+// be equal by chance or on purpose.
 func (m *HostMap) find(hash uint32, scheme, host string, below bool) int {
 	for i := hash & m.mask(); m.slots[i].entry != 0; i = (i + 1) & m.mask() {
 		if m.slots[i].hash != hash {
@@ -141,7 +140,7 @@ func (m *HostMap) find(hash uint32, scheme, host string, below bool) int {
 
 // First starts a search of the entries that apply to the host, from the widest wildcard
 // to the host itself, and returns the first one's number, or -1 where there is none.
-// next is where Next goes on. Scheme and host must be in lower case.
+// next is where Next continues. Scheme and host must be in lower case.
 func (m *HostMap) First(scheme, host string) (entry, next int) {
 	if len(m.entries) == 0 {
 		return -1, -1
@@ -149,9 +148,9 @@ func (m *HostMap) First(scheme, host string) (entry, next int) {
 	return m.Next(scheme, host, len(host))
 }
 
-// Next goes on with a search behind the entry that it found last. All that it needs to
-// know of it is a number, the dot that was looked at last, or -1 where the search is
-// over: an iterator would be copied, in wasm by a call.
+// Next continues a search after the entry that it found last. Its only state is a number,
+// the last dot that was looked at, or -1 if the search is over: an iterator would be
+// copied, which is a call in wasm.
 func (m *HostMap) Next(scheme, host string, at int) (entry, next int) {
 	if at < 0 {
 		return -1, -1
@@ -163,8 +162,8 @@ func (m *HostMap) Next(scheme, host string, at int) (entry, next int) {
 	for at > 0 {
 		at = lastDot(host[:at])
 		n := len(host) - at - 1
-		// In front of a dot that comes first there is nothing, and what does not fit any
-		// entry is not read.
+		// Nothing precedes a leading dot, and a name that is longer than every entry is
+		// not read.
 		if at <= 0 || n > m.longest {
 			break
 		}
@@ -186,12 +185,11 @@ func (m *HostMap) Next(scheme, host string, at int) (entry, next int) {
 // hostHash is the hash of a scheme and the end of a host.
 type hostHash uint64
 
-// hashSeed differs from start to start, so that no configuration can be made to
-// hit the same slots.
+// hashSeed differs at each start, so that no configuration can be crafted to collide.
 var hashSeed = hostHash(maphash.String(maphash.MakeSeed(), ""))
 
-// factor is odd, and has no pattern. A bit of a product depends on no bit above it, so
-// that after each multiplication the upper half goes to the lower one.
+// factor is odd and has no pattern. No bit of a product depends on higher bits, so the upper
+// half is folded into the lower one after each multiplication.
 const factor = 0x9E3779B97F4A7C15
 
 func (h hostHash) add(word uint64) hostHash {
@@ -199,8 +197,8 @@ func (h hostHash) add(word uint64) hostHash {
 	return h ^ h>>32
 }
 
-// addWords adds the last n bytes of the host, of which so many words were added before,
-// as far as they are whole words.
+// addWords adds the whole words of the host's last n bytes, except those that were already
+// added.
 func (h hostHash) addWords(host string, words, n int) (hostHash, int) {
 	for ; n-8*words >= 8; words++ {
 		h = h.add(header.Word(host, len(host)-8*words-8))
@@ -208,7 +206,7 @@ func (h hostHash) addWords(host string, words, n int) (hostHash, int) {
 	return h, words
 }
 
-// addRest adds what is left of the last n bytes of the host.
+// addRest adds the remainder of the host's last n bytes.
 func (h hostHash) addRest(host string, n int) hostHash {
 	first := host[len(host)-n:]
 	switch rest := n % 8; {
@@ -235,7 +233,7 @@ func (h hostHash) sum(below bool) uint32 {
 
 var httpsHash = hashOf("https")
 
-// schemeHash is hashOf, made beforehand for nearly all.
+// schemeHash is hashOf, precomputed for the common schemes.
 func schemeHash(scheme string) hostHash {
 	if header.Is(scheme, "https") {
 		return httpsHash
@@ -254,7 +252,7 @@ func short(s string) (word uint64) {
 	return word
 }
 
-// lastDot returns where the last dot of s is, or -1.
+// lastDot returns the position of the last dot of s, or -1.
 func lastDot(s string) int {
 	const dots, low = 0x2e2e2e2e2e2e2e2e, 0x7f7f7f7f7f7f7f7f
 	end := len(s)

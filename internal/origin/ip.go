@@ -5,11 +5,10 @@ import (
 	"strings"
 )
 
-// net/netip would do, but it brings package unique along, whose clean-up runs
-// on a goroutine of its own: the module must not start any (a collection in the
-// wrong Envoy kills the VM).
+// net/netip would do, but it imports package unique, whose clean-up runs on its own
+// goroutine. The module must not start any: a collection in the wrong Envoy crashes the VM.
 
-// endsInNumber reports whether browsers take the host for an IPv4 address: its
+// endsInNumber reports whether browsers treat the host as an IPv4 address: its
 // last label is all digits, or hexadecimal after 0x (URL, section 3.5, "ends in
 // a number").
 func endsInNumber(host string) bool {

@@ -1,8 +1,8 @@
-// Package origin holds the origins of the CORS protocol: a strict parser for
-// the Origin of a request, a strict parser for the patterns of a configuration,
-// and a set of patterns whose look-up costs the length of the origin, however
-// many patterns it holds. Matching is by component (scheme, host, port) and
-// never on substrings. It does no I/O and imports nothing of this module.
+// Package origin implements the origins of the CORS protocol: a strict parser for the Origin
+// of a request, a strict parser for the patterns of a configuration, and a set of patterns
+// whose look-up costs the length of the origin, however many patterns it has. Matching is by
+// component (scheme, host, port), never on substrings. It does no I/O and imports nothing of
+// this module.
 package origin
 
 import (
@@ -18,13 +18,13 @@ import (
 const MaxLen = 512
 
 // Origin is a parsed tuple origin (HTML, section 7.1.1). Scheme and Host are in
-// lower case; an IPv6 host keeps its brackets. The host is empty where a scheme other
-// than http and https has none, as in qrc:// and file://.
+// lower case; an IPv6 host keeps its brackets. The host can be empty for schemes other than
+// http and https, as in qrc:// and file://.
 type Origin struct {
 	Scheme string
 	Host   string
-	// Port is the port as written, or 0 where the origin has none: then it is
-	// the scheme's default.
+	// Port is the port as written, or 0 if the origin has none: then it is the scheme's
+	// default.
 	Port uint16
 }
 
@@ -35,11 +35,10 @@ type Buffer [MaxLen]byte
 // send. ok is false for everything else: null, two values, a path, a trailing
 // slash, user info, white space or control characters, port 0 or above 65535,
 // leading zeros, more than MaxLen bytes, a host that validHost refuses. It does not
-// allocate: buf is used where letters must be lower-cased.
+// allocate: buf is used if letters must be lower-cased.
 //
-// A default port that is spelled out is accepted here, since the comparison of
-// a request with its own origin needs it; no browser serializes an origin so, and
-// Serialized says.
+// An explicit default port is accepted, because comparing a request with its own origin
+// needs it. No browser serializes an origin that way, and Serialized tells.
 func Parse(s string, buf *Buffer) (o Origin, ok bool) {
 	if host := PlainHost(s); host > 0 {
 		return Origin{Scheme: s[:host-len("://")], Host: s[host:]}, true
@@ -47,7 +46,7 @@ func Parse(s string, buf *Buffer) (o Origin, ok bool) {
 	return ParseAny(s, buf)
 }
 
-// ParseAny is Parse for what is not plain to PlainHost, and as good for the rest.
+// ParseAny is Parse for values that PlainHost does not accept; it also works for the others.
 func ParseAny(s string, buf *Buffer) (o Origin, ok bool) {
 	if len(s) > MaxLen {
 		return Origin{}, false
@@ -70,10 +69,9 @@ func ParseAny(s string, buf *Buffer) (o Origin, ok bool) {
 	return o, true
 }
 
-// PlainHost is Parse for what nearly all origins are: http or https, a name of
-// eight bytes or more in lower case that does not end in a number, and no port. It
-// returns where the name begins, or 0 for all else, which may be well-formed all the
-// same. It reads eight bytes at a time.
+// PlainHost is Parse for nearly all origins: http or https, a lower-case name of eight bytes
+// or more that does not end in a number, and no port. It returns where the name begins, or 0
+// for everything else, which may still be well-formed. It reads eight bytes at a time.
 func PlainHost(s string) (at int) {
 	const (
 		http    = 0x002f2f3a70747468 // as a word
@@ -101,8 +99,8 @@ func PlainHost(s string) (at int) {
 			const letters = 'a' * each
 			word = header.Word(s, len(s)-8)>>(64-8*left) | letters<<(8*left)
 		}
-		// The highest bit of each byte of a difference says that the byte is not
-		// less than the other one; no byte borrows from the next.
+		// The highest bit of each byte of a difference says that the byte is not less
+		// than the other one; no byte borrows from the next.
 		high := word | highest
 		letter := (high - 'a'*each) &^ (high - ('z'+1)*each)
 		digit := (high - '0'*each) &^ (high - ('9'+1)*each)
@@ -134,15 +132,15 @@ func DefaultPort(scheme string) uint16 {
 	return 0
 }
 
-// Serialized reports whether a browser would write the origin so, that is
-// without the scheme's default port.
+// Serialized reports whether a browser would write the origin like this, without the
+// scheme's default port.
 func (o Origin) Serialized() bool {
 	return o.Port == 0 || o.Port != DefaultPort(o.Scheme)
 }
 
-// Is reports whether the origin is the one at scheme and authority, a host with
-// or without a port; default ports may be spelled out on either side. scheme
-// and authority are compared without regard to case.
+// Is reports whether the origin is that of scheme and authority, a host with or without a
+// port. Either side may have an explicit default port. scheme and authority are compared
+// without regard to case.
 func (o Origin) Is(scheme, authority string) bool {
 	host, port, hasPort := SplitPort(authority)
 	var number uint16
@@ -202,8 +200,8 @@ func validScheme(s string) bool {
 
 // validHost checks a lower-case host. Hosts of http and https are domain names,
 // IPv4 or IPv6 addresses in the one form that browsers serialize; those of other
-// schemes are IPv6 addresses or opaque (URL, section 3.1). Files have none: browsers
-// that give them an origin serialize file:// for all of them.
+// schemes are IPv6 addresses or opaque (URL, section 3.1). Files have none: browsers that
+// give files an origin serialize file:// for all of them.
 func validHost(scheme, host string) bool {
 	switch {
 	case scheme == fileScheme:
@@ -223,7 +221,7 @@ func validName(host string) bool {
 	start := 0
 	for i := 0; i <= len(host); i++ {
 		if i == len(host) || host[i] == '.' {
-			// One dot at the end is a fully qualified name, an origin of its own.
+			// A trailing dot makes a fully qualified name, which is a separate origin.
 			if i == start && (i < len(host) || i == 0) {
 				return false
 			}
@@ -237,14 +235,13 @@ func validName(host string) bool {
 	return true
 }
 
-// opaqueMarks are what an opaque host may hold besides letters and digits: RFC 3986,
-// section 3.2.2, reg-name, without the comma, which stands between two origins that a
-// proxy has joined, and without "*", which stands for hosts in a pattern. The URL
-// standard lets some more stand there, such as quotes and braces; no browser or app
-// is known that sends them.
+// opaqueMarks are the characters besides letters and digits that an opaque host may have:
+// reg-name of RFC 3986, section 3.2.2, without the comma, which separates two origins that a
+// proxy has joined, and without "*", the wildcard of patterns. The URL standard allows some
+// more, such as quotes and braces, but no browser or app is known to send them.
 const opaqueMarks = "-._~!$&'()+;=%"
 
-// validOpaque checks the host of a scheme that is not the web's.
+// validOpaque checks the host of a scheme other than http and https.
 func validOpaque(host string) bool {
 	for i := 0; i < len(host); i++ {
 		if c := host[i]; !isLetter(c) && !isDigit(c) && strings.IndexByte(opaqueMarks, c) < 0 {
@@ -254,8 +251,8 @@ func validOpaque(host string) bool {
 	return true
 }
 
-// Lower returns s in lower case, as far as it fits into buf; it copies there only
-// where s has an upper-case letter, which browsers never send.
+// Lower returns s in lower case, as far as it fits into buf. It copies only if s has an
+// upper-case letter, which browsers never send.
 func Lower(s string, buf *Buffer) string {
 	for i := 0; i < len(s); i++ {
 		if 'A' <= s[i] && s[i] <= 'Z' {

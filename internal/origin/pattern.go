@@ -6,30 +6,29 @@ import (
 	"strings"
 )
 
-// Pattern is a parsed origin pattern of a configuration: one scheme; one host,
-// every host below one, or every host there is; and one port, several or any.
+// Pattern is a parsed origin pattern of a configuration: one scheme; one host, every host
+// below one, or any host; and one port, several or any.
 type Pattern struct {
 	Scheme string
-	// Host is in lower case; where Subdomains is set it is what stands behind
-	// "*.". "*", which no origin has as its host, stands for all of them.
+	// Host is in lower case; if Subdomains is set, it is the part after "*.". "*", which
+	// is no origin's host, means any host.
 	Host       string
 	Subdomains bool
-	// AnyPort is set by ":*". Otherwise Ports are the accepted ports in
-	// ascending order, 0 standing for the scheme's default port, which origins
-	// leave out.
+	// AnyPort is set by ":*". Otherwise Ports are the accepted ports in ascending order; 0
+	// is the scheme's default port, which origins leave out.
 	AnyPort bool
 	Ports   []uint16
-	// Lowered says that the pattern was written with upper-case letters where
-	// browsers have lower-case ones. In hosts of other schemes than http and https
-	// they may send either.
+	// Lowered says that the pattern was written with upper-case letters where browsers
+	// send lower-case ones. In hosts of schemes other than http and https they may send
+	// either.
 	Lowered bool
 }
 
 // anyHost is the host of a pattern for every host of its scheme.
 const anyHost = "*"
 
-// PatternError says why a string is no origin pattern and what to write
-// instead. Remedy completes the sentence "…; REMEDY".
+// PatternError says why a string is not an origin pattern and what to write instead. Remedy
+// completes the sentence "…; REMEDY".
 type PatternError struct {
 	Value  string
 	Reason string
@@ -42,18 +41,16 @@ func (e *PatternError) Error() string {
 	return strconv.Quote(e.Value) + ": " + e.Reason + "; " + e.Remedy
 }
 
-// PatternParser parses many patterns, whose lists of ports share one piece of
-// memory.
+// PatternParser parses many patterns, whose port lists share memory.
 type PatternParser struct{ ports []uint16 }
 
-// Reset gives that memory to the patterns to come: those before must be out of
-// use.
+// Reset reuses that memory for new patterns; earlier ones must no longer be used.
 func (a *PatternParser) Reset() { a.ports = a.ports[:0] }
 
 // Parse reads a pattern such as https://example.com, https://*.example.com,
 // https://*, https://example.com:* or https://example.com:[8080,8443]. "*" and
-// "null" are no patterns: what they mean depends on the policy around them. The
-// error is a *PatternError.
+// "null" are not patterns: what they mean depends on the policy around them. The error is a
+// *PatternError.
 func (a *PatternParser) Parse(s string) (Pattern, error) {
 	p, e := a.parse(s)
 	if e != nil {
@@ -64,8 +61,8 @@ func (a *PatternParser) Parse(s string) (Pattern, error) {
 	return p, nil
 }
 
-// settle follows the remedy for a string with several mistakes until what it
-// says to write has none.
+// settle follows the remedy for a string with several mistakes until the suggested text has
+// none.
 func (e *PatternError) settle() {
 	var parser PatternParser
 	for next := e; next.instead != "" && next.instead != "*" && next.instead != "null"; {
@@ -111,7 +108,7 @@ func (a *PatternParser) parse(s string) (Pattern, *PatternError) {
 	}
 	if !validScheme(scheme) {
 		const reason = "the scheme is not letters, digits, \"+\", \"-\" and \".\" after a letter"
-		// Behind what does not belong there, such as a quote or "blob:", an origin may follow.
+		// A quote or "blob:" may precede a correct origin.
 		if i := strings.LastIndexAny(scheme, ":\"'"); i >= 0 && validScheme(scheme[i+1:]) {
 			return Pattern{}, writeInstead(reason, scheme[i+1:]+"://"+strings.TrimRight(rest, "\"'"))
 		}
@@ -157,7 +154,7 @@ func tooLong() (Pattern, *PatternError) {
 	return fail("longer than "+strconv.Itoa(MaxLen)+" bytes, so no origin can match it", "leave it out")
 }
 
-// checkCharacters refuses what can stand nowhere in a pattern.
+// checkCharacters refuses characters that no pattern may have.
 func checkCharacters(s string) *PatternError {
 	switch {
 	case s == "":
@@ -176,7 +173,7 @@ func checkCharacters(s string) *PatternError {
 				head, list = s[:i], withoutSpaces(s[i:])
 			}
 			head = strings.TrimFunc(head, isSpace)
-			// Taking spaces out of the middle could make one origin of two.
+			// Removing spaces from the middle could join two origins.
 			if head == "" || strings.ContainsFunc(head, isSpace) {
 				return &PatternError{Reason: reason, Remedy: "write each origin as an entry of its own"}
 			}
@@ -261,7 +258,7 @@ func (p *Pattern) setHost(host string) *PatternError {
 // AnyHost reports whether the pattern matches every host of its scheme.
 func (p *Pattern) AnyHost() bool { return p.Host == anyHost }
 
-// Web reports whether web pages have the scheme.
+// Web reports whether the scheme is http or https.
 func (p *Pattern) Web() bool { return DefaultPort(p.Scheme) != 0 }
 
 // Extension reports whether the scheme is that of a browser's extensions, whose
@@ -282,9 +279,8 @@ func (p *Pattern) Example() string {
 	return p.Scheme + "://" + host
 }
 
-// examples is a remedy. It is put together only where something is wrong: the
-// module runs without a collector, so what a good configuration allocates is kept
-// until the VM ends.
+// examples is a remedy. It is only composed for a mistake: the module runs without a
+// collector, so what a correct configuration allocates stays until the VM ends.
 func (p *Pattern) examples() string {
 	example := p.Example()
 	switch {
@@ -351,8 +347,8 @@ func (a *PatternParser) setPorts(p *Pattern, port string, hasPort bool) *Pattern
 	return nil
 }
 
-// setPortList takes the scheme's default port as well: in a list there is no
-// other way to name it.
+// setPortList also accepts the scheme's default port, because a list has no other way to
+// name it.
 func (a *PatternParser) setPortList(p *Pattern, list string) *PatternError {
 	begin := len(a.ports)
 	for more := true; more; {
@@ -427,7 +423,7 @@ func (p Pattern) coversHost(q Pattern) bool {
 		return true
 	}
 	front, ok := strings.CutSuffix(q.Host, p.Host)
-	// An opaque host may begin with a dot, in front of which there is no label.
+	// An opaque host may start with a dot, which no label precedes.
 	return p.Subdomains && ok && strings.HasSuffix(front, ".") && front != "."
 }
 

@@ -2,12 +2,11 @@ package origin
 
 import "slices"
 
-// Redundant finds the patterns of a set that change nothing because others accept
-// whatever they accept. It counts, for each host and port, the patterns that
-// accept it, and goes through the list from its end: a pattern whose every port
-// is accepted by another one that is still there is dropped, so that of two equal
-// ones the first stays. Comparing each pattern with each other, as was done
-// before, took seconds for ten thousand ports of one host.
+// Redundant finds the patterns of a set that change nothing, because others accept
+// everything they accept. For each host and port it counts the patterns that accept it, and
+// walks the list from its end. It drops a pattern if remaining ones accept all of its ports,
+// so that of two equal patterns the first stays. Comparing all pairs took seconds for ten
+// thousand ports of one host.
 type Redundant struct {
 	hosts []claims
 	ports []int32 // patterns that accept a port, in the order of the set's list
@@ -15,12 +14,10 @@ type Redundant struct {
 	wider []int32 // the wildcards above one pattern
 }
 
-// claims counts the patterns of one host that accept any port, and the default
-// port.
+// claims counts the patterns of one host that accept any port, and the default port.
 type claims struct{ any, plain int32 }
 
-// Find looks at the patterns that the set was made of, in the memory of what it
-// looked at before.
+// Find examines the patterns that the set was made of, and reuses its memory.
 func (r *Redundant) Find(s *Set, pattern func(i int) *Pattern) {
 	r.hosts = Room(r.hosts, len(s.sets))[:len(s.sets)]
 	clear(r.hosts)
@@ -75,7 +72,7 @@ func (r *Redundant) accepting(s *Set, host int32, port uint16) int32 {
 	return 0
 }
 
-// place is where a port of a host stands in the set's list, or -1.
+// place is the position of a host's port in the set's list, or -1.
 func (s *Set) place(host int32, port uint16) int {
 	set := &s.sets[host]
 	i, found := slices.BinarySearch(s.list(set), port)

@@ -19,8 +19,8 @@ type portSet struct {
 	from, count uint32 // the others, in the set's list, ascending
 }
 
-// Reset makes it a set of n other patterns, in the memory it has. Each of them is
-// asked for more than once; of its Ports nothing is kept.
+// Reset makes it a set of n other patterns, in the same memory. It calls for each pattern
+// more than once, and keeps nothing of its Ports.
 func (s *Set) Reset(n int, pattern func(i int) *Pattern) {
 	s.size, s.wide = n, false
 	bytes := 0
@@ -79,7 +79,7 @@ func (s *Set) Reset(n int, pattern func(i int) *Pattern) {
 	}
 }
 
-// plain reports whether the pattern has the default port alone, or any.
+// plain reports whether the pattern has only the default port, or any port.
 func (p *Pattern) plain() bool {
 	return len(p.Ports) == 0 || len(p.Ports) == 1 && p.Ports[0] == 0
 }

@@ -7,36 +7,36 @@ import (
 	"corsfilter/internal/automaton"
 )
 
-// Verdict says what rules before one leave of some of its requests.
+// Verdict says which of some requests of a rule earlier rules leave to it.
 type Verdict uint8
 
 const (
-	// Open is some, or more than could be decided.
+	// Open: some of them, or undecided.
 	Open Verdict = iota
-	// Asterisk is those of OPTIONS *, which have no path, alone.
+	// Asterisk: only those of OPTIONS *, which have no path.
 	Asterisk
-	// Taken is none.
+	// Taken: none.
 	Taken
 )
 
-// Bounds of what is decided, in steps: of one entry of a rule, and of all rules. What
-// takes more is Open.
+// Bounds in steps, for one entry of a rule and for all rules. What takes more is Open.
 const (
 	maxWalkSteps = 1_000_000
 	maxSteps     = 4_000_000
 )
 
-// Cover decides what the rules before one leave of its hosts and paths.
+// Cover decides which hosts and paths of a rule earlier rules leave to it.
 //
-// The hosts need no walk. The rules that have a host which nobody else names have all
-// hosts of the same entry: a host that is named by itself, or below a longer name, has
-// these rules, and some more. So that host stands for all.
+// Hosts need no walk. The rules for a host that no other entry names apply to all hosts of
+// the same entry; a host with an entry of its own, or below a longer name, has these rules
+// and some more. So such a host represents them all.
 //
-// The paths are walked letter by letter, as far as rules differ: a state is where the
-// path in question is, where the texts of other rules are, and the states of their
-// regexes. It is needed only where rules may take together what none takes alone.
+// Paths are walked letter by letter, as far as rules differ. A state consists of the
+// position in the path in question, the positions in the texts of other rules, and the
+// states of their regexes. The walk is only needed if rules may together take what none
+// takes alone.
 type Cover struct {
-	// By are the rules which take what was Taken last.
+	// By are the rules that take what was Taken last.
 	By RuleSet
 
 	x      *Index
@@ -53,14 +53,14 @@ type Cover struct {
 	slots  []int32 // of the states, from 1
 }
 
-// RuleSet is some rules, in their order: the first few of them.
+// RuleSet is a set of rules in order; only the first few are kept.
 type RuleSet struct {
 	Rules [3]int32
 	Len   int
 	More  bool // there are others
 }
 
-// Add puts a rule in.
+// Add adds a rule.
 //
 //go:noinline
 func (s *RuleSet) Add(rule int32) {
@@ -82,7 +82,7 @@ func (s *RuleSet) Add(rule int32) {
 	}
 }
 
-// Join puts in what another set has.
+// Join adds the rules of another set.
 func (s *RuleSet) Join(other RuleSet) {
 	for _, rule := range other.Rules[:other.Len] {
 		s.Add(rule)
@@ -90,22 +90,22 @@ func (s *RuleSet) Join(other RuleSet) {
 	s.More = s.More || other.More
 }
 
-// Begin makes ready for the rules of an index that is sealed.
+// Begin prepares for the rules of a sealed index.
 func (c *Cover) Begin(x *Index) {
 	c.x, c.steps, c.sorted, c.hosts, c.own = x, 0, c.sorted[:0], c.hosts[:0], nil
 }
 
-// Exhausted reports whether there were too many steps to decide any more.
+// Exhausted reports whether the steps are used up.
 func (c *Cover) Exhausted() bool { return c.steps >= maxSteps }
 
-// Host looks for the rules before one that have its host as well; "*.example.com"
-// stands for all hosts below example.com, and "*" for all there are. It reports whether
-// there are any, and whether they stand in the same lists as those of the host before.
+// Host looks for earlier rules that also have a rule's host; "*.example.com" means all
+// hosts below example.com, and "*" all hosts. It reports whether there are any, and whether
+// they are in the same lists as those of the previous host.
 func (c *Cover) Host(rule int, host string) (some, same bool) {
 	c.before = int32(rule)
 	c.last, c.hosts = c.hosts, c.last[:0]
 	c.include(c.x.anyHost)
-	// The host of a wildcard that nobody names has the label "*".
+	// The host below a wildcard that no entry names has the label "*".
 	for i, at := c.x.hosts.First("", host); i >= 0; i, at = c.x.hosts.Next("", host, at) {
 		c.include(c.x.byHost[i])
 	}
@@ -132,7 +132,7 @@ func (c *Cover) AnyPath() Verdict {
 	return Open
 }
 
-// butAsterisk reports whether "*" is taken as well, where every path is.
+// butAsterisk reports whether "*" is taken too, if every path is.
 func (c *Cover) butAsterisk() Verdict {
 	rule := c.x.match("*", c.hosts, allKinds, c.before)
 	if rule == c.before {
@@ -142,7 +142,7 @@ func (c *Cover) butAsterisk() Verdict {
 	return Taken
 }
 
-// Path decides about the paths that a text stands for.
+// Path decides about the paths that a text means.
 func (c *Cover) Path(kind Kind, text string) Verdict {
 	c.By = RuleSet{}
 	c.steps += 8 + len(text)/8
@@ -198,8 +198,8 @@ func (c *Cover) Regex(a *automaton.Automaton) Verdict {
 	return Taken
 }
 
-// together reports whether several rules may take together what none of them takes
-// alone: by regexes, or by texts for each letter that comes next.
+// together reports whether several rules may together take what none of them takes alone:
+// with regexes, or with texts for each next letter.
 func (c *Cover) together() bool {
 	if c.x.letters >= pathBytes-1 { // "/a/*" stands for one of them
 		return true
@@ -212,7 +212,7 @@ func (c *Cover) together() bool {
 	return false
 }
 
-// takes reports whether a rule before stands in the list, and notes it.
+// takes reports whether an earlier rule is in the list, and notes it.
 //
 //go:noinline
 func (c *Cover) takes(l list) bool {
@@ -228,23 +228,23 @@ func (c *Cover) takes(l list) bool {
 	return true
 }
 
-// node is where the rules before are behind some letters of a path.
+// node is the state of the earlier rules after some letters of a path.
 type node struct {
-	// The sorted entries from lo to hi begin with the letters, which are so many.
-	// There are none where all are 0, but at the root.
+	// The sorted entries from lo to hi begin with these letters, whose number is depth.
+	// There are none if all are 0, except at the root.
 	lo, hi, depth int32
-	// What comes may be accepted by the live regexes from here to there.
+	// The live regexes from here to there may accept what follows.
 	from, to int32
 }
 
-// running is a regex of a rule before.
+// running is a regex of an earlier rule.
 type running struct {
 	rule, number int32
 	state        automaton.State
 }
 
-// state is a node, and where the path in question is: a state of its automaton, or
-// else one of two places.
+// state is a node and the position of the path in question: a state of its automaton, or
+// one of two positions.
 type state struct {
 	node
 	own automaton.State
@@ -255,7 +255,7 @@ const (
 	everyPath                            // where all that comes is in question
 )
 
-// walks makes ready for a walk.
+// walks prepares for a walk.
 func (c *Cover) walks(own *automaton.Automaton) {
 	if len(c.sorted) == 0 {
 		for i := range c.x.paths.entries {
@@ -268,10 +268,10 @@ func (c *Cover) walks(own *automaton.Automaton) {
 	clear(c.slots)
 }
 
-// minStates is the room for states to begin with, twice over.
+// minStates is the initial number of slots, of which states fill at most half.
 const minStates = 64
 
-// byText sorts the entries. It goes by the interface, since the module has that already.
+// byText sorts the entries, through the interface, which the module already contains.
 type byText Cover
 
 func (c *byText) Len() int      { return len(c.sorted) }
@@ -288,8 +288,8 @@ func (c *Cover) root() (at node, covered bool) {
 	return at, covered
 }
 
-// step returns the node behind one letter more. covered says that rules before take all
-// that begins so.
+// step returns the node after one more letter. covered says that earlier rules take
+// everything that begins like this.
 func (c *Cover) step(at node, letter byte) (next node, covered bool) {
 	if letter == '/' && c.marked(at, Below) {
 		return node{}, true
@@ -325,8 +325,8 @@ func (c *Cover) behind(at node, letter int) int32 {
 
 func (c *Cover) text(i int32) string { return c.x.paths.entries[c.sorted[i]].text }
 
-// marked reports whether the letters of a node are the text of an entry of that kind
-// which a rule before has.
+// marked reports whether the letters of a node are the text of an entry of that kind in an
+// earlier rule.
 //
 //go:noinline
 func (c *Cover) marked(at node, kind Kind) bool {
@@ -338,8 +338,8 @@ func (c *Cover) marked(at node, kind Kind) bool {
 	return false
 }
 
-// enter starts the regexes whose text the letters of a node are, and reports whether
-// one of them accepts all that begins so.
+// enter starts the regexes whose text the letters of a node are, and reports whether one of
+// them accepts everything that begins like this.
 func (c *Cover) enter(at *node) (covered bool) {
 	for i := at.lo; i < at.hi && len(c.text(i)) == int(at.depth); i++ {
 		entry := c.sorted[i]
@@ -370,8 +370,8 @@ func (c *Cover) runs(at node, r running) bool {
 	return slices.ContainsFunc(c.live[at.from:at.to], func(l running) bool { return l.rule == r.rule && l.number == r.number })
 }
 
-// run makes a regex live in a state, where something may come of it, and reports
-// whether it accepts all that begins so.
+// run makes a regex live in a state, unless it can no longer match, and reports whether it
+// accepts everything that begins like this.
 func (c *Cover) run(r running, state automaton.State) (covered bool) {
 	c.steps++
 	if r.state = state; state == automaton.Dead {
@@ -385,7 +385,7 @@ func (c *Cover) run(r running, state automaton.State) (covered bool) {
 	return false
 }
 
-// ends reports whether rules before take the path that ends in a node.
+// ends reports whether earlier rules take the path that ends in a node.
 func (c *Cover) ends(at node) bool {
 	if c.marked(at, Exact) || c.marked(at, Below) {
 		return true
@@ -399,7 +399,7 @@ func (c *Cover) ends(at node) bool {
 	return false
 }
 
-// walk looks for a path in question behind a state that no rule before takes.
+// walk looks for a path in question after a state that no earlier rule takes.
 func (c *Cover) walk(first state) Verdict {
 	c.visit(first)
 	for i := 0; i < len(c.states); i++ {
@@ -427,7 +427,7 @@ func (c *Cover) walk(first state) Verdict {
 	return Taken
 }
 
-// ask is where the path in question is behind one letter more.
+// ask is the position of the path in question after one more letter.
 func (c *Cover) ask(own automaton.State, letter byte) automaton.State {
 	switch {
 	case c.own != nil:
@@ -457,7 +457,7 @@ func (c *Cover) visit(s state) (added bool) {
 	return true
 }
 
-// slot is where a state stands, or is to stand.
+// slot is the place of a state, whether it is there or not.
 func (c *Cover) slot(hash uint32, s state) *int32 {
 	mask := uint32(len(c.slots) - 1)
 	for i := hash & mask; ; i = (i + 1) & mask {

@@ -9,9 +9,9 @@ import (
 	"corsfilter/internal/origin"
 )
 
-// Index holds the hosts and paths of rules, which are numbered from 0 in their order.
-// A look-up costs the length of the host and of the path: rules that neither names are
-// not looked at. It must not be changed while it is searched.
+// Index holds the hosts and paths of rules, which are numbered from 0 in order. A look-up
+// costs the length of the host and the path; it skips rules that have neither. It must not
+// be changed while it is searched.
 type Index struct {
 	rules   int32
 	anyHost list
@@ -21,7 +21,7 @@ type Index struct {
 	paths   pathMap
 	byPath  []list // of the paths
 	regexes list   // rules with a regex
-	// automata are the regexes of a rule, as far as there are rules with any.
+	// automata are the regexes of each rule, up to the last rule with any.
 	automata [][]*automaton.Automaton
 	letters  int // how many texts of that kind there are
 
@@ -29,15 +29,15 @@ type Index struct {
 	order []int32 // of all lists, once they are
 }
 
-// list is a list of rules, in their order. While rules are added it is a chain of
-// links, by their place from 1: its first and its last one. Seal makes it a part of
-// the order, so that two lists can be gone through together in great steps.
+// list is a list of rules in order. While rules are added it is a chain of links, with the
+// places of its first and last one, counted from 1. Seal makes it a part of the order, so
+// that two lists can be searched together in large steps.
 type list struct{ from, to int32 }
 
 type link struct{ rule, next int32 }
 
-// Reset takes everything out, and makes room for so many hosts, of so many bytes
-// in all, and paths of rules.
+// Reset removes everything, and makes room for the given numbers of hosts, of their bytes in
+// total, and of paths.
 func (x *Index) Reset(hosts, bytes, paths int) {
 	x.hosts.Reset(hosts, bytes)
 	x.paths.reset(paths)
@@ -48,10 +48,10 @@ func (x *Index) Reset(hosts, bytes, paths int) {
 	}
 }
 
-// Next begins the next rule: what is added is its own.
+// Next begins the next rule; what is added next belongs to it.
 func (x *Index) Next() { x.rules++ }
 
-// add puts the rule at the end of a list, where it does not stand there.
+// add appends the rule to a list, unless it is there already.
 //
 //go:noinline
 func (x *Index) add(l *list) {
@@ -84,8 +84,8 @@ func (x *Index) Host(host string, below bool) {
 // AnyPath lets the rule apply to any path.
 func (x *Index) AnyPath() { x.add(&x.anyPath) }
 
-// Path lets the rule apply to the paths that a text stands for. For a Regex it is the
-// text that Literal returns, and Regexes has to follow.
+// Path lets the rule apply to the paths that a text means. For a Regex it is the text that
+// Literal returns, and a call of Regexes must follow.
 func (x *Index) Path(kind Kind, text string) {
 	at := x.paths.index(text, kind)
 	if at == len(x.byPath) {
@@ -136,7 +136,7 @@ func (x *Index) Len() int { return int(x.rules) }
 // (without query), or -1. It does not allocate.
 func (x *Index) Find(host, path string) int {
 	best := x.rules
-	// The host's wildcards, of which there are hardly ever more.
+	// The host's wildcards; there are hardly ever more.
 	var lists [8]list
 	lists[0] = x.anyHost
 	n := 1
@@ -154,8 +154,8 @@ func (x *Index) Find(host, path string) int {
 	return int(best)
 }
 
-// match returns the first rule of the lists that has the path by an entry of these
-// kinds, or before where that one comes earlier.
+// match returns the first rule in the lists with an entry of these kinds for the path, or
+// before if that is earlier.
 func (x *Index) match(path string, hosts []list, among uint8, before int32) int32 {
 	for i := range hosts {
 		before = x.common(hosts[i], x.anyPath, before)
@@ -203,11 +203,10 @@ func (x *Index) accepts(rule int32, path string) bool {
 	return false
 }
 
-// common returns the first rule that is in both lists, or before where that one comes
-// earlier.
+// common returns the first rule that is in both lists, or before if that is earlier.
 func (x *Index) common(a, b list, before int32) int32 { return x.meet(&a, &b, before) }
 
-// meet is common, and leaves of the lists what comes from that rule on.
+// meet is common, and shortens the lists to what follows from that rule on.
 func (x *Index) meet(a, b *list, before int32) int32 {
 	for a.from < a.to && b.from < b.to {
 		r, s := x.order[a.from], x.order[b.from]
@@ -233,7 +232,7 @@ func (x *Index) seek(from, to, rule int32) int32 {
 		from += step
 		step *= 2
 	}
-	// It is behind from, and not behind from+step.
+	// It is after from, and not after from+step.
 	for to = min(to, from+step); from+1 < to; {
 		if middle := from + (to-from)/2; x.order[middle] < rule {
 			from = middle

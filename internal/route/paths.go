@@ -8,33 +8,32 @@ import (
 	"corsfilter/internal/origin"
 )
 
-// Kind says which paths a text stands for.
+// Kind says which paths a text means.
 type Kind uint8
 
 const (
 	// Exact is the path itself.
 	Exact Kind = iota
-	// Below is the path and all that is below it, by segment.
+	// Below is the path and everything below it, by segment.
 	Below
 	// Letters is every path that begins with the text.
 	Letters
-	// Regex is a text that every path begins with which some regex of a rule
-	// accepts: what else it asks for is in the rule's automata.
+	// Regex is a text that begins every path which some regex of a rule accepts; the rest
+	// of the regex is in the rule's automata.
 	Regex
 
 	kinds = 4
 )
 
-// whole is a bit in a set of kinds: a Below that is the path itself, and not a path
-// above it.
+// whole is a bit in a set of kinds: a Below that is the path itself, not a path above it.
 const whole = 1 << kinds
 
 const allKinds = 1<<kinds - 1 | whole
 
-// pathMap numbers texts, each of a kind, in the order in which they are added. The
-// hash of a path is made from its begin on, eight bytes at a time, and looked up at
-// those lengths that some text has, so that a look-up costs the path's length and not
-// the number of texts. It is for paths what origin.HostMap is for hosts.
+// pathMap numbers texts, each of a kind, in the order in which they are added. A look-up
+// hashes the path from its start, eight bytes at a time, and consults the table at the
+// lengths that texts have, so it costs the path's length, not the number of texts. It is for
+// paths what origin.HostMap is for hosts.
 type pathMap struct {
 	slots   []pathSlot // a power of two, at most half of them taken
 	entries []pathEntry
@@ -52,14 +51,14 @@ type pathEntry struct {
 	kind Kind
 }
 
-// lastLength is the bit that stands for all lengths from it on.
+// lastLength is the bit that all lengths from it on share.
 const lastLength = 63
 
 func lengthBit(n int) uint64 { return 1 << min(n, lastLength) }
 
 const minSlots = 8
 
-// reset takes everything out, and makes room for n texts.
+// reset removes everything, and makes room for n texts.
 func (m *pathMap) reset(n int) {
 	size := minSlots
 	for size < 2*n {
@@ -73,8 +72,7 @@ func (m *pathMap) reset(n int) {
 	*m = pathMap{slots: m.slots, entries: origin.Room(m.entries, n)}
 }
 
-// index returns the number of a text, and adds it where it was not there. There was
-// room made for it.
+// index returns the number of a text, and adds it if it is new. reset has made room for it.
 func (m *pathMap) index(text string, kind Kind) int {
 	hash, words := seed.addWords(text, 0, len(text))
 	sum := hash.addRest(text, words, len(text)).sum(kind)
@@ -94,8 +92,7 @@ func (m *pathMap) index(text string, kind Kind) int {
 
 func (m *pathMap) mask() uint32 { return uint32(len(m.slots) - 1) }
 
-// find returns the number of a text, or -1. Comparing the texts is what makes it
-// certain.
+// find returns the number of a text, or -1. It compares the texts too.
 func (m *pathMap) find(hash uint32, text string, kind Kind) int {
 	for i := hash & m.mask(); m.slots[i].entry != 0; i = (i + 1) & m.mask() {
 		if m.slots[i].hash != hash {
@@ -116,8 +113,8 @@ type cursor struct {
 	kind  Kind // to be tried next
 }
 
-// next returns the next entry that is one of the kinds and applies to the path, the
-// shortest first, or -1. The empty cursor is at the begin.
+// next returns the next entry that is of one of the kinds and applies to the path, shortest
+// first, or -1. The zero cursor is at the start.
 func (m *pathMap) next(c *cursor, path string, among uint8) int {
 	end := min(len(path), m.longest)
 	for c.n <= end {
