@@ -12,8 +12,8 @@ import (
 	"corsfilter/config"
 )
 
-// command is one subcommand, and what it says of itself: its help, its part of
-// docs/corsctl.md and its completion are made of it.
+// command is a subcommand with its description, from which its help, its section of
+// docs/corsctl.md and its completion are made.
 type command struct {
 	name    string
 	summary string
@@ -25,14 +25,12 @@ type command struct {
 	exits    []exit
 	// flags declares its flags; nil where it has none.
 	flags func(*flag.FlagSet)
-	// words are what may stand where no flag does, for completion; nil where
-	// nothing does.
+	// words are the possible arguments, for completion; nil if there are none.
 	words func() []string
 	// run returns the exit code; what went wrong has been written to stderr by
 	// then.
 	run func(ctx context.Context, args []string, std stdio) int
-	// ends says that the command ends by itself when ctx does; others are left
-	// where they are.
+	// ends says that the command itself ends when ctx does; others are abandoned.
 	ends bool
 }
 
@@ -48,8 +46,8 @@ type exit struct {
 // files is a command.words: names of files.
 func files() []string { return []string{anyFile} }
 
-// errReported is a mistake in the command line that the user knows of already; the
-// command ends with exitUsage.
+// errReported is a mistake in the command line that has already been reported; the command
+// ends with exitUsage.
 var errReported = errors.New("reported")
 
 // parse reads a command's flags, and answers -h. The error is flag.ErrHelp or
@@ -76,8 +74,8 @@ func (c command) parse(flags *flag.FlagSet, args []string, std stdio) error {
 	return nil
 }
 
-// didYouMean is the end of a message about a word that is not known: the one that was
-// meant, where a known one is near.
+// didYouMean is the end of a message about an unknown word: the nearest known one, if one is
+// near.
 func didYouMean(word string, known []string) string {
 	if near := config.Within(min(2, (len(word)-1)/2), word, known); near != "" {
 		return fmt.Sprintf("; did you mean %q?", near)
@@ -85,8 +83,8 @@ func didYouMean(word string, known []string) string {
 	return ""
 }
 
-// mistake says what is wrong with a command line, and returns the exit code; what was
-// reported already it does not repeat.
+// mistake reports what is wrong with a command line, unless that was already reported, and
+// returns the exit code.
 func (c command) mistake(err error, std stdio) int {
 	switch {
 	case errors.Is(err, flag.ErrHelp):

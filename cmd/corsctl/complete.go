@@ -9,8 +9,7 @@ import (
 	"strings"
 )
 
-// anyFile stands among candidates where a file's name may follow. The shells
-// know those best.
+// anyFile is a candidate that means any file name. The shells know those best.
 const anyFile = ":files"
 
 var completionCommand = command{
@@ -94,8 +93,8 @@ func completion(_ context.Context, args []string, std stdio) int {
 	return exitOK
 }
 
-// complete prints the candidates for the last of the words behind "--", for the
-// scripts above. It is no command that people type.
+// complete prints the candidates for the last word after "--", for the scripts above. People
+// do not type it.
 func complete(args []string, std stdio) int {
 	for _, c := range candidates(args[min(1, len(args)):]) {
 		fmt.Fprintln(std.out, c)

@@ -136,7 +136,7 @@ func readFiles(stdin io.Reader, names []string) (all []convert.File, err error) 
 	return all, errors.Join(failed...)
 }
 
-// tell writes what there is to say beside the configuration.
+// tell writes the report that goes with the configuration.
 func (f *convertFlags) tell(w io.Writer, result *convert.Result, problems convert.Problems) error {
 	switch {
 	case f.report == "json":

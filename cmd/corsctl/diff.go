@@ -108,8 +108,8 @@ func compare(_ context.Context, args []string, std stdio) int {
 	return exitOK
 }
 
-// read reads one side. Policies of another proxy are compared as they are: what the
-// filter refuses of them, and a waiver lets in, is no mistake here.
+// read reads one side. Another proxy's policies are compared unchanged: what the filter
+// refuses without a waiver is not a mistake here.
 func (f *diffFlags) read(name string, std stdio) (explain.Found, error) {
 	all, err := readFiles(std.in, []string{name})
 	switch {

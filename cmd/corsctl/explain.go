@@ -97,7 +97,7 @@ func explainRequest(_ context.Context, args []string, std stdio) int {
 	return exitOK
 }
 
-// report explains the request, and holds what was pasted of a console to it.
+// report explains the request, and compares it with the console message, if there is one.
 func (f *explainFlags) report(configuration explain.Found) (*explain.Report, error) {
 	pasted, err := f.pasted()
 	if err != nil {
@@ -138,9 +138,8 @@ func (f *configurationFlags) declareName(flags *flag.FlagSet) {
 	pluginFlag(flags, &f.plugins)
 }
 
-// configuration reads the file with readFile, and returns the configuration in it.
-// One with mistakes is an error that lists them all. One that was made of another
-// proxy's policies is said to be.
+// configuration reads the file with readFile, and returns the configuration in it. The error
+// lists all mistakes. A note says if it was converted from another proxy's policies.
 func (f *configurationFlags) configuration(command string, std stdio, readFile func(string) ([]byte, error)) (explain.Found, error) {
 	name, data, err := readInput(std.in, f.file, readFile)
 	if err != nil {
@@ -217,7 +216,7 @@ func (f *explainFlags) pasted() (explain.Pasted, error) {
 	return explain.Pasted{}, nil
 }
 
-// request puts together what was pasted and what the flags say.
+// request combines what was pasted with the flags.
 func (f *explainFlags) request(pasted explain.Pasted) (r explain.Request, err error) {
 	r.Origin, r.Method, r.Headers = pasted.Origin, pasted.Method, pasted.Headers
 	r.Credentials = pasted.Credentials || f.credentials

@@ -50,8 +50,8 @@ func init() {
 }
 
 func main() {
-	// SIGHUP comes when the terminal is closed: an Envoy that was started is not of its
-	// group, and would stay.
+	// SIGHUP arrives when the terminal is closed. The Envoy that was started is not in its
+	// process group, and would keep running.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	// The second Ctrl-C does not wait for requests in flight.
 	context.AfterFunc(ctx, stop)
@@ -110,8 +110,8 @@ func help(args []string, std stdio) int {
 	return unknown(args[0], std)
 }
 
-// start runs the command until it ends or is interrupted, whatever it is doing:
-// reading a file that has no end takes no look at ctx.
+// start runs the command until it ends or is interrupted, whatever it is doing: reading an
+// endless file does not look at ctx.
 func (c command) start(ctx context.Context, args []string, std stdio) int {
 	if c.ends {
 		return c.run(ctx, args, std)

@@ -11,8 +11,8 @@ import (
 	"corsfilter/internal/lint"
 )
 
-// outcome is one row of what a command found, in the form in which other programs show
-// rows beside those of other tools.
+// outcome is one row of a command's findings, in a form that other programs can show with
+// those of other tools.
 type outcome struct {
 	name         string        // "": its place is all the name it has
 	severity     lint.Severity // "": as it should be

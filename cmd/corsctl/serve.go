@@ -234,7 +234,7 @@ func (f *serveFlags) serve(ctx context.Context, std stdio) error {
 	return errors.Join(err, s.Close())
 }
 
-// attend says what is served, and reloads files, until ctx ends.
+// attend announces what is served, and reloads files, until ctx ends.
 func (f *serveFlags) attend(ctx context.Context, std stdio, s server, reload func() error, files *watched, d *demo.Demo, live *demo.Live) error {
 	listeners, err := s.Listeners()
 	if err != nil {
@@ -391,8 +391,8 @@ func localURL(address string) string {
 	return "http://localhost:" + port
 }
 
-// announce says what there is to see. What it says of the policy follows from the
-// one in effect.
+// announce says what to look at. What it says about the policy follows from the one in
+// effect.
 func announce(w io.Writer, policy *demo.Policy, d *demo.Demo, base string) {
 	stands := func(page string) string {
 		if policy == nil {

@@ -224,7 +224,7 @@ func printResults(std stdio, c command, format, of string, results []verify.Resu
 	return exitOK
 }
 
-// writeResults writes what is not as it should be, as text, and how much there is.
+// writeResults writes the findings as text, and their number.
 func writeResults(w io.Writer, of string, rows []outcome) error {
 	var b strings.Builder
 	type kind struct{ code, message string }
@@ -266,7 +266,7 @@ func indented(text string) string {
 	return b.String()
 }
 
-// detail is what there is to see of a result beside its message.
+// detail is what a result shows besides its message.
 func detail(r verify.Result) string {
 	var b strings.Builder
 	for _, x := range r.Exchanges {

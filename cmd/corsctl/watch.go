@@ -8,22 +8,21 @@ import (
 	"time"
 )
 
-// watched are the files that something was read from. They are looked at several
-// times a second rather than watched by the system: that works for editors that
-// put a new file in the old one's place, for links that are turned, and on file
-// systems that tell nobody of changes, and costs a stat for each.
+// watched are the files that something was read from. They are polled several times a second
+// instead of being watched by the system. That works with editors that replace files, with
+// redirected links, and on file systems that do not report changes, and costs one stat each.
 type watched struct {
 	states map[string]os.FileInfo // nil: not there
 	every  time.Duration
 }
 
-// watchEvery is how often files are looked at.
+// watchEvery is how often files are polled.
 const watchEvery = 250 * time.Millisecond
 
 func newWatched() *watched { return &watched{states: map[string]os.FileInfo{}, every: watchEvery} }
 
-// read reads a file and watches it from now on. The state is taken before, so that
-// a change in between is seen.
+// read reads a file and watches it from now on. The state is recorded first, so that a change
+// in between is seen.
 func (w *watched) read(name string) ([]byte, error) {
 	w.states[name] = stateOf(name)
 	return os.ReadFile(name)
@@ -37,8 +36,8 @@ func stateOf(name string) os.FileInfo {
 	return info
 }
 
-// same reports whether two looks at a file saw one version of it. A link may have
-// been turned to another file of the same size and time, which unpacked ones have.
+// same reports whether two polls of a file saw the same version. A link may point to another
+// file of the same size and time, as unpacked files have.
 func same(a, b os.FileInfo) bool {
 	if a == nil || b == nil {
 		return a == nil && b == nil
@@ -48,8 +47,8 @@ func same(a, b os.FileInfo) bool {
 
 func (w *watched) names() []string { return slices.Sorted(maps.Keys(w.states)) }
 
-// wait returns once a file has changed and none has for a while, so that one which
-// is still being written is not read; false: ctx ended.
+// wait returns once a file has changed and none has changed for a while, so that it does not
+// read a file that is still being written; false: ctx ended.
 func (w *watched) wait(ctx context.Context) bool {
 	tick := time.NewTicker(w.every)
 	defer tick.Stop()

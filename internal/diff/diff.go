@@ -1,9 +1,9 @@
-// Package diff says what changes for browsers from one configuration to another, in
-// other words or not: which origins, methods and headers are allowed that were not, and
-// the other way around, for each part of the hosts and paths. It is decided, for all
-// requests at once, and not sampled: hosts and paths are walked as the rules of both
-// configurations tell them apart, and origins are compared as automata. It reads no
-// files, and imports config, internal/automaton and internal/reach.
+// Package diff says what changes for browsers from one configuration to another, however they
+// are written: which origins, methods and headers are newly allowed and which no longer are,
+// for each part of the hosts and paths. It decides this for all requests at once, without
+// sampling: it walks hosts and paths as far as the rules of either configuration distinguish
+// them, and compares origins as automata. It reads no files, and imports config,
+// internal/automaton and internal/reach.
 package diff
 
 import (
@@ -28,7 +28,7 @@ type Report struct {
 	Undecided []string `json:"undecided,omitempty"`
 }
 
-// Region is requests for which the same changes.
+// Region is a set of requests for which the same things change.
 type Region struct {
 	// Rules name the rules that take these requests, those of both configurations
 	// where they differ.
@@ -36,8 +36,8 @@ type Region struct {
 	// Example is the host and the path of one of them; "" where all requests are.
 	Example string   `json:"example,omitempty"`
 	Changes []Change `json:"changes"`
-	// Now is what a page can do that it could not before, and Gone the other way
-	// around; "" where there is nothing.
+	// Now is what a page can newly do, and Gone what it no longer can; "" if there is
+	// nothing.
 	Now  string `json:"now,omitempty"`
 	Gone string `json:"gone,omitempty"`
 	// Paths are where the policies stand in the new configuration.
@@ -46,7 +46,7 @@ type Region struct {
 	areas []area
 }
 
-// comparer keeps what both configurations are made of.
+// comparer has the parts of both configurations.
 type comparer struct {
 	builder  automaton.Builder
 	explorer reach.Explorer
@@ -108,7 +108,7 @@ func pathOf(x *side, rule int) string {
 	return fieldpath.Key(fieldpath.Index("rules", rule), "policy")
 }
 
-// add adds a region, to one for which the same changes where there is one.
+// add adds a region, or joins it to one for which the same things change.
 func (c *comparer) add(r Region) {
 	if len(r.Changes) == 0 {
 		return
@@ -128,7 +128,7 @@ func (c *comparer) add(r Region) {
 	c.report.Regions = append(c.report.Regions, r)
 }
 
-// beside compares what decides about no request.
+// beside compares what decides nothing.
 func (c *comparer) beside(old, new *config.Config) {
 	waived := func(c *config.Config) (all []string) {
 		for _, n := range c.Notes {

@@ -13,14 +13,14 @@ import (
 	"corsfilter/internal/reach"
 )
 
-// origins are a list of them, as it is compiled and taken apart.
+// origins is a list of origins, compiled and split up.
 type origins struct {
 	*config.Origins
 	exact map[string]string // those that are named one by one, and the entry as it is written
 	wide  []wide
 }
 
-// wide is an entry that stands for many origins.
+// wide is an entry that matches many origins.
 type wide struct {
 	written   string
 	automaton *automaton.Automaton
@@ -32,7 +32,7 @@ var nobody = &origins{Origins: &config.Origins{}}
 // everyone accepts what any pattern does.
 const everyone = `(?s:.*)`
 
-// originsOf takes a list apart. Lists that are written alike are one.
+// originsOf splits up a list. Lists that are written alike share the result.
 func (c *comparer) originsOf(list []config.SourceOrigin, compiled *config.Origins) *origins {
 	var key strings.Builder
 	for _, e := range list {
@@ -96,7 +96,7 @@ func Written(e config.SourceOrigin) string {
 	return text + "}"
 }
 
-// single are the origins of a pattern that names them; nil where it stands for many.
+// single are the origins that a pattern names; nil if it matches many.
 func single(p origin.Pattern) (texts []string) {
 	if p.Subdomains || p.AnyHost() || p.AnyPort {
 		return nil
@@ -219,7 +219,7 @@ func (c *comparer) explore(entry string, a *automaton.Automaton) (found reach.Re
 	return found, witness
 }
 
-// better reports whether an origin says more than another one: it is of https, or
+// better reports whether an origin is a better example than another one: https, or
 // shorter.
 func better(x, y string) bool {
 	rank := func(s string) int {
@@ -236,8 +236,8 @@ func better(x, y string) bool {
 	return x != "" && (y == "" || cmp.Or(cmp.Compare(rank(x), rank(y)), cmp.Compare(len(x), len(y)), cmp.Compare(x, y)) < 0)
 }
 
-// subtract returns what is left of an entry that a list does not allow; nil where
-// that is nothing.
+// subtract returns the part of an entry that a list does not allow; nil if there is
+// none.
 func (c *comparer) subtract(w *wide, b *origins) *automaton.Automaton {
 	for i := range b.wide {
 		if b.wide[i].written == w.written {

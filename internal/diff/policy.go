@@ -20,11 +20,11 @@ const (
 	Changes Effect = "changes"
 )
 
-// Change is one thing that is otherwise.
+// Change is one difference.
 type Change struct {
 	Effect  Effect `json:"effect"`
 	Setting string `json:"setting"`
-	// Text is what is opened or closed.
+	// Text is what opens or closes.
 	Text string `json:"text"`
 	// Names are the entries of origins, the methods or the headers that it is about.
 	Names []string `json:"names,omitempty"`
@@ -36,13 +36,13 @@ type Change struct {
 	can string // what a page of an origin that both policies allow can do by it
 }
 
-// view is a policy as requests meet it.
+// view is a policy as it applies to requests.
 type view struct {
 	*config.Policy
 	origins, timing *origins
 }
 
-// leftAlone is the policy of requests that are.
+// leftAlone is the policy of requests that the filter leaves alone.
 var leftAlone = view{&config.Policy{Settings: config.Settings{Mode: config.Off}}, nobody, nobody}
 
 // view is that of the policy of a rule, or of the top level.
@@ -58,7 +58,7 @@ func (c *comparer) view(x *side, rule int) view {
 	return view{policy, c.originsOf(written.AllowOrigins, &policy.Origins), c.originsOf(written.TimingAllowOrigins, &policy.Timing)}
 }
 
-// policies collects what changes for requests of one policy that another one takes.
+// policies collects what changes for requests that move from one policy to another.
 type policies struct {
 	old, new view
 	changes  []Change
@@ -93,8 +93,8 @@ func (c *comparer) compare(old, new view) (changes []Change, now, gone string) {
 	return p.changes, p.sentence(Opens, gained, common), p.sentence(Closes, lost, common)
 }
 
-// mode says what becomes of the CORS headers that upstream sends. What is counted in
-// shadow allows nothing.
+// mode says what happens to the CORS headers that upstream sends. A policy in shadow mode
+// allows nothing.
 func (p *policies) mode() {
 	text := fmt.Sprintf("mode: %s, was %s", p.new.Mode, p.old.Mode)
 	enforced, enforces := p.old.Mode == config.Enforce, p.new.Mode == config.Enforce
@@ -110,7 +110,7 @@ func (p *policies) mode() {
 	}
 }
 
-// toggle adds what is opened or closed by a switch.
+// toggle adds what a switch opens or closes.
 func (p *policies) toggle(setting string, old, new bool, text, can string) {
 	if old != new {
 		p.changes = append(p.changes, Change{Effect: map[bool]Effect{true: Opens, false: Closes}[new], Setting: setting, Text: text, can: can})
@@ -144,14 +144,14 @@ func enumerate(names []string) string {
 	return text
 }
 
-// names is a list of methods or headers, as far as it has an effect.
+// names is the part of a list of methods or headers that has an effect.
 type names struct {
 	all    bool                   // "*" is in it
 	covers func(name string) bool // whether that stands for a name
 	list   []string
 }
 
-// read takes a value of a response field apart.
+// read splits up the value of a response field.
 func read(value string, needless, covers func(name string) bool) (n names) {
 	n.covers = covers
 	for _, name := range strings.Split(value, ", ") {
@@ -183,8 +183,8 @@ func methods(v view) names {
 	return read(v.AllowMethods, header.SafelistedMethod, func(string) bool { return true })
 }
 
-// requestHeaders are those that a script may set. "*" does not stand for
-// authorization, but for requests that may have credentials, whose own list is echoed.
+// requestHeaders are those that a script may set. "*" does not include authorization, unless
+// requests may have credentials: then their own list is echoed.
 func requestHeaders(v view) names {
 	n := read(v.AllowHeaders, header.ForbiddenRequestHeader, func(name string) bool { return name != header.Authorization })
 	if n.all {
@@ -196,8 +196,8 @@ func requestHeaders(v view) names {
 	return n
 }
 
-// exposed are those of responses that a script may read. "*" stands for none where the
-// request has credentials.
+// exposed are the response headers that a script may read. "*" includes none if the request
+// has credentials.
 func exposed(v view) names {
 	needless := func(name string) bool {
 		return header.SafelistedResponseHeader(name) || header.ForbiddenResponseHeader(name)
@@ -249,7 +249,7 @@ func orNone(value string) string {
 	return value
 }
 
-// others compares what concerns requests of other origins than those that are allowed.
+// others compares what concerns requests from unlisted origins.
 func (p *policies) others() {
 	for _, s := range []struct {
 		setting, text string
@@ -266,8 +266,8 @@ func (p *policies) others() {
 	}
 }
 
-// sentence says what a page can do now, or cannot any more, for somebody who has not
-// read the policy; "" where nothing of that kind changed.
+// sentence says what a page can now do, or no longer can, for somebody who has not read the
+// policy; "" if nothing of that kind changed.
 func (p *policies) sentence(effect Effect, part part, common string) string {
 	verb, of, unless := " can now ", p.new, ""
 	if effect == Closes {

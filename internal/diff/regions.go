@@ -27,15 +27,15 @@ type paths struct {
 	others []string // by state: the letters that lead elsewhere than most do
 }
 
-// area is a pair of rules, of the old configuration and of the new one, which some
-// request meets: one to that host and path.
+// area is a pair of rules, one of each configuration, that take the same request: one to that
+// host and path.
 type area struct {
 	old, new   int
 	host, path string
 }
 
-// letters are those of paths, the plainest first. What follows a question mark is no
-// part of a path, and proxies refuse a request with any other byte.
+// letters are the bytes of paths, the plainest first. A question mark ends the path, and
+// proxies refuse requests with any other byte.
 var letters = func() (all []byte) {
 	for c := byte('!'); c <= '~'; c++ {
 		if c != '?' && c != '#' {
@@ -117,8 +117,8 @@ func (c *comparer) pathsOf(p config.SourcePath) *paths {
 	return made
 }
 
-// areas returns all pairs of rules that some request meets, in the order of the new
-// rules. Hosts that the same rules have are looked at once.
+// areas returns all pairs of rules that take the same request, in the order of the new rules.
+// Hosts with the same rules are examined once.
 func (c *comparer) areas(old, new *side) (all []area) {
 	seen := map[[2]int]bool{}
 	looked := map[string]bool{}
@@ -147,8 +147,8 @@ func keyOf(rules []int) (key string) {
 	return key
 }
 
-// hosts returns one host for each set of entries that a host can meet: the names,
-// one below each wildcard that nobody names, and one that nobody has.
+// hosts returns one host for each set of entries that a host can match: the names, an unnamed
+// one below each wildcard, and one that no entry matches.
 func hosts(sides ...*side) (all []string) {
 	named := map[string]bool{}
 	for _, x := range sides {
@@ -196,7 +196,7 @@ func (x *side) rulesOf(host string) (rules []int) {
 	return slices.Compact(rules)
 }
 
-// item is a path's entry of a rule, and where its automaton is.
+// item is a path entry of a rule, and the state of its automaton.
 type item struct {
 	rule  int
 	entry *paths
@@ -206,9 +206,8 @@ type item struct {
 // maxSteps bounds a walk over the paths, which rules with regexes may make long.
 const maxSteps = 30_000_000
 
-// walk finds the pairs of rules of one host that some path meets, the shortest path
-// first. It goes through all paths at once: a state is where the entries of all rules
-// are that have not failed.
+// walk finds the pairs of rules of one host that take the same path, shortest path first. It
+// follows all paths at once: a state has the states of all entries that can still match.
 func (c *comparer) walk(sides [2]*side, rules [2][]int, found func(old, new int, path string)) {
 	type state struct {
 		items [2][]item
@@ -248,7 +247,7 @@ func (c *comparer) walk(sides [2]*side, rules [2][]int, found func(old, new int,
 	queue := []state{step(root, '/')}
 	for i := 0; i < len(queue); i++ {
 		s := queue[i]
-		// Of the letters that lead each entry where most do, one stands for all.
+		// Of the letters that move each entry like most others do, one represents all.
 		others, most := [256]bool{}, false
 		key = key[:0]
 		for _, items := range s.items {

@@ -12,22 +12,22 @@ import (
 // Found is a configuration in a file.
 type Found struct {
 	JSON []byte
-	// Converted says of which policies of another proxy it was made; "" where it is
-	// the filter's own.
+	// Converted names another proxy's policies that it was converted from; "" if it is the
+	// filter's own.
 	Converted string
 	// EscapedSlashes is for [Request.EscapedSlashes].
 	EscapedSlashes string
-	// Changes say what the converted policies do otherwise than their source.
+	// Changes say how the converted policies differ from their source.
 	Changes []string
-	// Locate leads from a path of the configuration, as in config.Problem, to the
-	// line of the file.
+	// Locate finds the line of the file for a path of the configuration, as in
+	// config.Problem.
 	Locate func(path string) convert.Place
 }
 
-// Configuration returns a plugin configuration in a file: the only one, or the one
-// that is named as lint says where it stands. plugins are as for [lint.Find]. Where
-// the file holds policies of another proxy instead, it is what [source.Convert]
-// makes of them.
+// Configuration returns a plugin configuration in a file: the only one, or the one with the
+// given name, which is its place as lint reports it. plugins are as for [lint.Find]. If the
+// file has policies of another proxy instead, it returns what [source.Convert] makes of
+// them.
 func Configuration(file string, data []byte, name string, plugins ...string) (Found, error) {
 	found, err := lint.Find(data, plugins...)
 	policies := convert.File{Name: file, Data: data}

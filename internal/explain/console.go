@@ -9,7 +9,7 @@ import (
 	"corsfilter/internal/browser"
 )
 
-// Kind says what a console complains of: a reason of the textbook browser, or one of
+// Kind says what a console complains about: a reason of the textbook browser, or one of
 // these, which no check of an answer gives.
 type Kind = browser.Reason
 
@@ -48,12 +48,12 @@ type Said struct {
 	Redirected bool `json:"redirected,omitempty"`
 }
 
-// lines are the messages of the consoles, the ones that tell more before those that
-// tell less. The parts of a match have the names of what they hold. Chromium's are in
+// lines are the consoles' messages, more specific ones first. The groups of a match are named
+// after what they contain. Chromium's are in
 // services/network/public/cpp/cors and blink's cors_error_string.cc, Firefox's in
 // dom/locales/en-US/chrome/security/security.properties, WebKit's in
 // CrossOriginAccessControl.cpp and DocumentThreadableLoader.cpp. The console cuts and
-// wraps, and people paste several lines at once: each is looked for by itself.
+// wraps, and people paste several lines at once, so each is searched separately.
 var lines = compiled([]line{
 	{browser.Chromium, browser.OriginMissing, `No 'Access-Control-Allow-Origin' header is present on the requested resource`},
 	{browser.Chromium, browser.WildcardCredentials, `'Access-Control-Allow-Origin' header in the response must not be the wildcard '\*'`},
@@ -186,7 +186,7 @@ func FromConsole(message string) (p Pasted, err error) {
 		return p, errors.New("that is not a console message about a failed request; paste the complete message, such as: Access to fetch at 'https://api.example.com/' from origin 'https://shop.example.com' has been blocked by CORS policy: …")
 	}
 	p.Credentials = p.Said.Kind == browser.WildcardCredentials || p.Said.Kind == browser.CredentialsMissing
-	// After a preflight that failed Firefox says as well that the request did not succeed.
+	// After a failed preflight Firefox also says that the request did not succeed.
 	p.Preflight = ofPreflights[p.Said.Kind] || strings.Contains(text, "Response to preflight request") ||
 		p.Said.Engine == browser.Firefox && p.Said.Kind != NoAnswer && strings.Contains(text, "Reason: CORS request did not succeed")
 	return p, nil

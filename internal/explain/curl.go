@@ -13,13 +13,13 @@ import (
 	"corsfilter/internal/browser"
 )
 
-// Pasted is what can be told from a copied request or a console's message. What
-// is not in it is "".
+// Pasted is what a copied request or a console's message says. What it does not say is
+// "".
 type Pasted struct {
 	Origin, URL, Method string
 	Headers             []browser.Header
 	Credentials         bool
-	// Preflight says that the browser sent one, though nothing here says why.
+	// Preflight says that the browser sent one, although nothing here says why.
 	Preflight bool
 	// Said is what the console says; nil for a command.
 	Said *Said
@@ -72,12 +72,12 @@ func shellWords(command string) ([]string, error) {
 	return words, nil
 }
 
-// ofCmd finds what the panel writes for Windows' cmd and for no other shell: a quote
-// behind a caret as the first argument, or a caret at the end of a line.
+// ofCmd recognises what the panel writes only for Windows' cmd: a quote after a caret as the
+// first argument, or a caret at the end of a line.
 var ofCmd = regexp.MustCompile(`^\s*curl(?:\.exe)?\s+\^"|\^[ \t]*\r?\n`)
 
-// cmdWords splits a command as cmd.exe does, which takes the carets out, and then the
-// program it starts, for which a backslash escapes a quote; nil where it is none of cmd.
+// cmdWords splits a command like cmd.exe, which removes the carets, and then like the program
+// that it starts, for which a backslash escapes a quote; nil if it is not for cmd.
 func cmdWords(command string) (words []string) {
 	if !ofCmd.MatchString(command) {
 		return nil
@@ -151,8 +151,7 @@ type curl struct {
 	head, cookie bool
 }
 
-// Options of curl that take a value, and those that take none, with no effect on
-// what a browser would send.
+// Options of curl with and without a value that do not affect what a browser would send.
 var (
 	ignoredWithValue = []string{"-o", "--output", "-w", "--write-out", "-m", "--max-time", "--connect-timeout", "-x", "--proxy", "--resolve",
 		"--cacert", "-E", "--cert", "--key", "--retry", "-c", "--cookie-jar", "-A", "--user-agent", "-e", "--referer", "--max-redirs", "--http2-settings"}
@@ -274,7 +273,7 @@ func (c *curl) pasted() (p Pasted, err error) {
 	return p, nil
 }
 
-// pastedPreflight is a copied preflight: it stands for the request to come.
+// pastedPreflight is a copied preflight, which describes the request after it.
 type pastedPreflight struct{ method, headers string }
 
 func (f pastedPreflight) become(p *Pasted) {
@@ -286,8 +285,8 @@ func (f pastedPreflight) become(p *Pasted) {
 	}
 }
 
-// exampleValues are values for headers that are given by name alone: with them
-// the browser needs consent, which is what the question is about.
+// exampleValues are values for headers that are given by name only. They need the server's
+// consent, because that is what the question is about.
 var exampleValues = map[string]string{
 	"content-type": "application/json", "accept": "(", "accept-language": "(", "content-language": "(", "range": "bytes=-1",
 }
@@ -295,8 +294,8 @@ var exampleValues = map[string]string{
 // ExampleValue is a value with which a header needs the server's consent.
 func ExampleValue(name string) string { return exampleValues[strings.ToLower(name)] }
 
-// byTheBrowser are headers that the browser adds by itself, also such as scripts
-// could set: the network panel shows both alike, and "Disable cache" adds two.
+// byTheBrowser are headers that the browser itself adds, including some that scripts could
+// set: the network panel does not distinguish them, and "Disable cache" adds two.
 func byTheBrowser(name string) bool {
 	switch name {
 	case "accept", "accept-encoding", "accept-language", "user-agent", "referer", "host", "connection", "content-length", "dnt", "te",

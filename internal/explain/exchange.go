@@ -8,7 +8,7 @@ import (
 	"corsfilter/internal/browser"
 )
 
-// Exchange is what the filter made of one request.
+// Exchange is one request and what the filter did with it.
 type Exchange struct {
 	Method  string           `json:"method"`
 	Request []browser.Header `json:"request"`
@@ -17,7 +17,7 @@ type Exchange struct {
 	Status    int              `json:"status"`
 	Details   string           `json:"details,omitempty"`
 	Response  []browser.Header `json:"response"`
-	// Counters are those that the request counted in.
+	// Counters are those that the request incremented.
 	Counters []string `json:"counters,omitempty"`
 }
 
@@ -34,9 +34,8 @@ func (x *explanation) stage(method string, headers []browser.Header, check func(
 	return &Stage{Exchange: e, Filter: steps, Browser: check(r.Request, browser.Response{Status: e.Status, Headers: e.Response})}
 }
 
-// Ask returns what the filter makes of one request under a policy of c, with pseudo
-// headers, and says how it came to that; upstream are the headers that upstream answers
-// with if it is asked.
+// Ask returns the filter's response to one request, with pseudo headers, under a policy of c,
+// and explains it. upstream are the headers that upstream answers with if it is asked.
 func Ask(c *config.Config, policy *config.Policy, sent, upstream []browser.Header) (e Exchange, steps []string) {
 	var request filter.Request
 	for _, h := range sent {

@@ -1,9 +1,8 @@
-// Package explain tells what one request of a browser would get: which rule and
-// policy of a configuration apply, what the filter decides and why, the exact
-// response headers, and what the browser does with them. It asks the filter's own
-// pure functions and the textbook browser of internal/browser, and knows CORS
-// only through them. It also reads what people have in their hands: a request
-// copied from a browser's network panel, and the console's message.
+// Package explain says what a browser's request would get: which rule and policy of a
+// configuration apply, what the filter decides and why, the exact response headers, and what
+// the browser does with them. It knows CORS only through the filter's own pure functions and
+// the textbook browser of internal/browser. It also reads a request copied from a browser's
+// network panel, and messages of its console.
 package explain
 
 import (
@@ -44,7 +43,7 @@ type Report struct {
 	SameOrigin bool `json:"same_origin,omitempty"`
 	// WebSocket says that the page opens one.
 	WebSocket bool `json:"websocket,omitempty"`
-	// Preflight is nil where the browser sends none.
+	// Preflight is nil if the browser sends none.
 	Preflight *Stage `json:"preflight,omitempty"`
 	// PreflightSeconds is for how long the browser need not send another, before
 	// its own limit.
@@ -55,32 +54,30 @@ type Report struct {
 	Request *Stage `json:"request,omitempty"`
 	// Allowed says whether the script gets the response.
 	Allowed bool `json:"allowed"`
-	// UpstreamDecides says that the configuration does not settle it: the filter
-	// leaves it to an upstream whose headers are not known. Allowed is false then.
+	// UpstreamDecides says that the configuration does not decide: the filter leaves it to
+	// an upstream whose headers are unknown. Allowed is false then.
 	UpstreamDecides bool `json:"upstream_decides,omitempty"`
 	// Verdict is one sentence.
 	Verdict string `json:"verdict"`
-	// Engines are those that do otherwise than the standard here, and so than the
-	// verdict.
+	// Engines are those that deviate from the standard here, and so from the verdict.
 	Engines []Deviation `json:"engines,omitempty"`
-	// Console is what the console said, where that was asked about; Otherwise says
-	// that it is not what the policy causes, and Causes are then the likely ones.
+	// Console is what the console said, if that was given. Otherwise says that the policy
+	// does not cause it, and Causes are then the likely causes.
 	Console   *Said    `json:"console,omitempty"`
 	Otherwise string   `json:"otherwise,omitempty"`
 	Causes    []string `json:"causes,omitempty"`
-	// Instead is what to try before the policy is changed for an origin that it does
-	// not have; "" where there is nothing.
+	// Instead is what to try before changing the policy for an unlisted origin; "" if
+	// there is nothing.
 	Instead string `json:"instead,omitempty"`
 	// Waives says that the changes need a waiver.
 	Waives bool `json:"waives,omitempty"`
-	// Remedy says in words what to change; "" where nothing stands in the way.
+	// Remedy says in words what to change; "" if nothing needs to change.
 	Remedy string `json:"remedy,omitempty"`
-	// Changes are those of the policy that let the script get the response. All
-	// of them are needed; together they were tried. Empty where no change of the
-	// policy does.
+	// Changes are the changes to the policy that let the script get the response. All of
+	// them are needed, and they were tried together. Empty if no change does.
 	Changes []Change `json:"changes,omitempty"`
-	// Readable are the headers that the script may read where the response has
-	// them; ReadsAll says that these are all but set-cookie.
+	// Readable are the headers that the script may read if the response has them; ReadsAll
+	// says that these are all except set-cookie.
 	Readable []string `json:"readable,omitempty"`
 	ReadsAll bool     `json:"reads_all,omitempty"`
 	// Notes are facts about browsers that the standard does not know.
@@ -92,14 +89,14 @@ type Stage struct {
 	Filter   []string        `json:"filter"`
 	Exchange Exchange        `json:"exchange"`
 	Browser  browser.Verdict `json:"browser"`
-	// Unknown says that the response is upstream's, whose headers nobody named:
-	// what stands in Exchange of it is an example, and Browser is empty.
+	// Unknown says that the response is upstream's and its headers were not given: the one
+	// in Exchange is an example, and Browser is empty.
 	Unknown bool `json:"unknown,omitempty"`
 
 	byTheManager bool // Envoy's connection manager answers
 }
 
-// Deviation is what engines do otherwise than the standard with the request.
+// Deviation says how engines deviate from the standard for the request.
 type Deviation struct {
 	Engines []browser.Engine `json:"engines"`
 	// Allowed says whether the script gets the response there.
@@ -107,12 +104,11 @@ type Deviation struct {
 	Says    string `json:"says"`
 }
 
-// ErrNoHost is the error about a request without a host where the rules ask for one.
+// ErrNoHost is the error about a request without a host if rules depend on it.
 var ErrNoHost = errors.New("rules ask for a host")
 
-// Explain explains the request under a configuration. The error is a
-// config.Problems where the configuration is refused, and says otherwise what a
-// browser would not send at all.
+// Explain explains the request under a configuration. The error is a config.Problems if the
+// configuration is refused, else it says what a browser would never send.
 func Explain(configuration []byte, r Request) (*Report, error) {
 	c, _, err := config.Parse(configuration)
 	if err != nil {
@@ -147,7 +143,7 @@ func Explain(configuration []byte, r Request) (*Report, error) {
 	return x.report, nil
 }
 
-// asksForHost reports whether a rule is for some hosts alone.
+// asksForHost reports whether a rule has hosts.
 func asksForHost(configuration []byte) bool {
 	source, err := config.Read(configuration)
 	return err == nil && slices.ContainsFunc(source.Rules, func(r config.SourceRule) bool { return len(r.Hosts) > 0 })
@@ -247,9 +243,9 @@ func (x *explanation) run() {
 // enforced reports whether the filter acts on what it decides.
 func (x *explanation) enforced() bool { return x.policy != nil && x.policy.Mode == config.Enforce }
 
-// unknown reports whether the outcome of an exchange hangs on CORS headers of
-// upstream that nobody named: the filter keeps its hands off, the preflight was
-// forwarded, or the policy preserves what upstream sends.
+// unknown reports whether the outcome of an exchange depends on CORS headers of upstream that
+// were not given: the filter leaves the response alone, the preflight was forwarded, or the
+// policy preserves what upstream sends.
 func (x *explanation) unknown(s *Stage) bool {
 	if x.request.Upstream != nil || !s.Exchange.Forwarded {
 		return false
@@ -257,8 +253,8 @@ func (x *explanation) unknown(s *Stage) bool {
 	return !x.enforced() || s.Exchange.Method == "OPTIONS" && s == x.report.Preflight || bool(x.policy.Preserve)
 }
 
-// engines looks for what engines do otherwise than the standard: with the same server,
-// the script gets the response or not, or there is a preflight or none.
+// engines finds how engines deviate from the standard: whether, with the same server, the
+// script gets the response, or whether there is a preflight.
 func (x *explanation) engines() {
 	report := x.report
 	if report.UpstreamDecides || x.request.WebSocket {
@@ -305,7 +301,7 @@ func listed(engines []browser.Engine) string {
 	return b.String()
 }
 
-// checkHandshake is what a browser makes of the answer to a WebSocket's handshake.
+// checkHandshake is a browser's check of the answer to a WebSocket handshake.
 func checkHandshake(_ browser.Request, resp browser.Response) (v browser.Verdict) {
 	const check = "WebSocket handshake"
 	if v.Allowed = resp.Status < 400; v.Allowed {

@@ -10,8 +10,8 @@ import (
 // shared is the range that carriers and overlay networks use (RFC 6598).
 var shared = netip.MustParsePrefix("100.64.0.0/10")
 
-// private reports whether an authority is, by its looks, in the local network or on the
-// user's own machine.
+// private reports whether an authority looks like one in the local network or on the user's
+// machine.
 func private(authority string) bool {
 	host, _, _ := origin.SplitPort(authority)
 	host = strings.TrimSuffix(strings.ToLower(host), ".")

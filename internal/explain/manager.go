@@ -10,8 +10,7 @@ import (
 	"corsfilter/internal/browser"
 )
 
-// Envoy's words for what its connection manager does with a path that has an
-// escaped slash.
+// Envoy's names for what its connection manager does with a path that has an escaped slash.
 const (
 	rejects   = "REJECT_REQUEST"
 	redirects = "UNESCAPE_AND_REDIRECT"
@@ -20,8 +19,8 @@ const (
 
 var escapedSlash = regexp.MustCompile(`%2[Ff]|%5[Cc]`)
 
-// unescaped is the path with its slashes as they are meant, and its dots resolved;
-// escaped says that it had one.
+// unescaped is the path with its slashes decoded and its dots resolved; escaped says that it
+// had an escaped slash.
 func (r Request) unescaped() (target string, escaped bool) {
 	target, query, asks := strings.Cut(r.Path, "?")
 	if !escapedSlash.MatchString(target) {
@@ -38,7 +37,7 @@ func (r Request) unescaped() (target string, escaped bool) {
 	return target, true
 }
 
-// early is an answer of the connection manager's, before any filter is asked.
+// early is an answer of the connection manager, before any filter.
 type early struct {
 	status        int
 	details, says string
@@ -56,7 +55,7 @@ func (r Request) beforeTheFilter(method string) *early {
 		return &early{status, "path_normalization_failed",
 			fmt.Sprintf("path_with_escaped_slashes_action is %s, and the path has an escaped slash", r.EscapedSlashes), remedyForSlashes}
 	}
-	// Without TLS browsers speak HTTP/1 alone.
+	// Without TLS browsers only speak HTTP/1.
 	if r.Scheme == "http" && !slices.Contains(http1Methods, method) {
 		remedy := "use a method in the script that Envoy knows, or set allow_custom_methods in the connection manager's http_protocol_options"
 		if upper := strings.ToUpper(method); slices.Contains(http1Methods, upper) {
@@ -67,12 +66,12 @@ func (r Request) beforeTheFilter(method string) *early {
 	return nil
 }
 
-// http1Methods are those that Envoy takes over HTTP/1. QUERY is one since 1.40.
+// http1Methods are those that Envoy accepts over HTTP/1. QUERY is one since 1.40.
 var http1Methods = strings.Fields("GET HEAD POST PUT DELETE OPTIONS PATCH QUERY TRACE CONNECT ACL BIND CHECKOUT COPY LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL " +
 	"MOVE NOTIFY PROPFIND PROPPATCH PURGE REBIND REPORT SEARCH SOURCE SUBSCRIBE UNBIND UNLINK UNLOCK UNSUBSCRIBE")
 
-// overHTTP1 says what Envoy answers to the method where a browser, or a load balancer in
-// front, speaks HTTP/1 to it; "" where it is no other than over HTTP/2.
+// overHTTP1 says what Envoy answers to the method if a browser, or a load balancer in front,
+// speaks HTTP/1 to it; "" if that is the same as over HTTP/2.
 func (r Request) overHTTP1() string {
 	const so = "before the filter and without CORS headers"
 	switch method := r.NormalizedMethod(); {
@@ -93,7 +92,7 @@ func (r Request) seen() string {
 	return target
 }
 
-// answered is the exchange of which the filter sees nothing.
+// answered is an exchange that the filter does not see.
 func (x *explanation) answered(e Exchange, by *early) (Exchange, []string) {
 	e.Status, e.Details, e.Counters = by.status, by.details, nil
 	if by.status == 307 {

@@ -13,13 +13,13 @@ import (
 	"corsfilter/internal/suffix"
 )
 
-// maxUnintended is how many unlisted origins are shown of a regex that lets anyone in.
+// maxUnintended is how many unintended origins are shown for a regex that lets anyone in.
 const maxUnintended = 5
 
-// Matcher writes what a regex in allow_origins lets in: the registrable domains,
-// where there are few, else the shortest unintended origins; and what the module says of it
-// in a policy with credentials. refused reports whether the module refuses it there.
-// The error is that of writing, or of a regex that is none.
+// Matcher writes what a regex in allow_origins lets in: the registrable domains, if there are
+// few, else the shortest unintended origins, and what the module says about it in a policy
+// with credentials. refused reports whether the module refuses it there. The error is about
+// writing, or about an invalid regex.
 func Matcher(w io.Writer, regex string) (refused bool, err error) {
 	var builder automaton.Builder
 	a, err := builder.Regex(regex, false)

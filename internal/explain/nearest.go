@@ -8,8 +8,8 @@ import (
 	"corsfilter/internal/origin"
 )
 
-// nearest says how the page's origin differs from the one of the policy that is nearest
-// to it, and what helps without the policy; "" where none is near.
+// nearest says how the page's origin differs from the nearest one of the policy, and what
+// helps without changing the policy; "" if none is near.
 func (x *explanation) nearest(list []config.SourceOrigin) (differs, advice string) {
 	var buf origin.Buffer
 	page, ok := origin.Parse(x.request.Origin, &buf)
@@ -35,7 +35,7 @@ func (x *explanation) nearest(list []config.SourceOrigin) (differs, advice strin
 	return differs, advice
 }
 
-// farthest is up to how many differences two origins are near.
+// farthest is the largest number of differences between origins that count as near.
 const farthest = 2
 
 // difference is that of a page's origin and a pattern which does not match it.
@@ -110,9 +110,9 @@ func distance(page origin.Origin, p origin.Pattern) (d difference) {
 	return d
 }
 
-// oneLetterOff reports whether two names differ in one label alone, and that in a letter
-// that is another, too many or missing, or in two that are exchanged. Short labels and
-// numbers are another host's rather than mistaken.
+// oneLetterOff reports whether two names differ in only one label, by one letter that is
+// wrong, extra or missing, or by two swapped letters. A short label or a number is more likely
+// another host than a mistake.
 func oneLetterOff(one, other string) bool {
 	names, others := strings.Split(one, "."), strings.Split(other, ".")
 	if len(names) != len(others) {

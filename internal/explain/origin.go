@@ -10,8 +10,8 @@ import (
 	"corsfilter/internal/origin"
 )
 
-// CheckOrigin returns an error where no browser sends the value in an Origin
-// field; it says what a browser sends instead.
+// CheckOrigin returns an error if no browser sends the value in an Origin field. The error
+// says what a browser sends instead.
 func CheckOrigin(value string) error {
 	if value == "null" || serialized(value) {
 		return nil
@@ -25,8 +25,8 @@ func CheckOrigin(value string) error {
 	return fmt.Errorf("%q is not what a browser sends as Origin; write scheme, host and, if it is not the scheme's default, port, such as https://shop.example.com", value)
 }
 
-// serialized reports whether the value is an origin as browsers write it. They lower
-// the case of schemes and of the web's hosts, and of others where they like.
+// serialized reports whether the value is an origin as browsers write it. They lower-case
+// schemes and the hosts of http and https, and may lower-case others.
 func serialized(value string) bool {
 	var buf origin.Buffer
 	parsed, ok := origin.Parse(value, &buf)
@@ -42,8 +42,8 @@ func hasScheme(value, scheme string) bool {
 	return found && strings.EqualFold(before, scheme)
 }
 
-// browserForm is the origin as a browser serializes it (HTML, section 7.1.1), of
-// something that people take for one; "" where that cannot be told.
+// browserForm is how a browser serializes an origin (HTML, section 7.1.1) that somebody wrote
+// differently; "" if that is unclear.
 func browserForm(value string) string {
 	if strings.EqualFold(value, "null") {
 		return "null"
@@ -85,7 +85,7 @@ func browserForm(value string) string {
 	return form
 }
 
-// Target puts what a request has of a URL into it. The error says what is missing.
+// Target fills in a request from a URL. The error says what is missing.
 func (r *Request) Target(target string) error {
 	u, err := url.Parse(target)
 	if err != nil {

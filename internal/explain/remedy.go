@@ -13,13 +13,13 @@ import (
 	"corsfilter/internal/browser"
 )
 
-// Change is one change of a policy.
+// Change is one change to a policy.
 type Change struct {
 	// Setting is the policy's key.
 	Setting string `json:"setting"`
 	// Advice says in words what to do.
 	Advice string `json:"advice"`
-	// Line is the member of the policy as it has to be, in JSON.
+	// Line is the policy's member after the change, in JSON.
 	Line string `json:"line"`
 }
 
@@ -28,8 +28,8 @@ type Change struct {
 // nothing to do with the policy.
 const maxChanges = 16
 
-// remedy looks for the changes that let the script get the response. It changes
-// one thing at a time, as the browser names it, and asks again.
+// remedy looks for changes that let the script get the response. It changes one thing at a
+// time, the one that the browser complains about, and tries again.
 func (x *explanation) remedy(configuration []byte) (words string, changes []Change) {
 	e, err := newEditor(configuration, x.rule)
 	if err != nil {
@@ -38,8 +38,8 @@ func (x *explanation) remedy(configuration []byte) (words string, changes []Chan
 	report, rest := x.report, x.policy
 	next := x.request
 	if next.Upstream == nil {
-		// A change must help whatever upstream sends: one after which upstream decides
-		// is half of a remedy.
+		// A change must help whatever upstream sends. If upstream decides after it, it is
+		// only half a remedy.
 		next.Upstream = []browser.Header{}
 	}
 	for range maxChanges {
@@ -66,8 +66,8 @@ func (x *explanation) remedy(configuration []byte) (words string, changes []Chan
 	return "", nil
 }
 
-// first is what to try before the policy is changed: the origin that it has and the
-// page has not quite, and whatever makes a waiver needless.
+// first is what to try before changing the policy: using the policy's nearest origin, and
+// whatever avoids a waiver.
 func (x *explanation) first(e *editor) string {
 	instead := ""
 	differs, advice := "", ""
@@ -103,8 +103,8 @@ func failing(report *Report) *Stage {
 	return report.Preflight
 }
 
-// step says what to change next: in words, and in the policy. Without an edit the
-// advice is for the script.
+// step says what to change next, in words and in the policy. Without an edit, the advice is
+// about the script.
 func step(report *Report, p *config.Policy, r Request) (advice string, edit func(*config.SourcePolicy)) {
 	stage := failing(report)
 	if stage.byTheManager {
@@ -168,8 +168,8 @@ func newEditor(configuration []byte, rule *config.Rule) (*editor, error) {
 	return &editor{source: source, policy: policy, before: slices.Clone(policy.AllowOrigins), object: object}, nil
 }
 
-// change makes a change, and notes the settings that are others now, each with the
-// first advice about it.
+// change makes a change, and notes the settings that it changed, each with the first advice
+// about it.
 func (e *editor) change(advice string, edit func(*config.SourcePolicy)) {
 	if !slices.Contains(e.advised, advice) {
 		e.advised = append(e.advised, advice)
@@ -223,7 +223,7 @@ func written(p *config.SourcePolicy) gjson.Result {
 	return gjson.ParseBytes(text)
 }
 
-// key is how the policy spells a setting: in one of the dialects, perhaps.
+// key is the policy's key for a setting, perhaps in one of the dialects.
 func (e *editor) key(setting string) string {
 	spelled := setting
 	e.object.ForEach(func(key, _ gjson.Result) bool {
@@ -235,8 +235,8 @@ func (e *editor) key(setting string) string {
 	return spelled
 }
 
-// compile makes the configuration, with the waivers without which it would be refused.
-// The error says that it is refused for something else.
+// compile makes the configuration, with the waivers that it needs. The error is about another
+// refusal.
 func (e *editor) compile() (*config.Config, error) {
 	for {
 		c, _, err := e.source.Compile()

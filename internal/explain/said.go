@@ -91,8 +91,7 @@ func (s Said) sentence() string {
 	return fmt.Sprintf(words, value)
 }
 
-// ByNoPolicy is the report on what a console says that no policy decides; nil where
-// one does.
+// ByNoPolicy is the report on a console message that no policy can cause; nil if one can.
 func ByNoPolicy(s *Said) *Report {
 	if s == nil || meanings[s.Kind].remedy == "" {
 		return nil
@@ -107,7 +106,7 @@ func ByNoPolicy(s *Said) *Report {
 	return report
 }
 
-// Compare holds the report to what the browser's console says of the request: where the
+// Compare compares the report with what the browser's console says about the request. If the
 // policy would not cause that, it says so, with the likely causes.
 func (report *Report) Compare(s *Said) {
 	report.Console = s

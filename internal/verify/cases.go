@@ -131,13 +131,13 @@ func (c *Case) complete() error {
 	return nil
 }
 
-// explain asks for the case under a configuration; escapedSlashes is as in
+// explain explains the case under a configuration; escapedSlashes is as in
 // [explain.Request].
 func (c *Case) explain(configuration []byte, escapedSlashes string) (*explain.Report, error) {
 	return explain.Explain(configuration, explain.Request{Request: c.request, Scheme: c.scheme, Host: c.host, Path: c.path, EscapedSlashes: escapedSlashes})
 }
 
-// Test holds a configuration to a case.
+// Test tests a configuration with a case.
 func (c *Case) Test(configuration explain.Found) (Result, error) {
 	report, err := c.explain(configuration.JSON, configuration.EscapedSlashes)
 	if err != nil {
@@ -162,8 +162,8 @@ func (c *Case) Test(configuration explain.Found) (Result, error) {
 
 func (c *Case) result() Result { return Result{Name: c.Name, File: c.file, Line: c.line} }
 
-// judge holds what came of a case to what is expected; response is that of the
-// preflight where there is one.
+// judge compares the outcome of a case with what is expected; response is that of the
+// preflight if there is one.
 func (c *Case) judge(r *Result, allowed bool, verdict string, response []browser.Header) {
 	for name, want := range c.Response {
 		name = strings.ToLower(name)
@@ -186,7 +186,7 @@ func (c *Case) judge(r *Result, allowed bool, verdict string, response []browser
 	}
 }
 
-// Cases holds the server to cases. leftOut says which are not asked for, and why.
+// Cases tests the server with cases. leftOut says which were not sent, and why.
 func (c *Client) Cases(ctx context.Context, cases []Case) (results []Result, leftOut []string) {
 	elsewhere := 0
 	for i, k := range cases {
@@ -217,8 +217,8 @@ func (c *Client) Cases(ctx context.Context, cases []Case) (results []Result, lef
 	return results, leftOut
 }
 
-// Init writes cases that hold for a configuration: for each policy allowed pages, and
-// the origins next to them that are denied.
+// Init writes cases that a configuration passes: for each policy, allowed pages and the
+// nearest origins that are denied.
 func Init(configuration explain.Found, t Target) ([]byte, error) {
 	places, leftOut, err := places(configuration.JSON, t)
 	if err != nil {

@@ -1,8 +1,7 @@
-// Package verify holds live servers and policies to what is expected of them: it
-// derives requests from a policy and compares the answers, tries a server for what is
-// dangerous about it, and reads the cases of a policy's owners, for a policy and for a
-// server. What a policy says it asks the filter's own decision for, and what a page may
-// read the textbook browser.
+// Package verify tests live servers and policies. It derives requests from a policy and
+// compares the answers, probes a server for dangerous behaviour, and runs test cases against a
+// policy or a server. The filter's own decision says what a policy means, and the textbook
+// browser says what a page may read.
 package verify
 
 import (
@@ -29,7 +28,7 @@ type Options struct {
 	Headers []browser.Header
 	// Resolve has addresses by host:port, as curl's --resolve does.
 	Resolve map[string]string
-	// AnyHost has requests for other hosts go to the URL's address as well.
+	// AnyHost also sends requests for other hosts to the URL's address.
 	AnyHost  bool
 	Insecure bool          // any certificate will do
 	Unsafe   bool          // send other methods than GET, HEAD and OPTIONS
@@ -38,10 +37,10 @@ type Options struct {
 	Max      int           // requests in all
 }
 
-// Client asks one server, a request at a time, and follows no redirect.
+// Client sends requests to one server, one at a time, and follows no redirects.
 type Client struct {
 	Options
-	// Asked is called after each request; nil: nobody counts.
+	// Asked, if not nil, is called after each request.
 	Asked func()
 
 	base  *url.URL
@@ -133,7 +132,7 @@ func (c *Client) ask(ctx context.Context, method, host, path string, headers []b
 	return x
 }
 
-// gone reports whether the server is not there, or not there any more.
+// gone reports whether the server cannot be reached, or no longer can.
 func (c *Client) gone() bool { return c.lost > 2 || c.lost > 0 && !c.heard }
 
 func (c *Client) send(ctx context.Context, x *Exchange, host string) error {
@@ -180,7 +179,7 @@ func (c *Client) send(ctx context.Context, x *Exchange, host string) error {
 	return nil
 }
 
-// elsewhere sends a request for another host to the URL's address, by its own name.
+// elsewhere sends a request for another host to the URL's address, under that host's name.
 func (c *Client) elsewhere(request *http.Request) {
 	at := *request.URL
 	if at.Port() == "" && c.base.Port() != "" { // the port is the server's, and not of the name
@@ -206,8 +205,8 @@ func address(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// ParseResolve reads host:port:address, as curl's --resolve has it, and returns what is
-// dialed in whose place.
+// ParseResolve reads host:port:address, as in curl's --resolve. It returns the address to
+// dial, and for which host and port.
 func ParseResolve(text string) (from, to string, err error) {
 	host, rest, _ := strings.Cut(text, ":")
 	port, ip, _ := strings.Cut(rest, ":")

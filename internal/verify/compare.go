@@ -37,20 +37,20 @@ const (
 	Contradiction Code = "wildcard-with-credentials"
 )
 
-// Difference is one between what is expected of an answer and what came.
+// Difference is one between the expected answer and the actual one.
 type Difference struct {
 	Header string `json:"header"` // or "status"
 	Want   string `json:"want"`
 	Got    string `json:"got"`
 }
 
-// Result is what came of one request, one case or one probe.
+// Result is the result of one request, one case or one probe.
 type Result struct {
 	Name string `json:"name"`
 	// File and Line are where a case stands.
 	File string `json:"file,omitempty"`
 	Line int    `json:"line,omitempty"`
-	// Severity is "" where all is as expected; Code and Message say what is wrong, and
+	// Severity is "" if everything is as expected; Code and Message say what is wrong, and
 	// Remedy what to do or where to look.
 	Severity    lint.Severity   `json:"severity,omitempty"`
 	Code        Code            `json:"code,omitempty"`
@@ -78,10 +78,10 @@ const (
 // compared are the response headers that a policy decides about.
 var compared = []string{acao, acac, acam, acah, aceh, "access-control-max-age", "access-control-allow-private-network", "timing-allow-origin", "x-cors-decision"}
 
-// isList holds for those whose order and spaces mean nothing.
+// isList reports whether a header is a list, whose order and spaces do not matter.
 func isList(name string) bool { return name == acam || name == acah || name == aceh }
 
-// expectation is what a policy says of an answer.
+// expectation is the answer that a policy gives.
 type expectation struct {
 	replied bool // the filter answers, with the status
 	status  int
@@ -90,8 +90,8 @@ type expectation struct {
 	vary    []string          // what Vary has to name
 }
 
-// expect asks the filter's decision about the request twice: upstream sends no CORS
-// header, and it sends all of them. What differs is upstream's.
+// expect asks the filter's decision about the request twice, with an upstream that sends no
+// CORS headers and with one that sends all of them. What differs depends on upstream.
 func (r *Request) expect() (e expectation) {
 	sent := append([]browser.Header{{Name: ":method", Value: r.Method}, {Name: ":scheme", Value: r.Scheme}, {Name: ":authority", Value: r.Host}, {Name: ":path", Value: r.Path}}, r.Headers...)
 	var upstream []browser.Header
@@ -203,8 +203,8 @@ func (c *Client) Run(ctx context.Context, plan *Plan) (results []Result) {
 	return results
 }
 
-// intercepted says what stands in front of the filter, or of whatever decides about
-// CORS, where that answers a preflight: "" where nothing does.
+// intercepted says what answers a preflight before the filter, or before whatever decides
+// about CORS; "" if nothing does.
 func intercepted(x *Exchange) (code Code, message, remedy string) {
 	switch {
 	case x.Status >= 300 && x.Status < 400:
@@ -224,8 +224,8 @@ func secondOrigin(x *Exchange) (message, remedy string) {
 	return "", ""
 }
 
-// blame names the likely cause of the differences. seen says that the filter was seen at
-// work in the same place.
+// blame names the likely cause of the differences. seen says that the filter's work was seen
+// in the same place.
 func (e *expectation) blame(r *Result, x *Exchange, seen bool) {
 	differs := func(names ...string) bool {
 		return !slices.ContainsFunc(r.Differences, func(d Difference) bool { return !slices.Contains(names, d.Header) })

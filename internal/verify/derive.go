@@ -14,7 +14,7 @@ import (
 	"corsfilter/internal/reach"
 )
 
-// The names that no policy lists, below a domain that nobody can have (RFC 2606).
+// Names that no policy lists, below a domain that nobody can register (RFC 2606).
 const (
 	unlistedOrigin = "https://unlisted.example"
 	unlistedHeader = "x-unlisted"
@@ -22,7 +22,7 @@ const (
 	madeUp         = "corsctl-verify" // a label, or a segment of a path
 )
 
-// Neighbour is an origin beside another one, that a careless policy takes for it.
+// Neighbour is an origin that a careless policy mistakes for another one.
 type Neighbour struct{ What, Origin string }
 
 // Neighbours are those of an origin: each differs from it in one thing.
@@ -57,8 +57,8 @@ func Neighbours(value string) (all []Neighbour) {
 	return append(all, Neighbour{"the opaque origin", "null"})
 }
 
-// Bounds of what is derived from one policy: so many entries of allow_origins are looked
-// at, and of a matcher so many domains.
+// Bounds of what is derived from one policy: the number of entries of allow_origins, and of
+// domains for a matcher.
 const (
 	maxEntries = 1000
 	maxDomains = 3
@@ -146,7 +146,7 @@ type Place struct {
 	source *config.SourcePolicy
 }
 
-// name says where it is, in front of what is asked there.
+// name is its name, as the prefix of a request's.
 func (p *Place) name() string {
 	if p.Rule == "" {
 		return ""
@@ -157,7 +157,7 @@ func (p *Place) name() string {
 // Target is what requests are derived for. Path is "" where every path is.
 type Target struct {
 	Scheme, Host, Path string
-	// AnyHost has rules of other hosts asked for as well.
+	// AnyHost includes the rules of other hosts.
 	AnyHost bool
 }
 
@@ -216,7 +216,7 @@ func places(configuration []byte, t Target) (all []*Place, leftOut []string, err
 	return all, leftOut, nil
 }
 
-// maxNamed is how many policies are named that no request gets to.
+// maxNamed is how many policies that no request reaches are named.
 const maxNamed = 5
 
 func hostsOf(t Target, rule []config.Name) []string {
@@ -292,7 +292,7 @@ type Request struct {
 	Headers []browser.Header
 }
 
-// Plan is what is asked of a server to see whether a policy is active there.
+// Plan are the requests that show whether a policy is in effect at a server.
 type Plan struct {
 	Requests []Request
 	// LeftOut says what is not, and why.

@@ -11,9 +11,9 @@ import (
 	"corsfilter/internal/lint"
 )
 
-// fetch sends a page's request as a browser does: the preflight where one is needed,
-// then the request itself. In place of a method that may change something goes a GET:
-// CORS headers do not depend on the method of the request itself.
+// fetch sends a page's request as a browser does: the preflight if it needs one, then the
+// request itself. Instead of a method that may change something it sends a GET, because CORS
+// headers do not depend on the method of the request itself.
 func (c *Client) fetch(ctx context.Context, r browser.Request, host, path string) (o browser.Outcome, all []Exchange) {
 	o = browser.Fetch(r, func(method string, headers []browser.Header) browser.Response {
 		x := c.ask(ctx, c.sendable(method), host, path, headers)
@@ -31,13 +31,13 @@ func (c *Client) sendable(method string) string {
 	return "GET"
 }
 
-// unanswered is the last of some exchanges where it has no answer.
+// unanswered is the last of some exchanges if it has no answer.
 func unanswered(all []Exchange) (err string, failed bool) {
 	last := all[len(all)-1]
 	return last.Err, last.Status == 0
 }
 
-// verdict says in a sentence what the browser makes of a fetch.
+// verdict says in a sentence how the fetch ends in the browser.
 func verdict(o browser.Outcome) string {
 	switch {
 	case o.Response == nil:
@@ -81,7 +81,7 @@ func (c *Client) Page(ctx context.Context, r browser.Request) Result {
 	return result
 }
 
-// danger is what it means that a server lets an origin in.
+// danger is what it means if a server allows an origin.
 type danger struct {
 	code Code
 	what string
@@ -104,8 +104,8 @@ const anyone = "an unlisted origin"
 // ProbeRequests is how many requests Probe sends at most.
 const ProbeRequests = 15
 
-// Probe looks for what is dangerous about a server that nothing is known of, or that
-// page is the origin of, "" where no page is known.
+// Probe looks for dangerous behaviour of a server without a policy. page is the origin of a
+// page that uses it; "" if none is known.
 func (c *Client) Probe(ctx context.Context, page string) (results []Result) {
 	base := page
 	if base == "" {
@@ -143,7 +143,7 @@ func (c *Client) Probe(ctx context.Context, page string) (results []Result) {
 	return append(results, cached(gets))
 }
 
-// judge says whether an origin is let in.
+// judge says whether an origin is allowed.
 func (d *danger) judge(n Neighbour, all ...Exchange) Result {
 	r := Result{Name: n.What + ", " + n.Origin, Exchanges: all}
 	for _, x := range all {
@@ -178,7 +178,7 @@ func answered(base string, get, preflight Exchange) Result {
 	return r
 }
 
-// cached says whether a cache may give one page's answer to another.
+// cached says whether a cache may serve one page's response to another.
 func cached(gets []Exchange) Result {
 	r := Result{Name: "Vary where the answer depends on Origin"}
 	depends := slices.ContainsFunc(gets, func(x Exchange) bool { return joined(x.Response, acao) != joined(gets[0].Response, acao) })
